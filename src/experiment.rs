@@ -1,0 +1,2 @@
+//! Floor 6: variants, replicates, statistics, baselines.
+pub mod statistics;

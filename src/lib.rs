@@ -1,0 +1,20 @@
+//! Quorate: a deterministic discrete-event simulator for multi-agent systems seen as distributed systems.
+//!
+//! The floors, from the ground up; a module never reaches up a floor:
+//!
+//! 1. [`kernel`]: time, event queue, random draws, the loop, the fingerprint.
+//! 2. [`random`], [`network`], [`faults`]: distributions; links, loss, partitions; fault schedules.
+//! 3. [`state`] and the actors: programs, services, stores.
+//! 4. measures: observers of records.
+//! 5. [`scenario`]: the language, the plan, the world built from it.
+//! 6. [`experiment`]: variants, replicates, statistics, baselines.
+//! 7. [`output`]: tables, plots, reports.
+
+pub mod experiment;
+pub mod faults;
+pub mod kernel;
+pub mod network;
+pub mod output;
+pub mod random;
+pub mod scenario;
+pub mod state;

@@ -1,0 +1,1 @@
+//! Floor 2: sites, links, loss, partitions.

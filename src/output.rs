@@ -1,0 +1,2 @@
+//! Floor 7: tables, plots, reports.
+pub mod plots;

@@ -2,7 +2,17 @@
 //! network or file.
 
 pub mod draw;
+pub mod entry;
+pub mod fingerprint;
+pub mod prefetch;
+pub mod queue;
+pub mod run;
 pub mod time;
 
 pub use draw::{Key, Purpose, Stream};
+pub use entry::{Entry, Origin, Ticket, permute_ranks};
+pub use fingerprint::{Checkpoint, Fingerprint, Print, Words};
+pub use prefetch::prefetch;
+pub use queue::Queue;
+pub use run::{End, Handled, Kernel, Liveness, Model, Out, Perturbation, Prepare};
 pub use time::{SimDuration, SimTime};

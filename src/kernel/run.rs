@@ -1,0 +1,383 @@
+//! The loop: takes entries in their total order, hashes them, and hands them to the model.
+
+use super::entry::{Entry, Origin, Ticket};
+use super::fingerprint::{Fingerprint, Words};
+use super::queue::Queue;
+use super::time::{SimDuration, SimTime};
+
+/// How far ahead the targets of coming entries are touched.
+const TOUCH_AHEAD: usize = 12;
+
+/// What a simulation is about: it handles entries, one at a time, and schedules others.
+pub trait Model {
+    /// What an entry carries: a few words, or a handle to more.
+    type Body: Copy;
+
+    /// Handles an entry that [`Model::digest`] found live.
+    fn handle(&mut self, entry: &Entry<Self::Body>, out: &mut Out<'_, Self::Body>);
+
+    /// Pushes every word of the entry's payload (what a handle stands for, never the handle), and says whether the entry is
+    /// still meant: a cancelled or postponed timer isn't.
+    fn digest(&self, entry: &Entry<Self::Body>, words: &mut Words) -> Liveness;
+
+    /// Deals with an entry that isn't live: frees what it held, or schedules it again in its own place. Nothing else may change.
+    fn skip(&mut self, _entry: &Entry<Self::Body>, _out: &mut Out<'_, Self::Body>) {}
+
+    /// Hints that `entry` will be handled soon: prefetch the state of its target. Must not change anything.
+    #[inline]
+    fn touch(&self, _entry: &Entry<Self::Body>) {}
+}
+
+/// Whether an entry is still meant when its time comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It is handled, counted and hashed.
+    Live,
+    /// It was cancelled or postponed: it is skipped, and leaves no trace in the fingerprint.
+    Stale,
+}
+
+/// What a model may do while it handles an entry.
+#[derive(Debug)]
+pub struct Out<'a, B> {
+    queue: &'a mut Queue<B>,
+    now: SimTime,
+    step: u16,
+    stop: &'a mut bool,
+    livelock: &'a mut Option<u32>,
+}
+
+impl<B: Copy> Out<'_, B> {
+    /// The simulated time.
+    #[inline]
+    pub fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// The causal step within the instant.
+    #[inline]
+    pub fn step(&self) -> u16 {
+        self.step
+    }
+
+    /// Schedules an entry in the next place of `origin`. One for this very instant goes to its next step.
+    ///
+    /// # Panics
+    /// Panics if `at` lies in the past: time never goes back.
+    #[inline]
+    pub fn schedule(&mut self, origin: &mut Origin, at: SimTime, kind: u16, target: u32, body: B) {
+        let ticket = origin.take();
+        self.schedule_in_place(ticket, at, kind, target, body);
+    }
+
+    /// Schedules an entry in a place that its origin took before.
+    ///
+    /// # Panics
+    /// Panics if `at` lies in the past.
+    #[inline]
+    pub fn schedule_in_place(&mut self, ticket: Ticket, at: SimTime, kind: u16, target: u32, body: B) {
+        assert!(
+            at >= self.now,
+            "an entry for {at} was scheduled at {}: time never goes back",
+            self.now
+        );
+        let mut step = 0;
+        if at == self.now {
+            match self.step.checked_add(1) {
+                Some(next) => step = next,
+                None => {
+                    *self.livelock = Some(target);
+                    return;
+                }
+            }
+        }
+        self.queue.push(Entry {
+            time: at,
+            body,
+            origin: ticket.rank,
+            number: ticket.number,
+            target,
+            step,
+            kind,
+        });
+    }
+
+    /// Ends the run once this entry has been handled.
+    pub fn stop(&mut self) {
+        *self.stop = true;
+    }
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Nothing is left to happen.
+    Drained,
+    /// The simulated time asked for has passed.
+    TimeReached,
+    /// The model asked to stop.
+    Stopped,
+    /// As many entries as allowed were handled.
+    EventLimit,
+    /// An instant had more than 65,535 causal steps: something reacts to itself without any delay. Holds the target.
+    Livelock {
+        /// The instant that doesn't end.
+        at: SimTime,
+        /// The entity that was to act once more.
+        target: u32,
+    },
+}
+
+/// One handled entry as a witness records it: what `verify` compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handled {
+    /// Its place in the run, from 0.
+    pub index: u64,
+    /// When it was handled.
+    pub time: SimTime,
+    /// Its causal step within the instant.
+    pub step: u16,
+    /// Its kind.
+    pub kind: u16,
+    /// The rank of its origin.
+    pub origin: u32,
+    /// Its origin's sequence number.
+    pub number: u32,
+    /// Its target.
+    pub target: u32,
+    /// The hash of all its words.
+    pub hash: u128,
+}
+
+/// Records the handled entries of a stretch of the run, by their place.
+#[derive(Debug, Clone, Default)]
+pub struct Witness {
+    /// The first place recorded.
+    pub from: u64,
+    /// The first place not recorded any more.
+    pub to: u64,
+    /// What was seen.
+    pub seen: Vec<Handled>,
+}
+
+/// A deliberate fault in one handled entry's words, for the tests that show that nothing escapes the fingerprint.
+#[derive(Debug, Clone, Copy)]
+pub struct Perturbation {
+    /// The place of the entry in the run, from 0.
+    pub index: u64,
+    /// Which of its words.
+    pub word: usize,
+    /// Which bits of it.
+    pub mask: u64,
+}
+
+/// A model and its future.
+#[derive(Debug, Clone)]
+pub struct Kernel<M: Model> {
+    model: M,
+    queue: Queue<M::Body>,
+    fingerprint: Fingerprint,
+    now: SimTime,
+    skipped: u64,
+    witness: Option<Witness>,
+    perturbation: Option<Perturbation>,
+}
+
+impl<M: Model> Kernel<M> {
+    /// A kernel at time zero, with a checkpoint of the fingerprint each `checkpoint` of simulated time.
+    pub fn new(model: M, checkpoint: SimDuration) -> Self {
+        Self {
+            model,
+            queue: Queue::new(),
+            fingerprint: Fingerprint::new(checkpoint),
+            now: SimTime::ZERO,
+            skipped: 0,
+            witness: None,
+            perturbation: None,
+        }
+    }
+
+    /// Lets `prepare` schedule what happens first.
+    pub fn prepare<R>(&mut self, prepare: impl FnOnce(&mut M, &mut Prepare<'_, M::Body>) -> R) -> R {
+        prepare(
+            &mut self.model,
+            &mut Prepare {
+                queue: &mut self.queue,
+                now: self.now,
+            },
+        )
+    }
+
+    /// Handles entries up to and including the time `end`, at most `limit` of them.
+    pub fn run(&mut self, end: SimTime, limit: u64) -> End {
+        if limit == 0 {
+            return End::EventLimit;
+        }
+        let (mut stop, mut livelock) = (false, None);
+        let mut left = limit;
+        let mut words = Words::new();
+        loop {
+            let Some(entry) = self.queue.pop_until(end) else {
+                return if self.queue.is_empty() {
+                    End::Drained
+                } else {
+                    End::TimeReached
+                };
+            };
+            if let Some(coming) = self.queue.coming(TOUCH_AHEAD) {
+                self.model.touch(coming);
+            }
+            debug_assert!(entry.time >= self.now, "time never goes back");
+            self.now = entry.time;
+            words.restart(&entry);
+            let live = self.model.digest(&entry, &mut words) == Liveness::Live;
+            let mut out = Out {
+                queue: &mut self.queue,
+                now: entry.time,
+                step: entry.step,
+                stop: &mut stop,
+                livelock: &mut livelock,
+            };
+            if !live {
+                self.skipped += 1;
+                self.model.skip(&entry, &mut out);
+                continue;
+            }
+            if self.perturbation.is_some() || self.witness.is_some() {
+                watch(
+                    &self.perturbation,
+                    &mut self.witness,
+                    self.fingerprint.handled(),
+                    &entry,
+                    &mut words,
+                );
+            }
+            self.fingerprint.add(entry.time, words.hash());
+            self.model.handle(&entry, &mut out);
+            if let Some(target) = livelock {
+                return End::Livelock { at: entry.time, target };
+            }
+            if stop {
+                return End::Stopped;
+            }
+            left -= 1;
+            if left == 0 {
+                return End::EventLimit;
+            }
+        }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
+    /// The model, to change it between runs.
+    pub fn model_mut(&mut self) -> &mut M {
+        &mut self.model
+    }
+
+    /// The model, once the kernel has done its work.
+    pub fn into_model(self) -> M {
+        self.model
+    }
+
+    /// The simulated time of the entry handled last.
+    pub fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// The fingerprint so far.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// How many entries were cancelled or postponed before their time came.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// How many entries wait.
+    /// How many entries wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Records the handled entries with places in `from..to`.
+    pub fn witness(&mut self, from: u64, to: u64) {
+        self.witness = Some(Witness {
+            from,
+            to,
+            seen: Vec::new(),
+        });
+    }
+
+    /// What the witness saw.
+    pub fn witnessed(&self) -> &[Handled] {
+        self.witness.as_ref().map_or(&[], |witness| &witness.seen)
+    }
+
+    /// Spoils one entry's words, for the tests of `verify`.
+    pub fn perturb(&mut self, perturbation: Perturbation) {
+        self.perturbation = Some(perturbation);
+    }
+}
+
+#[cold]
+fn watch<B>(
+    perturbation: &Option<Perturbation>,
+    witness: &mut Option<Witness>,
+    index: u64,
+    entry: &Entry<B>,
+    words: &mut Words,
+) {
+    if let Some(spoil) = perturbation.filter(|spoil| spoil.index == index) {
+        words.flip(spoil.word % words.count(), spoil.mask);
+    }
+    if let Some(witness) = witness
+        .as_mut()
+        .filter(|witness| (witness.from..witness.to).contains(&index))
+    {
+        witness.seen.push(Handled {
+            index,
+            time: entry.time,
+            step: entry.step,
+            kind: entry.kind,
+            origin: entry.origin,
+            number: entry.number,
+            target: entry.target,
+            hash: words.hash(),
+        });
+    }
+}
+
+/// What may be done before a run starts: schedule first entries.
+#[derive(Debug)]
+pub struct Prepare<'a, B> {
+    queue: &'a mut Queue<B>,
+    now: SimTime,
+}
+
+impl<B: Copy> Prepare<'_, B> {
+    /// Schedules an entry, at step 0 of its instant.
+    ///
+    /// # Panics
+    /// Panics if `at` lies in the past.
+    pub fn schedule(&mut self, origin: &mut Origin, at: SimTime, kind: u16, target: u32, body: B) {
+        assert!(
+            at >= self.now,
+            "an entry for {at} was scheduled at {}: time never goes back",
+            self.now
+        );
+        let ticket = origin.take();
+        self.queue.push(Entry {
+            time: at,
+            body,
+            origin: ticket.rank,
+            number: ticket.number,
+            target,
+            step: 0,
+            kind,
+        });
+    }
+}

@@ -1,1 +1,28 @@
 //! Floor 2: distributions.
+//!
+//! A [`Law`] is the distribution of one number: parameters, checked by [`Law::validate`], with exact moments, distribution
+//! function and quantile, and a sampler that takes everything from one addressed [`Stream`](crate::kernel::Stream). Samplers
+//! are our own, over the pinned `libm`: the same address gives the same value on every platform and in every version, and
+//! golden vectors watch over that. Values are plain numbers in whatever base unit the caller means (nanoseconds for
+//! durations).
+//!
+//! [`Column`] and [`Rows`] are measured tables, read from CSV; the plain functions ([`standard_normal`], [`exponential`],
+//! [`gamma`], ...) are for models of one's own.
+
+mod continuous;
+mod discrete;
+mod empirical;
+mod law;
+pub mod math;
+mod truncated;
+mod ziggurat;
+
+#[cfg(test)]
+mod tests;
+
+pub use continuous::{beta, gamma};
+pub use discrete::{Zipf, poisson};
+pub use empirical::{Column, Order, Rows, TableError, decompressed};
+pub use law::{Law, LawError};
+pub use truncated::Truncated;
+pub use ziggurat::{exponential, normal, standard_exponential, standard_normal};

@@ -1,0 +1,184 @@
+//! Tables from CSV bytes.
+
+use super::{Column, Rows};
+use std::borrow::Cow;
+use std::io::Read;
+use thiserror::Error;
+
+/// What can be wrong with a table.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TableError {
+    /// Not CSV: quotes that don't close, bytes that aren't UTF-8, records of different lengths.
+    #[error("line {line}: {problem}")]
+    #[allow(missing_docs)]
+    Malformed { line: u64, problem: String },
+    /// No column of that name.
+    #[error("no column \"{column}\"{}; the table has {}", suggested(.suggestion), listed(.columns))]
+    #[allow(missing_docs)]
+    NoColumn {
+        column: String,
+        columns: Vec<String>,
+        suggestion: Option<String>,
+    },
+    /// Two columns of the name that was asked for.
+    #[error("the table has more than one column \"{column}\"")]
+    #[allow(missing_docs)]
+    TwoColumns { column: String },
+    /// A value that is no number.
+    #[error("line {line}, column \"{column}\": \"{value}\" is not a number")]
+    #[allow(missing_docs)]
+    NotANumber { line: u64, column: String, value: String },
+    /// NaN or an infinity.
+    #[error("line {line}, column \"{column}\": {value} is not a finite number")]
+    #[allow(missing_docs)]
+    NotFinite { line: u64, column: String, value: String },
+    /// No rows, or no columns.
+    #[error("{}", match .column { Some(name) => format!("the column \"{name}\" has no rows"), None => "the table has no columns".to_owned() })]
+    #[allow(missing_docs)]
+    Empty { column: Option<String> },
+    /// Columns of different lengths.
+    #[error("the column \"{first}\" has {rows} rows, but \"{second}\" has {others}")]
+    #[allow(missing_docs)]
+    Ragged {
+        first: String,
+        rows: usize,
+        second: String,
+        others: usize,
+    },
+    /// A compressed file that doesn't decompress.
+    #[error("the gzip data is damaged: {problem}")]
+    #[allow(missing_docs)]
+    Damaged { problem: String },
+    /// A compressed file that grows past the limit.
+    #[error("the gzip data holds more than {limit} bytes")]
+    #[allow(missing_docs)]
+    TooLarge { limit: u64 },
+}
+
+fn suggested(name: &Option<String>) -> String {
+    name.as_ref()
+        .map(|name| format!(" (did you mean \"{name}\"?)"))
+        .unwrap_or_default()
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "no columns".to_owned(),
+        names => names
+            .iter()
+            .map(|name| format!("\"{name}\""))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+impl Column {
+    /// The column called `column` of a CSV table with a header line.
+    ///
+    /// # Errors
+    /// Refuses malformed CSV, a missing or ambiguous column, a table without rows, and values that aren't finite numbers.
+    pub fn from_csv(bytes: &[u8], column: &str) -> Result<Self, TableError> {
+        let mut values = read(bytes, &[column])?;
+        Self::new(column, values.remove(0))
+    }
+}
+
+impl Rows {
+    /// The named columns of a CSV table with a header line, in the order of `columns`.
+    ///
+    /// # Errors
+    /// As [`Column::from_csv`].
+    pub fn from_csv(bytes: &[u8], columns: &[&str]) -> Result<Self, TableError> {
+        let values = read(bytes, columns)?;
+        let columns = columns
+            .iter()
+            .zip(values)
+            .map(|(name, values)| Column::new(name, values));
+        Self::new(columns.collect::<Result<_, _>>()?)
+    }
+}
+
+/// The values of the named columns, each in the order of the rows.
+fn read(bytes: &[u8], names: &[&str]) -> Result<Vec<Vec<f64>>, TableError> {
+    // A byte order mark, as spreadsheets write it, is no part of the first name.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let header: Vec<String> = reader.headers().map_err(malformed)?.iter().map(str::to_owned).collect();
+    let places = names
+        .iter()
+        .map(|name| place(&header, name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut values = vec![Vec::new(); names.len()];
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(malformed)? {
+        let line = record.position().map_or(0, csv::Position::line);
+        for ((name, &place), values) in names.iter().zip(&places).zip(&mut values) {
+            let text = record.get(place).unwrap_or_default();
+            let (column, value) = (name.to_string(), text.to_owned());
+            match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => values.push(number),
+                Ok(_) => return Err(TableError::NotFinite { line, column, value }),
+                Err(_) => return Err(TableError::NotANumber { line, column, value }),
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// Where the column called `name` is.
+fn place(header: &[String], name: &str) -> Result<usize, TableError> {
+    let mut places = (0..header.len()).filter(|&i| header[i] == name);
+    match (places.next(), places.next()) {
+        (Some(place), None) => Ok(place),
+        (Some(_), Some(_)) => Err(TableError::TwoColumns {
+            column: name.to_owned(),
+        }),
+        _ => Err(TableError::NoColumn {
+            column: name.to_owned(),
+            columns: header.to_vec(),
+            suggestion: similar(header, name).cloned(),
+        }),
+    }
+}
+
+/// The name nearest to `name`, if one is near: the same but for case, or at most a third of it mistyped.
+fn similar<'a>(header: &'a [String], name: &str) -> Option<&'a String> {
+    let lower = name.to_lowercase();
+    let distance = |other: &&String| strsim::osa_distance(&lower, &other.to_lowercase());
+    let nearest = header.iter().min_by_key(distance)?;
+    (distance(&nearest) * 3 <= name.chars().count().max(3)).then_some(nearest)
+}
+
+fn malformed(error: csv::Error) -> TableError {
+    let line = error.position().map_or(0, csv::Position::line);
+    let problem = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("{len} fields, where the header has {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { .. } => "not UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    };
+    TableError::Malformed { line, problem }
+}
+
+/// The bytes of a file that may be gzip (by its first two bytes): as they are if it isn't.
+///
+/// # Errors
+/// Refuses damaged data, and data that decompresses to more than `limit` bytes.
+pub fn decompressed(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, TableError> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let mut plain = Vec::new();
+    let decoder = flate2::read::MultiGzDecoder::new(bytes);
+    decoder
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut plain)
+        .map_err(|error| TableError::Damaged {
+            problem: error.to_string(),
+        })?;
+    if plain.len() as u64 > limit {
+        return Err(TableError::TooLarge { limit });
+    }
+    Ok(Cow::Owned(plain))
+}

@@ -1,0 +1,1 @@
+//! Laws that every model keeps, checked on random schedules.

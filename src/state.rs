@@ -37,17 +37,24 @@
 //! elements are ids here; a [`Size`] says how many of them there are, and the host knows what each weighs.
 
 pub mod clock;
+pub mod crdt;
 pub mod dots;
+pub mod dotted;
 pub mod lww;
+pub mod siblings;
 pub mod value;
+pub mod version_vector;
 
 #[cfg(test)]
 mod laws;
 
 pub use clock::Clock;
+pub use crdt::Crdt;
 pub use dots::{Dot, DotRange, DotSet, Origin, VersionVector};
+pub use dotted::DottedVersionVectors;
 pub use lww::LastWriteWins;
 pub use value::{Held, KeyType, Op, Value};
+pub use version_vector::VersionVectors;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -303,7 +310,17 @@ pub struct ModelInfo {
 
 /// Every model of this folder, in the order of the reference.
 pub fn models() -> &'static [ModelInfo] {
-    &[lww::INFO]
+    use crdt::Lattice;
+    &[
+        lww::INFO,
+        version_vector::INFO,
+        dotted::INFO,
+        crdt::INFO,
+        crdt::LwwRegister::INFO,
+        crdt::MvRegister::INFO,
+        crdt::PnCounter::INFO,
+        crdt::OrSet::INFO,
+    ]
 }
 
 /// Hashing of values and states: the finaliser of SplitMix64, chained.

@@ -341,6 +341,15 @@ impl DotSet {
     }
 }
 
+impl From<VersionVector> for DotSet {
+    fn from(vector: VersionVector) -> Self {
+        Self {
+            vector,
+            loose: Vec::new(),
+        }
+    }
+}
+
 impl FromIterator<Dot> for DotSet {
     fn from_iter<I: IntoIterator<Item = Dot>>(dots: I) -> Self {
         let mut set = Self::default();

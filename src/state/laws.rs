@@ -1,0 +1,517 @@
+//! Laws that every model keeps, checked on random schedules, and oracles that know the whole history.
+//!
+//! A schedule has clients that read and update at any replica, deltas that are lost, repeated and reordered, and joins of
+//! whole entries; at its end everything is exchanged.
+
+use super::crdt::RegisterType;
+use super::dotted::DottedVersionVectors;
+use super::siblings::{Blind, MergeRule, MergeRules};
+use super::*;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+const REPLICAS: usize = 3;
+const CLIENTS: usize = 3;
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Update {
+        client: usize,
+        replica: usize,
+        id: u64,
+        stamp: i64,
+        context: bool,
+    },
+    Read {
+        client: usize,
+        replica: usize,
+    },
+    Deliver {
+        delta: usize,
+        to: usize,
+    },
+    Join {
+        from: usize,
+        to: usize,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (client, replica) = (0..CLIENTS, 0..REPLICAS);
+    prop_oneof![
+        4 => (client.clone(), replica.clone(), 0u64..4, 0i64..6, any::<bool>())
+            .prop_map(|(client, replica, id, stamp, context)| Step::Update { client, replica, id, stamp, context }),
+        1 => (client, replica.clone()).prop_map(|(client, replica)| Step::Read { client, replica }),
+        4 => (0usize..64, replica.clone()).prop_map(|(delta, to)| Step::Deliver { delta, to }),
+        1 => (replica.clone(), replica).prop_map(|(from, to)| Step::Join { from, to }),
+    ]
+}
+
+fn schedule() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 0..40)
+}
+
+/// What the oracle knows of one update: which updates its writer had seen.
+#[derive(Debug, Clone)]
+struct Known {
+    op: Op,
+    stamp: i64,
+    /// What the client had seen (blind: nothing).
+    client: BTreeSet<Dot>,
+    /// What the accepting replica had seen.
+    replica: BTreeSet<Dot>,
+}
+
+/// Replicas under one model, with an explicit record of everything.
+struct World<R: Resolution> {
+    model: R,
+    key: KeyType,
+    entries: Vec<R::Entry>,
+    deltas: Vec<(Dot, R::Delta)>,
+    numbers: Vec<u32>,
+    contexts: Vec<Option<(Context, BTreeSet<Dot>)>>,
+    /// What each replica has heard of, through whatever chain.
+    heard: Vec<BTreeSet<Dot>>,
+    /// What each replica shows, by the fates that were told.
+    told: Vec<BTreeSet<Dot>>,
+    history: BTreeMap<Dot, Known>,
+}
+
+fn follow(told: &mut BTreeSet<Dot>) -> impl FnMut(Fate) + '_ {
+    |fate| match fate {
+        Fate::Applied(range) => {
+            for dot in range.dots() {
+                assert!(told.insert(dot), "{dot} was applied twice");
+            }
+        }
+        Fate::Outranked { loser, .. } => {
+            told.remove(&loser);
+        }
+        Fate::BuiltOn { version, base } => assert!(version != base && !told.contains(&version)),
+    }
+}
+
+impl<R: Resolution> World<R> {
+    fn new(model: R, key: KeyType) -> Self {
+        Self {
+            entries: vec![model.fresh(key); REPLICAS],
+            model,
+            key,
+            deltas: Vec::new(),
+            numbers: vec![0; REPLICAS],
+            contexts: vec![None; CLIENTS],
+            heard: vec![BTreeSet::new(); REPLICAS],
+            told: vec![BTreeSet::new(); REPLICAS],
+            history: BTreeMap::new(),
+        }
+    }
+
+    fn run(model: R, key: KeyType, steps: &[Step], deliver: bool) -> Self {
+        let mut world = Self::new(model, key);
+        for step in steps {
+            match *step {
+                Step::Deliver { .. } if !deliver => {}
+                step => world.step(step),
+            }
+            world.check_told();
+        }
+        world
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Update {
+                client,
+                replica,
+                id,
+                stamp,
+                context,
+            } => {
+                self.numbers[replica] += 1;
+                let dot = Dot::new(Origin::new(replica as u16, 0), self.numbers[replica]);
+                let op = match self.key {
+                    KeyType::Register => Op::Write(id),
+                    KeyType::Counter => Op::Add(id as i64 * 3 - 4),
+                    KeyType::Set if stamp % 2 == 0 => Op::Insert(id),
+                    KeyType::Set => Op::Remove(id),
+                };
+                let sent = self.contexts[client].clone().filter(|_| context);
+                let at = Accept {
+                    dot,
+                    stamp,
+                    context: sent.as_ref().map(|(context, _)| context),
+                };
+                // A model without contexts hears nothing from its clients.
+                let told = sent.as_ref().filter(|(context, _)| !context.seen.is_empty());
+                let client_saw = told.map(|(_, seen)| seen.clone()).unwrap_or_default();
+                let known = Known {
+                    op,
+                    stamp,
+                    client: client_saw.clone(),
+                    replica: self.heard[replica].clone(),
+                };
+                let mut fates = follow(&mut self.told[replica]);
+                let delta = self.model.update(&mut self.entries[replica], op, at, &mut fates);
+                drop(fates);
+                self.history.insert(dot, known);
+                self.heard[replica].extend(client_saw);
+                self.heard[replica].insert(dot);
+                self.contexts[client] = Some((self.model.context(&self.entries[replica]), self.heard[replica].clone()));
+                self.deltas.push((dot, delta));
+            }
+            Step::Read { client, replica } => {
+                let context = self.model.view(&self.entries[replica]).context;
+                self.contexts[client] = Some((context, self.heard[replica].clone()));
+            }
+            Step::Deliver { delta, to } => {
+                if let Some((dot, delta)) = self.deltas.get(delta % self.deltas.len().max(1)).cloned() {
+                    self.deliver(dot, &delta, to);
+                }
+            }
+            Step::Join { from, to } => {
+                self.join(from, to);
+            }
+        }
+    }
+
+    fn deliver(&mut self, dot: Dot, delta: &R::Delta, to: usize) {
+        let before = self.entries[to].clone();
+        let changed = self
+            .model
+            .merge(&mut self.entries[to], delta, &mut follow(&mut self.told[to]));
+        assert_eq!(
+            changed,
+            self.entries[to] != before,
+            "merge says whether it changed anything"
+        );
+        self.heard[to].insert(dot);
+        // What a delta says beside its own update.
+        let Known {
+            op, client, replica, ..
+        } = &self.history[&dot];
+        let whole = self.model.name() == VersionVectors::default().name();
+        let same_element = |other: &Dot| matches!((self.history[other].op, *op), (Op::Insert(a), Op::Insert(b) | Op::Remove(b)) if a == b);
+        let beside = replica
+            .iter()
+            .filter(|other| whole || same_element(other))
+            .chain(client);
+        self.heard[to].extend(beside.copied());
+    }
+
+    fn join(&mut self, from: usize, to: usize) -> bool {
+        let (before, other) = (self.entries[to].clone(), self.entries[from].clone());
+        let changed = self
+            .model
+            .join(&mut self.entries[to], &other, &mut follow(&mut self.told[to]));
+        assert_eq!(
+            changed,
+            self.entries[to] != before,
+            "join says whether it changed anything"
+        );
+        let heard = self.heard[from].clone();
+        self.heard[to].extend(heard);
+        changed
+    }
+
+    /// Joins every pair until nothing changes; returns the common entry.
+    fn settle(&mut self) -> R::Entry {
+        for round in 0.. {
+            assert!(round < 10, "anti-entropy doesn't come to rest");
+            let mut changed = false;
+            for from in 0..REPLICAS {
+                for to in 0..REPLICAS {
+                    changed |= self.join(from, to);
+                }
+            }
+            if !changed {
+                break;
+            }
+        }
+        self.check_told();
+        for entry in &self.entries {
+            assert_eq!(entry, &self.entries[0]);
+            assert_eq!(self.model.state_hash(entry), self.model.state_hash(&self.entries[0]));
+        }
+        self.entries[0].clone()
+    }
+
+    /// The fates told what the views show, and the small accessors say what the view says.
+    fn check_told(&self) {
+        for (entry, told) in self.entries.iter().zip(&self.told) {
+            let view = self.model.view(entry);
+            assert_eq!(view.versions, self.model.versions(entry));
+            assert_eq!(view.context, self.model.context(entry));
+            assert_eq!(view.value.digest(), self.model.digest(entry));
+            match view.versions {
+                Versions::Heads(heads) => {
+                    let heads: BTreeSet<Dot> = heads.into_iter().collect();
+                    assert!(heads.is_subset(told), "{heads:?} of {told:?}");
+                    if self.key == KeyType::Register {
+                        assert_eq!(&heads, told);
+                    }
+                }
+                Versions::Effects(effects) => {
+                    // Inserts that were removed are outranked, and still seen.
+                    assert!(told.iter().all(|dot| effects.contains(*dot)));
+                    let all: BTreeSet<Dot> = effects.dots().collect();
+                    if self.key == KeyType::Counter {
+                        assert_eq!(&all, told);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn joined<R: Resolution>(model: &R, a: &R::Entry, b: &R::Entry) -> R::Entry {
+    let mut entry = a.clone();
+    model.join(&mut entry, b, &mut |_| {});
+    entry
+}
+
+/// The laws of a model; `lattice` is false for the one model whose join is not associative.
+fn laws<R: Resolution>(model: R, key: KeyType, steps: &[Step], lattice: bool) {
+    let mut world = World::run(model.clone(), key, steps, true);
+    let (a, b, c) = (&world.entries[0], &world.entries[1], &world.entries[2]);
+    let ab = joined(&model, a, b);
+    assert_eq!(ab, joined(&model, b, a), "commutative");
+    assert_eq!(&joined(&model, a, a), a, "idempotent");
+    assert_eq!(joined(&model, &ab, a), ab, "an upper bound");
+    assert_eq!(joined(&model, &ab, b), ab, "an upper bound");
+    if lattice {
+        assert_eq!(
+            joined(&model, &ab, c),
+            joined(&model, a, &joined(&model, b, c)),
+            "associative"
+        );
+    }
+    for entry in &world.entries {
+        let json = serde_json::to_string(entry).unwrap();
+        assert_eq!(
+            &serde_json::from_str::<R::Entry>(&json).unwrap(),
+            entry,
+            "entries survive serialisation"
+        );
+        assert_eq!(
+            model.state_hash(entry) == model.state_hash(&world.entries[0]),
+            *entry == world.entries[0]
+        );
+    }
+
+    let settled = world.settle();
+    if lattice {
+        // All deltas, in any order, repeated or batched, make the same entry.
+        let (mut forwards, mut backwards, mut batched) = (model.fresh(key), model.fresh(key), model.fresh(key));
+        for (_, delta) in &world.deltas {
+            model.merge(&mut forwards, delta, &mut |_| {});
+        }
+        for (_, delta) in world.deltas.iter().rev().chain(&world.deltas) {
+            model.merge(&mut backwards, delta, &mut |_| {});
+        }
+        let mut batches = world.deltas.chunks(3).map(|chunk| {
+            let mut batch = chunk[0].1.clone();
+            chunk[1..].iter().for_each(|(_, next)| model.batch(&mut batch, next));
+            batch
+        });
+        batches.by_ref().for_each(|batch| {
+            model.merge(&mut batched, &batch, &mut |_| {});
+        });
+        assert_eq!([&forwards, &backwards, &batched], [&settled; 3]);
+    }
+}
+
+/// The update that a total order by (stamp, origin, number) keeps, of those in `heard`.
+fn winner(history: &BTreeMap<Dot, Known>, heard: &BTreeSet<Dot>) -> Option<Dot> {
+    heard
+        .iter()
+        .copied()
+        .max_by_key(|dot| (history[dot].stamp, dot.origin.replica(), dot.number))
+}
+
+/// The updates in `heard` that nobody in `heard` had seen.
+fn maximal(history: &BTreeMap<Dot, Known>, heard: &BTreeSet<Dot>, replica: bool) -> Vec<Dot> {
+    let superseded = |dot: &Dot| {
+        heard.iter().any(|later| {
+            let known = &history[later];
+            if replica {
+                known.replica.contains(dot)
+            } else {
+                known.client.contains(dot)
+            }
+        })
+    };
+    heard.iter().copied().filter(|dot| !superseded(dot)).collect()
+}
+
+/// The elements that some insert put in which no remove had observed.
+fn add_wins(history: &BTreeMap<Dot, Known>, heard: &BTreeSet<Dot>) -> Vec<u64> {
+    let removed = |element: u64, insert: &Dot| {
+        heard
+            .iter()
+            .any(|dot| history[dot].op == Op::Remove(element) && history[dot].replica.contains(insert))
+    };
+    let mut elements: Vec<u64> = heard
+        .iter()
+        .filter_map(|dot| match history[dot].op {
+            Op::Insert(element) if !removed(element, dot) => Some(element),
+            _ => None,
+        })
+        .collect();
+    elements.sort_unstable();
+    elements.dedup();
+    elements
+}
+
+fn last_writer() -> Crdt {
+    Crdt {
+        register: RegisterType::LastWriter,
+        ..Crdt::default()
+    }
+}
+
+proptest! {
+    #[test]
+    fn last_write_wins_keeps_the_laws(steps in schedule()) {
+        for key in KeyType::ALL {
+            laws(LastWriteWins, *key, &steps, true);
+        }
+    }
+
+    #[test]
+    fn version_vectors_keep_all_laws_but_associativity(steps in schedule(), overwrite: bool) {
+        let blind = if overwrite { Blind::Overwrite } else { Blind::Sibling };
+        for key in KeyType::ALL {
+            laws(VersionVectors { blind, ..Default::default() }, *key, &steps, false);
+        }
+    }
+
+    #[test]
+    fn dotted_version_vectors_keep_the_laws(steps in schedule(), overwrite: bool) {
+        let blind = if overwrite { Blind::Overwrite } else { Blind::Sibling };
+        for key in KeyType::ALL {
+            laws(DottedVersionVectors { blind, ..Default::default() }, *key, &steps, true);
+        }
+        let rules = MergeRules { counter: MergeRule::Sum, set: MergeRule::PreferReplica(1), ..Default::default() };
+        laws(DottedVersionVectors { rules, blind }, KeyType::Counter, &steps, true);
+        laws(DottedVersionVectors { rules, blind }, KeyType::Set, &steps, true);
+    }
+
+    #[test]
+    fn conflict_free_types_keep_the_laws(steps in schedule(), overwrite: bool) {
+        let blind = if overwrite { Blind::Overwrite } else { Blind::Sibling };
+        for key in KeyType::ALL {
+            laws(Crdt { blind, ..Crdt::default() }, *key, &steps, true);
+        }
+        laws(last_writer(), KeyType::Register, &steps, true);
+    }
+
+    #[test]
+    fn last_write_wins_shows_the_highest_stamp_it_has_heard_of(steps in schedule()) {
+        let world = World::run(LastWriteWins, KeyType::Register, &steps, true);
+        for (entry, heard) in world.entries.iter().zip(&world.heard) {
+            let winner = winner(&world.history, heard);
+            prop_assert_eq!(LastWriteWins.versions(entry), Versions::Heads(winner.into_iter().collect()));
+        }
+        let mut world = world;
+        let settled = world.settle();
+        let all: BTreeSet<Dot> = world.history.keys().copied().collect();
+        prop_assert_eq!(LastWriteWins.versions(&settled), Versions::Heads(winner(&world.history, &all).into_iter().collect()));
+    }
+
+    #[test]
+    fn dots_and_contexts_show_the_maximal_writes(steps in schedule()) {
+        let model = DottedVersionVectors::default();
+        let mut world = World::run(model, KeyType::Register, &steps, true);
+        let settled = world.settle();
+        let all: BTreeSet<Dot> = world.history.keys().copied().collect();
+        prop_assert_eq!(model.versions(&settled), Versions::Heads(maximal(&world.history, &all, false)));
+
+        let mut world = World::run(Crdt::default(), KeyType::Register, &steps, true);
+        let settled = world.settle();
+        prop_assert_eq!(world.model.versions(&settled), Versions::Heads(maximal(&world.history, &all, false)));
+
+        // A blind write that overwrites has seen what its replica holds.
+        let blind: Vec<Step> = steps.iter().map(|step| match *step {
+            Step::Update { client, replica, id, stamp, .. } => Step::Update { client, replica, id, stamp, context: false },
+            step => step,
+        }).collect();
+        let model = DottedVersionVectors { blind: Blind::Overwrite, ..model };
+        let mut world = World::run(model, KeyType::Register, &blind, false);
+        for (entry, heard) in world.entries.iter().zip(&world.heard) {
+            prop_assert_eq!(model.versions(entry), Versions::Heads(maximal(&world.history, heard, true)));
+        }
+        world.settle();
+    }
+
+    #[test]
+    fn version_vectors_lose_no_write_unseen(steps in schedule()) {
+        let model = VersionVectors::default();
+        let mut world = World::run(model, KeyType::Register, &steps, true);
+        let settled = world.settle();
+        let Versions::Heads(heads) = model.versions(&settled) else { panic!("heads") };
+        let all: BTreeSet<Dot> = world.history.keys().copied().collect();
+        for dot in maximal(&world.history, &all, false) {
+            prop_assert!(heads.contains(&dot), "{} was lost, {:?} is shown", dot, heads);
+        }
+    }
+
+    #[test]
+    fn counters_are_the_sum_of_the_increments_they_show(steps in schedule()) {
+        let model = Crdt::default();
+        let mut world = World::run(model, KeyType::Counter, &steps, true);
+        let sum = |world: &World<Crdt>, shown: &dyn Fn(Dot) -> bool| -> i64 {
+            world.history.iter().filter(|(dot, _)| shown(**dot)).map(|(_, known)| match known.op {
+                Op::Add(delta) => delta,
+                _ => 0,
+            }).sum()
+        };
+        for entry in &world.entries {
+            let view = model.view(entry);
+            prop_assert_eq!(view.value, Value::Counter(sum(&world, &|dot| view.versions.contains(dot))));
+        }
+        let settled = world.settle();
+        prop_assert_eq!(model.view(&settled).value, Value::Counter(sum(&world, &|_| true)));
+    }
+
+    #[test]
+    fn add_wins_sets_meet_their_specification(steps in schedule()) {
+        let model = Crdt::default();
+        // At every replica while entries are joined whole, and at the end however the fragments came.
+        let whole = World::run(model, KeyType::Set, &steps, false);
+        for (entry, heard) in whole.entries.iter().zip(&whole.heard) {
+            let view = model.view(entry);
+            prop_assert_eq!(view.value, Value::Set(add_wins(&whole.history, heard)));
+            prop_assert_eq!(view.versions, Versions::Effects(heard.iter().copied().collect()));
+        }
+        let mut world = World::run(model, KeyType::Set, &steps, true);
+        let settled = world.settle();
+        let all: BTreeSet<Dot> = world.history.keys().copied().collect();
+        prop_assert_eq!(model.view(&settled).value, Value::Set(add_wins(&world.history, &all)));
+    }
+}
+
+#[test]
+fn every_model_has_a_page_and_realises_what_it_lists() {
+    fn check<R: Resolution>(model: R) {
+        let info = models()
+            .iter()
+            .find(|info| info.name == model.name())
+            .expect("registered");
+        for key in info.keys {
+            assert!(!model.supports(*key).unwrap().0.is_empty());
+        }
+    }
+    check(LastWriteWins);
+    check(VersionVectors::default());
+    check(DottedVersionVectors::default());
+    check(Crdt::default());
+    let mut names: Vec<_> = models().iter().map(|info| info.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), models().len());
+    assert!(
+        models()
+            .iter()
+            .all(|info| info.doc.ends_with('\n') && info.doc.contains("Costs: "))
+    );
+}

@@ -17,4 +17,6 @@ pub mod network;
 pub mod output;
 pub mod random;
 pub mod scenario;
+pub mod services;
 pub mod state;
+pub mod world;

@@ -381,3 +381,15 @@ impl<B: Copy> Prepare<'_, B> {
         });
     }
 }
+
+/// Lets a model act outside of the loop, at the end of a run: what it schedules then is thrown away.
+pub(crate) fn outside<B: Copy, R>(now: SimTime, act: impl FnOnce(&mut Out<'_, B>) -> R) -> R {
+    let (mut queue, mut stop, mut livelock) = (Queue::new(), false, None);
+    act(&mut Out {
+        queue: &mut queue,
+        now,
+        step: 0,
+        stop: &mut stop,
+        livelock: &mut livelock,
+    })
+}

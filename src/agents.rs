@@ -1,0 +1,18 @@
+//! Floor 3: agents: their programs, their policies, and the groups and streams that run them.
+//!
+//! In reading order: [`step`] is a program as written, with names resolved; [`program`] compiles it to one flat array of
+//! instructions for a group; [`policy`] is how a client behaves; [`group`] runs it all.
+
+pub mod activation;
+pub mod calling;
+pub mod group;
+pub mod messaging;
+pub mod policy;
+pub mod program;
+pub mod step;
+pub mod stepping;
+
+pub use group::{AgentGroup, Arrivals, GroupSpec};
+pub use policy::{Backoff, Policy};
+pub use program::Program;
+pub use step::Step;

@@ -1,0 +1,342 @@
+//! Programs as they run: one flat array of instructions, shared by a whole group.
+
+use super::step::{CallStep, OperateStep, SendStep, Step};
+use crate::kernel::SimDuration;
+use crate::random::Law;
+
+/// One instruction. Numbers index the tables of the [`Program`]; `u32` targets are places in its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instruction {
+    /// Local work, by a law.
+    Think(u32),
+    /// Waiting, by a law.
+    Sleep(u32),
+    /// A call.
+    Call(u32),
+    /// An operation on shared state.
+    Operate(u32),
+    /// A message.
+    Send(u32),
+    /// A message and the wait for its answer.
+    Ask(u32),
+    /// An answer of so many bytes.
+    Reply(u32),
+    /// The wait for messages.
+    Wait(u32),
+    /// Draws how often a loop runs into a register, and goes to `exit` if it's never. `law` of `u32::MAX`: for ever.
+    Loop {
+        /// Which register counts.
+        register: u16,
+        /// How often.
+        law: u32,
+        /// Where the loop is over.
+        exit: u32,
+    },
+    /// Counts a round, and goes back to `start` if another is due.
+    Again {
+        /// Which register counts.
+        register: u16,
+        /// Whether the loop never ends.
+        forever: bool,
+        /// Where a round starts.
+        start: u32,
+    },
+    /// Goes to one of the places of a table.
+    Choose(u32),
+    /// Goes there.
+    Jump(u32),
+    /// Starts the branches of a table and waits for all.
+    Fork(u32),
+    /// Starts a basis and a guess.
+    Speculate(u32),
+    /// The end of a branch.
+    Join,
+    /// A task begins; it ends at `exit`.
+    TaskBegin {
+        /// Its name.
+        name: u16,
+        /// Where it ends.
+        exit: u32,
+    },
+    /// A task ends.
+    TaskEnd,
+    /// The program, or a handler, is over.
+    End,
+}
+
+/// A wait for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitFor {
+    /// Which topic; `None`: any without a handler.
+    pub topic: Option<u16>,
+    /// How many messages.
+    pub count: u32,
+    /// How long at most.
+    pub timeout: Option<SimDuration>,
+}
+
+/// A guess and what it depends on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Guess {
+    /// Where the basis starts.
+    pub basis: u32,
+    /// Where the guess starts.
+    pub guess: u32,
+    /// Where the guess is done again, should it prove wrong.
+    pub again: u32,
+    /// Where the program goes on.
+    pub after: u32,
+    /// The probability that it proves right.
+    pub right: f64,
+}
+
+/// A compiled program with its handlers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Program {
+    /// The instructions; the main program starts at 0.
+    pub code: Vec<Instruction>,
+    /// Where each instruction stands in the scenario, as a path.
+    pub places: Vec<String>,
+    /// Laws of durations and counts.
+    pub laws: Vec<Law>,
+    /// Calls.
+    pub calls: Vec<CallStep>,
+    /// Operations.
+    pub operations: Vec<OperateStep>,
+    /// Messages.
+    pub sends: Vec<SendStep>,
+    /// Asks: the message, and the timeout.
+    pub asks: Vec<(u32, Option<SimDuration>)>,
+    /// Waits.
+    pub waits: Vec<WaitFor>,
+    /// Choices: cumulative weights and places.
+    pub choices: Vec<Vec<(f64, u32)>>,
+    /// Forks: the places of the branches, then where the program goes on.
+    pub forks: Vec<(Vec<u32>, u32)>,
+    /// Guesses.
+    pub guesses: Vec<Guess>,
+    /// Handlers: topic and place.
+    pub handlers: Vec<(u16, u32)>,
+    /// Loop registers of one activation.
+    pub registers: u16,
+    /// Whether any step has a timeout of its own.
+    pub has_timeouts: bool,
+}
+
+impl Program {
+    /// Compiles a main program and handlers by topic. `place` is where the program stands in the scenario.
+    pub fn compile(main: &[Step], handlers: &[(u16, Vec<Step>)], place: &str) -> Self {
+        let mut compiler = Compiler { program: Self::default(), depth: 0 };
+        compiler.block(main, &format!("{place}.program"));
+        compiler.emit(Instruction::End, format!("{place}.program"));
+        for (topic, steps) in handlers {
+            let at = compiler.here();
+            let path = format!("{place}.on[{topic}]");
+            compiler.depth = 0;
+            compiler.block(steps, &path);
+            compiler.emit(Instruction::End, path);
+            compiler.program.handlers.push((*topic, at));
+        }
+        compiler.program
+    }
+
+    /// Where the handler of a topic starts.
+    pub fn handler(&self, topic: u16) -> Option<u32> {
+        self.handlers.iter().find(|(of, _)| *of == topic).map(|(_, at)| *at)
+    }
+}
+
+struct Compiler {
+    program: Program,
+    depth: u16,
+}
+
+impl Compiler {
+    fn here(&self) -> u32 {
+        self.program.code.len() as u32
+    }
+
+    fn emit(&mut self, instruction: Instruction, place: String) -> u32 {
+        self.program.code.push(instruction);
+        self.program.places.push(place);
+        self.here() - 1
+    }
+
+    fn block(&mut self, steps: &[Step], place: &str) {
+        for (index, step) in steps.iter().enumerate() {
+            self.step(step, format!("{place}[{index}]"));
+        }
+    }
+
+    fn law(&mut self, law: &Law) -> u32 {
+        push(&mut self.program.laws, law.clone())
+    }
+
+    fn step(&mut self, step: &Step, place: String) {
+        use Instruction as I;
+        match step {
+            Step::Think(law) => {
+                let law = self.law(law);
+                self.emit(I::Think(law), place);
+            }
+            Step::Sleep(law) => {
+                let law = self.law(law);
+                self.emit(I::Sleep(law), place);
+            }
+            Step::Call(call) => {
+                let call = push(&mut self.program.calls, call.clone());
+                self.emit(I::Call(call), place);
+            }
+            Step::Operate(operation) => {
+                let operation = push(&mut self.program.operations, operation.clone());
+                self.emit(I::Operate(operation), place);
+            }
+            Step::Send(send) => {
+                let send = push(&mut self.program.sends, send.clone());
+                self.emit(I::Send(send), place);
+            }
+            Step::Ask { send, timeout } => {
+                let send = push(&mut self.program.sends, send.clone());
+                self.program.has_timeouts |= timeout.is_some();
+                let ask = push(&mut self.program.asks, (send, *timeout));
+                self.emit(I::Ask(ask), place);
+            }
+            Step::Reply { bytes } => {
+                self.emit(I::Reply(*bytes), place);
+            }
+            Step::Wait { topic, count, timeout } => {
+                self.program.has_timeouts |= timeout.is_some();
+                let wait = WaitFor { topic: *topic, count: *count, timeout: *timeout };
+                let wait = push(&mut self.program.waits, wait);
+                self.emit(I::Wait(wait), place);
+            }
+            Step::Repeat { times, steps } => self.repeat(times.as_ref(), steps, place),
+            Step::Parallel(branches) => {
+                let fork = push(&mut self.program.forks, (Vec::new(), 0));
+                self.emit(I::Fork(fork), place.clone());
+                for (index, branch) in branches.iter().enumerate() {
+                    let at = self.branch(branch, format!("{place}.branches[{index}]"));
+                    self.program.forks[fork as usize].0.push(at);
+                }
+                self.program.forks[fork as usize].1 = self.here();
+            }
+            Step::Choose(options) => self.choose(options, place),
+            Step::Speculate { basis, guess, right } => {
+                let index = push(
+                    &mut self.program.guesses,
+                    Guess { basis: 0, guess: 0, again: 0, after: 0, right: *right },
+                );
+                self.emit(I::Speculate(index), place.clone());
+                let basis = self.branch(basis, format!("{place}.basis"));
+                let at = self.branch(guess, format!("{place}.guess"));
+                let again = self.here();
+                self.block(guess, &format!("{place}.guess"));
+                let after = self.here();
+                self.program.guesses[index as usize] = Guess { basis, guess: at, again, after, right: *right };
+            }
+            Step::Task { name, steps } => {
+                let begin = self.emit(I::TaskBegin { name: *name, exit: 0 }, place.clone());
+                self.block(steps, &format!("{place}.steps"));
+                let exit = self.emit(I::TaskEnd, place);
+                self.program.code[begin as usize] = I::TaskBegin { name: *name, exit };
+            }
+            Step::Stop => {
+                // A branch's end is its join; only there does stopping mean less than the whole activation.
+                self.emit(I::End, place);
+            }
+        }
+    }
+
+    fn repeat(&mut self, times: Option<&Law>, steps: &[Step], place: String) {
+        let register = self.depth;
+        self.depth += 1;
+        self.program.registers = self.program.registers.max(self.depth);
+        let law = times.map_or(u32::MAX, |law| self.law(law));
+        let begin = self.emit(Instruction::Loop { register, law, exit: 0 }, place.clone());
+        let start = self.here();
+        self.block(steps, &format!("{place}.steps"));
+        self.emit(Instruction::Again { register, forever: times.is_none(), start }, place);
+        self.program.code[begin as usize] = Instruction::Loop { register, law, exit: self.here() };
+        self.depth -= 1;
+    }
+
+    /// A branch has registers of its own, and ends with a join.
+    fn branch(&mut self, steps: &[Step], place: String) -> u32 {
+        let depth = std::mem::take(&mut self.depth);
+        let at = self.here();
+        self.block(steps, &place);
+        self.emit(Instruction::Join, place);
+        self.depth = depth;
+        at
+    }
+
+    fn choose(&mut self, options: &[(f64, Vec<Step>)], place: String) {
+        let choice = push(&mut self.program.choices, Vec::new());
+        self.emit(Instruction::Choose(choice), place.clone());
+        let total: f64 = options.iter().map(|(weight, _)| weight).sum();
+        let (mut sum, mut jumps) = (0.0, Vec::new());
+        for (index, (weight, steps)) in options.iter().enumerate() {
+            sum += weight / total;
+            let at = self.here();
+            self.program.choices[choice as usize].push((sum, at));
+            let path = format!("{place}.options[{index}]");
+            self.block(steps, &path);
+            jumps.push(self.emit(Instruction::Jump(0), path));
+        }
+        let after = self.here();
+        for jump in jumps {
+            self.program.code[jump as usize] = Instruction::Jump(after);
+        }
+    }
+}
+
+fn push<T>(table: &mut Vec<T>, item: T) -> u32 {
+    table.push(item);
+    table.len() as u32 - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instruction_is_small() {
+        assert!(size_of::<Instruction>() <= 12, "{}", size_of::<Instruction>());
+    }
+
+    #[test]
+    fn loops_choices_and_branches_become_jumps_in_one_array() {
+        use Instruction as I;
+        let think = || Step::Think(Law::Constant(1.0));
+        let main = [
+            Step::Repeat { times: Some(Law::Constant(3.0)), steps: vec![think()] },
+            Step::Choose(vec![(1.0, vec![think()]), (3.0, vec![])]),
+            Step::Parallel(vec![vec![think()], vec![Step::Repeat { times: None, steps: vec![think()] }]]),
+        ];
+        let program = Program::compile(&main, &[(7, vec![think()])], "agents.a");
+        let expected = [
+            I::Loop { register: 0, law: 0, exit: 3 },
+            I::Think(1),
+            I::Again { register: 0, forever: false, start: 1 },
+            I::Choose(0),
+            I::Think(2),
+            I::Jump(7),
+            I::Jump(7),
+            I::Fork(0),
+            I::Think(3),
+            I::Join,
+            I::Loop { register: 0, law: u32::MAX, exit: 13 },
+            I::Think(4),
+            I::Again { register: 0, forever: true, start: 11 },
+            I::Join,
+            I::End,
+            I::Think(5),
+            I::End,
+        ];
+        assert_eq!(program.code, expected);
+        assert_eq!(program.choices, [[(0.25, 4), (1.0, 6)]]);
+        assert_eq!(program.forks, [(vec![8, 10], 14)]);
+        assert_eq!(program.handler(7), Some(15));
+        assert_eq!(program.places[11], "agents.a.program[2].branches[1][0].steps[0]");
+    }
+}

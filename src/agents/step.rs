@@ -1,0 +1,191 @@
+//! A program as written: steps, with names resolved to numbers and quantities to laws in nanoseconds.
+
+use crate::random::Law;
+use crate::state::Op;
+
+/// One step of a program.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Local work: the agent is busy, and starts no handler meanwhile.
+    Think(Law),
+    /// The agent waits, and may handle messages meanwhile.
+    Sleep(Law),
+    /// A call to a service.
+    Call(CallStep),
+    /// An operation on shared state.
+    Operate(OperateStep),
+    /// A message, with no answer expected.
+    Send(SendStep),
+    /// A message, and the wait for its answer.
+    Ask {
+        /// What is sent, and to whom: one peer.
+        send: SendStep,
+        /// How long the answer may take; `None`: for ever.
+        timeout: Option<crate::kernel::SimDuration>,
+    },
+    /// Answers the ask that this handler was started by. Without one, nothing happens.
+    Reply {
+        /// The answer's size.
+        bytes: u32,
+    },
+    /// Waits for a message of a topic, or any; a timeout goes on without one.
+    Wait {
+        /// Which topic; `None`: any that has no handler.
+        topic: Option<u16>,
+        /// How many of them.
+        count: u32,
+        /// How long at most.
+        timeout: Option<crate::kernel::SimDuration>,
+    },
+    /// Steps so many times.
+    Repeat {
+        /// How often: a law, rounded to a whole number; `None`: for ever.
+        times: Option<Law>,
+        /// What.
+        steps: Vec<Step>,
+    },
+    /// Branches at once; goes on when all are done.
+    Parallel(Vec<Vec<Step>>),
+    /// One of these, with probabilities in proportion to the weights.
+    Choose(Vec<(f64, Vec<Step>)>),
+    /// Starts the guess while its basis is still under way. When the basis is done the guess proves right, and is waited for,
+    /// or wrong: then it's thrown away, and done again.
+    Speculate {
+        /// What the guess depends on.
+        basis: Vec<Step>,
+        /// What is done on a guess.
+        guess: Vec<Step>,
+        /// The probability that the guess is right.
+        right: f64,
+    },
+    /// A task within the program, measured under its own name.
+    Task {
+        /// Its name's number.
+        name: u16,
+        /// What it consists of.
+        steps: Vec<Step>,
+    },
+    /// Ends the activation here.
+    Stop,
+}
+
+/// A call to a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallStep {
+    /// The service's entity.
+    pub server: u32,
+    /// The number of the policy.
+    pub policy: u16,
+    /// The request's size.
+    pub bytes: u32,
+    /// Tokens of the prompt and of the answer, where the call states them.
+    pub tokens: Option<(Law, Law)>,
+}
+
+/// An operation on shared state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperateStep {
+    /// The store.
+    pub store: u16,
+    /// Which of its keys.
+    pub keys: KeyChoice,
+    /// What to do.
+    pub action: Action,
+    /// What the client has seen: whether an update carries the context of its last read or write of the key.
+    pub carries_context: bool,
+    /// Which replica is asked.
+    pub replica: ReplicaChoice,
+    /// The number of the policy.
+    pub policy: u16,
+    /// The request's size.
+    pub bytes: u32,
+}
+
+/// Which key an operation is about: keys are numbered densely in their store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyChoice {
+    /// The first of the keys that may be meant.
+    pub first: u32,
+    /// How many there are.
+    pub count: u32,
+    /// Which of them: a law over `0..count`, rounded down; `None`: uniform.
+    pub law: Option<Law>,
+    /// The key that the last step with the same mark chose, so that a read and the write after it are about one key.
+    pub same: bool,
+}
+
+/// What an operation does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Reads the key.
+    Read,
+    /// Writes a value that no other write has.
+    Write,
+    /// Does just this.
+    Fixed(Op),
+    /// Inserts an element, drawn by the law.
+    Insert(Law),
+    /// Removes an element, drawn by the law.
+    Remove(Law),
+    /// Adds an amount, drawn by the law.
+    Add(Law),
+}
+
+/// Which replica of a store an operation goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplicaChoice {
+    /// The one in the agent's site, or the nearest.
+    Nearest,
+    /// Any, at random, anew each time.
+    Random,
+    /// This one.
+    Fixed(u32),
+}
+
+/// A message to peers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SendStep {
+    /// Who receives it.
+    pub to: Peers,
+    /// What it is about.
+    pub topic: u16,
+    /// Its size.
+    pub bytes: u32,
+}
+
+/// Who receives a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peers {
+    /// A member of a group at random, never the sender itself.
+    Any {
+        /// The entity of the first member.
+        base: u32,
+        /// How many members.
+        count: u32,
+    },
+    /// Every member of a group but the sender.
+    All {
+        /// The entity of the first member.
+        base: u32,
+        /// How many members.
+        count: u32,
+    },
+    /// The member with the sender's own number, modulo the size of the group.
+    Same {
+        /// The entity of the first member.
+        base: u32,
+        /// How many members.
+        count: u32,
+    },
+    /// The member behind the sender, in a ring.
+    Next {
+        /// The entity of the first member.
+        base: u32,
+        /// How many members.
+        count: u32,
+    },
+    /// This entity.
+    One(u32),
+    /// Whoever sent the message that is being handled, or was waited for last.
+    Sender,
+}

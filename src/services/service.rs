@@ -1,0 +1,456 @@
+//! A service at work: the door (limit, budget, bound of the queue), the queue, the servers.
+
+use super::books::Books;
+use super::limit::Bucket;
+use super::spec::{Excess, ServiceSpec};
+use crate::kernel::{Entry, Liveness, SimDuration, SimTime, Ticket, Words};
+use crate::world::call::{Outcome, Request};
+use crate::world::message::{Message, MessageKind};
+use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
+use crate::world::record::What;
+use crate::world::slab::{Handle, Slab};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Work on a request ends. Body: the job's handle.
+const SERVED: u16 = kind::OWN;
+/// A request that waited at the limit may come in. Body: its place in the line at the door.
+const ADMITTED: u16 = kind::OWN + 1;
+
+/// Why a request was refused; the number in records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Refusal {
+    /// The rate limit.
+    RateLimit,
+    /// The queue is full.
+    QueueFull,
+    /// The budget is spent.
+    Budget,
+}
+
+/// A request at the service: at the door, in the queue or in work.
+#[derive(Debug, Clone, Copy)]
+struct Job {
+    attempt: Handle,
+    identity: u64,
+    arrived: SimTime,
+    started: SimTime,
+    /// When the work ends, as things stand.
+    due: SimTime,
+    /// Its place in the order, which it keeps if the end of the work is put off.
+    ticket: Ticket,
+    /// Its place among those in work.
+    slot: u32,
+    /// It was in work when the service crashed, and starts again.
+    again: bool,
+    /// Its entry came while the service stood still.
+    overdue: bool,
+}
+
+/// The memory of a service that recognises calls by their identity.
+#[derive(Debug, Clone)]
+enum Known {
+    /// Being worked on; these attempts wait for the same answer.
+    InWork(Vec<Handle>),
+    /// Done at this time.
+    Done,
+}
+
+/// One service, at one site.
+#[derive(Debug)]
+pub struct Service {
+    spec: Arc<ServiceSpec>,
+    endpoint: Endpoint,
+    jobs: Slab<Job>,
+    queue: VecDeque<Handle>,
+    door: VecDeque<Handle>,
+    in_work: Vec<Handle>,
+    bucket: Bucket,
+    known: BTreeMap<u64, Known>,
+    calls: u64,
+    tokens: u64,
+    money: u64,
+    budget_spent: bool,
+    down: bool,
+    paused: Option<SimTime>,
+    books: Books,
+    name: String,
+}
+
+impl Service {
+    /// A service that works as `spec` says.
+    pub fn new(name: &str, spec: Arc<ServiceSpec>, endpoint: Endpoint) -> Self {
+        Self {
+            spec,
+            endpoint,
+            jobs: Slab::default(),
+            queue: VecDeque::new(),
+            door: VecDeque::new(),
+            in_work: Vec::new(),
+            bucket: Bucket::default(),
+            known: BTreeMap::new(),
+            calls: 0,
+            tokens: 0,
+            money: 0,
+            budget_spent: false,
+            down: false,
+            paused: None,
+            books: Books::default(),
+            name: name.to_string(),
+        }
+    }
+
+    /// A request is at the door.
+    fn arrive(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+            return;
+        };
+        (attempt.arrived, attempt.started, attempt.finished) = (now, now, now);
+        let (identity, client, number) = (attempt.identity, attempt.client, attempt.number);
+        let (idempotent, address, key) = (attempt.idempotent, attempt.address, attempt.key);
+        cx.record(
+            What::RequestArrived,
+            self.endpoint.id,
+            [identity, client as u64, number as u64],
+        );
+        if self.down {
+            cx.record(What::RequestDropped, self.endpoint.id, [identity, 0, 0]);
+            cx.drop_attempt(handle);
+            return;
+        }
+        if idempotent {
+            match self.known.get_mut(&identity) {
+                Some(Known::Done) => return self.answer(handle, Outcome::Done, cx),
+                Some(Known::InWork(waiting)) => return waiting.push(handle),
+                None => {}
+            }
+        }
+        if let Some(tokens) = &self.spec.tokens {
+            let (drawn_in, drawn_out) = tokens.sample(&mut key.stream(purpose::TOKENS, address), address);
+            if let Some(attempt) = cx.shared.attempts.get_mut(handle)
+                && let Request::Work { tokens_in, tokens_out } = &mut attempt.request
+                && (*tokens_in, *tokens_out) == (0, 0)
+            {
+                (*tokens_in, *tokens_out) = (drawn_in, drawn_out);
+            }
+        }
+        if self.is_over_budget() {
+            if !self.budget_spent {
+                self.budget_spent = true;
+                cx.record(What::BudgetSpent, self.endpoint.id, [0; 3]);
+            }
+            return self.refuse(handle, identity, Refusal::Budget, None, cx);
+        }
+        if self.is_full() {
+            return self.refuse(handle, identity, Refusal::QueueFull, None, cx);
+        }
+        let mut wait = SimDuration::ZERO;
+        if let Some(limit) = &self.spec.limit {
+            match limit.excess {
+                Excess::Refuse { retry_after } => {
+                    if let Err(wait) = self.bucket.take(limit, now) {
+                        let wait = retry_after.then_some(wait);
+                        return self.refuse(handle, identity, Refusal::RateLimit, wait, cx);
+                    }
+                }
+                Excess::Wait => wait = self.bucket.reserve(limit, now),
+            }
+        }
+        self.admit(handle, identity, idempotent, wait, cx);
+    }
+
+    /// A request is let in, now or when the limit has a token for it.
+    fn admit(&mut self, attempt: Handle, identity: u64, idempotent: bool, wait: SimDuration, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        if idempotent {
+            self.known.insert(identity, Known::InWork(Vec::new()));
+        }
+        self.calls += 1;
+        self.books.enter(now);
+        let ticket = Ticket { rank: 0, number: 0 };
+        let (started, due) = (now, now);
+        let job = Job {
+            attempt,
+            identity,
+            arrived: now,
+            started,
+            due,
+            ticket,
+            slot: 0,
+            again: false,
+            overdue: false,
+        };
+        let job = self.jobs.insert(job);
+        if wait > SimDuration::ZERO {
+            self.door.push_back(job);
+            cx.schedule(&mut self.endpoint, now + wait, ADMITTED, job.to_word());
+        } else {
+            self.enqueue(job, cx);
+        }
+    }
+
+    fn enqueue(&mut self, job: Handle, cx: &mut Cx<'_, '_>) {
+        if self.has_free_server() {
+            self.start(job, cx);
+        } else {
+            self.queue.push_back(job);
+        }
+    }
+
+    fn has_free_server(&self) -> bool {
+        !self.down
+            && self.paused.is_none()
+            && self
+                .spec
+                .servers
+                .is_none_or(|servers| self.in_work.len() < servers as usize)
+    }
+
+    fn is_full(&self) -> bool {
+        let waiting = self.queue.len() + self.door.len();
+        !self.has_free_server() && self.spec.queue.is_some_and(|bound| waiting >= bound as usize)
+    }
+
+    fn is_over_budget(&self) -> bool {
+        self.spec.budget.is_some_and(|budget| {
+            budget.calls.is_some_and(|calls| self.calls >= calls)
+                || budget.tokens.is_some_and(|tokens| self.tokens >= tokens)
+                || budget.money.is_some_and(|money| self.money >= money)
+        })
+    }
+
+    /// Work on a request begins.
+    fn start(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        let Some(job) = self.jobs.get_mut(handle) else { return };
+        let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) else {
+            return;
+        };
+        if job.again {
+            // What was done before the crash is lost, and the time with it.
+            attempt.down += now - attempt.started;
+        } else {
+            attempt.started = now;
+        }
+        let (tokens_in, tokens_out) = match attempt.request {
+            Request::Work { tokens_in, tokens_out } => (tokens_in, tokens_out),
+            Request::Read { .. } | Request::Update { .. } => (0, 0),
+        };
+        let address = attempt.address.wrapping_add((attempt.number as u64) << 56);
+        let mut stream = attempt.key.stream(purpose::SERVICE, address);
+        let duration = self.spec.time.sample(&mut stream, address, tokens_in, tokens_out);
+        self.tokens += tokens_in as u64 + tokens_out as u64;
+        self.money = self.money.saturating_add(self.spec.price(tokens_in, tokens_out));
+        job.started = now;
+        job.due = now + duration;
+        job.slot = self.in_work.len() as u32;
+        job.again = false;
+        job.ticket = self.endpoint.origin.take();
+        let (due, ticket, identity, arrived) = (job.due, job.ticket, job.identity, job.arrived);
+        self.in_work.push(handle);
+        cx.record(
+            What::ServiceStarted,
+            self.endpoint.id,
+            [identity, arrived.as_nanos(), 0],
+        );
+        cx.schedule_in_place(ticket, due, SERVED, self.endpoint.id, handle.to_word());
+    }
+
+    /// Work on a request has ended.
+    fn served(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        let job = self.jobs.remove(handle).expect("a live end of work has its job");
+        self.forget_in_work(job.slot);
+        self.books.leave(job.arrived, now);
+        if let Some(attempt) = cx.shared.attempts.get(job.attempt) {
+            let tokens = match attempt.request {
+                Request::Work { tokens_in, tokens_out } => (tokens_in as u64) << 32 | tokens_out as u64,
+                Request::Read { .. } | Request::Update { .. } => 0,
+            };
+            cx.record(
+                What::ServiceFinished,
+                self.endpoint.id,
+                [job.identity, job.started.as_nanos(), tokens],
+            );
+            cx.executed(self.endpoint.id, job.attempt);
+        }
+        self.answer(job.attempt, Outcome::Done, cx);
+        if let Some(known) = self.known.get_mut(&job.identity)
+            && let Known::InWork(waiting) = std::mem::replace(known, Known::Done)
+        {
+            for attempt in waiting {
+                self.answer(attempt, Outcome::Done, cx);
+            }
+        }
+        self.serve_next(cx);
+    }
+
+    fn serve_next(&mut self, cx: &mut Cx<'_, '_>) {
+        while self.has_free_server()
+            && let Some(next) = self.queue.pop_front()
+        {
+            self.start(next, cx);
+        }
+    }
+
+    fn forget_in_work(&mut self, slot: u32) {
+        self.in_work.swap_remove(slot as usize);
+        if let Some(moved) = self.in_work.get(slot as usize)
+            && let Some(job) = self.jobs.get_mut(*moved)
+        {
+            job.slot = slot;
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        handle: Handle,
+        identity: u64,
+        why: Refusal,
+        retry_after: Option<SimDuration>,
+        cx: &mut Cx<'_, '_>,
+    ) {
+        let waiting = (self.queue.len() + self.door.len()) as u64;
+        cx.record(What::RequestRefused, self.endpoint.id, [identity, why as u64, waiting]);
+        self.answer(handle, Outcome::Refused { retry_after }, cx);
+    }
+
+    fn answer(&mut self, handle: Handle, outcome: Outcome, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+            return;
+        };
+        attempt.outcome = outcome;
+        attempt.finished = now;
+        attempt.answer_bytes = self.spec.answer_bytes;
+        if attempt.started == attempt.arrived && matches!(outcome, Outcome::Refused { .. }) {
+            attempt.started = now;
+        }
+        let message = Message::new(MessageKind::Response, attempt.client, 0, attempt.answer_bytes).with(handle);
+        cx.send(&mut self.endpoint, message);
+    }
+
+    /// Everything at the service is lost.
+    fn crash(&mut self, keep_state: bool, cx: &mut Cx<'_, '_>) {
+        self.down = true;
+        let now = cx.now();
+        let mut lost: Vec<Handle> = self.in_work.drain(..).collect();
+        if keep_state {
+            // Requests in work start again after the restart, ahead of those that waited.
+            for handle in lost.drain(..).rev() {
+                if let Some(job) = self.jobs.remove(handle) {
+                    let again = self.jobs.insert(Job {
+                        again: true,
+                        overdue: false,
+                        ..job
+                    });
+                    self.queue.push_front(again);
+                }
+            }
+            return;
+        }
+        lost.extend(self.queue.drain(..));
+        lost.extend(self.door.drain(..));
+        for handle in lost {
+            let Some(job) = self.jobs.remove(handle) else { continue };
+            self.books.leave(job.arrived, now);
+            cx.record(What::RequestDropped, self.endpoint.id, [job.identity, 0, 0]);
+            cx.drop_attempt(job.attempt);
+        }
+        for (_, known) in std::mem::take(&mut self.known) {
+            if let Known::InWork(waiting) = known {
+                waiting.into_iter().for_each(|attempt| cx.drop_attempt(attempt));
+            }
+        }
+    }
+
+    /// Goes on after a stall: what was in work takes so much longer.
+    fn resume(&mut self, cx: &mut Cx<'_, '_>) {
+        let Some(since) = self.paused.take() else { return };
+        let now = cx.now();
+        for index in 0..self.in_work.len() {
+            let handle = self.in_work[index];
+            let Some(job) = self.jobs.get_mut(handle) else { continue };
+            let stalled = now - since.max(job.started);
+            job.due += stalled;
+            if let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) {
+                attempt.down += stalled;
+            }
+            if std::mem::take(&mut job.overdue) {
+                let (ticket, due) = (job.ticket, job.due);
+                cx.schedule_in_place(ticket, due, SERVED, self.endpoint.id, handle.to_word());
+            }
+        }
+        self.serve_next(cx);
+    }
+}
+
+impl Population for Service {
+    fn handle(&mut self, _member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
+        let handle = Handle::from_word(entry.body);
+        match entry.kind {
+            SERVED => self.served(handle, cx),
+            ADMITTED => {
+                match self.door.front() {
+                    Some(first) if *first == handle => drop(self.door.pop_front()),
+                    _ => self.door.retain(|other| *other != handle),
+                }
+                self.enqueue(handle, cx);
+            }
+            _ => {}
+        }
+    }
+
+    fn receive(&mut self, _member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        if message.kind == MessageKind::Request {
+            self.arrive(message.handle, cx);
+        }
+    }
+
+    fn digest(&self, _member: u32, entry: &Entry<u64>, words: &mut Words) -> Liveness {
+        let Some(job) = self.jobs.get(Handle::from_word(entry.body)) else {
+            return Liveness::Stale;
+        };
+        if entry.kind == SERVED && (self.paused.is_some() || job.due != entry.time) {
+            return Liveness::Stale;
+        }
+        words.push(job.identity);
+        words.push(job.arrived.as_nanos());
+        Liveness::Live
+    }
+
+    fn skip(&mut self, _member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
+        let handle = Handle::from_word(entry.body);
+        let paused = self.paused.is_some();
+        let Some(job) = self.jobs.get_mut(handle) else { return };
+        if paused {
+            job.overdue = true;
+        } else {
+            let (ticket, due) = (job.ticket, job.due);
+            cx.schedule_in_place(ticket, due, SERVED, self.endpoint.id, entry.body);
+        }
+    }
+
+    fn disturb(&mut self, _member: u32, disturbance: Disturbance, cx: &mut Cx<'_, '_>) {
+        match disturbance {
+            Disturbance::Crash { keep_state } => self.crash(keep_state, cx),
+            Disturbance::Restart => {
+                self.down = false;
+                self.serve_next(cx);
+            }
+            Disturbance::Pause => self.paused = Some(self.paused.unwrap_or(cx.now())),
+            Disturbance::Resume => self.resume(cx),
+            Disturbance::ClockStep(_) => {}
+        }
+    }
+
+    fn audit(&self, end: SimTime) -> Vec<String> {
+        let all = self.queue.iter().chain(&self.door).chain(&self.in_work);
+        let still = all
+            .filter_map(|handle| self.jobs.get(*handle))
+            .map(|job| end.since(job.arrived));
+        self.books.audit(&self.name, end, still).err().into_iter().collect()
+    }
+}

@@ -1,0 +1,179 @@
+//! What a service is: its servers, its queue, how long it works, and what it allows.
+
+use crate::kernel::{SimDuration, Stream};
+use crate::random::{Law, Order, Rows};
+use std::sync::Arc;
+
+/// A service as described.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceSpec {
+    /// How many requests are in work at once; `None`: any number.
+    pub servers: Option<u32>,
+    /// How many requests may wait; `None`: any number.
+    pub queue: Option<u32>,
+    /// How long the work on a request takes.
+    pub time: ServiceTime,
+    /// How many tokens a request has, for services that count them.
+    pub tokens: Option<Tokens>,
+    /// The rate limit at its door.
+    pub limit: Option<RateLimit>,
+    /// What may be spent in all.
+    pub budget: Option<Budget>,
+    /// The price of a call, in nano-dollars.
+    pub price_per_call: u64,
+    /// The price of a token of the prompt, in nano-dollars.
+    pub price_per_token_in: u64,
+    /// The price of a token of the answer, in nano-dollars.
+    pub price_per_token_out: u64,
+    /// The size of an answer on the wire.
+    pub answer_bytes: u32,
+}
+
+impl ServiceSpec {
+    /// A service of so many servers (`None`: any number) that works this long on each request.
+    pub fn new(servers: Option<u32>, time: Law) -> Self {
+        Self {
+            servers,
+            queue: None,
+            time: ServiceTime::Law(time),
+            tokens: None,
+            limit: None,
+            budget: None,
+            price_per_call: 0,
+            price_per_token_in: 0,
+            price_per_token_out: 0,
+            answer_bytes: 0,
+        }
+    }
+
+    /// What a request costs, in nano-dollars.
+    pub fn price(&self, tokens_in: u32, tokens_out: u32) -> u64 {
+        self.price_per_call
+            .saturating_add(self.price_per_token_in.saturating_mul(tokens_in as u64))
+            .saturating_add(self.price_per_token_out.saturating_mul(tokens_out as u64))
+    }
+}
+
+/// How long the work on a request takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ServiceTime {
+    /// By a law, in nanoseconds.
+    Law(Law),
+    /// By the request's tokens: a time to the first token, and a time for each one. In nanoseconds.
+    Tokens {
+        /// Until the first token.
+        first: Law,
+        /// For each token of the prompt.
+        each_in: Law,
+        /// For each token of the answer.
+        each_out: Law,
+    },
+}
+
+impl ServiceTime {
+    /// Draws the duration of the work on a request.
+    #[inline]
+    pub fn sample(&self, stream: &mut Stream, number: u64, tokens_in: u32, tokens_out: u32) -> SimDuration {
+        match self {
+            Self::Law(law) => law.sample_duration(stream, number),
+            Self::Tokens {
+                first,
+                each_in,
+                each_out,
+            } => {
+                let total = first.sample(stream, number)
+                    + each_in.sample(stream, number) * tokens_in as f64
+                    + each_out.sample(stream, number) * tokens_out as f64;
+                SimDuration::from_nanos_f64(total)
+            }
+        }
+    }
+}
+
+/// How many tokens a request has.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tokens {
+    /// By two laws.
+    Laws {
+        /// Tokens of the prompt.
+        tokens_in: Law,
+        /// Tokens of the answer.
+        tokens_out: Law,
+    },
+    /// Both from one row of a table, so that they belong together.
+    Rows {
+        /// The table.
+        rows: Arc<Rows>,
+        /// At random, or one row after another.
+        order: Order,
+        /// The column of the prompt's tokens.
+        tokens_in: Option<usize>,
+        /// The column of the answer's tokens.
+        tokens_out: usize,
+    },
+}
+
+impl Tokens {
+    /// Draws the tokens of a request, in and out.
+    pub fn sample(&self, stream: &mut Stream, number: u64) -> (u32, u32) {
+        match self {
+            Self::Laws { tokens_in, tokens_out } => {
+                let tokens_in = tokens_in.sample(stream, number);
+                (count(tokens_in), count(tokens_out.sample(stream, number)))
+            }
+            Self::Rows {
+                rows,
+                order,
+                tokens_in,
+                tokens_out,
+            } => {
+                let row = rows.pick(stream, number, *order);
+                (
+                    tokens_in.map_or(0, |column| count(rows.value(row, column))),
+                    count(rows.value(row, *tokens_out)),
+                )
+            }
+        }
+    }
+}
+
+/// The whole number nearest to a drawn number of tokens.
+fn count(tokens: f64) -> u32 {
+    (tokens + 0.5) as u32
+}
+
+/// A token bucket: so many requests in a period, refilled continuously, with room for a burst. It starts full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests allowed in a period.
+    pub count: u64,
+    /// The period.
+    pub period: SimDuration,
+    /// The bucket's size: requests that may pass at once after a pause.
+    pub burst: u64,
+    /// What happens to a request beyond it.
+    pub excess: Excess,
+}
+
+/// What happens to a request beyond the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// It is refused.
+    Refuse {
+        /// Whether the refusal says when a token will be there.
+        retry_after: bool,
+    },
+    /// It waits at the door, in order.
+    Wait,
+}
+
+/// What a service may spend in all before it refuses everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Calls.
+    pub calls: Option<u64>,
+    /// Tokens, in and out together.
+    pub tokens: Option<u64>,
+    /// Nano-dollars.
+    pub money: Option<u64>,
+}

@@ -1,0 +1,240 @@
+//! Calls and their attempts, as they travel: the client's side, the request, and the times on the way.
+
+use super::slab::Handle;
+use crate::kernel::{Key, SimDuration, SimTime};
+use crate::state::{Context, Op};
+use serde::{Deserialize, Serialize};
+
+/// The parts into which a task's time is split along its critical path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[repr(usize)]
+pub enum Part {
+    /// The agent's own work.
+    Thinking,
+    /// Being served: inference, a tool at work.
+    Service,
+    /// Waiting in a server's queue or in a peer's mailbox.
+    Queueing,
+    /// On the way: the legs of calls, of operations on state, of messages.
+    Network,
+    /// An abandoned attempt and the wait until its successor started.
+    Retrying,
+    /// Waiting for other agents, or for replicas to agree.
+    Coordination,
+    /// Something needed was crashed or stalled.
+    Down,
+}
+
+impl Part {
+    /// All parts, in the order of [`Parts`].
+    pub const ALL: [Self; 7] = [
+        Self::Thinking,
+        Self::Service,
+        Self::Queueing,
+        Self::Network,
+        Self::Retrying,
+        Self::Coordination,
+        Self::Down,
+    ];
+
+    /// The part's name in tables, plots and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Thinking => "thinking",
+            Self::Service => "service",
+            Self::Queueing => "queueing",
+            Self::Network => "network",
+            Self::Retrying => "retrying",
+            Self::Coordination => "coordination",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// How a stretch of time divides: nanoseconds for each [`Part`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts(pub [u64; 7]);
+
+impl Parts {
+    /// Adds a stretch to one part.
+    #[inline]
+    pub fn add(&mut self, part: Part, duration: SimDuration) {
+        self.0[part as usize] += duration.as_nanos();
+    }
+
+    /// Adds another split.
+    #[inline]
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            *mine += theirs;
+        }
+    }
+
+    /// What one part took.
+    pub fn of(&self, part: Part) -> SimDuration {
+        SimDuration::from_nanos(self.0[part as usize])
+    }
+
+    /// The length of the whole.
+    pub fn total(&self) -> SimDuration {
+        SimDuration::from_nanos(self.0.iter().sum())
+    }
+}
+
+/// What a client asks of a server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// Work: inference or a tool.
+    Work {
+        /// Tokens of the prompt, where the scenario states them.
+        tokens_in: u32,
+        /// Tokens of the answer.
+        tokens_out: u32,
+    },
+    /// A read of shared state.
+    Read {
+        /// The key, dense in its store.
+        key: u32,
+    },
+    /// An update of shared state.
+    Update {
+        /// The key, dense in its store.
+        key: u32,
+        /// What to do with it.
+        op: Op,
+        /// What the client has seen, where the step says that it sends it.
+        context: Option<Context>,
+    },
+}
+
+/// How an attempt came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It is still on its way.
+    Pending,
+    /// It was done.
+    Done,
+    /// It was refused; the server says when to come again, or says nothing.
+    Refused {
+        /// The wait that the server asks for.
+        retry_after: Option<SimDuration>,
+    },
+}
+
+/// A call as its client sees it, through all of its attempts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Call {
+    /// The activation that waits; see the agents' own tables.
+    pub activation: u32,
+    /// The activation's generation when it called.
+    pub generation: u32,
+    /// Whether the client still waits for an answer.
+    pub open: bool,
+    /// Attempts that are on their way, or at the server.
+    pub paths: u16,
+    /// How often the request's effect was applied.
+    pub executed: u16,
+    /// Attempts made.
+    pub tries: u16,
+    /// Which call step of the program this is.
+    pub spec: u32,
+    /// The address of the step for draws.
+    pub address: u64,
+    /// The call's identity.
+    pub identity: u64,
+    /// The server.
+    pub server: u32,
+    /// When the first attempt was made.
+    pub began: SimTime,
+    /// The last backoff, for decorrelated jitter.
+    pub backoff: SimDuration,
+    /// What is asked for.
+    pub request: Request,
+}
+
+/// One attempt of a call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The call.
+    pub call: Handle,
+    /// The call's identity, which outlives the call.
+    pub identity: u64,
+    /// Who asks.
+    pub client: u32,
+    /// Who is asked.
+    pub server: u32,
+    /// The attempt's number, from 1.
+    pub number: u16,
+    /// Whether the server may recognise the call by its identity.
+    pub idempotent: bool,
+    /// The key under which the work's duration is drawn: the caller's.
+    pub key: Key,
+    /// The address of the draw: the caller's task and step.
+    pub address: u64,
+    /// When it was sent.
+    pub sent: SimTime,
+    /// When the call began.
+    pub began: SimTime,
+    /// When the server had it.
+    pub arrived: SimTime,
+    /// When work on it began.
+    pub started: SimTime,
+    /// When work on it ended, or it was refused.
+    pub finished: SimTime,
+    /// How long the server was down or stalled while it was at work.
+    pub down: SimDuration,
+    /// How long it waited at the server for consistency or coordination.
+    pub coordinated: SimDuration,
+    /// The size of the answer.
+    pub answer_bytes: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What is asked for.
+    pub request: Request,
+    /// What a read returned, or an update's context.
+    pub context: Option<Context>,
+}
+
+impl Attempt {
+    /// What the request asks and how it came back, as one word for the fingerprint.
+    pub fn digest(&self) -> u64 {
+        let (tag, word) = match &self.request {
+            Request::Work { tokens_in, tokens_out } => (1, (*tokens_in as u64) << 32 | *tokens_out as u64),
+            Request::Read { key } => (2, *key as u64),
+            Request::Update { key, op, .. } => {
+                let (kind, value) = match *op {
+                    Op::Write(value) => (3, value),
+                    Op::Add(delta) => (4, delta as u64),
+                    Op::Insert(element) => (5, element),
+                    Op::Remove(element) => (6, element),
+                };
+                (kind | (*key as u64) << 8, value)
+            }
+        };
+        let outcome = match self.outcome {
+            Outcome::Pending => 0,
+            Outcome::Done => 1,
+            Outcome::Refused { retry_after } => 2 | retry_after.map_or(0, |wait| wait.as_nanos() << 2),
+        };
+        let fold = |hash: u64, word: u64| (hash.rotate_left(25) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        [tag, word, outcome, self.number as u64].into_iter().fold(0, fold)
+    }
+
+    /// How the time from its sending until `now`, when its answer is there, divides.
+    pub fn parts(&self, now: SimTime) -> Parts {
+        let mut parts = Parts::default();
+        let in_service = self.finished - self.started;
+        parts.add(Part::Network, (self.arrived - self.sent) + (now - self.finished));
+        parts.add(Part::Queueing, self.started - self.arrived);
+        parts.add(Part::Coordination, self.coordinated);
+        parts.add(Part::Down, self.down);
+        parts.add(Part::Service, in_service - self.coordinated - self.down);
+        parts
+    }
+}
+
+/// Identity of a call: which agent, and which of its calls. It is the idempotency key and the name in records.
+#[inline]
+pub fn call_identity(agent: u32, number: u32) -> u64 {
+    (agent as u64) << 32 | number as u64
+}

@@ -1,0 +1,533 @@
+//! Populations: whoever receives events, and what they may do.
+//!
+//! A population is one type-erased object for a whole group, with typed dense state inside: one predictable dynamic call an
+//! event, never a box for each agent. It is handed its input and a [`Cx`], and has no other way out.
+
+use super::call::{Attempt, Call, Request};
+use super::message::{Message, MessageKind};
+use super::record::{Records, What};
+use super::slab::{Handle, Slab};
+use crate::kernel::{Entry, Key, Liveness, Origin, Out, Purpose, SimDuration, SimTime, Stream, Ticket, Words};
+use crate::network::{Network, Outgoing, SiteId, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// The kinds of entry of a world. Populations number their own from [`kind::OWN`].
+pub mod kind {
+    /// An entity's first entry.
+    pub const START: u16 = 0;
+    /// A message is due. Body: its handle.
+    pub const DELIVER: u16 = 1;
+    /// A fault begins or ends. Body: fault and transition.
+    pub const FAULT: u16 = 2;
+    /// The first kind that belongs to a population itself.
+    pub const OWN: u16 = 16;
+}
+
+/// The purposes of draws on this floor; those of the network lie below.
+pub mod purpose {
+    use crate::kernel::Purpose;
+    /// When an agent of a group starts.
+    pub const ARRIVAL: Purpose = Purpose(0x100);
+    /// How long a step of thinking takes.
+    pub const THINK: Purpose = Purpose(0x101);
+    /// How long a service works on a request.
+    pub const SERVICE: Purpose = Purpose(0x102);
+    /// How many tokens a request has.
+    pub const TOKENS: Purpose = Purpose(0x103);
+    /// How long a client waits before it tries again.
+    pub const BACKOFF: Purpose = Purpose(0x104);
+    /// Which branch is chosen, or whether a guess is right.
+    pub const CHOICE: Purpose = Purpose(0x105);
+    /// Whom a message goes to.
+    pub const PEER: Purpose = Purpose(0x106);
+    /// Which key an operation is about, and with which value.
+    pub const KEY: Purpose = Purpose(0x107);
+    /// How often a loop runs.
+    pub const TIMES: Purpose = Purpose(0x108);
+    /// When replicas compare their state, and with whom.
+    pub const ANTI_ENTROPY: Purpose = Purpose(0x109);
+    /// Where an agent is placed.
+    pub const PLACEMENT: Purpose = Purpose(0x10a);
+    /// Which replica an operation goes to.
+    pub const ROUTING: Purpose = Purpose(0x10b);
+    /// The first purpose free for users' own populations.
+    pub const OWN: u16 = 0x200;
+}
+
+/// The part of an entity that every sender has: who it is, where, and its numbering.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The entity.
+    pub id: u32,
+    /// Its site.
+    pub site: SiteId,
+    /// The key of its draws.
+    pub key: Key,
+    /// Its place in the total order.
+    pub origin: Origin,
+    /// Messages it has sent.
+    pub sent: u32,
+}
+
+/// A fault's effect on one member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Disturbance {
+    /// It stops; what it held in memory is kept or lost.
+    Crash {
+        /// Whether its state survives.
+        keep_state: bool,
+    },
+    /// It comes back from a crash.
+    Restart,
+    /// It stands still: what is due waits until it resumes.
+    Pause,
+    /// It goes on after a pause.
+    Resume,
+    /// Its clock jumps by so many nanoseconds.
+    ClockStep(i64),
+}
+
+/// Whoever receives events: agents, services, replicas, brokers, members of a protocol.
+///
+/// Users' own types register exactly as the built-in ones do.
+pub trait Population: Send {
+    /// Deals with an entry of one of its members: [`kind::START`] or one of its own kinds.
+    fn handle(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>);
+
+    /// Takes in a message to one of its members.
+    fn receive(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>);
+
+    /// The content of an entry of its own kinds, and whether it is still meant.
+    fn digest(&self, _member: u32, entry: &Entry<u64>, words: &mut Words) -> Liveness {
+        words.push(entry.body);
+        Liveness::Live
+    }
+
+    /// The content of a [`MessageKind::Peer`] message that its handle stands for.
+    fn digest_peer(&self, message: &Message, words: &mut Words) {
+        words.push(message.value);
+    }
+
+    /// Deals with an entry of its own that isn't meant any more.
+    fn skip(&mut self, _member: u32, _entry: &Entry<u64>, _cx: &mut Cx<'_, '_>) {}
+
+    /// Frees what a lost message of its own stood for.
+    fn lost(&mut self, _message: &Message) {}
+
+    /// Doubles what a duplicated message of its own stands for, and returns the copy's value.
+    fn doubled(&mut self, message: &Message) -> u64 {
+        message.value
+    }
+
+    /// Prefetches the state of a member.
+    fn touch(&self, _member: u32) {}
+
+    /// A fault strikes a member, or is over.
+    fn disturb(&mut self, _member: u32, _disturbance: Disturbance, _cx: &mut Cx<'_, '_>) {}
+
+    /// Says what it holds, once the run is over.
+    fn finish(&mut self, _cx: &mut Cx<'_, '_>) {}
+
+    /// Little's law and whatever else it can check of its own books at the end of a run; a message for each breach.
+    fn audit(&self, _end: SimTime) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Which entity is where.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Directory {
+    /// The group of each page of ids.
+    pages: Vec<u16>,
+    groups: Vec<GroupPlace>,
+}
+
+/// Ids are given to groups in pages of this many, as a power of two.
+const PAGE_BITS: u32 = 8;
+
+/// A group's ids and sites.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GroupPlace {
+    /// The group's name.
+    pub name: String,
+    /// The id of its first member.
+    pub base: u32,
+    /// How many ids it may use.
+    pub capacity: u32,
+    /// The sites of its members: one for all, or one for each.
+    pub sites: Sites,
+}
+
+/// Where the members of a group are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Sites {
+    /// All in one.
+    One(SiteId),
+    /// Member by member.
+    Each(Vec<SiteId>),
+    /// In turn: member `n` at the place `n` modulo the number.
+    InTurn(Vec<SiteId>),
+}
+
+impl Sites {
+    /// The site of a member.
+    #[inline]
+    pub fn of(&self, member: u32) -> SiteId {
+        match self {
+            Self::One(site) => *site,
+            Self::Each(sites) => sites[member as usize],
+            Self::InTurn(sites) => sites[member as usize % sites.len()],
+        }
+    }
+}
+
+impl Directory {
+    /// Gives ids to a group of at most `capacity` members.
+    ///
+    /// # Panics
+    /// Panics if the ids or the groups run out (2^32 and 2^16).
+    pub fn add(&mut self, name: &str, capacity: u32, sites: Sites) -> u32 {
+        let group = u16::try_from(self.groups.len()).expect("fewer than 2^16 groups");
+        let base = u32::try_from(self.pages.len())
+            .ok()
+            .and_then(|pages| pages.checked_mul(1 << PAGE_BITS));
+        let base = base.expect("fewer than 2^32 entities");
+        let pages = capacity.max(1).div_ceil(1 << PAGE_BITS);
+        self.pages.resize(self.pages.len() + pages as usize, group);
+        self.groups.push(GroupPlace {
+            name: name.to_string(),
+            base,
+            capacity,
+            sites,
+        });
+        base
+    }
+
+    /// The group of an entity, and its number there.
+    #[inline]
+    pub fn locate(&self, entity: u32) -> (u16, u32) {
+        let group = self.pages[(entity >> PAGE_BITS) as usize];
+        (group, entity - self.groups[group as usize].base)
+    }
+
+    /// The site of an entity.
+    #[inline]
+    pub fn site(&self, entity: u32) -> SiteId {
+        let (group, member) = self.locate(entity);
+        self.groups[group as usize].sites.of(member)
+    }
+
+    /// The groups, in the order of their ids.
+    pub fn groups(&self) -> &[GroupPlace] {
+        &self.groups
+    }
+
+    /// The entity's name for people: its group, and its number there.
+    pub fn name(&self, entity: u32) -> String {
+        match self.pages.get((entity >> PAGE_BITS) as usize) {
+            Some(_) => {
+                let (group, member) = self.locate(entity);
+                format!("{}[{member}]", self.groups[group as usize].name)
+            }
+            None => format!("entity {entity}"),
+        }
+    }
+}
+
+/// A problem that stops a run: the user's doing, met at run time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halt {
+    /// What is wrong, in a sentence.
+    pub message: String,
+    /// Who met it.
+    pub entity: u32,
+    /// When.
+    pub at: SimTime,
+    /// Where in the program or the scenario, as a path.
+    pub place: String,
+}
+
+/// What all populations share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The network.
+    pub network: Network,
+    /// Who is where.
+    pub directory: Directory,
+    /// Messages on their way.
+    pub messages: Slab<Message>,
+    /// Messages that a cut holds, by the network's ticket.
+    pub held: Vec<Option<Message>>,
+    /// Calls under way.
+    pub calls: Slab<Call>,
+    /// Attempts under way.
+    pub attempts: Slab<Attempt>,
+    /// What happened, for the observers.
+    pub records: Records,
+    /// Messages that were lost, or copied, for their population to deal with.
+    pub(super) aftermath: Vec<Aftermath>,
+    /// A problem that stops the run.
+    pub halt: Option<Halt>,
+    /// Tasks that aren't over: a run that waits for all is done at zero.
+    pub unfinished: u64,
+    /// Whether the run stops when all tasks are done.
+    pub stop_when_done: bool,
+}
+
+/// What a population has to do about one of its own messages after the network's verdict.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Aftermath {
+    Lost(Message),
+    Doubled(Handle),
+}
+
+/// What a population may do while it handles something.
+pub struct Cx<'a, 'q> {
+    /// What all populations share.
+    pub shared: &'a mut Shared,
+    pub(super) out: &'a mut Out<'q, u64>,
+    pub(super) entry: Ticket,
+}
+
+impl std::fmt::Debug for Cx<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cx").field("now", &self.now()).finish_non_exhaustive()
+    }
+}
+
+impl Cx<'_, '_> {
+    /// The simulated time.
+    #[inline]
+    pub fn now(&self) -> SimTime {
+        self.out.now()
+    }
+
+    /// Schedules an entry for the endpoint's own entity.
+    #[inline]
+    pub fn schedule(&mut self, endpoint: &mut Endpoint, at: SimTime, kind: u16, body: u64) {
+        self.out.schedule(&mut endpoint.origin, at, kind, endpoint.id, body);
+    }
+
+    /// Schedules an entry for the entity in a place taken before.
+    #[inline]
+    pub fn schedule_in_place(&mut self, ticket: Ticket, at: SimTime, kind: u16, target: u32, body: u64) {
+        self.out.schedule_in_place(ticket, at, kind, target, body);
+    }
+
+    /// Whether anybody wants to see such records.
+    #[inline]
+    pub fn wants(&self, what: What) -> bool {
+        self.shared.records.wants(what)
+    }
+
+    /// Records that something happened, if anybody wants to see it.
+    #[inline]
+    pub fn record(&mut self, what: What, subject: u32, words: [u64; 3]) {
+        if self.shared.records.wants(what) {
+            self.shared
+                .records
+                .push(self.out.now(), self.entry, what, subject, words, &[]);
+        }
+    }
+
+    /// Records that something happened, with extra words.
+    #[inline]
+    pub fn record_with(&mut self, what: What, subject: u32, words: [u64; 3], extra: &[u64]) {
+        if self.shared.records.wants(what) {
+            self.shared
+                .records
+                .push(self.out.now(), self.entry, what, subject, words, extra);
+        }
+    }
+
+    /// Stops the run because of a problem that its user can mend.
+    pub fn halt(&mut self, entity: u32, message: String, place: String) {
+        let at = self.now();
+        self.shared.halt.get_or_insert(Halt {
+            message,
+            entity,
+            at,
+            place,
+        });
+        self.out.stop();
+    }
+
+    /// A task began.
+    pub fn task_began(&mut self) {
+        self.shared.unfinished += 1;
+    }
+
+    /// A task is over, or was given up.
+    pub fn task_over(&mut self) {
+        self.shared.unfinished -= 1;
+        if self.shared.unfinished == 0 && self.shared.stop_when_done {
+            self.out.stop();
+        }
+    }
+
+    /// Sends a message. What belongs to the journey is filled in.
+    #[inline]
+    pub fn send(&mut self, from: &mut Endpoint, mut message: Message) {
+        message.from = from.id;
+        message.number = from.sent;
+        message.sent = self.now();
+        from.sent += 1;
+        let peer = (message.to as u64) << 8 | message.kind as u64;
+        if self.wants(What::Sent) {
+            self.record(What::Sent, from.id, [peer, message.bytes as u64, message.identity()]);
+        }
+        let outgoing = self.shared.outgoing(&message, from.key, message.sent);
+        let verdict = self.shared.network.route(&outgoing);
+        match verdict {
+            Verdict::At(leg) => {
+                message.epoch = leg.epoch;
+                let handle = self.shared.messages.insert(message);
+                self.out
+                    .schedule(&mut from.origin, leg.at, kind::DELIVER, message.to, handle.to_word());
+            }
+            Verdict::Lost(cause) => self.lose(message, cause as u64),
+            Verdict::Twice(first, second) => {
+                for (copy, leg) in [first, second].into_iter().enumerate() {
+                    message.epoch = leg.epoch;
+                    let handle = self.shared.messages.insert(message);
+                    if copy == 1 {
+                        self.double(handle);
+                    }
+                    self.out
+                        .schedule(&mut from.origin, leg.at, kind::DELIVER, message.to, handle.to_word());
+                }
+            }
+            Verdict::Held(ticket) => self.shared.hold(ticket, message),
+        }
+    }
+
+    /// A message is lost: records it and frees what it stood for.
+    pub(super) fn lose(&mut self, message: Message, cause: u64) {
+        let peer = (message.from as u64) << 8 | message.kind as u64;
+        self.record(What::Lost, message.to, [peer, cause, message.identity()]);
+        match message.kind {
+            MessageKind::Request | MessageKind::Response => self.drop_attempt(message.handle),
+            MessageKind::Peer => self.shared.aftermath.push(Aftermath::Lost(message)),
+            MessageKind::Plain | MessageKind::Ask | MessageKind::Answer => {}
+        }
+    }
+
+    /// The network made a copy: gives it its own attempt, so that the two journeys keep their own times.
+    pub(super) fn double(&mut self, handle: Handle) {
+        let Some(message) = self.shared.messages.get(handle).copied() else {
+            return;
+        };
+        match message.kind {
+            MessageKind::Request | MessageKind::Response => {
+                if let Some(copy) = self.shared.attempts.get(message.handle).cloned() {
+                    if let Some(call) = self.shared.calls.get_mut(copy.call) {
+                        call.paths += 1;
+                    }
+                    let copied = self.shared.attempts.insert(copy);
+                    if let Some(message) = self.shared.messages.get_mut(handle) {
+                        message.handle = copied;
+                    }
+                }
+            }
+            MessageKind::Peer => self.shared.aftermath.push(Aftermath::Doubled(handle)),
+            MessageKind::Plain | MessageKind::Ask | MessageKind::Answer => {}
+        }
+    }
+
+    /// An attempt's journey is over: frees it, and its call if nobody needs it any more.
+    pub fn drop_attempt(&mut self, handle: Handle) {
+        if let Some(attempt) = self.shared.attempts.remove(handle) {
+            self.leave_call(attempt.call);
+        }
+    }
+
+    /// One path of a call less.
+    #[inline]
+    pub fn leave_call(&mut self, handle: Handle) {
+        if let Some(call) = self.shared.calls.get_mut(handle) {
+            call.paths -= 1;
+            if call.paths == 0 && !call.open {
+                self.shared.calls.remove(handle);
+            }
+        }
+    }
+
+    /// The client has what it wanted from a call, or gives up.
+    #[inline]
+    pub fn close_call(&mut self, handle: Handle) {
+        if let Some(call) = self.shared.calls.get_mut(handle) {
+            call.open = false;
+            if call.paths == 0 {
+                self.shared.calls.remove(handle);
+            }
+        }
+    }
+
+    /// A request's effect is applied: counts it, and says how often it was before.
+    pub fn executed(&mut self, server: u32, attempt: Handle) -> u16 {
+        let Some(attempt) = self.shared.attempts.get(attempt) else {
+            return 0;
+        };
+        let (identity, call) = (attempt.identity, attempt.call);
+        let before = match self.shared.calls.get_mut(call) {
+            Some(call) => {
+                call.executed += 1;
+                call.executed - 1
+            }
+            None => 0,
+        };
+        self.record(What::Executed, server, [identity, before as u64, 0]);
+        before
+    }
+}
+
+impl Shared {
+    /// The message as the network sees it.
+    #[inline]
+    pub(super) fn outgoing(&self, message: &Message, key: Key, now: SimTime) -> Outgoing {
+        Outgoing {
+            from: self.directory.site(message.from),
+            to: self.directory.site(message.to),
+            from_tag: message.from,
+            to_tag: message.to,
+            kind: message.kind as u8,
+            bytes: message.bytes,
+            key,
+            number: message.number as u64,
+            now,
+            pair: (message.from as u64) << 32 | message.to as u64,
+        }
+    }
+
+    /// Keeps a message that a cut holds.
+    pub(super) fn hold(&mut self, ticket: u32, message: Message) {
+        let place = ticket as usize;
+        if self.held.len() <= place {
+            self.held.resize(place + 1, None);
+        }
+        self.held[place] = Some(message);
+    }
+}
+
+impl Endpoint {
+    /// The draws of this entity at an address.
+    #[inline]
+    pub fn stream(&self, purpose: Purpose, number: u64) -> Stream {
+        self.key.stream(purpose, number)
+    }
+}
+
+/// The size on the wire of a request, beside what it carries.
+pub fn request_bytes(request: &Request, stated: u32) -> u32 {
+    match request {
+        Request::Update {
+            context: Some(context), ..
+        } => stated.saturating_add(context.bytes() as u32),
+        _ => stated,
+    }
+}
+
+/// A duration in nanoseconds as a word of a record.
+pub fn word(duration: SimDuration) -> u64 {
+    duration.as_nanos()
+}

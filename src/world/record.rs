@@ -1,0 +1,256 @@
+//! Records: what happened, as observers see it.
+//!
+//! A record is 48 bytes and names the entry during which it was made, (origin, number); the record [`What::Caused`] says which
+//! entry scheduled which, so that every record's causes can be followed to the start of the run. Records fill a buffer under an
+//! interest mask and reach the observers in batches, in the total order of the entries: with nobody interested they cost a test.
+
+use crate::kernel::{SimTime, Ticket};
+use serde::Serialize;
+
+/// What a record says. The comment gives the meaning of the subject and of the three words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[repr(u8)]
+pub enum What {
+    /// The entry scheduled another. a: the other's origin and number.
+    Caused,
+    /// An agent came to life. Subject: the agent; a: its ordinal in its group.
+    AgentStarted,
+    /// An agent ended. Subject: the agent.
+    AgentEnded,
+    /// A task began. Subject: the agent; a: task identity; b: its name.
+    TaskStarted,
+    /// A task ended. Subject: the agent; a: task identity; b: outcome in the low byte, name above; extra: start, then the parts.
+    TaskEnded,
+    /// A message was sent. Subject: the sender; a: receiver and kind; b: bytes; c: message identity.
+    Sent,
+    /// A message was lost. Subject: the receiver; a: sender and kind; b: cause; c: message identity.
+    Lost,
+    /// A message was delivered. Subject: the receiver; a: sender and kind; b: when it was sent; c: message identity.
+    Delivered,
+    /// A full mailbox, or nobody to read it, dropped a message. Subject: the receiver; a: sender and topic.
+    Dropped,
+    /// An agent meant to call. Subject: the agent; a: call identity; b: server.
+    CallStarted,
+    /// An attempt left the client. Subject: the agent; a: call identity; b: server; c: attempt number from 1.
+    AttemptSent,
+    /// A client gave an attempt up. Subject: the agent; a: call identity; b: server; c: attempt number.
+    AttemptTimedOut,
+    /// An answer came and was used. Subject: the agent; a: call identity; b: server; c: attempt number; extra: sent, arrived,
+    /// started, finished, down.
+    AttemptAnswered,
+    /// A refusal came back. Subject: the agent; a: call identity; b: server; c: attempt number.
+    AttemptRefused,
+    /// An answer came that nobody waited for. Subject: the agent; a: call identity; b: server.
+    AnswerUnused,
+    /// A call ended. Subject: the agent; a: call identity; b: server; c: 1 answered, 0 failed; extra: start, attempts.
+    CallEnded,
+    /// A request reached its server. Subject: the server; a: call identity; b: client; c: attempt number.
+    RequestArrived,
+    /// A request was turned away. Subject: the server; a: call identity; b: why; c: in queue.
+    RequestRefused,
+    /// Work on a request began. Subject: the server; a: call identity; b: arrival.
+    ServiceStarted,
+    /// Work on a request ended. Subject: the server; a: call identity; b: when it began; c: tokens in (high) and out (low).
+    ServiceFinished,
+    /// A request's effect was applied. Subject: the server; a: call identity; b: how often before.
+    Executed,
+    /// A budget ran out. Subject: the server; a: which.
+    BudgetSpent,
+    /// A server was crashed, and dropped a request that waited or was in work. Subject: the server; a: call identity.
+    RequestDropped,
+    /// An operation on shared state was accepted by a replica. Subject: the replica; a: call identity; b: store and key; c: dot;
+    /// extra: began, agent, operation, versions it was based on (heads, or an encoded dot set).
+    Accepted,
+    /// A read was served. Subject: the replica; a: call identity; b: store and key; extra: began, agent, versions.
+    ReadServed,
+    /// An operation's answer reached its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update.
+    OperationAcknowledged,
+    /// An operation failed at its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update.
+    OperationFailed,
+    /// Effects became visible at a replica. Subject: the replica; a: store and key; b: origin; c: first and last number.
+    Applied,
+    /// A version was built on another. Subject: the replica; a: store and key; b: version; c: base.
+    BuiltOn,
+    /// An effect was outranked at a replica. Subject: the replica; a: store and key; b: loser; c: winner, or all ones.
+    Outranked,
+    /// The visible value of a key changed at a replica. Subject: the replica; a: store and key; b: digest.
+    Visible,
+    /// What a replica holds once the run is over. Subject: the replica; a: store and key; extra: versions.
+    Holds,
+    /// The state metadata of a replica. Subject: the replica; a: store; b: bytes.
+    Metadata,
+    /// A fault began. a: the fault's index; b: occurrence.
+    FaultBegan,
+    /// A fault ended. a: the fault's index; b: occurrence.
+    FaultEnded,
+    /// An entity crashed. Subject: it; a: 1 if its state is lost.
+    Crashed,
+    /// An entity came back. Subject: it.
+    Restarted,
+    /// An invariant was checked by the model itself and failed. Subject: the entity; a: which.
+    Violated,
+    /// A guess was right and its work used. Subject: the agent.
+    GuessRight,
+    /// A guess was wrong and its work thrown away. Subject: the agent.
+    GuessWrong,
+}
+
+/// A set of [`What`]s.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mask(u64);
+
+impl Mask {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Everything.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// These.
+    pub const fn of(kinds: &[What]) -> Self {
+        let (mut bits, mut index) = (0, 0);
+        while index < kinds.len() {
+            bits |= 1 << kinds[index] as u32;
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    /// Those of either.
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether `what` is among them.
+    #[inline]
+    pub const fn has(self, what: What) -> bool {
+        self.0 & (1 << what as u32) != 0
+    }
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// When.
+    pub time: SimTime,
+    /// The entry during which it happened.
+    pub entry: Ticket,
+    /// Whom it is about.
+    pub subject: u32,
+    /// Where its extra words begin.
+    extra_from: u32,
+    /// Words whose meaning [`What`] gives.
+    pub a: u64,
+    /// See [`What`].
+    pub b: u64,
+    /// See [`What`].
+    pub c: u64,
+    extra_len: u16,
+    /// What happened.
+    pub what: What,
+}
+
+/// A run of records, in the total order of their entries.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// The records.
+    pub records: &'a [Record],
+    extra: &'a [u64],
+}
+
+impl<'a> Batch<'a> {
+    /// The extra words of one of these records.
+    pub fn extra(&self, record: &Record) -> &'a [u64] {
+        &self.extra[record.extra_from as usize..][..record.extra_len as usize]
+    }
+}
+
+/// Someone who watches. Observers read; nothing that they do reaches the run.
+pub trait Observer: Send {
+    /// What it wants to see.
+    fn wants(&self) -> Mask;
+    /// The next records that it wants, among others.
+    fn batch(&mut self, batch: Batch<'_>);
+}
+
+/// Records buffered before the observers get them.
+const BUFFER: usize = 2048;
+
+/// The buffer of records and those who read it.
+#[derive(Default)]
+pub struct Records {
+    mask: Mask,
+    records: Vec<Record>,
+    extra: Vec<u64>,
+    observers: Vec<Box<dyn Observer>>,
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Records")
+            .field("mask", &self.mask)
+            .field("waiting", &self.records.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Records {
+    /// A buffer for these observers.
+    pub fn new(observers: Vec<Box<dyn Observer>>) -> Self {
+        let mask = observers
+            .iter()
+            .fold(Mask::NONE, |mask, observer| mask.union(observer.wants()));
+        Self {
+            mask,
+            observers,
+            ..Self::default()
+        }
+    }
+
+    /// Whether anybody wants to see such records.
+    #[inline]
+    pub fn wants(&self, what: What) -> bool {
+        self.mask.has(what)
+    }
+
+    /// Adds a record that somebody wants.
+    #[inline]
+    pub fn push(&mut self, time: SimTime, entry: Ticket, what: What, subject: u32, words: [u64; 3], extra: &[u64]) {
+        let extra_from = self.extra.len() as u32;
+        self.extra.extend_from_slice(extra);
+        let [a, b, c] = words;
+        let extra_len = extra.len() as u16;
+        self.records.push(Record {
+            time,
+            entry,
+            subject,
+            extra_from,
+            a,
+            b,
+            c,
+            extra_len,
+            what,
+        });
+        if self.records.len() >= BUFFER {
+            self.flush();
+        }
+    }
+
+    /// Hands over what has gathered.
+    pub fn flush(&mut self) {
+        let batch = Batch {
+            records: &self.records,
+            extra: &self.extra,
+        };
+        for observer in &mut self.observers {
+            observer.batch(batch);
+        }
+        self.records.clear();
+        self.extra.clear();
+    }
+
+    /// The observers, after everything has been handed over.
+    pub fn into_observers(mut self) -> Vec<Box<dyn Observer>> {
+        self.flush();
+        self.observers
+    }
+}

@@ -1,0 +1,130 @@
+//! A slab: values under small handles that are used again.
+
+use serde::{Deserialize, Serialize};
+
+/// A handle to a value in a [`Slab`]: the place, and the generation that tells a later tenant from this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle {
+    index: u32,
+    generation: u32,
+}
+
+impl Handle {
+    /// A handle to nothing.
+    pub const NONE: Self = Self {
+        index: u32::MAX,
+        generation: 0,
+    };
+
+    /// The handle as the body of an entry.
+    #[inline]
+    pub fn to_word(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+
+    /// The handle in the body of an entry.
+    #[inline]
+    pub fn from_word(word: u64) -> Self {
+        Self {
+            index: word as u32,
+            generation: (word >> 32) as u32,
+        }
+    }
+
+    /// The place.
+    pub fn index(self) -> u32 {
+        self.index
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Slot<T> {
+    generation: u32,
+    value: Option<T>,
+}
+
+/// Values under handles; a freed place is the next to be used, so the hot part stays small.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Slab<T> {
+    slots: Vec<Slot<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
+impl<T> Slab<T> {
+    /// Keeps `value`.
+    #[inline]
+    pub fn insert(&mut self, value: T) -> Handle {
+        if let Some(index) = self.free.pop() {
+            let slot = &mut self.slots[index as usize];
+            slot.value = Some(value);
+            return Handle {
+                index,
+                generation: slot.generation,
+            };
+        }
+        let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 values at once");
+        self.slots.push(Slot {
+            generation: 0,
+            value: Some(value),
+        });
+        Handle { index, generation: 0 }
+    }
+
+    /// Takes the value out, if it is still there.
+    #[inline]
+    pub fn remove(&mut self, handle: Handle) -> Option<T> {
+        let slot = self
+            .slots
+            .get_mut(handle.index as usize)
+            .filter(|slot| slot.generation == handle.generation)?;
+        let value = slot.value.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(handle.index);
+        Some(value)
+    }
+
+    /// The value, if it is still there.
+    #[inline]
+    pub fn get(&self, handle: Handle) -> Option<&T> {
+        self.slots
+            .get(handle.index as usize)
+            .filter(|slot| slot.generation == handle.generation)?
+            .value
+            .as_ref()
+    }
+
+    /// The value, if it is still there.
+    #[inline]
+    pub fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
+        self.slots
+            .get_mut(handle.index as usize)
+            .filter(|slot| slot.generation == handle.generation)?
+            .value
+            .as_mut()
+    }
+
+    /// Where a handle's value lies, to be prefetched: it isn't read.
+    #[inline]
+    pub(crate) fn place(&self, handle: Handle) -> Option<&impl Sized> {
+        self.slots.get(handle.index as usize)
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -13,8 +13,9 @@
 //! * Counting per key and origin keeps what a replica has seen of a key contiguous. It is a version vector (8 bytes for
 //!   each origin that ever wrote the key), plus the few dots that arrived out of order: [`DotSet`]. A million increments
 //!   cost what one costs. Numbers per store would leave gaps in every key that never close.
+//! * The host numbers in durable state, beside the entry: four bytes for each key that a replica has accepted updates of.
 //! * Models that need unique tags (vectors, add-wins sets, counters) use the dot as their tag, as real stores do. So a
-//!   replica that loses its state must come back as a new origin (the next *life*); otherwise its new dots would be taken
+//!   replica that loses its state (or falls back to an older one) must come back as a new origin (the next *life*); otherwise its new dots would be taken
 //!   for old ones, which is the reason for actor epochs in Riak. Last-write-wins only carries the dot along: it decides by
 //!   stamp, then origin, and compares numbers only between writes of one origin with one stamp.
 //! * The outside judge keeps the map (key, dot) -> operation. No model ever sees an operation's identity.
@@ -106,7 +107,7 @@ pub struct Accept<'a> {
 pub enum Versions {
     /// The value is made of these versions, in order of their dots: none, one, or all siblings that are shown.
     Heads(Vec<Dot>),
-    /// The value is the fold of exactly these effects.
+    /// The value is the fold of exactly these effects (of an add-wins set while fragments are out of order: see there).
     Effects(DotSet),
 }
 

@@ -32,18 +32,20 @@ pub enum ClockError {
 struct Segment {
     start: SimTime,
     /// The raw reading at `start`, ns.
-    base: i128,
+    base: i64,
     /// How much faster than simulated time it runs, parts per billion.
     drift: i64,
     /// The highest raw reading before `start`, ns: what a monotonic clock doesn't fall below.
-    floor: i128,
+    floor: i64,
 }
 
 impl Segment {
-    /// The raw reading at `time`, which is not before `start`. Rounds down, so that it never decreases.
-    fn raw(&self, time: SimTime) -> i128 {
+    /// The raw reading at `time`, which is not before `start`. Rounds down, so that it never decreases, and stops at the
+    /// ends of 64 bits.
+    fn raw(&self, time: SimTime) -> i64 {
         let passed = i128::from(time.as_nanos()) - i128::from(self.start.as_nanos());
-        self.base + passed + (passed * i128::from(self.drift)).div_euclid(BILLION)
+        let raw = i128::from(self.base) + passed + (passed * i128::from(self.drift)).div_euclid(BILLION);
+        raw.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
     }
 }
 
@@ -66,7 +68,7 @@ impl Default for Clock {
                 start: SimTime::ZERO,
                 base: 0,
                 drift: 0,
-                floor: i128::MIN,
+                floor: i64::MIN,
             }],
             monotonic: false,
         }
@@ -80,7 +82,7 @@ impl Clock {
     /// [`ClockError::Backwards`] if the drift is -1,000,000,000 or less.
     pub fn new(offset: i64, drift: i64) -> Result<Self, ClockError> {
         let mut clock = Self::default();
-        clock.segments[0].base = i128::from(offset);
+        clock.segments[0].base = offset;
         clock.segments[0].drift = checked(drift)?;
         Ok(clock)
     }
@@ -104,7 +106,7 @@ impl Clock {
         if at < last.start {
             return Err(ClockError::OutOfOrder { at, last: last.start });
         }
-        let base = last.raw(at) + i128::from(jump);
+        let base = last.raw(at).saturating_add(jump);
         if at == last.start {
             let place = self.segments.len() - 1;
             self.segments[place] = Segment { base, drift, ..last };
@@ -131,8 +133,7 @@ impl Clock {
             &self.segments[self.segments.partition_point(|segment| segment.start <= now) - 1]
         };
         let raw = segment.raw(now);
-        let reading = if self.monotonic { raw.max(segment.floor) } else { raw };
-        reading.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+        if self.monotonic { raw.max(segment.floor) } else { raw }
     }
 
     fn last(&self) -> &Segment {

@@ -109,6 +109,12 @@ impl DotRange {
 pub struct VersionVector(Vec<Dot>);
 
 impl VersionVector {
+    /// The vector with these highest dots, which are ascending, of different origins, and not zero.
+    pub(crate) fn from_tops(tops: Vec<Dot>) -> Self {
+        debug_assert!(tops.is_sorted_by(|a, b| a.origin < b.origin) && tops.iter().all(|top| top.number > 0));
+        Self(tops)
+    }
+
     /// How many updates of `origin` are in.
     pub fn get(&self, origin: Origin) -> u32 {
         match self.find(origin) {

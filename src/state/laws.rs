@@ -1,7 +1,7 @@
 //! Laws that every model keeps, checked on random schedules, and oracles that know the whole history.
 //!
-//! A schedule has clients that read and update at any replica, deltas that are lost, repeated and reordered, and joins of
-//! whole entries; at its end everything is exchanged.
+//! A schedule has clients that read and update at any replica, deltas that are lost, repeated and reordered, joins of whole
+//! entries, and replicas that lose their state; at its end everything is exchanged.
 
 use super::crdt::RegisterType;
 use super::dotted::DottedVersionVectors;
@@ -34,16 +34,20 @@ enum Step {
         from: usize,
         to: usize,
     },
+    LoseState {
+        replica: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let (client, replica) = (0..CLIENTS, 0..REPLICAS);
     prop_oneof![
-        4 => (client.clone(), replica.clone(), 0u64..4, 0i64..6, any::<bool>())
+        12 => (client.clone(), replica.clone(), 0u64..4, 0i64..6, any::<bool>())
             .prop_map(|(client, replica, id, stamp, context)| Step::Update { client, replica, id, stamp, context }),
-        1 => (client, replica.clone()).prop_map(|(client, replica)| Step::Read { client, replica }),
-        4 => (0usize..64, replica.clone()).prop_map(|(delta, to)| Step::Deliver { delta, to }),
-        1 => (replica.clone(), replica).prop_map(|(from, to)| Step::Join { from, to }),
+        3 => (client, replica.clone()).prop_map(|(client, replica)| Step::Read { client, replica }),
+        12 => (0usize..64, replica.clone()).prop_map(|(delta, to)| Step::Deliver { delta, to }),
+        3 => (replica.clone(), replica.clone()).prop_map(|(from, to)| Step::Join { from, to }),
+        1 => replica.prop_map(|replica| Step::LoseState { replica }),
     ]
 }
 
@@ -69,6 +73,7 @@ struct World<R: Resolution> {
     entries: Vec<R::Entry>,
     deltas: Vec<(Dot, R::Delta)>,
     numbers: Vec<u32>,
+    lives: Vec<u16>,
     contexts: Vec<Option<(Context, BTreeSet<Dot>)>>,
     /// What each replica has heard of, through whatever chain.
     heard: Vec<BTreeSet<Dot>>,
@@ -99,6 +104,7 @@ impl<R: Resolution> World<R> {
             key,
             deltas: Vec::new(),
             numbers: vec![0; REPLICAS],
+            lives: vec![0; REPLICAS],
             contexts: vec![None; CLIENTS],
             heard: vec![BTreeSet::new(); REPLICAS],
             told: vec![BTreeSet::new(); REPLICAS],
@@ -128,7 +134,7 @@ impl<R: Resolution> World<R> {
                 context,
             } => {
                 self.numbers[replica] += 1;
-                let dot = Dot::new(Origin::new(replica as u16, 0), self.numbers[replica]);
+                let dot = Dot::new(Origin::new(replica as u16, self.lives[replica]), self.numbers[replica]);
                 let op = match self.key {
                     KeyType::Register => Op::Write(id),
                     KeyType::Counter => Op::Add(id as i64 * 3 - 4),
@@ -151,7 +157,10 @@ impl<R: Resolution> World<R> {
                     replica: self.heard[replica].clone(),
                 };
                 let mut fates = follow(&mut self.told[replica]);
+                let before = self.entries[replica].clone();
                 let delta = self.model.update(&mut self.entries[replica], op, at, &mut fates);
+                let after = &self.entries[replica];
+                assert_eq!(joined(&self.model, &before, after), *after, "an update only goes up");
                 drop(fates);
                 self.history.insert(dot, known);
                 self.heard[replica].extend(client_saw);
@@ -171,6 +180,13 @@ impl<R: Resolution> World<R> {
             Step::Join { from, to } => {
                 self.join(from, to);
             }
+            Step::LoseState { replica } => {
+                self.entries[replica] = self.model.fresh(self.key);
+                self.heard[replica].clear();
+                self.told[replica].clear();
+                self.numbers[replica] = 0;
+                self.lives[replica] += 1;
+            }
         }
     }
 
@@ -183,6 +199,11 @@ impl<R: Resolution> World<R> {
             changed,
             self.entries[to] != before,
             "merge says whether it changed anything"
+        );
+        assert_eq!(
+            joined(&self.model, &before, &self.entries[to]),
+            self.entries[to],
+            "a merge only goes up"
         );
         self.heard[to].insert(dot);
         // What a delta says beside its own update.
@@ -213,8 +234,13 @@ impl<R: Resolution> World<R> {
         changed
     }
 
-    /// Joins every pair until nothing changes; returns the common entry.
+    /// Joins every pair until nothing changes; returns the common entry. What a replica forgot comes from its deltas.
     fn settle(&mut self) -> R::Entry {
+        if self.lives.iter().any(|life| *life > 0) {
+            for (dot, delta) in self.deltas.clone() {
+                self.deliver(dot, &delta, 0);
+            }
+        }
         for round in 0.. {
             assert!(round < 10, "anti-entropy doesn't come to rest");
             let mut changed = false;
@@ -325,7 +351,7 @@ fn winner(history: &BTreeMap<Dot, Known>, heard: &BTreeSet<Dot>) -> Option<Dot> 
     heard
         .iter()
         .copied()
-        .max_by_key(|dot| (history[dot].stamp, dot.origin.replica(), dot.number))
+        .max_by_key(|dot| (history[dot].stamp, dot.origin.replica(), dot.origin.life(), dot.number))
 }
 
 /// The updates in `heard` that nobody in `heard` had seen.

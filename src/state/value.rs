@@ -86,17 +86,29 @@ impl Value {
     /// A hash of the value; siblings count as a collection, in whatever order they are listed.
     pub fn digest(&self) -> u64 {
         match self {
-            Self::Register(values) => digest_of_many(1, values),
+            Self::Register(values) => digest_of_register(values),
             Self::Counter(sum) => digest_of_counter(*sum),
-            Self::Set(elements) => digest_of_many(3, elements),
+            Self::Set(elements) => digest_of_set(elements.iter().copied()),
         }
     }
 }
 
-/// The digest of a register's values (`kind` 1) or of a set's elements (`kind` 3), in any order.
-fn digest_of_many(kind: u64, items: &[u64]) -> u64 {
-    let sum = items.iter().fold(0u64, |sum, item| sum.wrapping_add(hash::mix(*item)));
-    hash::chain(hash::chain(kind, items.len() as u64), sum)
+/// The digest of items in any order; `kind` tells types apart.
+fn digest_of_many(kind: u64, items: impl Iterator<Item = u64>) -> u64 {
+    let (count, sum) = items.fold((0u64, 0u64), |(count, sum), item| {
+        (count + 1, sum.wrapping_add(hash::mix(item)))
+    });
+    hash::chain(hash::chain(kind, count), sum)
+}
+
+/// The digest of a register's values.
+fn digest_of_register(values: &[u64]) -> u64 {
+    digest_of_many(1, values.iter().copied())
+}
+
+/// The digest of a set's elements.
+pub(crate) fn digest_of_set(elements: impl Iterator<Item = u64>) -> u64 {
+    digest_of_many(3, elements)
 }
 
 /// The digest of a counter's sum.
@@ -180,9 +192,9 @@ impl Held {
     /// The digest of [`Held::to_value`], without building it.
     pub fn digest(&self) -> u64 {
         match self {
-            Self::Register(value) => digest_of_many(1, &[*value]),
+            Self::Register(value) => digest_of_register(&[*value]),
             Self::Counter(sum) => digest_of_counter(*sum),
-            Self::Set(elements) => digest_of_many(3, elements.as_slice()),
+            Self::Set(elements) => digest_of_set(elements.as_slice().iter().copied()),
         }
     }
 

@@ -115,11 +115,12 @@ Costs: 16 bytes for each replica that ever wrote the key, less the sum that a pl
     }
 
     fn versions(&self) -> Versions {
-        let mut vector = VersionVector::default();
-        for tally in &self.0 {
-            vector.raise(tally.origin, tally.number);
-        }
-        Versions::Effects(DotSet::from(vector))
+        let tops = self
+            .0
+            .iter()
+            .map(|tally| Dot::new(tally.origin, tally.number))
+            .collect();
+        Versions::Effects(DotSet::from(VersionVector::from_tops(tops)))
     }
 
     fn context(&self) -> Context {

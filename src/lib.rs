@@ -10,6 +10,7 @@
 //! 6. [`experiment`]: variants, replicates, statistics, baselines.
 //! 7. [`output`]: tables, plots, reports.
 
+pub mod agents;
 pub mod experiment;
 pub mod faults;
 pub mod kernel;

@@ -103,6 +103,7 @@ impl World {
             held: Vec::new(),
             calls: Slab::default(),
             attempts: Slab::default(),
+            asks: Slab::default(),
             records,
             aftermath: Vec::new(),
             halt: None,

@@ -68,6 +68,8 @@ pub struct Activation {
     pub handle: Handle,
     /// The ask that it's to answer.
     pub answers: Handle,
+    /// Who asked.
+    pub asker: u32,
     /// Up to when its time is accounted for.
     pub mark: SimTime,
     /// When its current think, sleep or backoff ends.
@@ -92,6 +94,7 @@ impl Activation {
             path: 0,
             handle: Handle::NONE,
             answers: Handle::NONE,
+            asker: NIL,
             mark: SimTime::ZERO,
             due: SimTime::ZERO,
         }
@@ -158,7 +161,9 @@ impl JoinState {
     pub fn ended(&mut self, branch: u16, now: SimTime, parts: &Parts, failed: bool) {
         self.branches[branch as usize] = NIL;
         self.failed |= failed;
-        let later = self.last.is_none_or(|(at, index)| now > at || (now == at && branch < index));
+        let later = self
+            .last
+            .is_none_or(|(at, index)| now > at || (now == at && branch < index));
         if later {
             self.last = Some((now, branch));
             self.parts = *parts;

@@ -112,7 +112,10 @@ mod tests {
 
     #[test]
     fn the_first_exponential_wait_is_twice_the_base_and_the_cap_holds() {
-        let law = Backoff::Exponential { base: MS(5), cap: MS(2000) };
+        let law = Backoff::Exponential {
+            base: MS(5),
+            cap: MS(2000),
+        };
         let mut stream = Key::root(1, 0).stream(Purpose(1), 0);
         let waits: Vec<_> = (1..=12).map(|n| law.wait(n, SimDuration::ZERO, &mut stream)).collect();
         assert_eq!(waits[0], MS(10));
@@ -139,10 +142,19 @@ mod tests {
         // Four standard errors of a uniform of width w over n draws: 4 w / sqrt(12 n).
         let error = |width: f64| 4.0 * width / (12.0 * n as f64).sqrt();
         let (low, high, middle) = mean(Backoff::FullJitter { base, cap }, 3, SimDuration::ZERO);
-        assert!(low >= 0.0 && high <= 40.0 && (middle - 20.0).abs() < error(40.0), "{low} {middle} {high}");
+        assert!(
+            low >= 0.0 && high <= 40.0 && (middle - 20.0).abs() < error(40.0),
+            "{low} {middle} {high}"
+        );
         let (low, high, middle) = mean(Backoff::EqualJitter { base, cap }, 3, SimDuration::ZERO);
-        assert!(low >= 20.0 && high <= 40.0 && (middle - 30.0).abs() < error(20.0), "{low} {middle} {high}");
+        assert!(
+            low >= 20.0 && high <= 40.0 && (middle - 30.0).abs() < error(20.0),
+            "{low} {middle} {high}"
+        );
         let (low, high, middle) = mean(Backoff::DecorrelatedJitter { base, cap }, 3, MS(20));
-        assert!(low >= 5.0 && high <= 60.0 && (middle - 32.5).abs() < error(55.0), "{low} {middle} {high}");
+        assert!(
+            low >= 5.0 && high <= 60.0 && (middle - 32.5).abs() < error(55.0),
+            "{low} {middle} {high}"
+        );
     }
 }

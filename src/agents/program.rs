@@ -78,10 +78,10 @@ pub struct WaitFor {
 /// A guess and what it depends on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Guess {
-    /// Where the basis starts.
-    pub basis: u32,
-    /// Where the guess starts.
-    pub guess: u32,
+    /// Where the basis starts and ends.
+    pub basis: (u32, u32),
+    /// Where the guess starts and ends.
+    pub guess: (u32, u32),
     /// Where the guess is done again, should it prove wrong.
     pub again: u32,
     /// Where the program goes on.
@@ -111,8 +111,8 @@ pub struct Program {
     pub waits: Vec<WaitFor>,
     /// Choices: cumulative weights and places.
     pub choices: Vec<Vec<(f64, u32)>>,
-    /// Forks: the places of the branches, then where the program goes on.
-    pub forks: Vec<(Vec<u32>, u32)>,
+    /// Forks: where each branch starts and ends, then where the program goes on.
+    pub forks: Vec<(Vec<(u32, u32)>, u32)>,
     /// Guesses.
     pub guesses: Vec<Guess>,
     /// Handlers: topic and place.
@@ -126,7 +126,10 @@ pub struct Program {
 impl Program {
     /// Compiles a main program and handlers by topic. `place` is where the program stands in the scenario.
     pub fn compile(main: &[Step], handlers: &[(u16, Vec<Step>)], place: &str) -> Self {
-        let mut compiler = Compiler { program: Self::default(), depth: 0 };
+        let mut compiler = Compiler {
+            program: Self::default(),
+            depth: 0,
+        };
         compiler.block(main, &format!("{place}.program"));
         compiler.emit(Instruction::End, format!("{place}.program"));
         for (topic, steps) in handlers {
@@ -206,7 +209,11 @@ impl Compiler {
             }
             Step::Wait { topic, count, timeout } => {
                 self.program.has_timeouts |= timeout.is_some();
-                let wait = WaitFor { topic: *topic, count: *count, timeout: *timeout };
+                let wait = WaitFor {
+                    topic: *topic,
+                    count: *count,
+                    timeout: *timeout,
+                };
                 let wait = push(&mut self.program.waits, wait);
                 self.emit(I::Wait(wait), place);
             }
@@ -224,7 +231,13 @@ impl Compiler {
             Step::Speculate { basis, guess, right } => {
                 let index = push(
                     &mut self.program.guesses,
-                    Guess { basis: 0, guess: 0, again: 0, after: 0, right: *right },
+                    Guess {
+                        basis: (0, 0),
+                        guess: (0, 0),
+                        again: 0,
+                        after: 0,
+                        right: *right,
+                    },
                 );
                 self.emit(I::Speculate(index), place.clone());
                 let basis = self.branch(basis, format!("{place}.basis"));
@@ -232,7 +245,13 @@ impl Compiler {
                 let again = self.here();
                 self.block(guess, &format!("{place}.guess"));
                 let after = self.here();
-                self.program.guesses[index as usize] = Guess { basis, guess: at, again, after, right: *right };
+                self.program.guesses[index as usize] = Guess {
+                    basis,
+                    guess: at,
+                    again,
+                    after,
+                    right: *right,
+                };
             }
             Step::Task { name, steps } => {
                 let begin = self.emit(I::TaskBegin { name: *name, exit: 0 }, place.clone());
@@ -255,19 +274,30 @@ impl Compiler {
         let begin = self.emit(Instruction::Loop { register, law, exit: 0 }, place.clone());
         let start = self.here();
         self.block(steps, &format!("{place}.steps"));
-        self.emit(Instruction::Again { register, forever: times.is_none(), start }, place);
-        self.program.code[begin as usize] = Instruction::Loop { register, law, exit: self.here() };
+        self.emit(
+            Instruction::Again {
+                register,
+                forever: times.is_none(),
+                start,
+            },
+            place,
+        );
+        self.program.code[begin as usize] = Instruction::Loop {
+            register,
+            law,
+            exit: self.here(),
+        };
         self.depth -= 1;
     }
 
     /// A branch has registers of its own, and ends with a join.
-    fn branch(&mut self, steps: &[Step], place: String) -> u32 {
+    fn branch(&mut self, steps: &[Step], place: String) -> (u32, u32) {
         let depth = std::mem::take(&mut self.depth);
         let at = self.here();
         self.block(steps, &place);
-        self.emit(Instruction::Join, place);
+        let exit = self.emit(Instruction::Join, place);
         self.depth = depth;
-        at
+        (at, exit)
     }
 
     fn choose(&mut self, options: &[(f64, Vec<Step>)], place: String) {
@@ -309,15 +339,32 @@ mod tests {
         use Instruction as I;
         let think = || Step::Think(Law::Constant(1.0));
         let main = [
-            Step::Repeat { times: Some(Law::Constant(3.0)), steps: vec![think()] },
+            Step::Repeat {
+                times: Some(Law::Constant(3.0)),
+                steps: vec![think()],
+            },
             Step::Choose(vec![(1.0, vec![think()]), (3.0, vec![])]),
-            Step::Parallel(vec![vec![think()], vec![Step::Repeat { times: None, steps: vec![think()] }]]),
+            Step::Parallel(vec![
+                vec![think()],
+                vec![Step::Repeat {
+                    times: None,
+                    steps: vec![think()],
+                }],
+            ]),
         ];
         let program = Program::compile(&main, &[(7, vec![think()])], "agents.a");
         let expected = [
-            I::Loop { register: 0, law: 0, exit: 3 },
+            I::Loop {
+                register: 0,
+                law: 0,
+                exit: 3,
+            },
             I::Think(1),
-            I::Again { register: 0, forever: false, start: 1 },
+            I::Again {
+                register: 0,
+                forever: false,
+                start: 1,
+            },
             I::Choose(0),
             I::Think(2),
             I::Jump(7),
@@ -325,9 +372,17 @@ mod tests {
             I::Fork(0),
             I::Think(3),
             I::Join,
-            I::Loop { register: 0, law: u32::MAX, exit: 13 },
+            I::Loop {
+                register: 0,
+                law: u32::MAX,
+                exit: 13,
+            },
             I::Think(4),
-            I::Again { register: 0, forever: true, start: 11 },
+            I::Again {
+                register: 0,
+                forever: true,
+                start: 11,
+            },
             I::Join,
             I::End,
             I::Think(5),
@@ -335,7 +390,7 @@ mod tests {
         ];
         assert_eq!(program.code, expected);
         assert_eq!(program.choices, [[(0.25, 4), (1.0, 6)]]);
-        assert_eq!(program.forks, [(vec![8, 10], 14)]);
+        assert_eq!(program.forks, [(vec![(8, 9), (10, 13)], 14)]);
         assert_eq!(program.handler(7), Some(15));
         assert_eq!(program.places[11], "agents.a.program[2].branches[1][0].steps[0]");
     }

@@ -16,6 +16,9 @@ use twox_hash::XxHash3_64;
 /// 2^64 divided by the golden ratio, odd: the Weyl increment of SplitMix64.
 const WEYL: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// An odd constant that keeps the addresses of different purposes apart (from MurmurHash3).
+const PURPOSES: u64 = 0xff51_afd7_ed55_8ccd;
+
 /// The SplitMix64 finaliser: a bijection on 64 bits in which every input bit moves about half of the output bits.
 #[inline(always)]
 const fn mix(mut z: u64) -> u64 {
@@ -68,8 +71,10 @@ impl Key {
     /// of draws that nobody knows in advance.
     #[inline]
     pub fn stream(self, purpose: Purpose, number: u64) -> Stream {
-        let address = number ^ ((purpose.0 as u64) << 48);
-        Stream(mix(address.wrapping_mul(WEYL) ^ self.0).wrapping_add(self.0.rotate_left(29)))
+        // Both products are bijections of 64 bits, so neighbouring numbers and purposes never share an address, and numbers may
+        // be of any size: hashes of a path as well as counters.
+        let address = number.wrapping_mul(WEYL).wrapping_add((purpose.0 as u64).wrapping_mul(PURPOSES));
+        Stream(mix(address ^ self.0).wrapping_add(self.0.rotate_left(29)))
     }
 
     /// The key's bits, for ordering and for display.

@@ -238,3 +238,31 @@ impl Attempt {
 pub fn call_identity(agent: u32, number: u32) -> u64 {
     (agent as u64) << 32 | number as u64
 }
+
+/// An ask under way, as both sides see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ask {
+    /// The asker's activation.
+    pub activation: u32,
+    /// When it was sent.
+    pub sent: SimTime,
+    /// When the peer had it.
+    pub arrived: Option<SimTime>,
+    /// When the peer took it up.
+    pub begun: SimTime,
+    /// When the peer answered.
+    pub answered: SimTime,
+    /// The peer's account when it took it up; once answered, the difference.
+    pub parts: Parts,
+}
+
+impl Ask {
+    /// How the time from its sending until `now`, when its answer is there, divides.
+    pub fn split(&self, now: SimTime) -> Parts {
+        let arrived = self.arrived.unwrap_or(self.sent);
+        let mut parts = self.parts;
+        parts.add(Part::Network, (arrived - self.sent) + (now - self.answered));
+        parts.add(Part::Queueing, self.begun - arrived);
+        parts
+    }
+}

@@ -3,7 +3,7 @@
 //! A population is one type-erased object for a whole group, with typed dense state inside: one predictable dynamic call an
 //! event, never a box for each agent. It is handed its input and a [`Cx`], and has no other way out.
 
-use super::call::{Attempt, Call, Request};
+use super::call::{Ask, Attempt, Call, Request};
 use super::message::{Message, MessageKind};
 use super::record::{Records, What};
 use super::slab::{Handle, Slab};
@@ -262,6 +262,8 @@ pub struct Shared {
     pub calls: Slab<Call>,
     /// Attempts under way.
     pub attempts: Slab<Attempt>,
+    /// Asks under way.
+    pub asks: Slab<Ask>,
     /// What happened, for the observers.
     pub records: Records,
     /// Messages that were lost, or copied, for their population to deal with.

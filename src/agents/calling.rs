@@ -1,0 +1,355 @@
+//! Calls and operations from the client's side: attempts, timeouts, backoff, answers.
+
+use super::activation::State;
+use super::group::AgentGroup;
+use super::policy::Policy;
+use super::step::{Action, KeyChoice, ReplicaChoice};
+use crate::kernel::{SimDuration, SimTime};
+use crate::state::Op;
+use crate::world::call::{Attempt, Call, Outcome, Part, Parts, Request, call_identity};
+use crate::world::message::{Message, MessageKind};
+use crate::world::population::{Cx, purpose, request_bytes};
+use crate::world::record::What;
+use crate::world::slab::Handle;
+use std::sync::Arc;
+
+/// The bit that tells an operation's step from a call's.
+const OPERATION: u32 = 1 << 31;
+
+impl AgentGroup {
+    /// A call step begins.
+    pub(super) fn begin_call(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
+        let spec = Arc::clone(&self.spec);
+        let step = &spec.program.calls[index as usize];
+        let (tokens_in, tokens_out) = match &step.tokens {
+            None => (0, 0),
+            Some((tokens_in, tokens_out)) => {
+                let (mut stream, number) = self.draws(id, purpose::TOKENS);
+                let drawn_in = tokens_in.sample(&mut stream, number);
+                (
+                    (drawn_in + 0.5) as u32,
+                    (tokens_out.sample(&mut stream, number) + 0.5) as u32,
+                )
+            }
+        };
+        self.open_call(id, index, step.server, Request::Work { tokens_in, tokens_out }, cx);
+    }
+
+    /// A step on shared state begins.
+    pub(super) fn begin_operation(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
+        let spec = Arc::clone(&self.spec);
+        let step = &spec.program.operations[index as usize];
+        let key = self.choose_key(id, &step.keys);
+        let member = self.activation(id).member;
+        let agent = &self.agents[member as usize];
+        let (base, count) = spec.stores[step.store as usize];
+        let server = match step.replica {
+            ReplicaChoice::Nearest => base + spec.nearest[step.store as usize][agent.endpoint.site.0 as usize],
+            ReplicaChoice::Random => base + self.draws(id, purpose::ROUTING).0.below(count as u64) as u32,
+            ReplicaChoice::Fixed(replica) => base + replica,
+        };
+        // The identity that the call is about to get: a write's value, which no other write has.
+        let value = call_identity(agent.endpoint.id, agent.calls);
+        let draw = |law: &crate::random::Law| {
+            let (mut stream, number) = self.draws(id, purpose::KEY);
+            stream.next_u64();
+            law.sample(&mut stream, number)
+        };
+        let op = match &step.action {
+            Action::Read => None,
+            Action::Write => Some(Op::Write(value)),
+            Action::Fixed(op) => Some(*op),
+            Action::Insert(law) => Some(Op::Insert(draw(law) as u64)),
+            Action::Remove(law) => Some(Op::Remove(draw(law) as u64)),
+            Action::Add(law) => Some(Op::Add(draw(law) as i64)),
+        };
+        let request = match op {
+            None => Request::Read { key },
+            Some(op) => {
+                let seen = || self.contexts.get(&(member, step.store, key)).cloned();
+                Request::Update {
+                    key,
+                    op,
+                    context: step.carries_context.then(seen).flatten(),
+                }
+            }
+        };
+        self.open_call(id, index | OPERATION, server, request, cx);
+    }
+
+    fn choose_key(&mut self, id: u32, keys: &KeyChoice) -> u32 {
+        if keys.same
+            && let Some(key) = self.chosen.get(&id)
+        {
+            return *key;
+        }
+        let offset = match (&keys.law, keys.count) {
+            (_, 1) => 0,
+            (None, count) => self.draws(id, purpose::KEY).0.below(count as u64) as u32,
+            (Some(law), count) => {
+                let (mut stream, number) = self.draws(id, purpose::KEY);
+                (law.sample(&mut stream, number) as u32).min(count - 1)
+            }
+        };
+        let key = keys.first + offset;
+        if self.reuses_keys {
+            self.chosen.insert(id, key);
+        }
+        key
+    }
+
+    fn open_call(&mut self, id: u32, spec: u32, server: u32, request: Request, cx: &mut Cx<'_, '_>) {
+        let (address, now) = (self.address(id), cx.now());
+        let activation = self.activation(id);
+        let (member, generation) = (activation.member, activation.generation);
+        let agent = &mut self.agents[member as usize];
+        let identity = call_identity(agent.endpoint.id, agent.calls);
+        agent.calls += 1;
+        cx.record(What::CallStarted, agent.endpoint.id, [identity, server as u64, 0]);
+        let call = Call {
+            activation: id,
+            generation,
+            open: true,
+            paths: 0,
+            executed: 0,
+            tries: 0,
+            spec,
+            address,
+            identity,
+            server,
+            began: now,
+            backoff: SimDuration::ZERO,
+            request,
+        };
+        let handle = cx.shared.calls.insert(call);
+        self.activation(id).handle = handle;
+        self.launch(id, cx);
+        if self.activation(id).state == State::Calling {
+            self.start_handlers(member, cx);
+        }
+    }
+
+    fn policy_of(&self, spec: u32) -> &Policy {
+        let program = &self.spec.program;
+        let policy = if spec & OPERATION == 0 {
+            program.calls[spec as usize].policy
+        } else {
+            program.operations[(spec & !OPERATION) as usize].policy
+        };
+        &self.spec.policies[policy as usize]
+    }
+
+    fn bytes_of(&self, spec: u32) -> u32 {
+        let program = &self.spec.program;
+        if spec & OPERATION == 0 {
+            program.calls[spec as usize].bytes
+        } else {
+            program.operations[(spec & !OPERATION) as usize].bytes
+        }
+    }
+
+    /// The next attempt of a call leaves.
+    pub(super) fn launch(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        let activation = self.activation(id);
+        activation.state = State::Calling;
+        let (handle, member) = (activation.handle, activation.member);
+        let Some(call) = cx.shared.calls.get_mut(handle) else {
+            return;
+        };
+        call.tries += 1;
+        call.paths += 1;
+        let (spec, identity, server, tries) = (call.spec, call.identity, call.server, call.tries);
+        let (began, address, request) = (call.began, call.address, call.request.clone());
+        let policy = self.policy_of(spec);
+        let (timeout, idempotent) = (policy.timeout, policy.idempotency_key);
+        let bytes = request_bytes(&request, self.bytes_of(spec));
+        let endpoint = &self.agents[member as usize].endpoint;
+        let attempt = Attempt {
+            call: handle,
+            identity,
+            client: endpoint.id,
+            server,
+            number: tries,
+            idempotent,
+            key: endpoint.key,
+            address,
+            sent: now,
+            began,
+            arrived: now,
+            started: now,
+            finished: now,
+            down: SimDuration::ZERO,
+            coordinated: SimDuration::ZERO,
+            answer_bytes: 0,
+            outcome: Outcome::Pending,
+            request,
+            context: None,
+        };
+        cx.record(What::AttemptSent, endpoint.id, [identity, server as u64, tries as u64]);
+        let attempt = cx.shared.attempts.insert(attempt);
+        if let Some(timeout) = timeout {
+            self.arm(id, now.saturating_add(timeout), cx);
+        }
+        let message = Message::new(MessageKind::Request, server, 0, bytes).with(attempt);
+        cx.send(&mut self.agents[member as usize].endpoint, message);
+    }
+
+    /// An answer, or a refusal, has reached its client.
+    pub(super) fn answered(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let Some(attempt) = cx.shared.attempts.remove(handle) else {
+            return;
+        };
+        let words = [attempt.identity, attempt.server as u64, attempt.number as u64];
+        let waits = match cx.shared.calls.get(attempt.call) {
+            // A late answer to an attempt that was given up isn't used: its successor is under way, or the call is over.
+            Some(call) => {
+                let current = call.open && call.tries == attempt.number;
+                let activation = call.activation;
+                (current && self.activation(activation).state == State::Calling).then_some(activation)
+            }
+            None => None,
+        };
+        let Some(id) = waits else {
+            if attempt.outcome == Outcome::Done {
+                cx.record(What::AnswerUnused, attempt.client, words);
+            }
+            return cx.leave_call(attempt.call);
+        };
+        self.disarm(id);
+        match attempt.outcome {
+            Outcome::Refused { retry_after } => {
+                cx.record(What::AttemptRefused, attempt.client, words);
+                cx.leave_call(attempt.call);
+                self.attempt_failed(id, retry_after, cx);
+            }
+            Outcome::Done | Outcome::Pending => {
+                let times = [attempt.sent, attempt.arrived, attempt.started, attempt.finished].map(SimTime::as_nanos);
+                let extra = [
+                    times[0],
+                    times[1],
+                    times[2],
+                    times[3],
+                    attempt.down.as_nanos(),
+                    attempt.coordinated.as_nanos(),
+                ];
+                cx.record_with(What::AttemptAnswered, attempt.client, words, &extra);
+                let until = self.enabled_at.unwrap_or(cx.now());
+                let mut parts = attempt.parts(until);
+                parts.add(Part::Retrying, attempt.sent - attempt.began);
+                cx.leave_call(attempt.call);
+                self.call_over(id, true, &parts, &attempt, cx);
+            }
+        }
+    }
+
+    /// A timeout is due.
+    pub(super) fn timed_out(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        let activation = self.activation(id);
+        match activation.state {
+            State::Calling => {
+                let (handle, member) = (activation.handle, activation.member);
+                let Some(call) = cx.shared.calls.get(handle) else {
+                    return;
+                };
+                let words = [call.identity, call.server as u64, call.tries as u64];
+                let client = self.agents[member as usize].endpoint.id;
+                cx.record(What::AttemptTimedOut, client, words);
+                self.attempt_failed(id, None, cx);
+            }
+            State::Asking => {
+                self.stop_waiting(id, cx);
+                self.settle(id, Part::Coordination, cx);
+                self.step_failed(id, cx);
+            }
+            State::Waiting => self.wait_timed_out(id, cx),
+            _ => {}
+        }
+    }
+
+    /// An attempt failed: another one after a wait, or the call is over.
+    fn attempt_failed(&mut self, id: u32, retry_after: Option<SimDuration>, cx: &mut Cx<'_, '_>) {
+        let handle = self.activation(id).handle;
+        let member = self.activation(id).member;
+        let key = self.agents[member as usize].endpoint.key;
+        let until = self.enabled_at.unwrap_or(cx.now());
+        let Some(call) = cx.shared.calls.get_mut(handle) else {
+            return;
+        };
+        let policy = self.policy_of(call.spec);
+        if policy.attempts.is_some_and(|most| call.tries as u32 >= most) || call.tries == u16::MAX {
+            let mut parts = Parts::default();
+            parts.add(Part::Retrying, until - call.began);
+            let (identity, server, spec, request) = (call.identity, call.server, call.spec, call.request.clone());
+            if spec & OPERATION != 0 {
+                let words = self.operation_words(spec, identity, &request);
+                cx.record(What::OperationFailed, self.base + member, words);
+            }
+            return self.call_failed(id, identity, server, &parts, cx);
+        }
+        let mut stream = key.stream(purpose::BACKOFF, call.address.wrapping_add((call.tries as u64) << 48));
+        let mut wait = policy.backoff.wait(call.tries as u32, call.backoff, &mut stream);
+        call.backoff = wait;
+        if policy.honours_retry_after {
+            wait = wait.max(retry_after.unwrap_or(SimDuration::ZERO));
+        }
+        if wait == SimDuration::ZERO {
+            return self.launch(id, cx);
+        }
+        self.activation(id).state = State::BackingOff;
+        self.wake_at(id, cx.now().saturating_add(wait), cx);
+    }
+
+    fn operation_words(&self, spec: u32, identity: u64, request: &Request) -> [u64; 3] {
+        let store = self.spec.program.operations[(spec & !OPERATION) as usize].store as u64;
+        let (key, update) = match request {
+            Request::Read { key } => (*key, 0),
+            Request::Update { key, .. } => (*key, 1),
+            Request::Work { .. } => (0, 0),
+        };
+        [identity, store << 32 | key as u64, update]
+    }
+
+    fn call_failed(&mut self, id: u32, identity: u64, server: u32, parts: &Parts, cx: &mut Cx<'_, '_>) {
+        let activation = self.activation(id);
+        let (handle, member) = (activation.handle, activation.member);
+        activation.handle = Handle::NONE;
+        let tries = cx.shared.calls.get(handle).map_or(0, |call| call.tries);
+        cx.close_call(handle);
+        let began = self.activation(id).mark;
+        let extra = [began.as_nanos(), tries as u64];
+        cx.record_with(
+            What::CallEnded,
+            self.base + member,
+            [identity, server as u64, 0],
+            &extra,
+        );
+        self.settle_parts(id, parts, cx);
+        self.step_failed(id, cx);
+    }
+
+    fn call_over(&mut self, id: u32, done: bool, parts: &Parts, attempt: &Attempt, cx: &mut Cx<'_, '_>) {
+        let activation = self.activation(id);
+        let (handle, member) = (activation.handle, activation.member);
+        activation.handle = Handle::NONE;
+        activation.generation = activation.generation.wrapping_add(1);
+        let spec = cx.shared.calls.get(handle).map_or(0, |call| call.spec);
+        cx.close_call(handle);
+        if spec & OPERATION != 0 {
+            let words = self.operation_words(spec, attempt.identity, &attempt.request);
+            cx.record(What::OperationAcknowledged, self.base + member, words);
+            let store = (words[1] >> 32) as u16;
+            if self.carries_contexts[store as usize]
+                && let Some(context) = &attempt.context
+            {
+                self.contexts.insert((member, store, words[1] as u32), context.clone());
+            }
+        }
+        let extra = [attempt.began.as_nanos(), attempt.number as u64];
+        let words = [attempt.identity, attempt.server as u64, done as u64];
+        cx.record_with(What::CallEnded, self.base + member, words, &extra);
+        self.settle_parts(id, parts, cx);
+        self.step_over(id);
+        self.run(id, cx);
+    }
+}

@@ -1,0 +1,793 @@
+//! A group of agents: a fixed number of them, or an open stream of arrivals.
+
+use super::activation::{Activation, EXTRA, Frame, JoinState, NIL, State, TaskEnd, Timer};
+use super::policy::Policy;
+use super::program::Program;
+use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, prefetch};
+use crate::network::SiteId;
+use crate::random::Law;
+use crate::state::Context;
+use crate::world::Starter;
+use crate::world::call::Part;
+use crate::world::message::{Message, MessageKind};
+use crate::world::population::{Cx, Disturbance, Endpoint, Population, Sites, kind, purpose};
+use crate::world::record::What;
+use crate::world::slab::{Handle, Slab};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A think, a sleep or a backoff ends. Body: activation and generation.
+pub(super) const WAKE: u16 = kind::OWN;
+/// A timeout may be due. Body: activation and the timer's generation.
+pub(super) const TIMEOUT: u16 = kind::OWN + 1;
+/// The next agent of a stream arrives.
+const ARRIVAL: u16 = kind::OWN + 2;
+
+/// A group as described.
+#[derive(Debug, Clone)]
+pub struct GroupSpec {
+    /// Its name.
+    pub name: String,
+    /// How many agents; for a stream, how many arrive in all (`None`: as long as the run goes on).
+    pub count: Option<u32>,
+    /// Whether agents come and go as a stream.
+    pub is_stream: bool,
+    /// When they start.
+    pub arrivals: Arrivals,
+    /// A further wait before an agent starts, drawn for each start: staggered starts.
+    pub stagger: Option<Law>,
+    /// What they do.
+    pub program: Program,
+    /// The policies that the program names.
+    pub policies: Vec<Policy>,
+    /// How many messages an agent's mailbox holds.
+    pub mailbox: u32,
+    /// How many handlers of an agent may run at once.
+    pub handlers_at_once: u16,
+    /// For each store, the entity of its first replica, and how many there are.
+    pub stores: Vec<(u32, u32)>,
+    /// For each store, the replica nearest to each site.
+    pub nearest: Vec<Vec<u32>>,
+    /// Whether a failed call ends the task around it; otherwise the agent goes on.
+    pub failure_ends_task: bool,
+    /// Where they are.
+    pub sites: Sites,
+}
+
+/// When agents start.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arrivals {
+    /// All at one time.
+    AtOnce(SimTime),
+    /// Evenly: agent `i` of `n` at `from + over * i / n`.
+    Spread {
+        /// The first start.
+        from: SimTime,
+        /// The length of the whole.
+        over: SimDuration,
+    },
+    /// After gaps by a law, one after another (exponential gaps make a Poisson process).
+    Gaps {
+        /// When the first gap begins.
+        from: SimTime,
+        /// The gaps, in nanoseconds.
+        gap: Law,
+    },
+    /// All agents at every tick; one that still runs misses the tick.
+    Ticks {
+        /// The first tick.
+        first: SimTime,
+        /// The time between ticks.
+        every: SimDuration,
+        /// How many ticks; `None`: for ever.
+        times: Option<u32>,
+    },
+    /// At recorded times, ascending.
+    Times(Arc<[SimTime]>),
+}
+
+/// An agent.
+#[derive(Debug, Clone)]
+pub(super) struct Agent {
+    pub endpoint: Endpoint,
+    /// Calls, operations and asks made.
+    pub calls: u32,
+    /// Program runs begun.
+    pub runs: u32,
+    /// Who sent the message handled or waited for last.
+    pub sender: u32,
+    /// The first and the last letter in the mailbox.
+    pub first_letter: u32,
+    pub last_letter: u32,
+    pub letters: u32,
+    /// Activations that think.
+    pub thinking: u16,
+    /// Handlers that run.
+    pub handlers: u16,
+    pub alive: bool,
+    pub down: bool,
+    pub paused: bool,
+    /// The first extra activation of this agent; they are linked.
+    pub ordinal: u32,
+    /// The program itself.
+    pub main: Activation,
+}
+
+/// A message that waits in a mailbox.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Letter {
+    pub message: Message,
+    pub next: u32,
+}
+
+/// Something that came while an agent stood still.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Deferred {
+    Entry { kind: u16, body: u64, at: SimTime },
+    Message { message: Message, at: SimTime },
+}
+
+/// A group of agents as it runs.
+#[derive(Debug)]
+pub struct AgentGroup {
+    pub(super) spec: Arc<GroupSpec>,
+    pub(super) key: Key,
+    pub(super) base: u32,
+    pub(super) agents: Vec<Agent>,
+    pub(super) extras: Vec<Activation>,
+    pub(super) free_extras: Vec<u32>,
+    pub(super) timers: Vec<Timer>,
+    pub(super) extra_timers: Vec<Timer>,
+    pub(super) registers: Vec<u32>,
+    pub(super) extra_registers: Vec<u32>,
+    pub(super) frames: Vec<Frame>,
+    pub(super) free_frames: Vec<u32>,
+    pub(super) letters: Vec<Letter>,
+    pub(super) free_letters: Vec<u32>,
+    pub(super) joins: Slab<JoinState>,
+    /// What each agent has seen of each key, where its program sends that along.
+    pub(super) contexts: BTreeMap<(u32, u16, u32), Context>,
+    /// The key that an agent's activation chose last.
+    pub(super) chosen: BTreeMap<u32, u32>,
+    pub(super) deferred: BTreeMap<u32, (SimTime, Vec<Deferred>)>,
+    /// When what is handled now became possible, if the agent stood still since.
+    pub(super) enabled_at: Option<SimTime>,
+    pub(super) uses_timers: bool,
+    /// Whether a step takes the key that the step before it chose.
+    pub(super) reuses_keys: bool,
+    /// For each store, whether updates carry a context.
+    pub(super) carries_contexts: Vec<bool>,
+    free_slots: Vec<u32>,
+    arrived: u32,
+    /// The stream itself, which schedules arrivals: the last id of the group.
+    source: Endpoint,
+    next_arrival: SimTime,
+    ranks: RankBlock,
+}
+
+/// The ranks of a group's members.
+#[derive(Debug, Clone)]
+pub enum RankBlock {
+    /// One for each.
+    Each(Vec<u32>),
+    /// A block of ranks for the places of a stream, scrambled by a keyed bijection.
+    Block {
+        /// The first rank.
+        first: u32,
+        /// The size of the block: a power of two.
+        bits: u32,
+        /// What the bijection is keyed by.
+        salt: u32,
+    },
+}
+
+impl RankBlock {
+    fn of(&self, member: u32) -> u32 {
+        match self {
+            Self::Each(ranks) => ranks[member as usize],
+            Self::Block { first, bits, salt } => {
+                let mask = (1u32 << bits) - 1;
+                first + (member.wrapping_mul(salt | 1).wrapping_add(salt >> 7) & mask)
+            }
+        }
+    }
+}
+
+impl AgentGroup {
+    /// A group whose members have ids from `base` on and draw under `key`; `source` is the entity that schedules a stream.
+    pub fn new(spec: Arc<GroupSpec>, key: Key, base: u32, ranks: RankBlock, source: Endpoint) -> Self {
+        let uses_timers = spec.program.has_timeouts || spec.policies.iter().any(|policy| policy.timeout.is_some());
+        let operations = &spec.program.operations;
+        let carries = |store: usize| {
+            operations
+                .iter()
+                .any(|step| step.carries_context && step.store as usize == store)
+        };
+        let mut group = Self {
+            reuses_keys: operations.iter().any(|step| step.keys.same),
+            carries_contexts: (0..spec.stores.len()).map(carries).collect(),
+            key,
+            base,
+            agents: Vec::new(),
+            extras: Vec::new(),
+            free_extras: Vec::new(),
+            timers: Vec::new(),
+            extra_timers: Vec::new(),
+            registers: Vec::new(),
+            extra_registers: Vec::new(),
+            frames: Vec::new(),
+            free_frames: Vec::new(),
+            letters: Vec::new(),
+            free_letters: Vec::new(),
+            joins: Slab::default(),
+            contexts: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            deferred: BTreeMap::new(),
+            enabled_at: None,
+            uses_timers,
+            free_slots: Vec::new(),
+            arrived: 0,
+            source,
+            next_arrival: SimTime::ZERO,
+            ranks,
+            spec,
+        };
+        if !group.spec.is_stream {
+            let count = group.spec.count.unwrap_or(0);
+            group.agents.reserve_exact(count as usize);
+            for ordinal in 0..count {
+                group.add_agent(ordinal);
+            }
+        }
+        group
+    }
+
+    /// Makes the agent of this ordinal in a new place.
+    fn add_agent(&mut self, ordinal: u32) -> u32 {
+        let member = self.agents.len() as u32;
+        let endpoint = Endpoint {
+            id: self.base + member,
+            site: self.site(member),
+            key: self.key.member(ordinal as u64),
+            origin: Origin::new(self.ranks.of(member)),
+            sent: 0,
+        };
+        self.agents.push(Agent {
+            endpoint,
+            calls: 0,
+            runs: 0,
+            sender: NIL,
+            first_letter: NIL,
+            last_letter: NIL,
+            letters: 0,
+            thinking: 0,
+            handlers: 0,
+            alive: false,
+            down: false,
+            paused: false,
+            ordinal,
+            main: Activation::new(member),
+        });
+        if self.uses_timers {
+            self.timers.push(Timer::IDLE);
+        }
+        self.registers
+            .extend(std::iter::repeat_n(0, self.spec.program.registers as usize));
+        member
+    }
+
+    fn site(&self, member: u32) -> SiteId {
+        self.spec.sites.of(member)
+    }
+
+    /// Schedules the first entry of every agent, or of the stream.
+    pub fn start(&mut self, starter: &mut Starter<'_, '_>) {
+        let spec = Arc::clone(&self.spec);
+        if spec.is_stream {
+            if let Some(at) = self.arrival_after(SimTime::ZERO, 0) {
+                let id = self.source.id;
+                starter.schedule(&mut self.source.origin, at, ARRIVAL, id, 0);
+            }
+            return;
+        }
+        let mut at = SimTime::ZERO;
+        for member in 0..self.agents.len() as u32 {
+            at = match &spec.arrivals {
+                Arrivals::AtOnce(at) => *at,
+                Arrivals::Ticks { first, .. } => *first,
+                Arrivals::Spread { from, over } => {
+                    let nanos = u128::from(over.as_nanos()) * u128::from(member) / self.agents.len() as u128;
+                    *from + SimDuration::from_nanos(nanos as u64)
+                }
+                Arrivals::Gaps { .. } => match self.arrival_after(at, member) {
+                    Some(at) => at,
+                    None => break,
+                },
+                Arrivals::Times(times) => match times.get(member as usize) {
+                    Some(at) => *at,
+                    None => break,
+                },
+            };
+            let start = at.saturating_add(self.stagger(member, 0));
+            let agent = &mut self.agents[member as usize];
+            starter.schedule(&mut agent.endpoint.origin, start, kind::START, agent.endpoint.id, 0);
+        }
+    }
+
+    /// When arrival number `n` comes, after the one before it.
+    fn arrival_after(&self, last: SimTime, n: u32) -> Option<SimTime> {
+        if self.spec.count.is_some_and(|count| n >= count) {
+            return None;
+        }
+        match &self.spec.arrivals {
+            Arrivals::Gaps { from, gap } => {
+                let mut stream = self.key.stream(purpose::ARRIVAL, n as u64);
+                let from = if n == 0 { *from } else { last };
+                Some(from.saturating_add(gap.sample_duration(&mut stream, n as u64)))
+            }
+            Arrivals::Times(times) => times.get(n as usize).copied(),
+            Arrivals::AtOnce(at) => Some(*at),
+            Arrivals::Spread { from, over } => {
+                let nanos = u128::from(over.as_nanos()) * u128::from(n) / u128::from(self.spec.count.unwrap_or(1));
+                Some(*from + SimDuration::from_nanos(nanos as u64))
+            }
+            Arrivals::Ticks { first, every, times } => {
+                let within = times.is_none_or(|times| n < times);
+                within.then(|| first.saturating_add(SimDuration::from_nanos(every.as_nanos().saturating_mul(n as u64))))
+            }
+        }
+    }
+
+    fn stagger(&self, member: u32, run: u32) -> SimDuration {
+        let Some(law) = &self.spec.stagger else {
+            return SimDuration::ZERO;
+        };
+        let key = self.agents[member as usize].endpoint.key;
+        let number = (run as u64) << 32 | member as u64;
+        law.sample_duration(&mut key.stream(purpose::PLACEMENT, run as u64), number)
+    }
+
+    /// The next agent of the stream is there.
+    fn arrive(&mut self, cx: &mut Cx<'_, '_>) {
+        let ordinal = self.arrived;
+        self.arrived += 1;
+        if let Some(at) = self.arrival_after(cx.now(), self.arrived) {
+            cx.schedule(&mut self.source, at, ARRIVAL, 0);
+        }
+        let member = match self.free_slots.pop() {
+            Some(member) => {
+                let (site, key) = (self.site(member), self.key.member(ordinal as u64));
+                let agent = &mut self.agents[member as usize];
+                agent.endpoint = Endpoint {
+                    site,
+                    key,
+                    sent: agent.endpoint.sent,
+                    ..agent.endpoint
+                };
+                agent.ordinal = ordinal;
+                agent.runs = 0;
+                member
+            }
+            None => {
+                if self.base + self.agents.len() as u32 + 1 >= self.source.id {
+                    let name = self.spec.name.clone();
+                    let alive = self.agents.len();
+                    let message = format!(
+                        "{alive} agents of the stream '{name}' are alive at once, which is more than `max_alive` allows: \
+                         they arrive faster than they finish"
+                    );
+                    return cx.halt(self.source.id, message, format!("agents.{name}"));
+                }
+                self.add_agent(ordinal)
+            }
+        };
+        self.begin_run(member, cx);
+    }
+
+    /// An agent of a fixed group starts, or its tick has come.
+    fn tick(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let spec = Arc::clone(&self.spec);
+        if let Arrivals::Ticks { every, times, first } = &spec.arrivals {
+            let index = (cx.now().since(*first).as_nanos() / every.as_nanos().max(1)) as u32 + 1;
+            if times.is_none_or(|times| index < times) {
+                let at = first.saturating_add(SimDuration::from_nanos(every.as_nanos().saturating_mul(index as u64)));
+                let at = at.saturating_add(self.stagger(member, index)).max(cx.now());
+                let agent = &mut self.agents[member as usize];
+                cx.schedule(&mut agent.endpoint, at, kind::START, 0);
+            }
+        }
+        let agent = &self.agents[member as usize];
+        if agent.main.state == State::Idle && !agent.down && !agent.paused {
+            self.begin_run(member, cx);
+        }
+    }
+
+    /// A run of the program begins.
+    pub(super) fn begin_run(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let agent = &mut self.agents[member as usize];
+        if !agent.alive {
+            agent.alive = true;
+            cx.record(What::AgentStarted, agent.endpoint.id, [agent.ordinal as u64, 0, 0]);
+        }
+        let run = agent.runs;
+        agent.runs += 1;
+        agent.main.pc = 0;
+        agent.main.steps = 0;
+        agent.main.path = run as u64;
+        agent.main.failed = false;
+        agent.main.mark = cx.now();
+        let exit = self.end_of_program(0);
+        let identity = (self.agents[member as usize].ordinal as u64) << 32 | run as u64;
+        self.push_frame(member, exit, Some(identity), 0, cx);
+        cx.task_began();
+        self.run(member, cx);
+    }
+
+    /// The place of the instruction that ends the program that starts at `from`.
+    pub(super) fn end_of_program(&self, from: u32) -> u32 {
+        let handlers = self.spec.program.handlers.iter().map(|(_, at)| *at);
+        let next = handlers
+            .filter(|at| *at > from)
+            .min()
+            .unwrap_or(self.spec.program.code.len() as u32);
+        next - 1
+    }
+
+    /// The program of an agent has ended: it's ready for the next tick, or gone.
+    pub(super) fn end_run(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let agent = &mut self.agents[member as usize];
+        agent.main.state = State::Idle;
+        agent.main.generation = agent.main.generation.wrapping_add(1);
+        let ticks = matches!(self.spec.arrivals, Arrivals::Ticks { .. }) && !self.spec.is_stream;
+        if ticks || !self.spec.program.handlers.is_empty() {
+            self.start_handlers(member, cx);
+            return;
+        }
+        agent.alive = false;
+        cx.record(What::AgentEnded, agent.endpoint.id, [0; 3]);
+        self.empty_mailbox(member, cx);
+        if self.spec.is_stream {
+            self.free_slots.push(member);
+        }
+    }
+
+    /// An activation by its number.
+    #[inline]
+    pub(super) fn activation(&mut self, id: u32) -> &mut Activation {
+        if id & EXTRA == 0 {
+            &mut self.agents[id as usize].main
+        } else {
+            &mut self.extras[(id & !EXTRA) as usize]
+        }
+    }
+
+    #[inline]
+    pub(super) fn peek(&self, id: u32) -> Option<&Activation> {
+        if id & EXTRA == 0 {
+            self.agents.get(id as usize).map(|agent| &agent.main)
+        } else {
+            self.extras.get((id & !EXTRA) as usize)
+        }
+    }
+
+    fn timer(&self, id: u32) -> Option<&Timer> {
+        if id & EXTRA == 0 {
+            self.timers.get(id as usize)
+        } else {
+            self.extra_timers.get((id & !EXTRA) as usize)
+        }
+    }
+
+    fn timer_mut(&mut self, id: u32) -> &mut Timer {
+        if id & EXTRA == 0 {
+            &mut self.timers[id as usize]
+        } else {
+            &mut self.extra_timers[(id & !EXTRA) as usize]
+        }
+    }
+
+    /// Arms an activation's timeout. One queued entry serves however often this happens.
+    pub(super) fn arm(&mut self, id: u32, deadline: SimTime, cx: &mut Cx<'_, '_>) {
+        let member = self.activation(id).member;
+        let endpoint = &mut self.agents[member as usize].endpoint;
+        let (ticket, target) = (endpoint.origin.take(), endpoint.id);
+        let timer = self.timer_mut(id);
+        timer.deadline = deadline;
+        timer.ticket = ticket;
+        if deadline < timer.queued {
+            timer.generation = timer.generation.wrapping_add(1);
+            timer.queued = deadline;
+            let body = (timer.generation as u64) << 32 | id as u64;
+            cx.schedule_in_place(ticket, deadline, TIMEOUT, target, body);
+        }
+    }
+
+    /// The timeout isn't needed any more; its queued entry stays.
+    #[inline]
+    pub(super) fn disarm(&mut self, id: u32) {
+        if self.uses_timers {
+            self.timer_mut(id).deadline = SimTime::NEVER;
+        }
+    }
+
+    /// Puts an activation to sleep until `at`.
+    pub(super) fn wake_at(&mut self, id: u32, at: SimTime, cx: &mut Cx<'_, '_>) {
+        let activation = self.activation(id);
+        activation.generation = activation.generation.wrapping_add(1);
+        activation.due = at;
+        let (member, body) = (activation.member, (activation.generation as u64) << 32 | id as u64);
+        cx.schedule(&mut self.agents[member as usize].endpoint, at, WAKE, body);
+    }
+
+    pub(super) fn act(&mut self, kind: u16, body: u64, cx: &mut Cx<'_, '_>) {
+        let id = body as u32;
+        match kind {
+            WAKE => self.wake(id, cx),
+            TIMEOUT => self.timed_out(id, cx),
+            _ => {}
+        }
+    }
+}
+
+impl Population for AgentGroup {
+    fn handle(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
+        match entry.kind {
+            kind::START => self.tick(member, cx),
+            ARRIVAL => self.arrive(cx),
+            kind => {
+                let member = self.activation(entry.body as u32).member;
+                if kind == TIMEOUT {
+                    let timer = self.timer_mut(entry.body as u32);
+                    timer.queued = SimTime::NEVER;
+                    timer.deadline = SimTime::NEVER;
+                }
+                if self.agents[member as usize].paused {
+                    let deferred = Deferred::Entry {
+                        kind,
+                        body: entry.body,
+                        at: entry.time,
+                    };
+                    return self.defer(member, deferred);
+                }
+                self.act(kind, entry.body, cx);
+            }
+        }
+    }
+
+    fn receive(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        if self.agents[member as usize].paused {
+            return self.defer(
+                member,
+                Deferred::Message {
+                    message: *message,
+                    at: cx.now(),
+                },
+            );
+        }
+        match message.kind {
+            MessageKind::Response => self.answered(message.handle, cx),
+            MessageKind::Answer => self.ask_answered(message, cx),
+            MessageKind::Plain | MessageKind::Ask => self.letter(member, message, cx),
+            MessageKind::Request | MessageKind::Peer => {}
+        }
+    }
+
+    fn digest(&self, member: u32, entry: &Entry<u64>, words: &mut Words) -> Liveness {
+        let id = entry.body as u32;
+        match entry.kind {
+            WAKE => {
+                if self
+                    .peek(id)
+                    .is_none_or(|activation| activation.generation != (entry.body >> 32) as u32)
+                {
+                    return Liveness::Stale;
+                }
+            }
+            TIMEOUT => {
+                let generation = (entry.body >> 32) as u32;
+                let meant = self.timer(id).is_some_and(|timer| {
+                    let here = (timer.ticket.rank, timer.ticket.number) == (entry.origin, entry.number);
+                    timer.generation == generation && timer.deadline == entry.time && here
+                });
+                if !meant {
+                    return Liveness::Stale;
+                }
+            }
+            _ => {}
+        }
+        // Places of extra activations are reused in the order of events, which is no content: the step that waits is.
+        let pc = self
+            .peek(id)
+            .filter(|_| entry.kind == WAKE || entry.kind == TIMEOUT)
+            .map_or(0, |activation| activation.pc);
+        words.push((member as u64) << 32 | pc as u64);
+        Liveness::Live
+    }
+
+    fn skip(&mut self, _member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
+        if entry.kind != TIMEOUT {
+            return;
+        }
+        let id = entry.body as u32;
+        let timer = self.timer_mut(id);
+        if timer.generation != (entry.body >> 32) as u32 {
+            return;
+        }
+        timer.queued = timer.deadline;
+        if timer.deadline != SimTime::NEVER {
+            let (ticket, deadline) = (timer.ticket, timer.deadline);
+            cx.schedule_in_place(ticket, deadline, TIMEOUT, entry.target, entry.body);
+        }
+    }
+
+    fn touch(&self, member: u32) {
+        if let Some(agent) = self.agents.get(member as usize) {
+            prefetch(agent);
+            prefetch(&agent.main.due);
+        }
+    }
+
+    fn disturb(&mut self, member: u32, disturbance: Disturbance, cx: &mut Cx<'_, '_>) {
+        if member as usize >= self.agents.len() {
+            return;
+        }
+        match disturbance {
+            Disturbance::Crash { keep_state } => self.crash(member, keep_state, cx),
+            Disturbance::Restart => self.restart(member, cx),
+            Disturbance::Pause => {
+                let agent = &mut self.agents[member as usize];
+                if !agent.paused && !agent.down {
+                    agent.paused = true;
+                    self.deferred.insert(member, (cx.now(), Vec::new()));
+                }
+            }
+            Disturbance::Resume => self.resume(member, cx),
+            Disturbance::ClockStep(_) => {}
+        }
+    }
+}
+
+impl AgentGroup {
+    fn defer(&mut self, member: u32, what: Deferred) {
+        if let Some((_, waiting)) = self.deferred.get_mut(&member) {
+            waiting.push(what);
+        }
+    }
+
+    /// The extra activations of an agent.
+    pub(super) fn extras_of(&self, member: u32) -> Vec<u32> {
+        let own = |activation: &&Activation| activation.member == member && activation.state != State::Idle;
+        let all = self.extras.iter().zip(0u32..).filter(|(activation, _)| own(activation));
+        all.map(|(_, index)| index | EXTRA).collect()
+    }
+
+    fn crash(&mut self, member: u32, keep_state: bool, cx: &mut Cx<'_, '_>) {
+        self.resume_silently(member);
+        if self.agents[member as usize].down {
+            return;
+        }
+        for id in self.extras_of(member) {
+            if self.activation(id).state != State::Idle && self.activation(id).parent == NIL {
+                self.kill(id, cx);
+            }
+        }
+        let agent = &mut self.agents[member as usize];
+        agent.down = true;
+        agent.handlers = 0;
+        agent.thinking = 0;
+        self.empty_mailbox(member, cx);
+        if self.agents[member as usize].main.state == State::Idle {
+            return;
+        }
+        let part = match self.agents[member as usize].main.state {
+            State::Waiting | State::Asking => Part::Coordination,
+            _ => Part::Retrying,
+        };
+        self.settle(member, part, cx);
+        self.stop_waiting(member, cx);
+        let main = &mut self.agents[member as usize].main;
+        main.state = State::Halted;
+        if !keep_state {
+            self.unwind_all(member, TaskEnd::Aborted, cx);
+            self.agents[member as usize].main.state = State::Idle;
+            self.agents[member as usize].main.failed = true;
+        }
+    }
+
+    fn restart(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let agent = &mut self.agents[member as usize];
+        if !std::mem::take(&mut agent.down) {
+            return;
+        }
+        if agent.main.state == State::Halted {
+            self.settle(member, Part::Down, cx);
+            self.activation(member).state = State::Running;
+            self.run(member, cx);
+        } else if agent.alive && agent.main.failed {
+            self.begin_run(member, cx);
+        }
+    }
+
+    /// Forgets a pause: the agent crashes.
+    fn resume_silently(&mut self, member: u32) {
+        self.agents[member as usize].paused = false;
+        self.deferred.remove(&member);
+    }
+
+    fn resume(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let Some((since, waiting)) = self.deferred.remove(&member) else {
+            return;
+        };
+        self.agents[member as usize].paused = false;
+        let now = cx.now();
+        // Work stood still: what was left of it is still to be done.
+        let mut all = self.extras_of(member);
+        all.push(member);
+        for &id in &all {
+            let activation = self.activation(id);
+            if activation.state == State::Thinking {
+                let left = activation.due.since(since.max(activation.mark));
+                self.settle_at(id, Part::Thinking, since, cx);
+                self.settle(id, Part::Down, cx);
+                self.wake_at(id, now + left, cx);
+            }
+        }
+        for what in waiting {
+            match what {
+                Deferred::Entry { kind: WAKE, body, at } => {
+                    let activation = self.activation(body as u32);
+                    if activation.generation == (body >> 32) as u32 {
+                        self.enabled_at = Some(at);
+                        self.act(WAKE, body, cx);
+                    }
+                }
+                Deferred::Entry { kind, body, at } => {
+                    self.enabled_at = Some(at);
+                    self.act(kind, body, cx);
+                }
+                Deferred::Message { message, at } => {
+                    self.enabled_at = Some(at);
+                    self.receive(member, &message, cx);
+                }
+            }
+            self.enabled_at = None;
+        }
+    }
+
+    /// The call, ask or join that an activation waits for is given up.
+    pub(super) fn stop_waiting(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        self.disarm(id);
+        let activation = self.activation(id);
+        activation.generation = activation.generation.wrapping_add(1);
+        let (state, handle, member) = (activation.state, activation.handle, activation.member);
+        activation.handle = Handle::NONE;
+        activation.state = State::Running;
+        match state {
+            State::Calling | State::BackingOff => cx.close_call(handle),
+            State::Asking => {
+                cx.shared.asks.remove(handle);
+            }
+            State::Thinking => {
+                let agent = &mut self.agents[member as usize];
+                agent.thinking = agent.thinking.saturating_sub(1);
+            }
+            State::Forked | State::Speculating => {
+                if let Some(join) = self.joins.remove(handle) {
+                    join.branches
+                        .into_iter()
+                        .filter(|branch| *branch != NIL)
+                        .for_each(|branch| self.kill(branch, cx));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Throws an activation away, with everything that it started.
+    pub(super) fn kill(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        self.stop_waiting(id, cx);
+        self.settle(id, Part::Retrying, cx);
+        self.unwind_all(id, TaskEnd::Aborted, cx);
+        self.free(id);
+    }
+}

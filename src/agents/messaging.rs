@@ -1,0 +1,325 @@
+//! Messages between agents: sending, asking, waiting, mailboxes and handlers.
+
+use super::activation::{NIL, State};
+use super::group::{AgentGroup, Letter};
+use super::step::{Peers, SendStep};
+use crate::world::call::{Ask, Part, Parts};
+use crate::world::message::{Message, MessageKind};
+use crate::world::population::{Cx, purpose};
+use crate::world::record::What;
+use crate::world::slab::Handle;
+use std::sync::Arc;
+
+impl AgentGroup {
+    /// A send step.
+    pub(super) fn send(&mut self, id: u32, step: &SendStep, cx: &mut Cx<'_, '_>) {
+        let message = Message::new(MessageKind::Plain, 0, step.topic, step.bytes);
+        self.send_to(id, step.to, message, cx);
+    }
+
+    fn send_to(&mut self, id: u32, to: Peers, message: Message, cx: &mut Cx<'_, '_>) {
+        let member = self.activation(id).member;
+        let me = self.agents[member as usize].endpoint.id;
+        let one = match to {
+            Peers::All { base, count } => {
+                for to in (base..base + count).filter(|to| *to != me) {
+                    cx.send(&mut self.agents[member as usize].endpoint, Message { to, ..message });
+                }
+                return;
+            }
+            Peers::Any { base, count } => {
+                let inside = (base..base + count).contains(&me);
+                let others = count - u32::from(inside);
+                if others == 0 {
+                    return;
+                }
+                let drawn = base + self.draws(id, purpose::PEER).0.below(others as u64) as u32;
+                if inside && drawn >= me { drawn + 1 } else { drawn }
+            }
+            Peers::Same { base, count } => base + member % count,
+            Peers::Next { base, count } => base + (member + 1) % count,
+            Peers::One(to) => to,
+            Peers::Sender => match self.agents[member as usize].sender {
+                NIL => return,
+                sender => sender,
+            },
+        };
+        cx.send(
+            &mut self.agents[member as usize].endpoint,
+            Message { to: one, ..message },
+        );
+    }
+
+    /// An ask step begins.
+    pub(super) fn begin_ask(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
+        let spec = Arc::clone(&self.spec);
+        let (send, timeout) = spec.program.asks[index as usize];
+        let step = &spec.program.sends[send as usize];
+        let now = cx.now();
+        let ask = Ask {
+            activation: id,
+            sent: now,
+            arrived: None,
+            begun: now,
+            answered: now,
+            parts: Parts::default(),
+        };
+        let handle = cx.shared.asks.insert(ask);
+        let activation = self.activation(id);
+        activation.handle = handle;
+        activation.state = State::Asking;
+        let member = activation.member;
+        if let Some(timeout) = timeout {
+            self.arm(id, now.saturating_add(timeout), cx);
+        }
+        let message = Message::new(MessageKind::Ask, 0, step.topic, step.bytes).with(handle);
+        self.send_to(id, step.to, message, cx);
+        self.start_handlers(member, cx);
+    }
+
+    /// An answer has come.
+    pub(super) fn ask_answered(&mut self, message: &Message, cx: &mut Cx<'_, '_>) {
+        let Some(ask) = cx.shared.asks.remove(message.handle) else {
+            return;
+        };
+        let id = ask.activation;
+        self.disarm(id);
+        let member = self.activation(id).member;
+        self.agents[member as usize].sender = message.from;
+        self.activation(id).handle = Handle::NONE;
+        let until = self.enabled_at.unwrap_or(cx.now());
+        self.settle_parts(id, &ask.split(until), cx);
+        self.step_over(id);
+        self.run(id, cx);
+    }
+
+    /// Answers the ask that an activation took up, if there's one.
+    pub(super) fn reply(&mut self, id: u32, bytes: u32, cx: &mut Cx<'_, '_>) {
+        let handle = std::mem::replace(&mut self.activation(id).answers, Handle::NONE);
+        let now = cx.now();
+        let account = self.account(id);
+        let Some(ask) = cx.shared.asks.get_mut(handle) else {
+            return;
+        };
+        for (part, now) in ask.parts.0.iter_mut().zip(account.0) {
+            *part = now - *part;
+        }
+        ask.answered = now;
+        let activation = self.activation(id);
+        let (member, asker) = (activation.member, activation.asker);
+        let message = Message::new(MessageKind::Answer, asker, 0, bytes).with(handle);
+        cx.send(&mut self.agents[member as usize].endpoint, message);
+    }
+
+    /// Where an activation's time has gone since it began, over all of its frames.
+    fn account(&self, id: u32) -> Parts {
+        let mut sum = Parts::default();
+        let mut frame = self.peek(id).map_or(NIL, |activation| activation.frame);
+        while frame != NIL {
+            sum.merge(&self.frames[frame as usize].parts);
+            frame = self.frames[frame as usize].outer;
+        }
+        sum
+    }
+
+    /// A message for an agent: to whoever waits for it, to a handler, or into the mailbox.
+    pub(super) fn letter(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        if message.kind == MessageKind::Ask
+            && let Some(ask) = cx.shared.asks.get_mut(message.handle)
+        {
+            ask.arrived.get_or_insert(now);
+        }
+        let agent = &self.agents[member as usize];
+        let dropped = (!agent.alive && self.spec.program.handlers.is_empty()) || agent.down;
+        let (letters, most) = (agent.letters, self.spec.mailbox);
+        if dropped || letters >= most {
+            let words = [(message.from as u64) << 16 | message.topic as u64, 0, 0];
+            return cx.record(What::Dropped, message.to, words);
+        }
+        if let Some(id) = self.waiter_for(member, message.topic) {
+            return self.take_up(id, message, cx);
+        }
+        self.put_letter(member, message);
+        self.start_handlers(member, cx);
+    }
+
+    /// The activation of an agent that waits for this topic.
+    fn waiter_for(&mut self, member: u32, topic: u16) -> Option<u32> {
+        let fits = |group: &Self, id: u32| {
+            group.peek(id).is_some_and(|activation| {
+                activation.state == State::Waiting
+                    && group.wait_of(activation.pc).is_some_and(|of| group.fits(of, topic))
+            })
+        };
+        if fits(self, member) {
+            return Some(member);
+        }
+        if self.extras.is_empty() {
+            return None;
+        }
+        self.extras_of(member).into_iter().find(|id| fits(self, *id))
+    }
+
+    fn wait_of(&self, pc: u32) -> Option<Option<u16>> {
+        match self.spec.program.code[pc as usize] {
+            super::program::Instruction::Wait(wait) => Some(self.spec.program.waits[wait as usize].topic),
+            _ => None,
+        }
+    }
+
+    /// Whether a wait takes a message of this topic.
+    fn fits(&self, wanted: Option<u16>, topic: u16) -> bool {
+        match wanted {
+            Some(wanted) => wanted == topic,
+            None => self.spec.program.handler(topic).is_none(),
+        }
+    }
+
+    /// A wait step begins; true if the program goes on at once.
+    pub(super) fn begin_wait(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) -> bool {
+        let wait = self.spec.program.waits[index as usize];
+        let activation = self.activation(id);
+        activation.needs = wait.count;
+        let member = activation.member;
+        while self.activation(id).needs > 0 {
+            let Some(message) = self.take_letter(member, |group, topic| group.fits(wait.topic, topic)) else {
+                break;
+            };
+            self.note_taken(id, &message, cx);
+            self.activation(id).needs -= 1;
+        }
+        if self.activation(id).needs == 0 {
+            self.step_over(id);
+            return true;
+        }
+        self.activation(id).state = State::Waiting;
+        if let Some(timeout) = wait.timeout {
+            self.arm(id, cx.now().saturating_add(timeout), cx);
+        }
+        self.start_handlers(member, cx);
+        false
+    }
+
+    /// A message reaches the activation that waits for it.
+    fn take_up(&mut self, id: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        let until = self.enabled_at.unwrap_or(cx.now());
+        let mark = self.activation(id).mark;
+        let mut parts = Parts::default();
+        parts.add(Part::Coordination, message.sent.since(mark));
+        parts.add(Part::Network, until - message.sent.max(mark));
+        self.settle_parts(id, &parts, cx);
+        self.note_taken(id, message, cx);
+        let activation = self.activation(id);
+        activation.needs -= 1;
+        if activation.needs == 0 {
+            self.disarm(id);
+            self.step_over(id);
+            self.run(id, cx);
+        }
+    }
+
+    /// An activation has taken a message: its sender is known, and an ask is to be answered.
+    fn note_taken(&mut self, id: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        let member = self.activation(id).member;
+        self.agents[member as usize].sender = message.from;
+        if message.kind == MessageKind::Ask {
+            self.activation(id).answers = message.handle;
+            self.activation(id).asker = message.from;
+            let (account, now) = (self.account(id), cx.now());
+            if let Some(ask) = cx.shared.asks.get_mut(message.handle) {
+                ask.begun = now;
+                ask.parts = account;
+            }
+        }
+    }
+
+    /// A wait goes on without its message.
+    pub(super) fn wait_timed_out(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        self.settle(id, Part::Coordination, cx);
+        self.step_over(id);
+        self.run(id, cx);
+    }
+
+    /// Starts handlers for the letters at the front, as long as the agent may run one.
+    pub(super) fn start_handlers(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        loop {
+            let agent = &self.agents[member as usize];
+            let busy = agent.thinking > 0
+                || agent.handlers >= self.spec.handlers_at_once
+                || agent.main.state == State::Running;
+            if agent.letters == 0 || busy || agent.down || agent.paused {
+                return;
+            }
+            let has_handler = |group: &Self, topic: u16| group.spec.program.handler(topic).is_some();
+            let Some(message) = self.take_letter(member, has_handler) else {
+                return;
+            };
+            let Some(at) = self.spec.program.handler(message.topic) else {
+                return;
+            };
+            self.agents[member as usize].handlers += 1;
+            let path = message.identity().rotate_left(17) ^ 0x68_616e_646c_6572;
+            let id = self.spawn(member, at, NIL, path, cx.now());
+            self.activation(id).is_handler = true;
+            let exit = self.end_of_program(at);
+            self.push_frame(id, exit, None, 0, cx);
+            self.note_taken(id, &message, cx);
+            self.run(id, cx);
+        }
+    }
+
+    fn put_letter(&mut self, member: u32, message: &Message) {
+        let letter = Letter {
+            message: *message,
+            next: NIL,
+        };
+        let index = match self.free_letters.pop() {
+            Some(index) => {
+                self.letters[index as usize] = letter;
+                index
+            }
+            None => {
+                self.letters.push(letter);
+                self.letters.len() as u32 - 1
+            }
+        };
+        let agent = &mut self.agents[member as usize];
+        match std::mem::replace(&mut agent.last_letter, index) {
+            NIL => agent.first_letter = index,
+            last => self.letters[last as usize].next = index,
+        }
+        self.agents[member as usize].letters += 1;
+    }
+
+    /// Takes the first letter that fits out of a mailbox.
+    fn take_letter(&mut self, member: u32, fits: impl Fn(&Self, u16) -> bool) -> Option<Message> {
+        let (mut before, mut at) = (NIL, self.agents[member as usize].first_letter);
+        while at != NIL && !fits(self, self.letters[at as usize].message.topic) {
+            (before, at) = (at, self.letters[at as usize].next);
+        }
+        if at == NIL {
+            return None;
+        }
+        let Letter { message, next } = self.letters[at as usize];
+        match before {
+            NIL => self.agents[member as usize].first_letter = next,
+            before => self.letters[before as usize].next = next,
+        }
+        let agent = &mut self.agents[member as usize];
+        if next == NIL {
+            agent.last_letter = before;
+        }
+        agent.letters -= 1;
+        self.free_letters.push(at);
+        Some(message)
+    }
+
+    /// Throws the letters of an agent away.
+    pub(super) fn empty_mailbox(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        while let Some(message) = self.take_letter(member, |_, _| true) {
+            let words = [(message.from as u64) << 16 | message.topic as u64, 0, 0];
+            cx.record(What::Dropped, message.to, words);
+        }
+    }
+}

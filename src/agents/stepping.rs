@@ -1,0 +1,505 @@
+//! Running programs: one instruction after another until the activation waits, and the account of where its time went.
+
+use super::activation::{Activation, EXTRA, Frame, JoinState, NIL, State, TaskEnd, Timer};
+use super::group::AgentGroup;
+use super::program::{Guess, Instruction};
+use crate::kernel::{Key, SimDuration, SimTime, Stream};
+use crate::world::call::{Part, Parts};
+use crate::world::population::{Cx, purpose};
+use crate::world::record::What;
+use std::sync::Arc;
+
+/// A program that makes so many steps in one instant without ever waiting is stopped.
+const MOST_STEPS_AT_ONCE: u32 = 1_000_000;
+
+impl AgentGroup {
+    /// Runs an activation from its instruction on, until it waits or ends.
+    pub(super) fn run(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        let spec = Arc::clone(&self.spec);
+        let program = &spec.program;
+        self.activation(id).state = State::Running;
+        for _ in 0..MOST_STEPS_AT_ONCE {
+            let activation = self.activation(id);
+            let member = activation.member;
+            let pc = activation.pc;
+            match program.code[pc as usize] {
+                Instruction::Think(law) => {
+                    let duration = self.draw_duration(id, &program.laws[law as usize]);
+                    self.agents[member as usize].thinking += 1;
+                    self.activation(id).state = State::Thinking;
+                    return self.wake_at(id, cx.now().saturating_add(duration), cx);
+                }
+                Instruction::Sleep(law) => {
+                    let duration = self.draw_duration(id, &program.laws[law as usize]);
+                    self.activation(id).state = State::Sleeping;
+                    self.wake_at(id, cx.now().saturating_add(duration), cx);
+                    return self.start_handlers(member, cx);
+                }
+                Instruction::Call(call) => return self.begin_call(id, call, cx),
+                Instruction::Operate(operation) => return self.begin_operation(id, operation, cx),
+                Instruction::Send(send) => {
+                    self.send(id, &program.sends[send as usize], cx);
+                    self.step_over(id);
+                }
+                Instruction::Ask(ask) => return self.begin_ask(id, ask, cx),
+                Instruction::Reply(bytes) => {
+                    self.reply(id, bytes, cx);
+                    self.step_over(id);
+                }
+                Instruction::Wait(wait) => {
+                    if !self.begin_wait(id, wait, cx) {
+                        return;
+                    }
+                }
+                Instruction::Loop { register, law, exit } => {
+                    let times = match law {
+                        u32::MAX => u32::MAX,
+                        law => {
+                            let (mut stream, number) = self.draws(id, purpose::TIMES);
+                            (program.laws[law as usize].sample(&mut stream, number) + 0.5) as u32
+                        }
+                    };
+                    *self.register(id, register) = times;
+                    self.step_over(id);
+                    if times == 0 {
+                        self.activation(id).pc = exit;
+                    }
+                }
+                Instruction::Again {
+                    register,
+                    forever,
+                    start,
+                } => {
+                    let left = self.register(id, register);
+                    *left = left.saturating_sub(1);
+                    let again = forever || *left > 0;
+                    self.activation(id).pc = if again { start } else { pc + 1 };
+                }
+                Instruction::Choose(choice) => {
+                    let (mut stream, _) = self.draws(id, purpose::CHOICE);
+                    let draw = stream.unit();
+                    let options = &program.choices[choice as usize];
+                    let chosen = options.iter().find(|(upto, _)| draw < *upto).or(options.last());
+                    self.step_over(id);
+                    if let Some((_, at)) = chosen {
+                        self.activation(id).pc = *at;
+                    }
+                }
+                Instruction::Jump(to) => self.activation(id).pc = to,
+                Instruction::Fork(fork) => {
+                    let (branches, after) = &program.forks[fork as usize];
+                    if branches.is_empty() {
+                        self.step_over(id);
+                        self.activation(id).pc = *after;
+                        continue;
+                    }
+                    return self.fork(id, branches, State::Forked, cx);
+                }
+                Instruction::Speculate(guess) => {
+                    let Guess { basis, guess, .. } = program.guesses[guess as usize];
+                    return self.fork(id, &[basis, guess], State::Speculating, cx);
+                }
+                Instruction::Join => return self.branch_ended(id, cx),
+                Instruction::TaskBegin { name, exit } => {
+                    let run = self.activation(id).path;
+                    let steps = self.activation(id).steps as u64;
+                    let ordinal = self.agents[member as usize].ordinal as u64;
+                    let identity = ordinal << 32 | (run & 0xffff) << 16 | (steps & 0xffff);
+                    self.push_frame(id, exit, Some(identity), name, cx);
+                    cx.task_began();
+                    self.step_over(id);
+                }
+                Instruction::TaskEnd => {
+                    let end = if self.activation(id).failed {
+                        TaskEnd::Failed
+                    } else {
+                        TaskEnd::Done
+                    };
+                    self.activation(id).failed = false;
+                    self.pop_frame(id, end, cx);
+                    self.step_over(id);
+                }
+                Instruction::End => return self.ended(id, cx),
+            }
+        }
+        let place = program.places[self.activation(id).pc as usize].clone();
+        let member = self.activation(id).member;
+        let message =
+            "the program never waits and never ends: give its loop a Think, a Sleep, a Wait or a call".to_string();
+        cx.halt(self.base + member, message, place);
+    }
+
+    /// Goes on with the next instruction, and counts the step.
+    #[inline]
+    pub(super) fn step_over(&mut self, id: u32) {
+        let activation = self.activation(id);
+        activation.pc += 1;
+        activation.steps += 1;
+    }
+
+    /// The address of the step that an activation is at: its task, the branches that lead to it, and its number there.
+    #[inline]
+    pub(super) fn address(&self, id: u32) -> u64 {
+        self.peek(id).map_or(0, |activation| {
+            activation.path.rotate_left(24) ^ activation.steps as u64
+        })
+    }
+
+    /// The draws of the step that an activation is at.
+    #[inline]
+    pub(super) fn draws(&self, id: u32, purpose: crate::kernel::Purpose) -> (Stream, u64) {
+        let address = self.address(id);
+        let key: Key = self
+            .peek(id)
+            .map_or(self.key, |at| self.agents[at.member as usize].endpoint.key);
+        (key.stream(purpose, address), address)
+    }
+
+    fn draw_duration(&self, id: u32, law: &crate::random::Law) -> SimDuration {
+        let (mut stream, number) = self.draws(id, purpose::THINK);
+        law.sample_duration(&mut stream, number)
+    }
+
+    fn register(&mut self, id: u32, register: u16) -> &mut u32 {
+        let stride = self.spec.program.registers as usize;
+        let (registers, index) = if id & EXTRA == 0 {
+            (&mut self.registers, id)
+        } else {
+            (&mut self.extra_registers, id & !EXTRA)
+        };
+        &mut registers[index as usize * stride + register as usize]
+    }
+
+    /// A think, a sleep or a backoff is over.
+    pub(super) fn wake(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        let activation = self.activation(id);
+        let (state, member) = (activation.state, activation.member);
+        match state {
+            State::Thinking => {
+                self.agents[member as usize].thinking -= 1;
+                self.settle(id, Part::Thinking, cx);
+                self.step_over(id);
+                self.run(id, cx);
+                self.start_handlers(member, cx);
+            }
+            State::Sleeping => {
+                self.settle(id, Part::Coordination, cx);
+                self.step_over(id);
+                self.run(id, cx);
+            }
+            State::BackingOff => self.launch(id, cx),
+            _ => {}
+        }
+    }
+
+    /// Accounts for the time since the last settlement.
+    #[inline]
+    pub(super) fn settle(&mut self, id: u32, part: Part, cx: &Cx<'_, '_>) {
+        let until = self.enabled_at.unwrap_or(cx.now());
+        self.settle_at(id, part, until, cx);
+        if until < cx.now() {
+            self.settle_at(id, Part::Down, cx.now(), cx);
+        }
+    }
+
+    /// Accounts for the time from the last settlement until `until`.
+    pub(super) fn settle_at(&mut self, id: u32, part: Part, until: SimTime, _cx: &Cx<'_, '_>) {
+        let activation = self.activation(id);
+        let (frame, passed) = (activation.frame, until.since(activation.mark));
+        activation.mark = activation.mark.max(until);
+        if frame != NIL {
+            self.frames[frame as usize].parts.add(part, passed);
+        }
+    }
+
+    /// Accounts for the time since the last settlement, split as told.
+    pub(super) fn settle_parts(&mut self, id: u32, parts: &Parts, cx: &Cx<'_, '_>) {
+        let until = self.enabled_at.unwrap_or(cx.now());
+        let activation = self.activation(id);
+        debug_assert_eq!(
+            parts.total(),
+            until - activation.mark,
+            "the parts of a wait add up to it"
+        );
+        let frame = activation.frame;
+        activation.mark = until;
+        if frame != NIL {
+            self.frames[frame as usize].parts.merge(parts);
+        }
+        if until < cx.now() {
+            self.settle_at(id, Part::Down, cx.now(), cx);
+        }
+    }
+
+    /// Opens a frame of the account.
+    pub(super) fn push_frame(&mut self, id: u32, exit: u32, task: Option<u64>, name: u16, cx: &mut Cx<'_, '_>) {
+        let activation = self.activation(id);
+        let began = cx.now();
+        let frame = Frame {
+            outer: activation.frame,
+            exit,
+            task,
+            name,
+            began,
+            parts: Parts::default(),
+        };
+        let index = match self.free_frames.pop() {
+            Some(index) => {
+                self.frames[index as usize] = frame;
+                index
+            }
+            None => {
+                self.frames.push(frame);
+                self.frames.len() as u32 - 1
+            }
+        };
+        let member = self.activation(id).member;
+        self.activation(id).frame = index;
+        if let Some(identity) = task {
+            let subject = self.base + member;
+            cx.record(What::TaskStarted, subject, [identity, name as u64, 0]);
+        }
+    }
+
+    /// Closes the innermost frame, and adds its account to the one around it.
+    pub(super) fn pop_frame(&mut self, id: u32, end: TaskEnd, cx: &mut Cx<'_, '_>) -> Parts {
+        let index = self.activation(id).frame;
+        let member = self.activation(id).member;
+        let frame = self.frames[index as usize].clone();
+        self.free_frames.push(index);
+        self.activation(id).frame = frame.outer;
+        if frame.outer != NIL {
+            self.frames[frame.outer as usize].parts.merge(&frame.parts);
+        }
+        if let Some(identity) = frame.task {
+            assert_eq!(
+                frame.parts.total(),
+                cx.now() - frame.began,
+                "the parts of a task add up to its time ({})",
+                self.spec.name
+            );
+            let subject = self.base + member;
+            if cx.wants(What::TaskEnded) {
+                let mut extra = [0; 8];
+                extra[0] = frame.began.as_nanos();
+                extra[1..].copy_from_slice(&frame.parts.0);
+                let how = end as u64 | (frame.name as u64) << 8;
+                cx.record_with(What::TaskEnded, subject, [identity, how, 0], &extra);
+            }
+            cx.task_over();
+        }
+        frame.parts
+    }
+
+    /// Ends every task of an activation.
+    pub(super) fn unwind_all(&mut self, id: u32, end: TaskEnd, cx: &mut Cx<'_, '_>) {
+        while self.activation(id).frame != NIL {
+            self.pop_frame(id, end, cx);
+        }
+    }
+
+    /// A step failed beyond its policy: the task around it ends, or the program goes on.
+    pub(super) fn step_failed(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        if self.spec.failure_ends_task {
+            let frame = self.activation(id).frame;
+            let exit = self.frames[frame as usize].exit;
+            let activation = self.activation(id);
+            activation.failed = true;
+            activation.pc = exit;
+            activation.steps += 1;
+        } else {
+            self.step_over(id);
+        }
+        self.run(id, cx);
+    }
+
+    /// An extra activation that starts at `pc`.
+    pub(super) fn spawn(&mut self, member: u32, pc: u32, parent: u32, path: u64, now: SimTime) -> u32 {
+        let fresh = Activation {
+            pc,
+            parent,
+            path,
+            mark: now,
+            state: State::Running,
+            ..Activation::new(member)
+        };
+        match self.free_extras.pop() {
+            Some(index) => {
+                let generation = self.extras[index as usize].generation.wrapping_add(1);
+                self.extras[index as usize] = Activation { generation, ..fresh };
+                index | EXTRA
+            }
+            None => {
+                self.extras.push(fresh);
+                self.extra_timers.push(Timer::IDLE);
+                let registers = self.spec.program.registers as usize;
+                self.extra_registers.extend(std::iter::repeat_n(0, registers));
+                (self.extras.len() as u32 - 1) | EXTRA
+            }
+        }
+    }
+
+    /// An extra activation is no longer needed.
+    pub(super) fn free(&mut self, id: u32) {
+        debug_assert!(id & EXTRA != 0, "an agent's own activation isn't freed");
+        self.disarm(id);
+        self.chosen.remove(&id);
+        let activation = self.activation(id);
+        activation.generation = activation.generation.wrapping_add(1);
+        activation.state = State::Idle;
+        activation.parent = NIL;
+        self.free_extras.push(id & !EXTRA);
+    }
+
+    fn fork(&mut self, id: u32, places: &[(u32, u32)], state: State, cx: &mut Cx<'_, '_>) {
+        let activation = self.activation(id);
+        let (member, path, steps) = (activation.member, activation.path, activation.steps as u64);
+        activation.state = state;
+        let mut branches = Vec::with_capacity(places.len());
+        for (index, (place, _)) in places.iter().enumerate() {
+            // Branch paths hang below the step that forks, so that another branch shifts nobody's draws.
+            let path = branch_path(path, steps, index as u64);
+            let branch = self.spawn(member, *place, id, path, cx.now());
+            self.activation(branch).branch = index as u16;
+            branches.push(branch);
+        }
+        let join = JoinState {
+            branches: branches.clone(),
+            last: None,
+            parts: Parts::default(),
+            failed: false,
+            verdict: None,
+        };
+        let handle = self.joins.insert(join);
+        self.activation(id).handle = handle;
+        for (branch, (_, exit)) in branches.into_iter().zip(places) {
+            // An earlier branch may have ended the whole already, if a guess proved wrong at once.
+            let meant = self
+                .joins
+                .get(handle)
+                .is_some_and(|join| join.branches.contains(&branch));
+            if meant && self.activation(branch).state == State::Running {
+                self.push_frame(branch, *exit, None, 0, cx);
+                self.run(branch, cx);
+            }
+        }
+        if self.activation(id).state == state {
+            self.start_handlers(member, cx);
+        }
+    }
+
+    /// A branch has reached its join.
+    fn branch_ended(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        let activation = self.activation(id);
+        let (parent, branch, failed) = (activation.parent, activation.branch, activation.failed);
+        let parts = self.pop_frame(id, TaskEnd::Done, cx);
+        self.free(id);
+        let handle = self.activation(parent).handle;
+        let speculating = self.activation(parent).state == State::Speculating;
+        let Some(join) = self.joins.get_mut(handle) else { return };
+        join.ended(branch, cx.now(), &parts, failed);
+        if speculating && branch == 0 {
+            return self.basis_done(parent, cx);
+        }
+        let open_guess = speculating && join.verdict != Some(true);
+        if join.is_complete() && !open_guess {
+            self.joined(parent, cx);
+        }
+    }
+
+    /// The basis of a guess is done: was the guess right?
+    fn basis_done(&mut self, parent: u32, cx: &mut Cx<'_, '_>) {
+        let spec = Arc::clone(&self.spec);
+        let Instruction::Speculate(guess) = spec.program.code[self.activation(parent).pc as usize] else {
+            return;
+        };
+        let guess = spec.program.guesses[guess as usize];
+        let (mut stream, _) = self.draws(parent, purpose::CHOICE);
+        let right = stream.chance(guess.right);
+        let (handle, member) = (self.activation(parent).handle, self.activation(parent).member);
+        let what = if right { What::GuessRight } else { What::GuessWrong };
+        cx.record(what, self.base + member, [0; 3]);
+        let Some(join) = self.joins.get_mut(handle) else { return };
+        join.verdict = Some(right);
+        if right && !join.failed {
+            if join.is_complete() {
+                self.joined(parent, cx);
+            }
+            return;
+        }
+        let other = join.branches[1];
+        if other != NIL {
+            self.kill(other, cx);
+        }
+        let Some(join) = self.joins.remove(handle) else { return };
+        self.after_join(parent, &join, guess.again, cx);
+    }
+
+    /// All branches have ended.
+    fn joined(&mut self, parent: u32, cx: &mut Cx<'_, '_>) {
+        let handle = self.activation(parent).handle;
+        let Some(join) = self.joins.remove(handle) else { return };
+        let spec = Arc::clone(&self.spec);
+        let after = match spec.program.code[self.activation(parent).pc as usize] {
+            Instruction::Fork(fork) => spec.program.forks[fork as usize].1,
+            Instruction::Speculate(guess) => spec.program.guesses[guess as usize].after,
+            _ => unreachable!("only a fork or a guess is joined"),
+        };
+        self.after_join(parent, &join, after, cx);
+    }
+
+    fn after_join(&mut self, parent: u32, join: &JoinState, after: u32, cx: &mut Cx<'_, '_>) {
+        let activation = self.activation(parent);
+        activation.handle = crate::world::slab::Handle::NONE;
+        activation.state = State::Running;
+        self.settle_join(parent, join, cx);
+        if join.failed {
+            return self.step_failed(parent, cx);
+        }
+        let activation = self.activation(parent);
+        activation.pc = after;
+        activation.steps += 1;
+        self.run(parent, cx);
+    }
+
+    fn settle_join(&mut self, parent: u32, join: &JoinState, cx: &Cx<'_, '_>) {
+        let now = cx.now();
+        let activation = self.activation(parent);
+        debug_assert_eq!(
+            join.parts.total(),
+            now - activation.mark,
+            "the last branch took as long as the fork"
+        );
+        activation.mark = now;
+        let frame = activation.frame;
+        if frame != NIL {
+            self.frames[frame as usize].parts.merge(&join.parts);
+        }
+    }
+
+    /// An activation's program is over.
+    fn ended(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        let activation = self.activation(id);
+        let (member, failed) = (activation.member, activation.failed);
+        if activation.parent != NIL {
+            return self.branch_ended(id, cx);
+        }
+        let end = if failed { TaskEnd::Failed } else { TaskEnd::Done };
+        if activation.is_handler {
+            self.reply(id, 0, cx);
+            self.unwind_all(id, end, cx);
+            self.free(id);
+            let agent = &mut self.agents[member as usize];
+            agent.handlers = agent.handlers.saturating_sub(1);
+            return self.start_handlers(member, cx);
+        }
+        self.unwind_all(id, end, cx);
+        self.end_run(member, cx);
+    }
+}
+
+/// The path of a branch: below the step that forked it.
+fn branch_path(path: u64, step: u64, branch: u64) -> u64 {
+    let mixed = (path ^ step.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed ^ (mixed >> 29)).wrapping_add((branch + 1).wrapping_mul(0x94d0_49bb_1331_11eb)) >> 8
+}

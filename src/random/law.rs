@@ -98,7 +98,9 @@ impl Law {
     /// Refuses levels that aren't strictly between 0 and 1 and rising, and values that aren't above 0 and rising.
     pub fn log_normal_from_quantiles(p1: f64, x1: f64, p2: f64, x2: f64) -> Result<Self, LawError> {
         let bad = LawError::Quantiles { p1, x1, p2, x2 };
-        if !(0.0 < p1 && p1 < p2 && p2 < 1.0) || !(0.0 < x1 && x1 <= x2 && x2.is_finite()) {
+        let levels = 0.0 < p1 && p1 < p2 && p2 < 1.0;
+        let values = 0.0 < x1 && x1 <= x2 && x2.is_finite();
+        if !(levels && values) {
             return Err(bad);
         }
         let (z1, z2) = (normal_quantile(p1), normal_quantile(p2));

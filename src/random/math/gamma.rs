@@ -84,6 +84,9 @@ pub fn incomplete_gamma(a: f64, x: f64) -> (f64, f64) {
     if x <= 0.0 {
         return (0.0, 1.0);
     }
+    if a == f64::INFINITY {
+        return (0.0, 1.0);
+    }
     if x == f64::INFINITY {
         return (1.0, 0.0);
     }

@@ -7,14 +7,13 @@ use thiserror::Error;
 
 /// What can be wrong with a table.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[allow(missing_docs)] // Of the fields: each is explained in the line of its variant.
 pub enum TableError {
     /// Not CSV: quotes that don't close, bytes that aren't UTF-8, records of different lengths.
     #[error("line {line}: {problem}")]
-    #[allow(missing_docs)]
     Malformed { line: u64, problem: String },
     /// No column of that name.
     #[error("no column \"{column}\"{}; the table has {}", suggested(.suggestion), listed(.columns))]
-    #[allow(missing_docs)]
     NoColumn {
         column: String,
         columns: Vec<String>,
@@ -22,23 +21,18 @@ pub enum TableError {
     },
     /// Two columns of the name that was asked for.
     #[error("the table has more than one column \"{column}\"")]
-    #[allow(missing_docs)]
     TwoColumns { column: String },
     /// A value that is no number.
     #[error("line {line}, column \"{column}\": \"{value}\" is not a number")]
-    #[allow(missing_docs)]
     NotANumber { line: u64, column: String, value: String },
     /// NaN or an infinity.
     #[error("line {line}, column \"{column}\": {value} is not a finite number")]
-    #[allow(missing_docs)]
     NotFinite { line: u64, column: String, value: String },
     /// No rows, or no columns.
     #[error("{}", match .column { Some(name) => format!("the column \"{name}\" has no rows"), None => "the table has no columns".to_owned() })]
-    #[allow(missing_docs)]
     Empty { column: Option<String> },
     /// Columns of different lengths.
     #[error("the column \"{first}\" has {rows} rows, but \"{second}\" has {others}")]
-    #[allow(missing_docs)]
     Ragged {
         first: String,
         rows: usize,
@@ -47,11 +41,9 @@ pub enum TableError {
     },
     /// A compressed file that doesn't decompress.
     #[error("the gzip data is damaged: {problem}")]
-    #[allow(missing_docs)]
     Damaged { problem: String },
     /// A compressed file that grows past the limit.
     #[error("the gzip data holds more than {limit} bytes")]
-    #[allow(missing_docs)]
     TooLarge { limit: u64 },
 }
 

@@ -16,10 +16,10 @@ const MOST_RANKS: u64 = 1 << 53;
 
 /// A parameter, or a set of them, that makes no law.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[allow(missing_docs)] // Of the fields: each is explained in the line of its variant.
 pub enum LawError {
     /// NaN or infinite.
     #[error("{law}: {parameter} must be a finite number, not {value}")]
-    #[allow(missing_docs)]
     NotFinite {
         law: &'static str,
         parameter: &'static str,
@@ -27,7 +27,6 @@ pub enum LawError {
     },
     /// Zero or negative where only a positive number makes sense.
     #[error("{law}: {parameter} must be above 0, not {value}")]
-    #[allow(missing_docs)]
     NotPositive {
         law: &'static str,
         parameter: &'static str,
@@ -35,7 +34,6 @@ pub enum LawError {
     },
     /// Negative where only zero or more makes sense.
     #[error("{law}: {parameter} must not be negative, but is {value}")]
-    #[allow(missing_docs)]
     Negative {
         law: &'static str,
         parameter: &'static str,
@@ -43,7 +41,6 @@ pub enum LawError {
     },
     /// A probability outside [0, 1].
     #[error("{law}: {parameter} is a probability and must lie between 0 and 1, not at {value}")]
-    #[allow(missing_docs)]
     NotAProbability {
         law: &'static str,
         parameter: &'static str,
@@ -51,7 +48,6 @@ pub enum LawError {
     },
     /// A parameter outside the range in which the law is supported.
     #[error("{law}: {parameter} must lie between {least} and {most}, not at {value}")]
-    #[allow(missing_docs)]
     OutOfRange {
         law: &'static str,
         parameter: &'static str,
@@ -61,11 +57,9 @@ pub enum LawError {
     },
     /// An interval that ends before it begins.
     #[error("{law}: low ({low}) must not exceed high ({high})")]
-    #[allow(missing_docs)]
     Reversed { law: &'static str, low: f64, high: f64 },
     /// An interval that the truncated law (nearly) never enters.
     #[error("Truncated: the law gives the interval from {low} to {high} a probability of only {mass:e}; it needs 1e-6")]
-    #[allow(missing_docs)]
     NoMass { low: f64, high: f64, mass: f64 },
     /// Rows replayed in order can't be conditioned on a value.
     #[error("Truncated: a replayed table can't be truncated, since its rows come in order; filter the table")]
@@ -75,14 +69,12 @@ pub enum LawError {
     EmptyMixture,
     /// A law whose values leave the range of numbers.
     #[error("{law}: its values would exceed the largest number; use a smaller spread or a larger shape")]
-    #[allow(missing_docs)]
     TooWide { law: &'static str },
     /// Two quantiles that no log-normal has.
     #[error(
         "LogNormal: quantiles need levels rising strictly inside 0 to 1 and values above 0 that don't fall, \
          not {x1} at {p1} and {x2} at {p2}"
     )]
-    #[allow(missing_docs)]
     Quantiles { p1: f64, x1: f64, p2: f64, x2: f64 },
 }
 

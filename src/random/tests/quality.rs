@@ -101,8 +101,9 @@ fn neighbours_are_independent() {
 fn every_bit_of_an_address_moves_every_bit_of_its_draw() {
     const TRIALS: u64 = 4096;
     let key = Key::root(11, 4);
-    let base = |t: u64| (key.member(t), (t * 77) as u16, t.wrapping_mul(0x1234_5677));
-    let mut flips: Vec<(String, Box<dyn Fn(u64) -> u64>)> = Vec::new();
+    let base = move |t: u64| (key.member(t), (t * 77) as u16, t.wrapping_mul(0x1234_5677));
+    type Flipped = Box<dyn Fn(u64) -> u64>;
+    let mut flips: Vec<(String, Flipped)> = Vec::new();
     for bit in 0..48 {
         flips.push((
             format!("bit {bit} of the number"),

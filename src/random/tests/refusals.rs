@@ -8,7 +8,8 @@ const BAD: [f64; 3] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
 
 #[test]
 fn numbers_that_are_not_finite_are_refused_everywhere() {
-    let makers: Vec<(&str, fn(f64) -> Law)> = vec![
+    type Maker = fn(f64) -> Law;
+    let makers: Vec<(&str, Maker)> = vec![
         ("Constant: value", Law::Constant),
         ("Uniform: low", |v| Law::Uniform { low: v, high: 1.0 }),
         ("Uniform: high", |v| Law::Uniform { low: 0.0, high: v }),
@@ -59,7 +60,7 @@ fn numbers_that_are_not_finite_are_refused_everywhere() {
             assert_eq!(message, format!("{place} must be a finite number, not {value}"));
         }
     }
-    let ends: [fn(f64) -> Law; 2] = [
+    let ends: [Maker; 2] = [
         |v| Law::Exponential { mean: 1.0 }.truncated(v, 9.0),
         |v| Law::Exponential { mean: 1.0 }.truncated(0.0, v),
     ];

@@ -224,4 +224,25 @@ mod tests {
             assert!((last / area - 1.0).abs() < 1e-9, "{last}");
         }
     }
+
+    #[test]
+    fn the_tails_fit() {
+        let key = crate::kernel::Key::root(5, 0);
+        let n = 300_000;
+        let distance = |sample: &dyn Fn(&mut Stream) -> f64, below: &dyn Fn(f64) -> f64| {
+            let draw = |i| sample(&mut key.stream(crate::kernel::Purpose(1), i));
+            let mut samples: Vec<f64> = (0..n).map(draw).collect();
+            samples.sort_by(f64::total_cmp);
+            let steps = samples
+                .iter()
+                .enumerate()
+                .map(|(i, &x)| (below(x) - (i as f64 + 0.5) / n as f64).abs());
+            steps.fold(0.0, f64::max) * (n as f64).sqrt()
+        };
+        let beyond = |x: f64| 1.0 - erfc(x * FRAC_1_SQRT_2) / erfc(NORMAL_TAIL * FRAC_1_SQRT_2);
+        assert!(distance(&|stream| normal_edge(stream, 0, 1.0), &beyond) < 1.95);
+        assert!(distance(&|stream| -normal_edge(stream, 0, -1.0), &beyond) < 1.95);
+        let beyond = |x: f64| 1.0 - exp(EXPONENTIAL_TAIL - x);
+        assert!(distance(&|stream| exponential_edge(stream, 0, 9.0), &beyond) < 1.95);
+    }
 }

@@ -7,8 +7,8 @@ use statrs::distribution::{Beta, ContinuousCDF, DiscreteCDF, Exp, Gamma, LogNorm
 
 const SAMPLES: usize = 200_000;
 
-fn samples(law: &Law) -> Vec<f64> {
-    (0..SAMPLES as u64).map(|n| law.sample(&mut stream(n), n)).collect()
+fn samples(law: &Law, count: usize) -> Vec<f64> {
+    (0..count as u64).map(|n| law.sample(&mut stream(n), n)).collect()
 }
 
 /// The largest distance between the steps of the samples and a distribution function, times the root of their number.
@@ -28,7 +28,7 @@ fn moments_are_within_four_standard_errors() {
         law.validate().unwrap_or_else(|error| panic!("{name}: {error}"));
         let (mean, variance) = (law.mean(), law.variance());
         let n = SAMPLES as f64;
-        let centred: Vec<f64> = samples(&law).iter().map(|x| x - mean).collect();
+        let centred: Vec<f64> = samples(&law, SAMPLES).iter().map(|x| x - mean).collect();
         let first = centred.iter().sum::<f64>() / n;
         let second = centred.iter().map(|d| d * d).sum::<f64>() / n;
         let fourth = centred.iter().map(|d| d * d * d * d).sum::<f64>() / n;
@@ -51,7 +51,7 @@ fn moments_are_within_four_standard_errors() {
 fn continuous_samples_fit_their_distribution_function() {
     for (name, law) in gallery().iter().filter(|(name, _)| !discrete(name)) {
         // 1.95 is the 0.1 % point of Kolmogorov's distribution.
-        let distance = kolmogorov_smirnov(samples(law), |x| law.cdf(x));
+        let distance = kolmogorov_smirnov(samples(law, SAMPLES), |x| law.cdf(x));
         assert!(distance < 1.95, "{name}: {distance}");
     }
 }
@@ -59,7 +59,9 @@ fn continuous_samples_fit_their_distribution_function() {
 #[test]
 fn discrete_samples_fit_their_distribution_function() {
     for (name, law) in gallery().iter().filter(|(name, _)| discrete(name)) {
-        let mut samples = samples(law);
+        // More of them where the sampler has a hat and a squeeze to get slightly wrong.
+        let hat = name.contains("poisson") || name.contains("zipf");
+        let mut samples = samples(law, if hat { 5 * SAMPLES } else { SAMPLES });
         samples.sort_by(f64::total_cmp);
         // Bins that end at values of the samples, each expecting at least 20 of them.
         let (mut statistic, mut bins) = (0.0, 0);
@@ -91,30 +93,27 @@ fn discrete_samples_fit_their_distribution_function() {
 }
 
 #[test]
-fn the_tails_of_the_ziggurat_and_layers_fit_statrs() {
-    let oracle = Normal::new(0.0, 1.0).unwrap();
-    let n = 1_000_000;
-    let numbers: Vec<f64> = (0..n).map(|i| standard_normal(&mut stream(i))).collect();
-    assert!(kolmogorov_smirnov(numbers.clone(), |x| oracle.cdf(x)) < 1.95);
-    for at in [2.0, 3.0, 3.654_152_885_361_009, 4.0] {
-        for side in [-1.0, 1.0] {
-            let expected = oracle.cdf(-at) * n as f64;
-            let seen = numbers.iter().filter(|x| side * **x > at).count() as f64;
-            assert!(
-                (seen - expected).abs() < 4.0 * sqrt(expected) + 1.0,
-                "{seen} past {at}, not {expected}"
-            );
-        }
+fn the_ziggurat_and_its_tails_fit_statrs() {
+    let normal = Normal::new(0.0, 1.0).unwrap();
+    let exponential = Exp::new(1.0).unwrap();
+    let first = |draw: fn(&mut Stream) -> f64| (0..1_000_000).map(|n| draw(&mut stream(n))).collect::<Vec<_>>();
+    assert!(kolmogorov_smirnov(first(standard_normal), |x| normal.cdf(x)) < 1.95);
+    assert!(kolmogorov_smirnov(first(standard_exponential), |x| exponential.cdf(x)) < 1.95);
+    // How many go to the tails; their shape is tested beside their algorithm.
+    let n = 4_000_000;
+    let (mut left, mut right, mut late) = (0.0, 0.0, 0.0);
+    for i in 0..n {
+        let x = standard_normal(&mut stream(i));
+        left += f64::from(u8::from(x < -3.654_152_885_361_009));
+        right += f64::from(u8::from(x > 3.654_152_885_361_009));
+        late += f64::from(u8::from(standard_exponential(&mut stream(i)) > 7.697_117_470_131_05));
     }
-    let oracle = Exp::new(1.0).unwrap();
-    let numbers: Vec<f64> = (0..n).map(|i| standard_exponential(&mut stream(i))).collect();
-    assert!(kolmogorov_smirnov(numbers.clone(), |x| oracle.cdf(x)) < 1.95);
-    for at in [3.0, 7.0, 7.69711747013105, 9.0] {
-        let expected = oracle.sf(at) * n as f64;
-        let seen = numbers.iter().filter(|x| **x > at).count() as f64;
+    let (side, end) = (normal.sf(3.654_152_885_361_009), exponential.sf(7.697_117_470_131_05));
+    for (seen, part) in [(left, side), (right, side), (late, end)] {
+        let expected = part * n as f64;
         assert!(
-            (seen - expected).abs() < 4.0 * sqrt(expected) + 1.0,
-            "{seen} past {at}, not {expected}"
+            (seen - expected).abs() < 4.0 * sqrt(expected),
+            "{seen} in a tail, not {expected}"
         );
     }
 }

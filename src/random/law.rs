@@ -7,7 +7,7 @@
 mod analysis;
 mod valid;
 
-pub(super) use analysis::Tails;
+pub(super) use analysis::{Tails, variance_of};
 pub use valid::LawError;
 
 use super::continuous::{beta, gamma, weibull};

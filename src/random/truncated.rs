@@ -1,6 +1,6 @@
 //! A law conditioned on an interval.
 
-use super::law::{Law, Tails};
+use super::law::{Law, Tails, variance_of};
 use super::math::before;
 use crate::kernel::Stream;
 
@@ -136,7 +136,7 @@ impl Truncated {
         let first = (to_1 - from_1) / self.mass;
         let second = (to_2 - from_2) / self.mass;
         let mean = (self.law.anchor() + first).max(self.low).min(self.high);
-        (mean, (second - first * first).max(0.0))
+        (mean, variance_of(first, second))
     }
 
     /// The moments of the part up to `x`, about the law's own anchor.

@@ -103,7 +103,7 @@ impl Law {
             Self::Bernoulli { p } => (*p, p * (1.0 - p)),
             Self::Absolute(_) => {
                 let [_, first, second] = self.partial(f64::INFINITY);
-                (first, (second - first * first).max(0.0))
+                (first, variance_of(first, second))
             }
             Self::Mixture(parts) => {
                 let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
@@ -498,8 +498,22 @@ impl Law {
     }
 }
 
+/// The variance from the first two moments about one point; infinite if the second is.
+pub(in crate::random) fn variance_of(first: f64, second: f64) -> f64 {
+    if second.is_infinite() {
+        f64::INFINITY
+    } else {
+        (second - first * first).max(0.0)
+    }
+}
+
 /// The first two moments in units of `scale`, moved from zero to `anchor` (0 or 1 such units) and scaled.
 fn about(anchor: f64, scale: f64, below: f64, first: f64, second: f64) -> (f64, f64) {
-    let moved = second - 2.0 * anchor * first + anchor * anchor * below;
+    let infinite = first.is_infinite() || second.is_infinite();
+    let moved = if infinite {
+        f64::INFINITY
+    } else {
+        second - 2.0 * anchor * first + anchor * anchor * below
+    };
     (scale * (first - anchor * below), scale * scale * moved)
 }

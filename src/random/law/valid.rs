@@ -11,6 +11,10 @@ use thiserror::Error;
 const LARGEST_SHAPE: f64 = 1e9;
 /// The smallest shape of a gamma or beta law.
 const SMALLEST_SHAPE: f64 = 1e-6;
+/// The largest sigma of a log-normal law, and the smallest shape of a Weibull law: beyond them the second moment leaves the
+/// range of numbers.
+const WIDEST_SIGMA: f64 = 15.0;
+const LEAST_WEIBULL_SHAPE: f64 = 0.02;
 /// The most ranks of a Zipf law: the integers that a float holds exactly.
 const MOST_RANKS: u64 = 1 << 53;
 
@@ -161,11 +165,15 @@ impl Law {
             }
             Self::LogNormal { median, sigma } => {
                 check.positive("median", *median)?;
-                check.not_negative("sigma", *sigma)?;
+                check.within("sigma", *sigma, 0.0, WIDEST_SIGMA)?;
             }
-            Self::Pareto { scale, shape } | Self::Weibull { scale, shape } => {
+            Self::Pareto { scale, shape } => {
                 check.positive("scale", *scale)?;
                 check.positive("shape", *shape)?;
+            }
+            Self::Weibull { scale, shape } => {
+                check.positive("scale", *scale)?;
+                check.within("shape", *shape, LEAST_WEIBULL_SHAPE, LARGEST_SHAPE)?;
             }
             Self::Gamma { shape, scale } => {
                 check.positive("shape", *shape)?;

@@ -260,4 +260,21 @@ fn known_moments() {
     let late = Law::Exponential { mean: 3.0 }.truncated(20.0, f64::INFINITY);
     assert!((late.mean() - 23.0).abs() < 1e-10 && (late.variance() - 9.0).abs() < 1e-8);
     assert_eq!(column().mean(), 75.25 / 7.0);
+    // What is infinite stays so when a part is cut off.
+    let cut = |shape| Law::Pareto { scale: 2.0, shape }.truncated(5.0, f64::INFINITY);
+    assert!((cut(1.5).mean() - 15.0).abs() < 1e-13);
+    assert_eq!(
+        (cut(1.5).variance(), cut(2.0).variance()),
+        (f64::INFINITY, f64::INFINITY)
+    );
+    for shape in [0.9, 1.0] {
+        for law in [
+            cut(shape),
+            cut(shape).absolute(),
+            cut(shape).shifted(-3.0),
+            Law::Mixture(vec![(1.0, cut(shape))]),
+        ] {
+            assert_eq!((law.mean(), law.variance()), (f64::INFINITY, f64::INFINITY), "{law:?}");
+        }
+    }
 }

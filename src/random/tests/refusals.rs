@@ -101,14 +101,14 @@ fn numbers_out_of_range_are_refused() {
                 median: 1.0,
                 sigma: -1.0,
             },
-            "LogNormal: sigma must not be negative, but is -1",
+            "LogNormal: sigma must lie between 0 and 15, not at -1",
         ),
         (
             Law::LogNormal {
                 median: 1.0,
                 sigma: 60.0,
             },
-            "LogNormal: its values would exceed the largest number; use a smaller spread or a larger shape",
+            "LogNormal: sigma must lie between 0 and 15, not at 60",
         ),
         (
             Law::Pareto { scale: 0.0, shape: 1.0 },
@@ -130,7 +130,7 @@ fn numbers_out_of_range_are_refused() {
         ),
         (
             Law::Weibull { scale: 1.0, shape: 0.0 },
-            "Weibull: shape must be above 0, not 0",
+            "Weibull: shape must lie between 0.02 and 1000000000, not at 0",
         ),
         (
             Law::Gamma { shape: 0.0, scale: 1.0 },

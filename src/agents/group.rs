@@ -161,7 +161,6 @@ pub struct AgentGroup {
     arrived: u32,
     /// The stream itself, which schedules arrivals: the last id of the group.
     source: Endpoint,
-    next_arrival: SimTime,
     ranks: RankBlock,
 }
 
@@ -228,7 +227,6 @@ impl AgentGroup {
             free_slots: Vec::new(),
             arrived: 0,
             source,
-            next_arrival: SimTime::ZERO,
             ranks,
             spec,
         };

@@ -9,7 +9,7 @@
 //! since. A journey under several cuts stands still for the union of their times; a single cut that loses, loses it.
 
 use super::SiteId;
-use crate::kernel::{SimDuration, SimTime};
+use crate::kernel::SimTime;
 use serde::Serialize;
 use std::ops::Range;
 
@@ -167,6 +167,17 @@ pub struct Cuts {
     log: Vec<Fall>,
 }
 
+/// What cuts do to a message that is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// Nothing.
+    Free,
+    /// They lose it.
+    Lost,
+    /// This cut holds it.
+    Held(u32),
+}
+
 /// Which cuts count in [`Cuts::journey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
@@ -246,17 +257,18 @@ impl Cuts {
         true
     }
 
-    /// What happens to a message sent now: `None` if no cut is in its way, else `Err` if it is lost, and `Ok` of the cut
-    /// that holds it (the one that fell first).
-    pub fn at_send(&self, cuts: &[Cut], ends: &Ends) -> Option<Result<u32, ()>> {
-        let mut holder = None;
+    /// What happens to a message sent now. Of several cuts in its way one that loses wins; else the one that fell first
+    /// holds it.
+    pub fn at_send(&self, cuts: &[Cut], ends: &Ends) -> Passage {
+        let mut passage = Passage::Free;
         for &cut in self.on.iter().filter(|&&cut| cuts[cut as usize].crosses(ends)) {
-            match cuts[cut as usize].sent {
-                InTransit::Lost => return Some(Err(())),
-                InTransit::Held => holder = holder.or(Some(Ok(cut))),
+            match (cuts[cut as usize].sent, passage) {
+                (InTransit::Lost, _) => return Passage::Lost,
+                (InTransit::Held, Passage::Free) => passage = Passage::Held(cut),
+                (InTransit::Held, _) => {}
             }
         }
-        holder
+        passage
     }
 
     /// What became of a journey that left at `epoch` and was then due at `due`.
@@ -289,12 +301,6 @@ impl Cuts {
     /// Whether a floor of this time and epoch can't hold anything back any more, now or later.
     pub fn is_past(&self, epoch: u32, floor: SimTime, now: SimTime) -> bool {
         floor <= now && self.log.get(epoch as usize).is_none_or(|fall| fall.at > floor)
-    }
-
-    /// How long the cut has been on, if it is.
-    pub fn on_for(&self, cut: u32, now: SimTime) -> Option<SimDuration> {
-        self.is_on(cut)
-            .then(|| now.since(self.log[self.last[cut as usize] as usize].at))
     }
 }
 
@@ -436,8 +442,8 @@ mod tests {
         assert!(cuts.fall(0, t(1)));
         assert!(!cuts.fall(0, t(2)));
         assert!(!cuts.heal(0, t(3)));
-        assert_eq!(cuts.at_send(&specs, &ends(0, 1)), Some(Err(())));
+        assert_eq!(cuts.at_send(&specs, &ends(0, 1)), Passage::Lost);
         assert!(cuts.heal(0, t(4)));
-        assert_eq!(cuts.at_send(&specs, &ends(0, 1)), None);
+        assert_eq!(cuts.at_send(&specs, &ends(0, 1)), Passage::Free);
     }
 }

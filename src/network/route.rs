@@ -8,7 +8,7 @@
 //! The common case (a known link without memory, nothing wrong anywhere) is one look-up, one or two draws, one addition.
 
 use super::burst::Burst;
-use super::cuts::{Cuts, Ends, InTransit, Journey, Whose};
+use super::cuts::{Cuts, Ends, InTransit, Journey, Passage, Whose};
 use super::jitter::{Slot, Wave, at_score};
 use super::release::Held;
 use super::spec::{Bandwidth, Degradation, Fifo, Latency, LinkSpec, Loss, NetworkSpec, SpecError};
@@ -19,7 +19,7 @@ use crate::random::{Law, standard_normal};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// The draws about one message, under its sender's key and at its number.
+/// The draws about one message, under its sender's key and at its number. (The network's purposes are 0x4e00 to 0x4e1f.)
 mod about {
     use super::Purpose;
     pub const LOSS: Purpose = Purpose(0x4e00);
@@ -212,9 +212,9 @@ impl Network {
     fn send(&mut self, m: &Outgoing, place: Place) -> Verdict {
         if self.cuts.any() {
             match self.cuts.at_send(&self.spec.cuts, &m.ends()) {
-                None => {}
-                Some(Err(())) => return self.lose(LossCause::Partition),
-                Some(Ok(cut)) => return Verdict::Held(self.hold_back(m, cut)),
+                Passage::Free => {}
+                Passage::Lost => return self.lose(LossCause::Partition),
+                Passage::Held(cut) => return Verdict::Held(self.hold_back(m, cut)),
             }
         }
         self.send_through(m, place)
@@ -222,29 +222,34 @@ impl Network {
 
     /// Sends what no cut stops. Also what a cut held until now, which was counted when it was sent.
     pub(super) fn send_through(&mut self, m: &Outgoing, place: Place) -> Verdict {
-        let spec = Arc::clone(&self.spec);
-        let path = self.paths[place.path as usize];
-        let class = &spec.classes[path.class as usize];
+        let index = self.paths[place.path as usize].class as usize;
+        let &LinkSpec {
+            loss,
+            duplication,
+            fifo,
+            bandwidth,
+            ..
+        } = &self.spec.classes[index];
         let worse = if self.degrading.is_empty() {
             AS_EVER
         } else {
             self.worse(&m.ends())
         };
-        let Some(left) = self.transmit(m, place.link, class.bandwidth, worse.bandwidth) else {
+        let Some(left) = self.transmit(m, place.link, bandwidth, worse.bandwidth) else {
             return self.lose(LossCause::Overflow);
         };
-        if let Some(cause) = self.chance_loss(m, place.link, &class.loss, worse.pass) {
+        if let Some(cause) = self.chance_loss(m, place.link, loss, worse.pass) {
             return self.lose(cause);
         }
-        let copied = class.duplication > 0.0 && m.key.stream(about::DUPLICATION, m.number).chance(class.duplication);
-        let floor = self.floor(m, place.link, class.fifo);
-        let first = left.saturating_add(self.delay(m, place, class, worse, 0)).max(floor);
+        let copied = duplication > 0.0 && m.key.stream(about::DUPLICATION, m.number).chance(duplication);
+        let floor = self.floor(m, place.link, fifo);
+        let first = left.saturating_add(self.delay(m, place, worse, 0)).max(floor);
         if !copied {
-            self.raise_floor(m, place.link, class.fifo, first);
+            self.raise_floor(m, place.link, fifo, first);
             return Verdict::At(self.leave(place.link, first));
         }
-        let second = left.saturating_add(self.delay(m, place, class, worse, 1)).max(floor);
-        self.raise_floor(m, place.link, class.fifo, first.max(second));
+        let second = left.saturating_add(self.delay(m, place, worse, 1)).max(floor);
+        self.raise_floor(m, place.link, fifo, first.max(second));
         self.books.duplicated += 1;
         Verdict::Twice(self.leave(place.link, first), self.leave(place.link, second))
     }
@@ -413,8 +418,8 @@ impl Network {
 
     /// Whether chance takes the message, and why. One draw decides all of it, so that a lossier link loses what a better
     /// one loses, and more.
-    fn chance_loss(&mut self, m: &Outgoing, link: u32, loss: &Loss, pass: f64) -> Option<LossCause> {
-        let (own, cause) = match *loss {
+    fn chance_loss(&mut self, m: &Outgoing, link: u32, loss: Loss, pass: f64) -> Option<LossCause> {
+        let (own, cause) = match loss {
             Loss::Independent(p) => (p, LossCause::Random),
             Loss::Bursty {
                 good,
@@ -443,8 +448,9 @@ impl Network {
     }
 
     /// The delay of the original (`copy` 0) or of the copy (1).
-    fn delay(&mut self, m: &Outgoing, place: Place, class: &LinkSpec, worse: Worse, copy: u16) -> SimDuration {
+    fn delay(&mut self, m: &Outgoing, place: Place, worse: Worse, copy: u16) -> SimDuration {
         let path = self.paths[place.path as usize];
+        let class = &self.spec.classes[path.class as usize];
         let law = match class.by_kind.get(usize::from(m.kind)) {
             Some(Some(law)) => law,
             _ => &self.laws[path.law as usize],
@@ -489,7 +495,9 @@ impl Network {
             .cuts
             .journey(&self.spec.cuts, &m.ends(), whose, floor.epoch, floor.at)
         {
-            Journey::Due(at) => at,
+            Journey::Due(at) if at == floor.at => at,
+            // A journey that stood still is scheduled anew, and so comes after others of its new time: leave it its own.
+            Journey::Due(at) => at.saturating_add(SimDuration::from_nanos(1)),
             // Whatever was under way here is lost: there is nothing left to overtake.
             Journey::Lost => SimTime::ZERO,
             // A cut that is on would have stopped the message itself.

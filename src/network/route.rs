@@ -8,7 +8,8 @@
 //! The common case (a known link without memory, nothing wrong anywhere) is one look-up, one or two draws, one addition.
 
 use super::burst::Burst;
-use super::cuts::{Cuts, Ends, InTransit, Journey, Passage, Whose};
+use super::cuts::{Cuts, InTransit, Journey, Passage, Whose};
+use super::groups::Ends;
 use super::jitter::{Slot, Wave, at_score};
 use super::release::Held;
 use super::spec::{Bandwidth, Degradation, Fifo, Latency, LinkSpec, Loss, NetworkSpec, SpecError};
@@ -530,9 +531,7 @@ impl Network {
 impl Degradation {
     /// Whether it concerns a message between these ends.
     fn concerns(&self, ends: &Ends) -> bool {
-        let way = |a: (SiteId, u32), b: (SiteId, u32)| self.from.contains(a.0, a.1) && self.to.contains(b.0, b.1);
-        let (from, to) = ((ends.from, ends.from_tag), (ends.to, ends.to_tag));
-        way(from, to) || (self.both_ways && way(to, from))
+        ends.cross(&self.from, &self.to, self.both_ways)
     }
 }
 

@@ -270,7 +270,7 @@ fn the_same_run_gives_the_same_snapshot() {
 fn worse(latency_factor: f64, added_ns: u64, loss: f64) -> Degradation {
     Degradation {
         name: "worse".into(),
-        from: Group::Sites(vec![SiteId(0)]),
+        from: Group::sites([SiteId(0)]),
         to: Group::All,
         both_ways: false,
         latency_factor,
@@ -357,11 +357,11 @@ fn a_wrong_spec_is_refused_with_everything_that_is_wrong() {
         bandwidth_factor: 0.0,
         ..worse(f64::INFINITY, 0, 2.0)
     }];
-    let group = Group::Sites(vec![SiteId(5)]);
+    let group = Group::sites([SiteId(5)]);
     let cut = |from| Cut {
         name: "x".into(),
         from,
-        to: Group::Tags(Vec::new()),
+        to: Group::Tags(TagSet::default()),
         both_ways: true,
         in_flight: InTransit::Lost,
         sent: InTransit::Held,

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn sites(ids: &[u32]) -> Group {
-    Group::Sites(ids.iter().map(|&id| SiteId(id)).collect())
+    Group::sites(ids.iter().map(|&id| SiteId(id)))
 }
 
 fn cut(from: Group, to: Group, in_flight: InTransit, sent: InTransit) -> Cut {
@@ -166,8 +166,8 @@ fn a_cut_asked_for_twice_ends_with_the_second() {
 #[test]
 fn agents_of_one_site_are_cut_apart_and_others_not() {
     let cuts = vec![cut(
-        Group::Tags(vec![10..20]),
-        Group::Tags(vec![20..30]),
+        Group::tags(10..20),
+        Group::tags(20..30),
         InTransit::Lost,
         InTransit::Lost,
     )];
@@ -223,6 +223,37 @@ fn order_holds_across_a_heal() {
 }
 
 #[test]
+fn order_holds_for_agents_whose_messages_alone_are_held() {
+    let class = LinkSpec {
+        fifo: Fifo::PerLink,
+        by_kind: vec![None, Some(Law::Constant(100.0))],
+        ..link(Law::Constant(1.0))
+    };
+    let (here, there) = (Group::tags(10..20), Group::tags(20..30));
+    let mut world = world(class, vec![cut(here, there, InTransit::Held, InTransit::Held)]);
+    let cut_off = |number, now, kind| Outgoing {
+        from_tag: 12,
+        to_tag: 25,
+        kind,
+        pair: 7,
+        ..message(0, 1, number, t(now))
+    };
+    world.send(cut_off(0, 0, 1));
+    // Somebody else's message, sent while it stands still, is where the link's own order starts from again.
+    world.send(Outgoing {
+        from_tag: 1,
+        to_tag: 2,
+        pair: 8,
+        ..message(0, 1, 1, t(15))
+    });
+    world.send(cut_off(2, 25, 0));
+    world.at(t(10), Event::Fall(0));
+    world.at(t(20), Event::Heal(0));
+    world.run();
+    assert_eq!(world.arrivals(), [(1, 100), (0, 110), (2, 111)]);
+}
+
+#[test]
 fn what_was_lost_holds_nothing_back() {
     let by_kind = vec![None, Some(Law::Constant(1e6))];
     for fifo in [Fifo::PerLink, Fifo::PerPair] {
@@ -253,7 +284,7 @@ fn group() -> impl Strategy<Value = Group> {
         Just(Group::All),
         (0u32..3).prop_map(|site| sites(&[site])),
         (0u32..3).prop_map(|site| Group::Except(Box::new(sites(&[site])))),
-        (0u32..6).prop_map(|tag| Group::Tags(vec![tag..tag + 2])),
+        (0u32..6).prop_map(|tag| Group::tags(tag..tag + 2)),
     ]
 }
 

@@ -6,6 +6,18 @@
 //! golden vectors watch over that. Values are plain numbers in whatever base unit the caller means (nanoseconds for
 //! durations).
 //!
+//! ```
+//! use quorate::kernel::{Key, Purpose};
+//! use quorate::random::Law;
+//!
+//! let law = Law::LogNormal { median: 175e6, sigma: 0.25 }.truncated(50e6, f64::INFINITY);
+//! law.validate()?;
+//! let key = Key::root(7, 0).child("agent");
+//! let think = law.sample_duration(&mut key.stream(Purpose(1), 0), 0);
+//! assert!(think.as_millis_f64() >= 50.0);
+//! # Ok::<(), quorate::random::LawError>(())
+//! ```
+//!
 //! [`Column`] and [`Rows`] are measured tables, read from CSV; the plain functions ([`standard_normal`], [`exponential`],
 //! [`gamma`], ...) are for models of one's own.
 

@@ -90,7 +90,7 @@ impl Zipf {
         loop {
             let u = self.to + stream.open_unit() * (self.from - self.to);
             let x = hat_inverse(u, self.exponent);
-            let k = (x + 0.5).floor().clamp(1.0, self.n as f64);
+            let k = (x + 0.5).floor().min(self.n as f64).max(1.0);
             if k - x <= self.near || u >= hat_integral(k + 0.5, self.exponent) - hat(k, self.exponent) {
                 return k;
             }
@@ -99,7 +99,7 @@ impl Zipf {
 
     /// The sum of k^power times the probability of k, over the ranks up to `last`.
     pub(super) fn partial(&self, last: f64, power: f64) -> f64 {
-        harmonic(last.floor().clamp(0.0, self.n as f64), self.exponent - power) / self.total
+        harmonic(last.floor().min(self.n as f64).max(0.0), self.exponent - power) / self.total
     }
 }
 

@@ -7,7 +7,7 @@
 mod analysis;
 mod valid;
 
-pub(super) use analysis::Tails;
+pub(super) use analysis::{Tails, variance_of};
 pub use valid::LawError;
 
 use super::continuous::{beta, gamma, weibull};
@@ -21,53 +21,42 @@ use std::sync::Arc;
 
 /// The distribution of one number, in whatever base unit the caller means (nanoseconds for durations).
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // Of the fields: each is explained in the line of its variant.
 pub enum Law {
     /// Always the same value.
     Constant(f64),
     /// Uniform between `low` and `high`.
-    #[allow(missing_docs)]
     Uniform { low: f64, high: f64 },
     /// Exponential of the given mean (0: always 0).
-    #[allow(missing_docs)]
     Exponential { mean: f64 },
     /// Normal of the given mean and standard deviation. As a duration its negative values count as 0: truncate it, or take
     /// its absolute value, where that matters.
-    #[allow(missing_docs)]
     Normal { mean: f64, sd: f64 },
     /// The absolute value of another law's.
     Absolute(Box<Law>),
     /// Log-normal: `median` · exp(`sigma` Z) for a standard normal Z. (The usual mu is ln `median`; see
     /// [`Law::log_normal`] and its neighbours for other parameters.)
-    #[allow(missing_docs)]
     LogNormal { median: f64, sigma: f64 },
     /// Pareto: above `scale`, P(X > x) = (`scale` / x)^`shape`. Its mean is infinite up to a shape of 1, its variance up
     /// to 2.
-    #[allow(missing_docs)]
     Pareto { scale: f64, shape: f64 },
     /// Weibull: P(X > x) = exp(-(x / `scale`)^`shape`).
-    #[allow(missing_docs)]
     Weibull { scale: f64, shape: f64 },
     /// Gamma of mean `shape` · `scale`.
-    #[allow(missing_docs)]
     Gamma { shape: f64, scale: f64 },
     /// Beta of shapes `a` and `b`, stretched from [0, 1] to [`low`, `high`].
-    #[allow(missing_docs)]
     Beta { a: f64, b: f64, low: f64, high: f64 },
     /// The number of independent events where `mean` are expected.
-    #[allow(missing_docs)]
     Poisson { mean: f64 },
     /// A rank from 1 to n, with a probability falling as a power of the rank.
     Zipf(Zipf),
     /// 1 with probability `p`, else 0.
-    #[allow(missing_docs)]
     Bernoulli { p: f64 },
     /// One of several laws, chosen with a probability proportional to its weight.
     Mixture(Vec<(f64, Law)>),
     /// Another law's value plus `by`.
-    #[allow(missing_docs)]
     Shifted { by: f64, law: Box<Law> },
     /// Another law's value times `by` (not negative).
-    #[allow(missing_docs)]
     Scaled { by: f64, law: Box<Law> },
     /// Another law, given that its value lies in an interval; see [`Law::truncated`].
     Truncated(Box<Truncated>),
@@ -98,7 +87,9 @@ impl Law {
     /// Refuses levels that aren't strictly between 0 and 1 and rising, and values that aren't above 0 and rising.
     pub fn log_normal_from_quantiles(p1: f64, x1: f64, p2: f64, x2: f64) -> Result<Self, LawError> {
         let bad = LawError::Quantiles { p1, x1, p2, x2 };
-        if !(0.0 < p1 && p1 < p2 && p2 < 1.0) || !(0.0 < x1 && x1 <= x2 && x2.is_finite()) {
+        let levels = 0.0 < p1 && p1 < p2 && p2 < 1.0;
+        let values = 0.0 < x1 && x1 <= x2 && x2.is_finite();
+        if !(levels && values) {
             return Err(bad);
         }
         let (z1, z2) = (normal_quantile(p1), normal_quantile(p2));

@@ -1,6 +1,6 @@
 //! A law conditioned on an interval.
 
-use super::law::{Law, Tails};
+use super::law::{Law, Tails, variance_of};
 use super::math::before;
 use crate::kernel::Stream;
 
@@ -114,11 +114,19 @@ impl Truncated {
 
     /// The quantile at lower tail `p` and upper tail `q`.
     pub(super) fn inverse(&self, p: f64, q: f64) -> f64 {
+        let (least, greatest) = self.law.support();
+        if p <= 0.0 {
+            return least.max(self.low);
+        }
+        if q <= 0.0 {
+            return greatest.min(self.high);
+        }
         let below = self.start.below + p * self.mass;
         let above = self.end.above + q * self.mass;
         self.law
             .inverse(below.min(1.0), above.min(1.0))
-            .clamp(self.low, self.high)
+            .max(self.low)
+            .min(self.high)
     }
 
     /// The mean and the variance under the condition.
@@ -127,8 +135,8 @@ impl Truncated {
         let [_, from_1, from_2] = self.law.partial(before(self.low));
         let first = (to_1 - from_1) / self.mass;
         let second = (to_2 - from_2) / self.mass;
-        let mean = (self.law.anchor() + first).clamp(self.low, self.high);
-        (mean, (second - first * first).max(0.0))
+        let mean = (self.law.anchor() + first).max(self.low).min(self.high);
+        (mean, variance_of(first, second))
     }
 
     /// The moments of the part up to `x`, about the law's own anchor.

@@ -7,14 +7,13 @@ use thiserror::Error;
 
 /// What can be wrong with a table.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[allow(missing_docs)] // Of the fields: each is explained in the line of its variant.
 pub enum TableError {
     /// Not CSV: quotes that don't close, bytes that aren't UTF-8, records of different lengths.
     #[error("line {line}: {problem}")]
-    #[allow(missing_docs)]
     Malformed { line: u64, problem: String },
     /// No column of that name.
     #[error("no column \"{column}\"{}; the table has {}", suggested(.suggestion), listed(.columns))]
-    #[allow(missing_docs)]
     NoColumn {
         column: String,
         columns: Vec<String>,
@@ -22,23 +21,18 @@ pub enum TableError {
     },
     /// Two columns of the name that was asked for.
     #[error("the table has more than one column \"{column}\"")]
-    #[allow(missing_docs)]
     TwoColumns { column: String },
     /// A value that is no number.
     #[error("line {line}, column \"{column}\": \"{value}\" is not a number")]
-    #[allow(missing_docs)]
     NotANumber { line: u64, column: String, value: String },
     /// NaN or an infinity.
     #[error("line {line}, column \"{column}\": {value} is not a finite number")]
-    #[allow(missing_docs)]
     NotFinite { line: u64, column: String, value: String },
     /// No rows, or no columns.
     #[error("{}", match .column { Some(name) => format!("the column \"{name}\" has no rows"), None => "the table has no columns".to_owned() })]
-    #[allow(missing_docs)]
     Empty { column: Option<String> },
     /// Columns of different lengths.
     #[error("the column \"{first}\" has {rows} rows, but \"{second}\" has {others}")]
-    #[allow(missing_docs)]
     Ragged {
         first: String,
         rows: usize,
@@ -47,11 +41,9 @@ pub enum TableError {
     },
     /// A compressed file that doesn't decompress.
     #[error("the gzip data is damaged: {problem}")]
-    #[allow(missing_docs)]
     Damaged { problem: String },
     /// A compressed file that grows past the limit.
     #[error("the gzip data holds more than {limit} bytes")]
-    #[allow(missing_docs)]
     TooLarge { limit: u64 },
 }
 
@@ -103,15 +95,23 @@ fn read(bytes: &[u8], names: &[&str]) -> Result<Vec<Vec<f64>>, TableError> {
     // A byte order mark, as spreadsheets write it, is no part of the first name.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    let header: Vec<String> = reader.headers().map_err(malformed)?.iter().map(str::to_owned).collect();
+    let header: Vec<String> = reader
+        .headers()
+        .map_err(|error| malformed(bytes, error))?
+        .iter()
+        .map(str::to_owned)
+        .collect();
     let places = names
         .iter()
         .map(|name| place(&header, name))
         .collect::<Result<Vec<_>, _>>()?;
     let mut values = vec![Vec::new(); names.len()];
     let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(malformed)? {
-        let line = record.position().map_or(0, csv::Position::line);
+    while reader
+        .read_record(&mut record)
+        .map_err(|error| malformed(bytes, error))?
+    {
+        let line = line(bytes, record.position());
         for ((name, &place), values) in names.iter().zip(&places).zip(&mut values) {
             let text = record.get(place).unwrap_or_default();
             let (column, value) = (name.to_string(), text.to_owned());
@@ -149,8 +149,19 @@ fn similar<'a>(header: &'a [String], name: &str) -> Option<&'a String> {
     (distance(&nearest) * 3 <= name.chars().count().max(3)).then_some(nearest)
 }
 
-fn malformed(error: csv::Error) -> TableError {
-    let line = error.position().map_or(0, csv::Position::line);
+/// The line on which a record begins. The reader gives the place after the record before, where there may be blank lines.
+fn line(bytes: &[u8], position: Option<&csv::Position>) -> u64 {
+    let Some(position) = position else { return 0 };
+    let rest = bytes.get(position.byte() as usize..).unwrap_or_default();
+    let blank = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .filter(|byte| **byte == b'\n');
+    position.line() + blank.count() as u64
+}
+
+fn malformed(bytes: &[u8], error: csv::Error) -> TableError {
+    let line = line(bytes, error.position());
     let problem = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("{len} fields, where the header has {expected_len}")

@@ -2,7 +2,7 @@
 
 use super::Law;
 use crate::random::math::{
-    exp, exp_m1, gamma, incomplete_beta, incomplete_gamma, least, ln, ln_1p, normal_cdf, normal_density,
+    before, exp, exp_m1, gamma, incomplete_beta, incomplete_gamma, least, ln, ln_1p, normal_cdf, normal_density,
     normal_quantile_of, normal_survival, pow,
 };
 
@@ -44,6 +44,15 @@ fn normal_tails(z: f64) -> Tails {
 /// ln q, from whichever of p and q = 1 - p is smaller.
 fn ln_above(p: f64, q: f64) -> f64 {
     if p < q { ln_1p(-p) } else { ln(q) }
+}
+
+/// The greatest float that a rising function takes to `x` or below. Found by halving, not by the inverse function, whose
+/// rounding would put a step of the law on the wrong side now and then.
+fn preimage(x: f64, function: impl Fn(f64) -> f64) -> f64 {
+    if x.is_nan() || x == f64::INFINITY {
+        return x;
+    }
+    before(least(f64::NEG_INFINITY, f64::INFINITY, |y| function(y) > x))
 }
 
 impl Law {
@@ -94,7 +103,7 @@ impl Law {
             Self::Bernoulli { p } => (*p, p * (1.0 - p)),
             Self::Absolute(_) => {
                 let [_, first, second] = self.partial(f64::INFINITY);
-                (first, (second - first * first).max(0.0))
+                (first, variance_of(first, second))
             }
             Self::Mixture(parts) => {
                 let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
@@ -261,7 +270,7 @@ impl Law {
             Self::Bernoulli { .. } => Tails::step(x, 1.0),
             Self::Absolute(_) if x < 0.0 => Tails { below: 0.0, above: 1.0 },
             Self::Absolute(law) => {
-                let (right, left) = (law.tails(x), law.tails(crate::random::math::before(-x)));
+                let (right, left) = (law.tails(x), law.tails(before(-x)));
                 let below = if left.below > 0.5 {
                     left.above - right.above
                 } else {
@@ -283,9 +292,9 @@ impl Law {
                     }
                 })
             }
-            Self::Shifted { by, law } => law.tails(x - by),
+            Self::Shifted { by, law } => law.tails(preimage(x, |y| by + y)),
             Self::Scaled { by, .. } if *by == 0.0 => Tails::step(x, 0.0),
-            Self::Scaled { by, law } => law.tails(x / by),
+            Self::Scaled { by, law } => law.tails(preimage(x, |y| by * y)),
             Self::Truncated(truncated) => truncated.tails(x),
             Self::Empirical(column) | Self::Replay(column) => {
                 let (below, n) = (column.count_up_to(x) as f64, column.len() as f64);
@@ -317,27 +326,42 @@ impl Law {
             Self::Scaled { by, law } => by * law.inverse(p, q),
             Self::Truncated(truncated) => truncated.inverse(p, q),
             Self::Empirical(column) | Self::Replay(column) => column.quantile(p),
+            // In units of the scale, so that scaling the law scales its quantiles exactly.
+            Self::Gamma { shape, scale } if *scale != 1.0 => {
+                scale
+                    * Self::Gamma {
+                        shape: *shape,
+                        scale: 1.0,
+                    }
+                    .inverse(p, q)
+            }
+            Self::Beta { a, b, low, high } if (*low, *high) != (0.0, 1.0) => {
+                (low + (high - low) * Self::beta(*a, *b).inverse(p, q)).min(*high)
+            }
             Self::Gamma { .. }
             | Self::Beta { .. }
             | Self::Poisson { .. }
             | Self::Zipf(_)
             | Self::Absolute(_)
-            | Self::Mixture(_) => {
-                let (low, high) = self.support();
-                if p <= 0.0 {
-                    return low;
-                }
-                if q <= 0.0 {
-                    return high;
-                }
-                let found = least(low.max(-f64::MAX), high.min(f64::MAX), |x| {
-                    let at = self.tails(x);
-                    if p < q { at.below >= p } else { at.above <= q }
-                });
-                // Halving the floats may end on the negative zero.
-                found + 0.0
-            }
+            | Self::Mixture(_) => self.searched_inverse(p, q),
         }
+    }
+
+    /// The quantile by halving the floats between the ends of the support.
+    fn searched_inverse(&self, p: f64, q: f64) -> f64 {
+        let (low, high) = self.support();
+        if p <= 0.0 {
+            return low;
+        }
+        if q <= 0.0 {
+            return high;
+        }
+        let found = least(low.max(-f64::MAX), high.min(f64::MAX), |x| {
+            let at = self.tails(x);
+            if p < q { at.below >= p } else { at.above <= q }
+        });
+        // The search may end on the negative zero.
+        found + 0.0
     }
 
     /// The point about which [`Law::partial`] takes its moments: near the values where they're narrow, so that a small
@@ -441,7 +465,7 @@ impl Law {
                         second + 2.0 * anchor * first + anchor * anchor * mass,
                     )
                 };
-                let (left, zero, right) = (raw(crate::random::math::before(-x)), raw(0.0), raw(x));
+                let (left, zero, right) = (raw(before(-x)), raw(0.0), raw(x));
                 ((right.0 - zero.0) - (zero.0 - left.0), right.1 - left.1)
             }
             Self::Mixture(parts) => {
@@ -456,12 +480,12 @@ impl Law {
                     })
             }
             Self::Shifted { by, law } => {
-                let [_, first, second] = law.partial(x - by);
+                let [_, first, second] = law.partial(preimage(x, |y| by + y));
                 (first, second)
             }
             Self::Scaled { by, .. } if *by == 0.0 => (0.0, 0.0),
             Self::Scaled { by, law } => {
-                let [_, first, second] = law.partial(x / by);
+                let [_, first, second] = law.partial(preimage(x, |y| by * y));
                 (by * first, by * by * second)
             }
             Self::Truncated(truncated) => {
@@ -474,8 +498,22 @@ impl Law {
     }
 }
 
+/// The variance from the first two moments about one point; infinite if the second is.
+pub(in crate::random) fn variance_of(first: f64, second: f64) -> f64 {
+    if second.is_infinite() {
+        f64::INFINITY
+    } else {
+        (second - first * first).max(0.0)
+    }
+}
+
 /// The first two moments in units of `scale`, moved from zero to `anchor` (0 or 1 such units) and scaled.
 fn about(anchor: f64, scale: f64, below: f64, first: f64, second: f64) -> (f64, f64) {
-    let moved = second - 2.0 * anchor * first + anchor * anchor * below;
+    let infinite = first.is_infinite() || second.is_infinite();
+    let moved = if infinite {
+        f64::INFINITY
+    } else {
+        second - 2.0 * anchor * first + anchor * anchor * below
+    };
     (scale * (first - anchor * below), scale * scale * moved)
 }

@@ -11,15 +11,19 @@ use thiserror::Error;
 const LARGEST_SHAPE: f64 = 1e9;
 /// The smallest shape of a gamma or beta law.
 const SMALLEST_SHAPE: f64 = 1e-6;
+/// The largest sigma of a log-normal law, and the smallest shape of a Weibull law: beyond them the second moment leaves the
+/// range of numbers.
+const WIDEST_SIGMA: f64 = 15.0;
+const LEAST_WEIBULL_SHAPE: f64 = 0.02;
 /// The most ranks of a Zipf law: the integers that a float holds exactly.
 const MOST_RANKS: u64 = 1 << 53;
 
 /// A parameter, or a set of them, that makes no law.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[allow(missing_docs)] // Of the fields: each is explained in the line of its variant.
 pub enum LawError {
     /// NaN or infinite.
     #[error("{law}: {parameter} must be a finite number, not {value}")]
-    #[allow(missing_docs)]
     NotFinite {
         law: &'static str,
         parameter: &'static str,
@@ -27,7 +31,6 @@ pub enum LawError {
     },
     /// Zero or negative where only a positive number makes sense.
     #[error("{law}: {parameter} must be above 0, not {value}")]
-    #[allow(missing_docs)]
     NotPositive {
         law: &'static str,
         parameter: &'static str,
@@ -35,7 +38,6 @@ pub enum LawError {
     },
     /// Negative where only zero or more makes sense.
     #[error("{law}: {parameter} must not be negative, but is {value}")]
-    #[allow(missing_docs)]
     Negative {
         law: &'static str,
         parameter: &'static str,
@@ -43,7 +45,6 @@ pub enum LawError {
     },
     /// A probability outside [0, 1].
     #[error("{law}: {parameter} is a probability and must lie between 0 and 1, not at {value}")]
-    #[allow(missing_docs)]
     NotAProbability {
         law: &'static str,
         parameter: &'static str,
@@ -51,7 +52,6 @@ pub enum LawError {
     },
     /// A parameter outside the range in which the law is supported.
     #[error("{law}: {parameter} must lie between {least} and {most}, not at {value}")]
-    #[allow(missing_docs)]
     OutOfRange {
         law: &'static str,
         parameter: &'static str,
@@ -61,11 +61,9 @@ pub enum LawError {
     },
     /// An interval that ends before it begins.
     #[error("{law}: low ({low}) must not exceed high ({high})")]
-    #[allow(missing_docs)]
     Reversed { law: &'static str, low: f64, high: f64 },
     /// An interval that the truncated law (nearly) never enters.
     #[error("Truncated: the law gives the interval from {low} to {high} a probability of only {mass:e}; it needs 1e-6")]
-    #[allow(missing_docs)]
     NoMass { low: f64, high: f64, mass: f64 },
     /// Rows replayed in order can't be conditioned on a value.
     #[error("Truncated: a replayed table can't be truncated, since its rows come in order; filter the table")]
@@ -75,14 +73,12 @@ pub enum LawError {
     EmptyMixture,
     /// A law whose values leave the range of numbers.
     #[error("{law}: its values would exceed the largest number; use a smaller spread or a larger shape")]
-    #[allow(missing_docs)]
     TooWide { law: &'static str },
     /// Two quantiles that no log-normal has.
     #[error(
         "LogNormal: quantiles need levels rising strictly inside 0 to 1 and values above 0 that don't fall, \
          not {x1} at {p1} and {x2} at {p2}"
     )]
-    #[allow(missing_docs)]
     Quantiles { p1: f64, x1: f64, p2: f64, x2: f64 },
 }
 
@@ -169,11 +165,15 @@ impl Law {
             }
             Self::LogNormal { median, sigma } => {
                 check.positive("median", *median)?;
-                check.not_negative("sigma", *sigma)?;
+                check.within("sigma", *sigma, 0.0, WIDEST_SIGMA)?;
             }
-            Self::Pareto { scale, shape } | Self::Weibull { scale, shape } => {
+            Self::Pareto { scale, shape } => {
                 check.positive("scale", *scale)?;
                 check.positive("shape", *shape)?;
+            }
+            Self::Weibull { scale, shape } => {
+                check.positive("scale", *scale)?;
+                check.within("shape", *shape, LEAST_WEIBULL_SHAPE, LARGEST_SHAPE)?;
             }
             Self::Gamma { shape, scale } => {
                 check.positive("shape", *shape)?;

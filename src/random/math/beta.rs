@@ -7,7 +7,9 @@ use std::f64::consts::PI;
 /// The regularised incomplete beta functions (I_x(a, b), I_y(b, a)) with y = 1 - x, for a, b > 0: the two tails of a beta
 /// law. Both `x` and `y` are given, so that neither end loses its digits.
 ///
-/// By the continued fraction of DLMF 8.17.22 (modified Lentz), used on the side where it converges fast.
+/// By the continued fraction of Didonato and Morris (ACM TOMS 18, 1992, algorithm 708, equation 9), which is the even part
+/// of DLMF 8.17.22, on the side of the mean where it converges fast. Its first term takes the distance from the mean, so that
+/// nothing cancels even where a shape is huge.
 pub fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> (f64, f64) {
     if a.is_nan() || b.is_nan() || x.is_nan() || y.is_nan() || a <= 0.0 || b <= 0.0 {
         return (f64::NAN, f64::NAN);
@@ -20,37 +22,45 @@ pub fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> (f64, f64) {
     }
     // x^a y^b / B(a, b)
     let front = binomial_density(a, b, x, y) * (a * b / (a + b));
-    if x < (a + 1.0) / (a + b + 2.0) {
-        let below = (front * fraction(a, b, x) / a).clamp(0.0, 1.0);
+    // a - (a + b) x = (a + b) y - b, from the smaller of x and y.
+    let distance = if x < y { a - (a + b) * x } else { (a + b) * y - b };
+    if distance >= 0.0 {
+        let below = (front * fraction(a, b, x, y, distance)).clamp(0.0, 1.0);
         (below, 1.0 - below)
     } else {
-        let above = (front * fraction(b, a, y) / b).clamp(0.0, 1.0);
+        let above = (front * fraction(b, a, y, x, -distance)).clamp(0.0, 1.0);
         (1.0 - above, above)
     }
 }
 
-/// The continued fraction of the incomplete beta function.
-fn fraction(a: f64, b: f64, x: f64) -> f64 {
+/// The continued fraction of the incomplete beta function, by the modified Lentz method; `distance` is a - (a + b) x.
+fn fraction(a: f64, b: f64, x: f64, y: f64, distance: f64) -> f64 {
     const TINY: f64 = 1e-300;
     let keep = |v: f64| if v.abs() < TINY { TINY } else { v };
-    let mut c = 1.0;
-    let mut d = 1.0 / keep(1.0 - (a + b) * x / (a + 1.0));
-    let mut h = d;
-    for m in 1..TERMS {
-        let m = m as f64;
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        d = 1.0 / keep(1.0 + even * d);
-        c = keep(1.0 + even / c);
-        h *= d * c;
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        d = 1.0 / keep(1.0 + odd * d);
-        c = keep(1.0 + odd / c);
-        h *= d * c;
-        if (d * c - 1.0).abs() < 2e-16 {
+    let beta = |n: f64| {
+        let first = if n == 0.0 {
+            0.0
+        } else {
+            n + n * (b - n) * x / (a + 2.0 * n - 1.0)
+        };
+        first + (a + n) / (a + 2.0 * n + 1.0) * (distance + 1.0 + n * (1.0 + y))
+    };
+    let mut c = keep(beta(0.0));
+    let mut d = 0.0;
+    let mut h = c;
+    for n in 1..TERMS {
+        let n = n as f64;
+        let place = a + 2.0 * n - 1.0;
+        let alpha = (a + n - 1.0) / place * ((a + b + n - 1.0) / place) * n * (b - n) * x * x;
+        let next = beta(n);
+        d = 1.0 / keep(next + alpha * d);
+        c = keep(next + alpha / c);
+        h *= c * d;
+        if (c * d - 1.0).abs() < 2e-16 {
             break;
         }
     }
-    h
+    1.0 / h
 }
 
 /// P(T > t) for t >= 0, and P(0 < T <= t): the tail and the inner half of Student's t, each with its own digits.

@@ -14,7 +14,7 @@ const LN_SQRT_2PI: f64 = 0.918_938_533_204_672_8;
 pub(super) const TERMS: usize = 2_000_000;
 
 /// The error of Stirling's formula, ln Γ(z + 1) - ln(√(2πz) (z/e)^z), for z > 0.
-pub(super) fn stirling_error(z: f64) -> f64 {
+fn stirling_error(z: f64) -> f64 {
     if z <= 16.0 {
         return ln_gamma(z + 1.0) - (z + 0.5) * ln(z) + z - LN_SQRT_2PI;
     }
@@ -23,8 +23,12 @@ pub(super) fn stirling_error(z: f64) -> f64 {
 }
 
 /// The deviance x ln(x/m) + m - x, for x > 0 and m > 0, without cancellation where x is near m.
-pub(super) fn deviance(x: f64, m: f64) -> f64 {
-    let difference = x - m;
+fn deviance(x: f64, m: f64) -> f64 {
+    deviance_by(x, m, x - m)
+}
+
+/// The deviance, with the difference x - m given by someone who knows more digits of it.
+fn deviance_by(x: f64, m: f64, difference: f64) -> f64 {
     if difference.abs() >= 0.1 * (x + m) {
         return x * ln(x / m) - difference;
     }
@@ -63,7 +67,10 @@ pub(crate) fn poisson_density(x: f64, m: f64) -> f64 {
 pub(crate) fn binomial_density(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let n = a + b;
     let errors = stirling_error(n) - stirling_error(a) - stirling_error(b);
-    exp(errors - deviance(a, n * x) - deviance(b, n * y)) * (n / a / b / (2.0 * PI)).sqrt()
+    // a - nx = ny - b, from the smaller of x and y: the other was rounded where it hurts.
+    let difference = if x < y { a - n * x } else { n * y - b };
+    exp(errors - deviance_by(a, n * x, difference) - deviance_by(b, n * y, -difference))
+        * (n / a / b / (2.0 * PI)).sqrt()
 }
 
 /// The regularised incomplete gamma functions (P(a, x), Q(a, x)), for a > 0: the two tails of a gamma law of shape `a`.
@@ -75,6 +82,9 @@ pub fn incomplete_gamma(a: f64, x: f64) -> (f64, f64) {
         return (f64::NAN, f64::NAN);
     }
     if x <= 0.0 {
+        return (0.0, 1.0);
+    }
+    if a == f64::INFINITY {
         return (0.0, 1.0);
     }
     if x == f64::INFINITY {

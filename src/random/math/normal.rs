@@ -1,5 +1,7 @@
 //! The standard normal distribution: density, distribution function, survival function, quantile.
 
+#![allow(clippy::excessive_precision)] // The coefficients stand as published.
+
 use super::{erfc, exp, ln};
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 

@@ -25,6 +25,7 @@ pub mod cuts;
 pub mod groups;
 pub mod jitter;
 pub mod measured;
+mod order;
 mod release;
 pub mod route;
 pub mod spec;

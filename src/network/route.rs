@@ -11,6 +11,7 @@ use super::burst::Burst;
 use super::cuts::{Cuts, InTransit, Journey, Passage, Whose};
 use super::groups::Ends;
 use super::jitter::{Slot, Wave, at_score};
+use super::order::Floor;
 use super::release::Held;
 use super::spec::{Bandwidth, Degradation, Fifo, Latency, LinkSpec, Loss, NetworkSpec, SpecError};
 use super::table::Table;
@@ -50,7 +51,7 @@ pub struct Network {
     paths: Vec<Path>,
     /// The links by (from, to).
     found: Table<Place>,
-    links: Vec<Link>,
+    pub(super) links: Vec<Link>,
     pub(super) cuts: Cuts,
     /// How often each degradation is on, and which are, in the order in which they began.
     degraded: Vec<u32>,
@@ -58,9 +59,9 @@ pub struct Network {
     /// How many cuts and degradations are on.
     disturbances: u32,
     /// Order per pair: the latest delivery of each pair.
-    floors: Table<Floor>,
+    pub(super) floors: Table<Floor>,
     /// Whether links that keep order keep it for each pair as well, because a cut may hold some agents' messages only.
-    floors_for_all: bool,
+    pub(super) floors_for_all: bool,
     pub(super) held: Held,
     pub(super) books: Conservation,
 }
@@ -85,20 +86,13 @@ struct Path {
 
 /// The memory of a directed link.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Link {
+pub(super) struct Link {
     key: Key,
     /// Until when the transmitter is busy.
     busy: SimTime,
-    floor: Floor,
+    pub(super) floor: Floor,
     burst: Burst,
     slot: Slot,
-}
-
-/// The latest time at which anything before was to be delivered, and the epoch in which that was said.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-struct Floor {
-    at: SimTime,
-    epoch: u32,
 }
 
 /// What is added by the degradations that are on.
@@ -472,59 +466,6 @@ impl Network {
         }
         let own = SimDuration::from_nanos_f64(ns * worse.factor);
         SimDuration::from_nanos(own.as_nanos().saturating_add(worse.added.as_nanos()))
-    }
-
-    /// The earliest time at which order allows the message to be delivered.
-    fn floor(&mut self, m: &Outgoing, link: u32, fifo: Fifo) -> SimTime {
-        let of_link = match fifo {
-            Fifo::PerLink => self.moved_floor(m, self.links[link as usize].floor, Whose::Link),
-            _ => SimTime::ZERO,
-        };
-        if !self.keeps_pairs(fifo) {
-            return of_link;
-        }
-        let floor = self.floors.get(m.pair).unwrap_or_default();
-        of_link.max(self.moved_floor(m, floor, Whose::Ends))
-    }
-
-    /// A floor, moved by the cuts that held the journey that it comes from.
-    fn moved_floor(&self, m: &Outgoing, floor: Floor, whose: Whose) -> SimTime {
-        if floor.epoch == self.cuts.epoch() {
-            return floor.at;
-        }
-        match self
-            .cuts
-            .journey(&self.spec.cuts, &m.ends(), whose, floor.epoch, floor.at)
-        {
-            Journey::Due(at) if at == floor.at => at,
-            // A journey that stood still is scheduled anew, and so comes after others of its new time: leave it its own.
-            Journey::Due(at) => at.saturating_add(SimDuration::from_nanos(1)),
-            // Whatever was under way here is lost: there is nothing left to overtake.
-            Journey::Lost => SimTime::ZERO,
-            // A cut that is on would have stopped the message itself.
-            Journey::Standing(_) => floor.at,
-        }
-    }
-
-    fn keeps_pairs(&self, fifo: Fifo) -> bool {
-        fifo == Fifo::PerPair || (fifo == Fifo::PerLink && self.floors_for_all)
-    }
-
-    fn raise_floor(&mut self, m: &Outgoing, link: u32, fifo: Fifo, at: SimTime) {
-        let floor = Floor {
-            at,
-            epoch: self.cuts.epoch(),
-        };
-        if fifo == Fifo::PerLink {
-            self.links[link as usize].floor = floor;
-        }
-        if self.keeps_pairs(fifo) {
-            if self.floors.is_nearly_full() {
-                let cuts = &self.cuts;
-                self.floors.retain(|floor| !cuts.is_past(floor.epoch, floor.at, m.now));
-            }
-            self.floors.set(m.pair, floor);
-        }
     }
 }
 

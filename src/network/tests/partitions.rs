@@ -254,6 +254,34 @@ fn order_holds_for_agents_whose_messages_alone_are_held() {
 }
 
 #[test]
+fn what_some_agents_lost_leaves_the_order_of_the_others() {
+    let class = LinkSpec {
+        fifo: Fifo::PerLink,
+        by_kind: vec![None, Some(Law::Constant(100.0))],
+        ..link(Law::Constant(1.0))
+    };
+    let (here, there) = (Group::tags(10..20), Group::tags(20..30));
+    let mut world = world(class, vec![cut(here, there, InTransit::Lost, InTransit::Lost)]);
+    world.send(Outgoing {
+        from_tag: 1,
+        to_tag: 2,
+        kind: 1,
+        pair: 8,
+        ..message(0, 1, 0, t(0))
+    });
+    world.send(Outgoing {
+        from_tag: 12,
+        to_tag: 25,
+        pair: 7,
+        ..message(0, 1, 1, t(25))
+    });
+    world.at(t(10), Event::Fall(0));
+    world.at(t(20), Event::Heal(0));
+    world.run();
+    assert_eq!(world.arrivals(), [(0, 100), (1, 100)]);
+}
+
+#[test]
 fn what_was_lost_holds_nothing_back() {
     let by_kind = vec![None, Some(Law::Constant(1e6))];
     for fifo in [Fifo::PerLink, Fifo::PerPair] {

@@ -5,7 +5,7 @@
 //! 1. [`spec`]: the network as described: sites, classes of links, cuts and degradations. It never changes during a run.
 //! 2. [`measured`]: latency tables from measurements, and the law that stands for one cell.
 //! 3. [`burst`] and [`jitter`]: the conditions of a link that last: trajectories of time alone.
-//! 4. [`cuts`]: which cuts are on, and what a cut does to a message on its way.
+//! 4. [`groups`] and [`cuts`]: who is concerned, which cuts are on, and what a cut does to a message on its way.
 //! 5. [`route`]: the [`Network`] of one run: [`Network::route`] at the send, [`Network::arrive`] at the delivery,
 //!    [`Network::fall`], [`Network::heal`], [`Network::degrade`] and [`Network::restore`] when a fault begins or ends.
 //! 6. [`table`]: the sparse table that links and agent pairs are found in.
@@ -22,8 +22,10 @@
 
 pub mod burst;
 pub mod cuts;
+pub mod groups;
 pub mod jitter;
 pub mod measured;
+mod order;
 mod release;
 pub mod route;
 pub mod spec;
@@ -32,7 +34,8 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
-pub use cuts::{Cut, Group, InTransit};
+pub use cuts::{Cut, InTransit};
+pub use groups::{Ends, Group, SiteSet, TagSet};
 pub use measured::{Measured, MeasuredError, Unit};
 pub use release::Release;
 pub use route::Network;

@@ -8,10 +8,9 @@
 //! whether something fell across its way is found out when it is due: usually one comparison, else a look at the falls
 //! since. A journey under several cuts stands still for the union of their times; a single cut that loses, loses it.
 
-use super::SiteId;
-use crate::kernel::{SimDuration, SimTime};
+use super::groups::{Ends, Group};
+use crate::kernel::SimTime;
 use serde::Serialize;
-use std::ops::Range;
 
 /// A cut that may fall between two groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,84 +39,10 @@ pub enum InTransit {
     Held,
 }
 
-/// A set of endpoints: an endpoint is a site, and a tag that says which agent (or service) it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Group {
-    /// Everyone.
-    All,
-    /// Whoever is at one of these sites.
-    Sites(Vec<SiteId>),
-    /// Whoever has a tag in one of these ranges: groups and single agents.
-    Tags(Vec<Range<u32>>),
-    /// Whoever is in one of these.
-    AnyOf(Vec<Group>),
-    /// Whoever is in all of these.
-    AllOf(Vec<Group>),
-    /// Whoever isn't in it.
-    Except(Box<Group>),
-}
-
-impl Group {
-    /// Whether the endpoint is in the group.
-    pub fn contains(&self, site: SiteId, tag: u32) -> bool {
-        match self {
-            Self::All => true,
-            Self::Sites(sites) => sites.contains(&site),
-            Self::Tags(ranges) => ranges.iter().any(|range| range.contains(&tag)),
-            Self::AnyOf(groups) => groups.iter().any(|group| group.contains(site, tag)),
-            Self::AllOf(groups) => groups.iter().all(|group| group.contains(site, tag)),
-            Self::Except(group) => !group.contains(site, tag),
-        }
-    }
-
-    /// Whether it asks for more than the site.
-    pub fn asks_for_tags(&self) -> bool {
-        match self {
-            Self::All | Self::Sites(_) => false,
-            Self::Tags(_) => true,
-            Self::AnyOf(groups) | Self::AllOf(groups) => groups.iter().any(Self::asks_for_tags),
-            Self::Except(group) => group.asks_for_tags(),
-        }
-    }
-
-    /// Says what is wrong with it in a network of `sites` sites.
-    pub(super) fn check(&self, sites: usize, mut wrong: impl FnMut(String)) {
-        self.check_inside(sites, &mut wrong);
-    }
-
-    fn check_inside(&self, sites: usize, wrong: &mut dyn FnMut(String)) {
-        match self {
-            Self::All => {}
-            Self::Sites(named) => {
-                if named.is_empty() {
-                    wrong("a group of no sites".into());
-                }
-                for site in named.iter().filter(|site| site.0 as usize >= sites) {
-                    wrong(format!("there is no site {}", site.0));
-                }
-            }
-            Self::Tags(ranges) => {
-                if ranges.iter().all(|range| range.is_empty()) {
-                    wrong("a group of no agents".into());
-                }
-            }
-            Self::AnyOf(groups) | Self::AllOf(groups) => {
-                if groups.is_empty() {
-                    wrong("a group made of no groups".into());
-                }
-                groups.iter().for_each(|group| group.check_inside(sites, wrong));
-            }
-            Self::Except(group) => group.check_inside(sites, wrong),
-        }
-    }
-}
-
 impl Cut {
     /// Whether a message from one endpoint to the other would cross it.
     pub fn crosses(&self, ends: &Ends) -> bool {
-        let (from, to) = ((ends.from, ends.from_tag), (ends.to, ends.to_tag));
-        let way = |a: (SiteId, u32), b: (SiteId, u32)| self.from.contains(a.0, a.1) && self.to.contains(b.0, b.1);
-        way(from, to) || (self.both_ways && way(to, from))
+        ends.cross(&self.from, &self.to, self.both_ways)
     }
 
     /// Whether it tells agents of one site apart.
@@ -126,23 +51,10 @@ impl Cut {
     }
 
     /// Says what is wrong with it in a network of `sites` sites.
-    pub(super) fn check(&self, sites: usize, mut wrong: impl FnMut(String)) {
-        self.from.check(sites, &mut wrong);
-        self.to.check(sites, &mut wrong);
+    pub(super) fn check(&self, sites: usize, wrong: &mut dyn FnMut(String)) {
+        self.from.check(sites, wrong);
+        self.to.check(sites, wrong);
     }
-}
-
-/// Where a message comes from and goes to, as far as cuts and degradations ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Ends {
-    /// The sender's site.
-    pub from: SiteId,
-    /// The receiver's.
-    pub to: SiteId,
-    /// Who sends.
-    pub from_tag: u32,
-    /// Who receives.
-    pub to_tag: u32,
 }
 
 /// One fall of a cut.
@@ -165,6 +77,17 @@ pub struct Cuts {
     on: Vec<u32>,
     /// Every fall, in the order of time.
     log: Vec<Fall>,
+}
+
+/// What cuts do to a message that is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// Nothing.
+    Free,
+    /// They lose it.
+    Lost,
+    /// This cut holds it.
+    Held(u32),
 }
 
 /// Which cuts count in [`Cuts::journey`].
@@ -246,17 +169,18 @@ impl Cuts {
         true
     }
 
-    /// What happens to a message sent now: `None` if no cut is in its way, else `Err` if it is lost, and `Ok` of the cut
-    /// that holds it (the one that fell first).
-    pub fn at_send(&self, cuts: &[Cut], ends: &Ends) -> Option<Result<u32, ()>> {
-        let mut holder = None;
+    /// What happens to a message sent now. Of several cuts in its way one that loses wins; else the one that fell first
+    /// holds it.
+    pub fn at_send(&self, cuts: &[Cut], ends: &Ends) -> Passage {
+        let mut passage = Passage::Free;
         for &cut in self.on.iter().filter(|&&cut| cuts[cut as usize].crosses(ends)) {
-            match cuts[cut as usize].sent {
-                InTransit::Lost => return Some(Err(())),
-                InTransit::Held => holder = holder.or(Some(Ok(cut))),
+            match (cuts[cut as usize].sent, passage) {
+                (InTransit::Lost, _) => return Passage::Lost,
+                (InTransit::Held, Passage::Free) => passage = Passage::Held(cut),
+                (InTransit::Held, _) => {}
             }
         }
-        holder
+        passage
     }
 
     /// What became of a journey that left at `epoch` and was then due at `due`.
@@ -290,17 +214,12 @@ impl Cuts {
     pub fn is_past(&self, epoch: u32, floor: SimTime, now: SimTime) -> bool {
         floor <= now && self.log.get(epoch as usize).is_none_or(|fall| fall.at > floor)
     }
-
-    /// How long the cut has been on, if it is.
-    pub fn on_for(&self, cut: u32, now: SimTime) -> Option<SimDuration> {
-        self.is_on(cut)
-            .then(|| now.since(self.log[self.last[cut as usize] as usize].at))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::SiteId;
 
     fn cut(from: Group, to: Group, both_ways: bool, in_flight: InTransit) -> Cut {
         Cut {
@@ -330,8 +249,8 @@ mod tests {
     fn one_way_is_one_way() {
         let groups = || {
             (
-                Group::Sites(vec![SiteId(0)]),
-                Group::Except(Box::new(Group::Sites(vec![SiteId(0)]))),
+                Group::sites([SiteId(0)]),
+                Group::Except(Box::new(Group::sites([SiteId(0)]))),
             )
         };
         let one = cut(groups().0, groups().1, false, InTransit::Lost);
@@ -343,8 +262,8 @@ mod tests {
     #[test]
     fn agents_of_one_site_can_be_cut_apart() {
         let split = cut(
-            Group::Tags(vec![0..5, 7..8]),
-            Group::Tags(vec![5..7]),
+            Group::Tags([0..5, 7..8].into_iter().collect()),
+            Group::tags(5..7),
             true,
             InTransit::Lost,
         );
@@ -436,8 +355,8 @@ mod tests {
         assert!(cuts.fall(0, t(1)));
         assert!(!cuts.fall(0, t(2)));
         assert!(!cuts.heal(0, t(3)));
-        assert_eq!(cuts.at_send(&specs, &ends(0, 1)), Some(Err(())));
+        assert_eq!(cuts.at_send(&specs, &ends(0, 1)), Passage::Lost);
         assert!(cuts.heal(0, t(4)));
-        assert_eq!(cuts.at_send(&specs, &ends(0, 1)), None);
+        assert_eq!(cuts.at_send(&specs, &ends(0, 1)), Passage::Free);
     }
 }

@@ -205,7 +205,7 @@ impl Measured {
             let text = std::str::from_utf8(bytes).map_err(|_| at("this is not text".into()))?;
             let before = cells.len();
             for word in text.split_whitespace() {
-                let rtt = number(word).map_err(|problem| at(problem.into()))? * factor;
+                let rtt = number(word).map_err(at)? * factor;
                 cells.push((rtt > 0.0).then_some(RoundTrip {
                     min: rtt,
                     avg: rtt,
@@ -297,7 +297,11 @@ fn row(
     if from.is_empty() || to.is_empty() {
         return Err(at("a region without a name".into()));
     }
-    Ok((from.to_owned(), to.to_owned(), RoundTrip { min, avg, mdev }))
+    let trip = RoundTrip { min, avg, mdev };
+    trip.one_way()
+        .validate()
+        .map_err(|error| at(format!("no law fits: {error}")))?;
+    Ok((from.to_owned(), to.to_owned(), trip))
 }
 
 /// A finite number that isn't negative.

@@ -5,7 +5,7 @@
 //! draws are the message's own, and made once). What another cut that is still on holds too, goes on waiting, in its
 //! place and under its ticket; what another cut loses, is lost.
 
-use super::cuts::{Journey, Whose};
+use super::cuts::{Journey, Passage, Whose};
 use super::{LossCause, Network, Outgoing, Verdict};
 use crate::kernel::SimTime;
 use serde::Serialize;
@@ -135,9 +135,9 @@ impl Network {
                 Journey::Due(at) => Verdict::At(self.leave(place.link, at.max(now))),
             },
             None => match self.cuts.at_send(&self.spec.cuts, &ends) {
-                Some(Ok(other)) => return Err(other),
-                Some(Err(())) => self.lose(LossCause::Partition),
-                None => {
+                Passage::Held(other) => return Err(other),
+                Passage::Lost => self.lose(LossCause::Partition),
+                Passage::Free => {
                     message.now = now;
                     self.send_through(&message, place)
                 }

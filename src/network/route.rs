@@ -8,8 +8,10 @@
 //! The common case (a known link without memory, nothing wrong anywhere) is one look-up, one or two draws, one addition.
 
 use super::burst::Burst;
-use super::cuts::{Cuts, Ends, InTransit, Journey, Whose};
+use super::cuts::{Cuts, InTransit, Journey, Passage, Whose};
+use super::groups::Ends;
 use super::jitter::{Slot, Wave, at_score};
+use super::order::Floor;
 use super::release::Held;
 use super::spec::{Bandwidth, Degradation, Fifo, Latency, LinkSpec, Loss, NetworkSpec, SpecError};
 use super::table::Table;
@@ -19,7 +21,7 @@ use crate::random::{Law, standard_normal};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// The draws about one message, under its sender's key and at its number.
+/// The draws about one message, under its sender's key and at its number. (The network's purposes are 0x4e00 to 0x4e1f.)
 mod about {
     use super::Purpose;
     pub const LOSS: Purpose = Purpose(0x4e00);
@@ -49,7 +51,7 @@ pub struct Network {
     paths: Vec<Path>,
     /// The links by (from, to).
     found: Table<Place>,
-    links: Vec<Link>,
+    pub(super) links: Vec<Link>,
     pub(super) cuts: Cuts,
     /// How often each degradation is on, and which are, in the order in which they began.
     degraded: Vec<u32>,
@@ -57,9 +59,9 @@ pub struct Network {
     /// How many cuts and degradations are on.
     disturbances: u32,
     /// Order per pair: the latest delivery of each pair.
-    floors: Table<Floor>,
+    pub(super) floors: Table<Floor>,
     /// Whether links that keep order keep it for each pair as well, because a cut may hold some agents' messages only.
-    floors_for_all: bool,
+    pub(super) floors_for_all: bool,
     pub(super) held: Held,
     pub(super) books: Conservation,
 }
@@ -84,20 +86,13 @@ struct Path {
 
 /// The memory of a directed link.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Link {
+pub(super) struct Link {
     key: Key,
     /// Until when the transmitter is busy.
     busy: SimTime,
-    floor: Floor,
+    pub(super) floor: Floor,
     burst: Burst,
     slot: Slot,
-}
-
-/// The latest time at which anything before was to be delivered, and the epoch in which that was said.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-struct Floor {
-    at: SimTime,
-    epoch: u32,
 }
 
 /// What is added by the degradations that are on.
@@ -212,9 +207,9 @@ impl Network {
     fn send(&mut self, m: &Outgoing, place: Place) -> Verdict {
         if self.cuts.any() {
             match self.cuts.at_send(&self.spec.cuts, &m.ends()) {
-                None => {}
-                Some(Err(())) => return self.lose(LossCause::Partition),
-                Some(Ok(cut)) => return Verdict::Held(self.hold_back(m, cut)),
+                Passage::Free => {}
+                Passage::Lost => return self.lose(LossCause::Partition),
+                Passage::Held(cut) => return Verdict::Held(self.hold_back(m, cut)),
             }
         }
         self.send_through(m, place)
@@ -222,29 +217,34 @@ impl Network {
 
     /// Sends what no cut stops. Also what a cut held until now, which was counted when it was sent.
     pub(super) fn send_through(&mut self, m: &Outgoing, place: Place) -> Verdict {
-        let spec = Arc::clone(&self.spec);
-        let path = self.paths[place.path as usize];
-        let class = &spec.classes[path.class as usize];
+        let index = self.paths[place.path as usize].class as usize;
+        let &LinkSpec {
+            loss,
+            duplication,
+            fifo,
+            bandwidth,
+            ..
+        } = &self.spec.classes[index];
         let worse = if self.degrading.is_empty() {
             AS_EVER
         } else {
             self.worse(&m.ends())
         };
-        let Some(left) = self.transmit(m, place.link, class.bandwidth, worse.bandwidth) else {
+        let Some(left) = self.transmit(m, place.link, bandwidth, worse.bandwidth) else {
             return self.lose(LossCause::Overflow);
         };
-        if let Some(cause) = self.chance_loss(m, place.link, &class.loss, worse.pass) {
+        if let Some(cause) = self.chance_loss(m, place.link, loss, worse.pass) {
             return self.lose(cause);
         }
-        let copied = class.duplication > 0.0 && m.key.stream(about::DUPLICATION, m.number).chance(class.duplication);
-        let floor = self.floor(m, place.link, class.fifo);
-        let first = left.saturating_add(self.delay(m, place, class, worse, 0)).max(floor);
+        let copied = duplication > 0.0 && m.key.stream(about::DUPLICATION, m.number).chance(duplication);
+        let floor = self.floor(m, place.link, fifo);
+        let first = left.saturating_add(self.delay(m, place, worse, 0)).max(floor);
         if !copied {
-            self.raise_floor(m, place.link, class.fifo, first);
+            self.raise_floor(m, place.link, fifo, first);
             return Verdict::At(self.leave(place.link, first));
         }
-        let second = left.saturating_add(self.delay(m, place, class, worse, 1)).max(floor);
-        self.raise_floor(m, place.link, class.fifo, first.max(second));
+        let second = left.saturating_add(self.delay(m, place, worse, 1)).max(floor);
+        self.raise_floor(m, place.link, fifo, first.max(second));
         self.books.duplicated += 1;
         Verdict::Twice(self.leave(place.link, first), self.leave(place.link, second))
     }
@@ -413,8 +413,8 @@ impl Network {
 
     /// Whether chance takes the message, and why. One draw decides all of it, so that a lossier link loses what a better
     /// one loses, and more.
-    fn chance_loss(&mut self, m: &Outgoing, link: u32, loss: &Loss, pass: f64) -> Option<LossCause> {
-        let (own, cause) = match *loss {
+    fn chance_loss(&mut self, m: &Outgoing, link: u32, loss: Loss, pass: f64) -> Option<LossCause> {
+        let (own, cause) = match loss {
             Loss::Independent(p) => (p, LossCause::Random),
             Loss::Bursty {
                 good,
@@ -443,8 +443,9 @@ impl Network {
     }
 
     /// The delay of the original (`copy` 0) or of the copy (1).
-    fn delay(&mut self, m: &Outgoing, place: Place, class: &LinkSpec, worse: Worse, copy: u16) -> SimDuration {
+    fn delay(&mut self, m: &Outgoing, place: Place, worse: Worse, copy: u16) -> SimDuration {
         let path = self.paths[place.path as usize];
+        let class = &self.spec.classes[path.class as usize];
         let law = match class.by_kind.get(usize::from(m.kind)) {
             Some(Some(law)) => law,
             _ => &self.laws[path.law as usize],
@@ -466,65 +467,12 @@ impl Network {
         let own = SimDuration::from_nanos_f64(ns * worse.factor);
         SimDuration::from_nanos(own.as_nanos().saturating_add(worse.added.as_nanos()))
     }
-
-    /// The earliest time at which order allows the message to be delivered.
-    fn floor(&mut self, m: &Outgoing, link: u32, fifo: Fifo) -> SimTime {
-        let of_link = match fifo {
-            Fifo::PerLink => self.moved_floor(m, self.links[link as usize].floor, Whose::Link),
-            _ => SimTime::ZERO,
-        };
-        if !self.keeps_pairs(fifo) {
-            return of_link;
-        }
-        let floor = self.floors.get(m.pair).unwrap_or_default();
-        of_link.max(self.moved_floor(m, floor, Whose::Ends))
-    }
-
-    /// A floor, moved by the cuts that held the journey that it comes from.
-    fn moved_floor(&self, m: &Outgoing, floor: Floor, whose: Whose) -> SimTime {
-        if floor.epoch == self.cuts.epoch() {
-            return floor.at;
-        }
-        match self
-            .cuts
-            .journey(&self.spec.cuts, &m.ends(), whose, floor.epoch, floor.at)
-        {
-            Journey::Due(at) => at,
-            // Whatever was under way here is lost: there is nothing left to overtake.
-            Journey::Lost => SimTime::ZERO,
-            // A cut that is on would have stopped the message itself.
-            Journey::Standing(_) => floor.at,
-        }
-    }
-
-    fn keeps_pairs(&self, fifo: Fifo) -> bool {
-        fifo == Fifo::PerPair || (fifo == Fifo::PerLink && self.floors_for_all)
-    }
-
-    fn raise_floor(&mut self, m: &Outgoing, link: u32, fifo: Fifo, at: SimTime) {
-        let floor = Floor {
-            at,
-            epoch: self.cuts.epoch(),
-        };
-        if fifo == Fifo::PerLink {
-            self.links[link as usize].floor = floor;
-        }
-        if self.keeps_pairs(fifo) {
-            if self.floors.is_nearly_full() {
-                let cuts = &self.cuts;
-                self.floors.retain(|floor| !cuts.is_past(floor.epoch, floor.at, m.now));
-            }
-            self.floors.set(m.pair, floor);
-        }
-    }
 }
 
 impl Degradation {
     /// Whether it concerns a message between these ends.
     fn concerns(&self, ends: &Ends) -> bool {
-        let way = |a: (SiteId, u32), b: (SiteId, u32)| self.from.contains(a.0, a.1) && self.to.contains(b.0, b.1);
-        let (from, to) = ((ends.from, ends.from_tag), (ends.to, ends.to_tag));
-        way(from, to) || (self.both_ways && way(to, from))
+        ends.cross(&self.from, &self.to, self.both_ways)
     }
 }
 

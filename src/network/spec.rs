@@ -4,8 +4,9 @@
 //! bytes, probabilities in [0, 1].
 
 use super::SiteId;
-use super::cuts::{Cut, Group};
-use super::measured::Measured;
+use super::cuts::Cut;
+use super::groups::Group;
+use super::measured::{Measured, RoundTrip};
 use crate::kernel::SimDuration;
 use crate::random::Law;
 use std::collections::BTreeMap;
@@ -87,11 +88,14 @@ pub struct Measurement {
 impl Measurement {
     /// The law of the way from one site to another.
     pub fn one_way(&self, from: SiteId, to: SiteId) -> Option<Law> {
+        let measured = self.round_trip(from, to).map(|trip| trip.one_way());
+        measured.or_else(|| self.missing.clone())
+    }
+
+    /// The measured round trip.
+    fn round_trip(&self, from: SiteId, to: SiteId) -> Option<RoundTrip> {
         let region = |site: SiteId| self.regions.get(site.0 as usize).copied().flatten();
-        let cell = region(from)
-            .zip(region(to))
-            .and_then(|(from, to)| self.table.one_way(from, to));
-        cell.or_else(|| self.missing.clone())
+        self.table.round_trip(region(from)?, region(to)?)
     }
 }
 
@@ -257,7 +261,7 @@ impl NetworkSpec {
         }
         self.check_cells(&mut problems);
         for cut in &self.cuts {
-            cut.check(self.sites.len(), |problem| {
+            cut.check(self.sites.len(), &mut |problem| {
                 problems.add(&format!("cut \"{}\"", cut.name), problem)
             });
         }
@@ -312,7 +316,7 @@ impl NetworkSpec {
             let Latency::Measured(measurement) = &class.latency else {
                 continue;
             };
-            if measurement.one_way(from, to).is_none() {
+            if measurement.missing.is_none() && measurement.round_trip(from, to).is_none() {
                 missing += 1;
                 first = first.or(Some((from, to)));
             }
@@ -338,7 +342,7 @@ impl NetworkSpec {
     fn check_degradation(&self, degradation: &Degradation, problems: &mut Problems) {
         let place = format!("degradation \"{}\"", degradation.name);
         for group in [&degradation.from, &degradation.to] {
-            group.check(self.sites.len(), |problem| problems.add(&place, problem));
+            group.check(self.sites.len(), &mut |problem| problems.add(&place, problem));
         }
         problems.probability(&place, "loss", degradation.loss);
         if !(degradation.latency_factor.is_finite() && degradation.latency_factor >= 0.0) {

@@ -1,1 +1,34 @@
-//! Syntax.
+//! The generic part of the scenario language: text to typed values, whatever the types are.
+//!
+//! Text becomes a spanned tree ([`parser`]), which includes and overrides patch; a typed value is decoded from it
+//! ([`Decode`]). All problems of a text are collected, each with its place, its code and a way out ([`diagnostic`]).
+//! Types are declared with [`language!`](crate::language), which also gives the reference its text.
+
+pub mod codes;
+pub mod decode;
+pub mod describe;
+pub mod diagnostic;
+mod language;
+#[cfg(test)]
+mod language_tests;
+mod lexer;
+mod number;
+pub mod parser;
+#[cfg(test)]
+mod parser_tests;
+pub mod render;
+pub mod source;
+pub mod suggest;
+pub mod tree;
+pub mod values;
+pub mod write;
+
+pub use codes::Code;
+pub use decode::{Cx, Decode, Encode, from_text, to_text};
+pub use describe::{Description, FieldDescription, Reference, VariantDescription};
+pub use diagnostic::{Diagnostic, Diagnostics, Help, Label, Severity};
+pub use parser::{Limits, parse, parse_bytes};
+pub use render::{Show, render, render_short, reports};
+pub use source::{Place, SourceId, SourceMap, Span};
+pub use tree::{Field, Name, Node, Value};
+pub use values::{Named, OneOrMany, Spanned};

@@ -16,6 +16,7 @@ mod number;
 pub mod parser;
 #[cfg(test)]
 mod parser_tests;
+pub mod quantity;
 pub mod render;
 pub mod source;
 pub mod suggest;

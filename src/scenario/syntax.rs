@@ -12,10 +12,16 @@ mod language;
 #[cfg(test)]
 mod language_tests;
 mod lexer;
+pub mod load;
+#[cfg(test)]
+mod load_tests;
 mod number;
+#[cfg(test)]
+mod oracle_tests;
 pub mod parser;
 #[cfg(test)]
 mod parser_tests;
+pub mod patch;
 pub mod quantity;
 pub mod render;
 pub mod source;
@@ -28,6 +34,7 @@ pub use codes::Code;
 pub use decode::{Cx, Decode, Encode, from_text, to_text};
 pub use describe::{Description, FieldDescription, Reference, VariantDescription};
 pub use diagnostic::{Diagnostic, Diagnostics, Help, Label, Severity};
+pub use load::{Loaded, Memory, Sources, load, merge};
 pub use parser::{Limits, parse, parse_bytes};
 pub use render::{Show, render, render_short, reports};
 pub use source::{Place, SourceId, SourceMap, Span};

@@ -276,8 +276,8 @@ impl Kind {
         )
     }
 
-    /// The text of `amount` base units that reads best: a number of at least one if that can be, then the shortest, then
-    /// one without a point, then the one with the larger unit.
+    /// The text of `amount` base units that reads best: a number of at least one if that can be, then the shortest
+    /// number, then one without a point, then the one with the larger unit.
     pub(super) fn write(&self, negative: bool, amount: u128) -> String {
         if amount == 0 {
             return self.with_unit("0", self.usual);
@@ -285,10 +285,11 @@ impl Kind {
         let sign = if negative { "-" } else { "" };
         let texts = self.units.iter().rev().filter_map(|unit| {
             let number = decimal_text(amount, unit.factor)?;
-            Some((
-                reading(&number, unit.name),
-                self.with_unit(&format!("{sign}{number}"), unit.name),
-            ))
+            // Minutes, hours and days are for whole numbers: 1000.5s is no 16.675min.
+            if unit.factor % 60 == 0 && number.contains('.') {
+                return None;
+            }
+            Some((reading(&number), self.with_unit(&format!("{sign}{number}"), unit.name)))
         });
         texts
             .min_by_key(|(rank, _)| *rank)
@@ -331,11 +332,7 @@ pub(super) fn decimal_text(amount: u128, factor: u128) -> Option<String> {
     None
 }
 
-/// How well a number with a unit reads: the least is the best.
-pub(super) fn reading(number: &str, unit: &str) -> (bool, usize, bool) {
-    (
-        number.starts_with("0."),
-        number.len() + unit.len(),
-        number.contains('.'),
-    )
+/// How well a number reads: the least is the best.
+pub(super) fn reading(number: &str) -> (bool, usize, bool) {
+    (number.starts_with("0."), number.len(), number.contains('.'))
 }

@@ -133,7 +133,7 @@ impl fmt::Display for Rate {
         let texts = ["s", "min", "h", "d", "ms", "us", "ns"].into_iter().filter_map(|unit| {
             let exact = u128::from(self.events).checked_mul(DURATION.find(unit)?)?;
             let number = decimal_text(exact, self.nanos.into())?;
-            Some((reading(&number, unit), format!("{number}/{unit}")))
+            Some((reading(&number), format!("{number}/{unit}")))
         });
         let best = texts.min_by_key(|(rank, _)| *rank).map(|(_, text)| text);
         // A fraction that ends in no unit, such as 1/7 a second.

@@ -59,7 +59,7 @@ fn quantities_are_written_as_the_shortest_text() {
     canonical::<Money>(&[(r#""3 USD""#, r#""3 USD""#), (r#""0.002USD""#, r#""0.002 USD""#)]);
     canonical::<Bytes>(&[
         (r#""64KiB""#, r#""64KiB""#),
-        (r#""1500B""#, r#""1500B""#),
+        (r#""1500B""#, r#""1.5kB""#),
         (r#""2MB""#, r#""2MB""#),
     ]);
     canonical::<Bandwidth>(&[(r#""10Mbit/s""#, r#""10Mbit/s""#), (r#""1MB/s""#, r#""1MB/s""#)]);

@@ -89,7 +89,7 @@ codes! {
     NumberTooLarge = 10, "a number is too large",
     "Integers lie between -9223372036854775808 and 18446744073709551615.\n\n```ron\n(seed: 99999999999999999999)\n```";
     UnexpectedToken = 11, "something else was expected here",
-    "The text doesn't follow the grammar at this place. The message says what could stand here instead.\n\n```ron\n(name \
+    "The text doesn't follow the grammar at this place. The message says what could stand here instead.\n\n```ron\n(name = \
      \"trap\")\n```\n\nA field is `name: value`.";
     MissingComma = 12, "a comma is missing",
     "Entries are separated by commas; one behind the last is welcome.\n\n```ron\n(seed: 7 replicates: 20)\n```";
@@ -179,5 +179,25 @@ mod tests {
         assert_eq!(Code::find("e101"), Some(Code::UnknownField));
         assert_eq!(Code::find("E0999"), None);
         assert_eq!(Code::find("Ex"), None);
+    }
+    #[test]
+    fn the_examples_of_syntax_errors_are_such() {
+        use super::super::{Diagnostics, Limits, SourceMap, parse_bytes};
+        let mut examples = 0;
+        for &code in Code::ALL.iter().filter(|c| c.number() < 100) {
+            let Some(example) = code
+                .explanation()
+                .split("```ron\n")
+                .nth(1)
+                .and_then(|e| e.split("\n```").next())
+            else {
+                continue;
+            };
+            examples += 1;
+            let (mut map, mut out) = (SourceMap::new(), Diagnostics::new());
+            let _ = parse_bytes("s", example.as_bytes(), &mut map, &Limits::default(), &mut out);
+            assert!(out.iter().any(|d| d.code == code), "{code}: {example}");
+        }
+        assert!(examples > 10);
     }
 }

@@ -96,6 +96,8 @@ pub struct Fields<'n> {
     names: &'static [&'static str],
     next: usize,
     missing: Vec<&'static str>,
+    /// Fields that a misspelt one was likely meant to be: not reported as missing again.
+    guessed: Vec<&'static str>,
     what: &'static str,
     place: Span,
     good: bool,
@@ -109,12 +111,16 @@ impl<'n> Fields<'n> {
             Value::Tuple(name, items) if items.is_empty() => (name, &[][..]),
             _ => {
                 let example = names.first().map_or("()".into(), |n| format!("({n}: ...)"));
-                cx.wrong_shape(node, &format!("a {what} `{example}`"));
+                cx.wrong_shape(node, &format!("{} `{example}`", article(what)));
                 return None;
             }
         };
         if let Some(name) = name.as_deref().filter(|n| n.text != what) {
-            let message = format!("expected a {what}, found `{}(...)`", super::tree::shortened(&name.text));
+            let message = format!(
+                "expected {}, found `{}(...)`",
+                article(what),
+                super::tree::shortened(&name.text)
+            );
             let problem = Diagnostic::error(Code::WrongShape, name.span, message);
             cx.push(problem.replace("leave the name out", name.span, ""));
             return None;
@@ -164,13 +170,15 @@ impl<'n> Fields<'n> {
             names,
             next: 0,
             missing: Vec::new(),
+            guessed: Vec::new(),
             what,
             place: node.head(),
             good: true,
         };
         for field in fields {
             let Some(index) = names.iter().position(|n| *n == field.name.text) else {
-                cx.push(this.unknown(&field.name, fields));
+                let problem = this.unknown(&field.name, fields);
+                cx.push(problem);
                 this.good = false;
                 continue;
             };
@@ -186,8 +194,12 @@ impl<'n> Fields<'n> {
         this
     }
 
-    fn unknown(&self, name: &Name, fields: &[Field]) -> Diagnostic {
-        let message = format!("a {} has no field `{}`", self.what, super::tree::shortened(&name.text));
+    fn unknown(&mut self, name: &Name, fields: &[Field]) -> Diagnostic {
+        let message = format!(
+            "{} has no field `{}`",
+            article(self.what),
+            super::tree::shortened(&name.text)
+        );
         let mut problem = Diagnostic::error(Code::UnknownField, name.span, message).here("unknown field");
         // A field that stands there already can't be what was meant.
         let free = self
@@ -197,6 +209,7 @@ impl<'n> Fields<'n> {
             .filter(|n| !fields.iter().any(|f| f.name.text == *n));
         if let Some(near) = suggest::nearest(&name.text, free) {
             problem = problem.replace(format!("did you mean `{near}`?"), name.span, near);
+            self.guessed.push(near);
         }
         problem.note(match self.names {
             [] => "it has no fields at all".to_string(),
@@ -233,7 +246,9 @@ impl<'n> Fields<'n> {
     }
 
     /// Reports what is missing; whether all field names were right.
-    pub fn finish(self, cx: &mut Cx) -> Option<()> {
+    pub fn finish(mut self, cx: &mut Cx) -> Option<()> {
+        let guessed = std::mem::take(&mut self.guessed);
+        self.missing.retain(|name| !guessed.contains(name));
         if !self.missing.is_empty() {
             let s = if self.missing.len() == 1 { "" } else { "s" };
             let listed = suggest::listed(self.missing.iter().copied());
@@ -278,6 +293,31 @@ pub fn variant_payload<T: Decode>(node: &Node, cx: &mut Cx, what: &str) -> Optio
     }
 }
 
+/// Help for [`crate::language!`]: decodes the payload of the variant whose name may be left out. Where that fails at once,
+/// the problem also says that there are the variants `names`.
+pub fn bare_payload<T: Decode>(node: &Node, cx: &mut Cx, names: &[&'static str]) -> Option<T> {
+    let before = cx.diagnostics.error_count();
+    let value = T::decode(node, cx);
+    let mut own = Vec::new();
+    T::variant_names(&mut own);
+    // A payload that is a choice itself has said what is possible.
+    if value.is_none() && cx.diagnostics.error_count() == before + 1 && own.is_empty() {
+        let meant = match &node.value {
+            Value::Text(text) => suggest::nearest(text, names.iter().copied()),
+            _ => None,
+        };
+        cx.diagnostics.amend_last(|problem| match meant {
+            _ if problem.code != Code::WrongShape || problem.span() != Some(node.head()) => problem,
+            Some(near) => problem.replace("variants stand without quotes", node.span, near),
+            None => problem.note(format!(
+                "or one of the variants {}",
+                suggest::listed(names.iter().copied())
+            )),
+        });
+    }
+    value
+}
+
 /// Help for [`crate::language!`]: refuses arguments behind a variant that takes none.
 pub fn variant_unit(node: &Node, cx: &mut Cx, what: &str) -> Option<()> {
     match &node.value {
@@ -295,7 +335,7 @@ pub fn variant_unit(node: &Node, cx: &mut Cx, what: &str) -> Option<()> {
 pub fn unknown_variant(node: &Node, cx: &mut Cx, what: &str, names: &[&'static str]) {
     let listed = suggest::listed(names.iter().copied());
     let Some((name, span)) = node.variant_name() else {
-        let message = format!("expected a {what}, found {}", node.found());
+        let message = format!("expected {}, found {}", article(what), node.found());
         let mut problem = Diagnostic::error(Code::WrongShape, node.head(), message);
         if let Value::Text(text) = &node.value {
             if let Some(near) = suggest::nearest(text, names.iter().copied()) {
@@ -311,4 +351,10 @@ pub fn unknown_variant(node: &Node, cx: &mut Cx, what: &str, names: &[&'static s
         problem = problem.replace(format!("did you mean `{near}`?"), span, near);
     }
     cx.push(problem.note(format!("it is one of {listed}")));
+}
+
+/// The name of a type with its article: `a Service`, `an Agent`.
+fn article(what: &str) -> String {
+    let an = what.starts_with(['A', 'E', 'I', 'O']);
+    format!("{} {what}", if an { "an" } else { "a" })
 }

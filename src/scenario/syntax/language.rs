@@ -6,7 +6,7 @@
 ///
 /// Every struct field is `name: Type` (required, unless the type is an `Option`), or `name: Type = default`, where the
 /// default is an expression whose text in the reference is what it encodes to. An enum variant is `Name`, `Name(Type)`,
-/// `Name(Type, Type)` or `Name { fields }`; one of them may be marked `as bare`, and then its argument may be written
+/// `Name(Type, Type)` (three at most) or `Name { fields }`; one of them may be marked `as bare`, and then its argument may be written
 /// without the name. All types get `Debug`, `Clone` and `PartialEq`, and implement [`Decode`] and [`Encode`]; all fields
 /// are public. Docs are doc comments.
 ///
@@ -266,7 +266,9 @@ macro_rules! __language_variant {
     // Reading the argument of the bare variant without its name.
     (bare [bare] $node:ident, $cx:ident, $name:ident, $variant:ident ( $item:ty )) => {
         if $name.is_none_or(|name| <$item as $crate::scenario::syntax::Decode>::has_variant(name)) {
-            return <$item as $crate::scenario::syntax::Decode>::decode($node, $cx).map(Self::$variant);
+            let mut names = Vec::new();
+            <Self as $crate::scenario::syntax::Decode>::variant_names(&mut names);
+            return $crate::scenario::syntax::decode::bare_payload::<$item>($node, $cx, &names).map(Self::$variant);
         }
     };
     (bare [bare] $node:ident, $cx:ident, $name:ident, $variant:ident { $($fields:tt)* }) => {
@@ -298,6 +300,17 @@ macro_rules! __language_variant {
             let items = vec![
                 $crate::scenario::syntax::Encode::encode(first),
                 $crate::scenario::syntax::Encode::encode(second),
+            ];
+            return $crate::scenario::syntax::Node::variant(stringify!($variant), items);
+        }
+    };
+    (encode $self:ident, $name:ident, $variant:ident ( $first:ty, $second:ty, $third:ty )) => {
+        #[allow(irrefutable_let_patterns)]
+        if let $name::$variant(first, second, third) = $self {
+            let items = vec![
+                $crate::scenario::syntax::Encode::encode(first),
+                $crate::scenario::syntax::Encode::encode(second),
+                $crate::scenario::syntax::Encode::encode(third),
             ];
             return $crate::scenario::syntax::Node::variant(stringify!($variant), items);
         }

@@ -168,6 +168,14 @@ impl Parser<'_> {
         self.lexer.span(self.token.start, self.token.end)
     }
 
+    fn text_of(&self, span: Span) -> &str {
+        self.lexer.slice(&Token {
+            kind: Kind::Bad,
+            start: span.start as usize,
+            end: span.end as usize,
+        })
+    }
+
     fn shown(&self) -> String {
         match &self.token.kind {
             Kind::End => "the end of the file".into(),
@@ -512,19 +520,17 @@ impl Parser<'_> {
             self.token.kind,
             Kind::Word | Kind::Text(_) | Kind::Integer(_) | Kind::Float(_) | Kind::Char(_) | Kind::Open(_)
         );
+        // `(name "x")`: a field without its colon.
+        let word = open == '(' && self.text_of(last).starts_with(|c: char| c.is_ascii_alphabetic());
+        let missing = if word {
+            "a comma or colon is missing here"
+        } else {
+            "a comma is missing here"
+        };
         if starts_entry {
             let message = format!("expected `,` or `{close}`, found {}", self.shown());
-            let mut problem =
-                Diagnostic::error(Code::MissingComma, last.after(), message).here("a comma is missing here");
-            if self
-                .lexer
-                .slice(&Token {
-                    kind: Kind::Bad,
-                    start: last.start as usize,
-                    end: last.end as usize,
-                })
-                .contains('\n')
-            {
+            let mut problem = Diagnostic::error(Code::MissingComma, last.after(), message).here(missing);
+            if self.text_of(last).contains('\n') {
                 problem = problem.label(
                     last.head(1),
                     "the text that ends there began here: is a closing quote missing?",

@@ -324,7 +324,9 @@ fn find<'n>(node: &'n Node, step: &Step) -> Option<&'n Node> {
         (Value::Map(entries), Step::Name(name)) => entries.iter().find(|(k, _)| is_text(k, name)).map(|(_, v)| v),
         (Value::List(items) | Value::Tuple(_, items), Step::Index(index)) => items.get(*index),
         // The one payload of a variant or of `Some`.
-        (Value::Tuple(Some(_), items), name) if items.len() == 1 => find(&items[0], name),
+        (Value::Tuple(Some(_), items), Step::Name(_)) if items.len() == 1 && is_keyed(&items[0]) => {
+            find(&items[0], step)
+        }
         _ => None,
     }
 }
@@ -337,9 +339,16 @@ fn find_in<'n>(value: &'n mut Value, step: &Step) -> Option<&'n mut Node> {
         (Value::Map(entries), Step::Name(name)) => entries.iter_mut().find(|(k, _)| is_text(k, name)).map(|(_, v)| v),
         (Value::List(items), Step::Index(index)) => items.get_mut(*index),
         (Value::Tuple(_, items), Step::Index(index)) => items.get_mut(*index),
-        (Value::Tuple(Some(_), items), name) if items.len() == 1 => find_in(&mut items[0].value, name),
+        (Value::Tuple(Some(_), items), Step::Name(_)) if items.len() == 1 && is_keyed(&items[0]) => {
+            find_in(&mut items[0].value, step)
+        }
         _ => None,
     }
+}
+
+/// Whether names lead into a value. One step leads through one payload only, so that a path bounds the depth it reaches.
+fn is_keyed(node: &Node) -> bool {
+    matches!(node.value, Value::Struct(..) | Value::Map(_))
 }
 
 fn is_text(key: &Node, name: &str) -> bool {

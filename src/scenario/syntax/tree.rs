@@ -126,7 +126,7 @@ impl Node {
             Value::Map(_) => "a map `{...}`".into(),
             Value::Word(word) => format!("`{}`", shortened(word)),
             Value::Tuple(None, items) if items.is_empty() => "`()`".into(),
-            Value::Tuple(None, _) => "a tuple `(a, b)`".into(),
+            Value::Tuple(None, items) => format!("a tuple of {}", items.len()),
             Value::Struct(None, _) => "a struct `(name: ...)`".into(),
             Value::Tuple(Some(name), _) | Value::Struct(Some(name), _) => format!("`{}(...)`", shortened(&name.text)),
         }

@@ -170,7 +170,7 @@ macro_rules! integers {
                         cx.push(problem.note(format!("it lies between {} and {}", Self::MIN, Self::MAX)));
                     }).ok(),
                     Value::Float(f) => {
-                        let message = format!("expected {}, found {f}", $what);
+                        let message = format!("expected {}, found {f:?}", $what);
                         let mut problem = Diagnostic::error(Code::OutOfRange, node.span, message);
                         if *f == f.trunc() && f.abs() < 1e15 && *f >= Self::MIN as f64 {
                             problem = problem.replace("write it without a point", node.span, format!("{}", *f as i64));

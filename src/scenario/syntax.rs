@@ -15,6 +15,7 @@ mod lexer;
 pub mod load;
 #[cfg(test)]
 mod load_tests;
+pub mod named;
 mod number;
 #[cfg(test)]
 mod oracle_tests;
@@ -35,8 +36,10 @@ pub use decode::{Cx, Decode, Encode, from_text, to_text};
 pub use describe::{Description, FieldDescription, Reference, VariantDescription};
 pub use diagnostic::{Diagnostic, Diagnostics, Help, Label, Severity};
 pub use load::{Loaded, Memory, Sources, load, merge};
+pub use named::{Named, unknown_name};
 pub use parser::{Limits, parse, parse_bytes};
+pub use patch::Path;
 pub use render::{Show, render, render_short, reports};
 pub use source::{Place, SourceId, SourceMap, Span};
 pub use tree::{Field, Name, Node, Value};
-pub use values::{Named, OneOrMany, Spanned};
+pub use values::{OneOrMany, Spanned};

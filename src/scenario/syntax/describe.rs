@@ -168,7 +168,10 @@ pub fn doc_text(lines: &[&str]) -> String {
 /// The name of a field as the language writes it: Rust's `r#type` is `type`.
 pub const fn plain_name(name: &'static str) -> &'static str {
     match name.as_bytes() {
-        [b'r', b'#', ..] => name.split_at(2).1,
+        [b'r', b'#', plain @ ..] => match std::str::from_utf8(plain) {
+            Ok(plain) => plain,
+            Err(_) => name,
+        },
         _ => name,
     }
 }

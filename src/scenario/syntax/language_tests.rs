@@ -54,6 +54,21 @@ crate::language! {
     /// Nothing.
     pub struct Empty {}
 
+    /// A change.
+    pub enum Change {
+        /// Puts a value somewhere.
+        Set {
+            /// Where.
+            path: Spanned<Path>,
+            /// What.
+            to: Node,
+        },
+        /// Three things.
+        Three(u32, Option<String>, OneOrMany<f64>),
+        /// A pause or a rate.
+        Timed(quantity::Duration, quantity::Rate),
+    }
+
     /// All.
     pub struct World {
         /// By name.
@@ -98,6 +113,11 @@ fn every_form_is_read_and_written_back() {
         assert_eq!(to_text(&world), written);
         assert_eq!(from_text::<World>(written).unwrap(), world);
     }
+    let changes =
+        r#"[Set(path:"a.\"b c\"[0]",to:At("1s",[2])),Three(1,None,[1.0,2.0]),Three(1,"x",0.5),Timed("2min","40/s")]"#;
+    assert_eq!(to_text(&from_text::<Vec<Change>>(changes).unwrap()), changes);
+    assert!(from_text::<Change>(r#"Set(path: "a..b", to: 1)"#).is_err());
+    assert!(from_text::<Change>(r#"Three(1, "x")"#).is_err());
     assert_eq!(from_text::<Empty>("()").unwrap(), Empty {});
 }
 

@@ -430,11 +430,8 @@ impl<'a> Lexer<'a> {
                 self.at += 1;
             }
             r"`\x` takes two hexadecimal digits, 00 to 7F; `\u{...}` writes any character"
-        } else if rest.starts_with('u') {
-            let digits = rest[1..]
-                .strip_prefix('{')
-                .and_then(|r| r.split_once('}'))
-                .map(|(d, _)| d);
+        } else if let Some(tail) = rest.strip_prefix('u') {
+            let digits = tail.strip_prefix('{').and_then(|r| r.split_once('}')).map(|(d, _)| d);
             self.at += 1;
             if let Some(digits) =
                 digits.filter(|d| (1..=6).contains(&d.len()) && d.bytes().all(|b| b.is_ascii_hexdigit()))

@@ -160,8 +160,7 @@ impl Loader<'_> {
         self.chain.push(path.to_path_buf());
         let mut base: Option<Node> = None;
         let mut good = true;
-        let mut names = include.iter().peekable();
-        while let Some((name, span)) = names.next() {
+        for (name, span) in &include {
             let inner = path.parent().unwrap_or(Path::new("")).join(name);
             let Some(node) = self.file(&inner, Some(*span)) else {
                 good = false;

@@ -5,6 +5,7 @@
 //! all before it must exist. Inside `program[0]`, the arguments of a variant are its fields, and `[0]` its first unnamed one.
 
 use super::codes::Code;
+use super::decode::{Cx, Decode, Encode};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::parser::{Limits, parse};
 use super::source::{SourceMap, Span};
@@ -22,8 +23,8 @@ pub enum Step {
     Index(usize),
 }
 
-/// A way from the top of a scenario to one of its values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A way from the top of a scenario to one of its values. Equal if the steps are.
+#[derive(Debug, Clone)]
 pub struct Path {
     steps: Vec<Step>,
     /// For each step, the bytes of the text it was read from.
@@ -39,6 +40,14 @@ pub struct PathError {
     /// The byte where it is.
     pub at: usize,
 }
+
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        self.steps == other.steps
+    }
+}
+
+impl Eq for Path {}
 
 impl Path {
     /// The steps.
@@ -151,6 +160,24 @@ impl fmt::Display for Path {
             }
         }
         Ok(())
+    }
+}
+
+impl Decode for Path {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        let text = String::decode(node, cx)?;
+        text.parse()
+            .map_err(|e: PathError| cx.push(Diagnostic::error(Code::BadOverride, node.span, e.message)))
+            .ok()
+    }
+    fn type_name() -> String {
+        "path (`\"services.search.at\"`)".into()
+    }
+}
+
+impl Encode for Path {
+    fn encode(&self) -> Node {
+        Node::text(self.to_string())
     }
 }
 

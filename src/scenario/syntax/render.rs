@@ -182,9 +182,12 @@ struct Piece<'a> {
     clipped: Option<(usize, usize)>,
 }
 
+/// Labels, and whether each is the place itself.
+type Marked<'a> = Vec<(&'a Label, bool)>;
+
 /// Cuts out the lines around the labels; the renderer's work doesn't grow with the size of the file.
 fn pieces<'a>(diagnostic: &'a Diagnostic, map: &'a SourceMap) -> Vec<Piece<'a>> {
-    let mut groups: Vec<(&Source, Span, Vec<(&Label, bool)>)> = Vec::new();
+    let mut groups: Vec<(&Source, Span, Marked<'_>)> = Vec::new();
     for (at, label) in diagnostic.labels.iter().enumerate() {
         let Some(source) = map.get(label.span.source) else {
             continue;
@@ -209,7 +212,7 @@ fn pieces<'a>(diagnostic: &'a Diagnostic, map: &'a SourceMap) -> Vec<Piece<'a>> 
         .collect()
 }
 
-fn piece<'a>(source: &'a Source, span: Span, labels: Vec<(&'a Label, bool)>) -> Piece<'a> {
+fn piece<'a>(source: &'a Source, span: Span, labels: Marked<'a>) -> Piece<'a> {
     let text = source.text();
     let first = source.place(span.start as usize);
     // A long span is shown by its first lines.

@@ -83,7 +83,7 @@ pub fn from_text<T: Decode>(text: &str) -> Result<T, Diagnostics> {
     }
 }
 
-/// The shortest text of a value: what the reference shows as a default.
+/// The shortest text of a value.
 pub fn to_text<T: Encode + ?Sized>(value: &T) -> String {
     super::write::compact(&value.encode())
 }

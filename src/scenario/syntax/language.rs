@@ -214,7 +214,7 @@ macro_rules! __language_field {
         let mut default: Option<String> = None;
         $(
             let value: $ty = $default;
-            default = Some($crate::scenario::syntax::to_text(&value));
+            default = Some($crate::scenario::syntax::write::line(&$crate::scenario::syntax::Encode::encode(&value)));
         )?
         $crate::scenario::syntax::FieldDescription {
             name: $crate::scenario::syntax::describe::plain_name(stringify!($field)),

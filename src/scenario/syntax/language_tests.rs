@@ -54,6 +54,35 @@ crate::language! {
     /// Nothing.
     pub struct Empty {}
 
+    /// Fields that are called as the macro's own variables are.
+    pub struct Hygiene {
+        /// 1
+        node: u8,
+        /// 2
+        cx: u8 = 2,
+        /// 3
+        fields: u8,
+        /// 4
+        names: Option<u8>,
+        /// 5
+        reference: u8 = 5,
+        /// 6
+        name: u8 = 6,
+    }
+
+    /// The same for variants.
+    pub enum HygieneToo {
+        /// 1
+        All {
+            /// 1
+            node: u8,
+            /// 2
+            cx: u8,
+            /// 3
+            items: u8 = 3,
+        } as bare,
+    }
+
     /// A change.
     pub enum Change {
         /// Puts a value somewhere.
@@ -118,6 +147,13 @@ fn every_form_is_read_and_written_back() {
     assert_eq!(to_text(&from_text::<Vec<Change>>(changes).unwrap()), changes);
     assert!(from_text::<Change>(r#"Set(path: "a..b", to: 1)"#).is_err());
     assert!(from_text::<Change>(r#"Three(1, "x")"#).is_err());
+    let hygiene: Hygiene = from_text("(node:1,fields:3)").unwrap();
+    assert_eq!(
+        to_text(&hygiene),
+        "(node:1,cx:2,fields:3,names:None,reference:5,name:6)"
+    );
+    let hygiene: HygieneToo = from_text("(node:1,cx:2)").unwrap();
+    assert_eq!(to_text(&hygiene), "All(node:1,cx:2,items:3)");
     assert_eq!(from_text::<Empty>("()").unwrap(), Empty {});
 }
 
@@ -501,7 +537,7 @@ fn the_reference_says_what_is_read() {
     |---|---|---|---|
     | `services` | map of Service | `{}` | By name. |
     | `limit` | Limit | - | A limit. |
-    | `pair` | (text, number) | `("x",0.5)` | A pair. |
+    | `pair` | (text, number) | `("x", 0.5)` | A pair. |
 
     ## Service
 

@@ -177,8 +177,7 @@ impl<'a> Lexer<'a> {
             ("br#", "byte strings"),
         ] {
             if rest.starts_with(mark) {
-                let (prefix, _) = mark.split_at(mark.len() - 1);
-                self.at += prefix.trim_end_matches('#').len();
+                self.at += 1;
                 // Read what follows, so that only this one problem is reported.
                 self.kind(self.at, &mut Diagnostics::default());
                 let problem = Diagnostic::error(

@@ -62,6 +62,11 @@ pub fn compact(node: &Node) -> String {
     out
 }
 
+/// Everything on one line with blanks behind commas and colons, as a person would write it.
+pub fn line(node: &Node) -> String {
+    flat(node, usize::MAX).unwrap_or_default()
+}
+
 /// The BLAKE3 hash of the canonical text: what addresses a scenario.
 pub fn hash(node: &Node) -> blake3::Hash {
     blake3::hash(canonical(node).as_bytes())

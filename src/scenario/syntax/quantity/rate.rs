@@ -34,10 +34,7 @@ const RATE: Kind = Kind {
 };
 
 impl Rate {
-    /// `events` in `time`.
-    ///
-    /// # Errors
-    /// Nothing if `time` is zero.
+    /// `events` in `time`; `None` if `time` is zero.
     pub fn new(events: u64, time: SimDuration) -> Option<Self> {
         Self::reduced(events.into(), time.as_nanos().into())
     }

@@ -1,0 +1,203 @@
+//! The registry of diagnostic codes: each has a number, a title and an explanation with an example.
+//!
+//! Numbers are never reused, so that an explanation found on the web stays true. E00xx: the text can't be read; E01xx: a
+//! value has the wrong shape; E02xx: quantities; E03xx: includes and overrides; from E04xx: what a scenario means.
+
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $name:ident = $number:literal, $title:literal, $explanation:literal;)*) => {
+        /// What kind of problem a diagnostic is about.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u16)]
+        pub enum Code {
+            $(#[doc = $title] $name = $number,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// A short name of the problem.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// What the problem is, with an example and the way out: Markdown.
+            pub fn explanation(self) -> &'static str {
+                match self { $(Self::$name => $explanation,)* }
+            }
+        }
+    };
+}
+
+impl Code {
+    /// The number behind the `E`.
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// The code with this name: `E0101`, `e0101` or `101`.
+    pub fn find(name: &str) -> Option<Self> {
+        let number: u16 = name.trim_start_matches(['E', 'e']).parse().ok()?;
+        Self::ALL.iter().copied().find(|c| c.number() == number)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "E{:04}", self.number())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+codes! {
+    NotText = 1, "the file is not UTF-8 text",
+    "Scenario files are UTF-8. The message names the first byte that isn't, counted from zero. Save the file again as UTF-8; \
+     a file that holds NUL bytes is most often UTF-16 or no text at all.";
+    TooLarge = 2, "the file is too large",
+    "A scenario with all its includes is read whole, so its size is bounded (16 MiB unless set otherwise). Data belongs in \
+     CSV files that the scenario names, not in the scenario itself.";
+    TooDeep = 3, "brackets nest too deeply",
+    "Brackets may nest 128 deep, so that no file can exhaust the stack. Split the innermost part off into a named part of the \
+     scenario.";
+    TooManyValues = 4, "too many values",
+    "The number of values in a scenario is bounded, so that no file can exhaust memory. Use `count` for many equal agents, \
+     and CSV files for data.";
+    UnexpectedCharacter = 5, "unexpected character",
+    "Outside of quotes a scenario holds names, numbers, brackets, colons, commas and comments.\n\n```ron\n(name: “trap”) // \
+     curly quotes\n```\n\nText stands between straight double quotes: `\"trap\"`.";
+    OpenText = 6, "a text is never closed",
+    "A text ends at the next double quote. A forgotten one makes the rest of the file part of the \
+     text.\n\n```ron\n(name: \"trap)\n```\n\nWrite `(name: \"trap\")`; a quote inside a text is `\\\"`.";
+    OpenComment = 7, "a comment is never closed",
+    "`/*` opens a comment that `*/` closes. They nest: each `/*` inside needs its own `*/`.\n\n```ron\n() /* one /* two \
+     */\n```";
+    BadEscape = 8, "an escape doesn't exist",
+    "Inside quotes a backslash starts an escape: `\\\"`, `\\\\`, `\\n`, `\\r`, `\\t`, `\\0`, `\\x41`, `\\u{20ac}`, or a line \
+     break, which is skipped with the blanks behind it.\n\n```ron\n(file: \"C:\\data\")\n```\n\nWrite `\"C:\\\\data\"`, or \
+     `r\"C:\\data\"` without escapes.";
+    BadNumber = 9, "not a number",
+    "Numbers are written `15`, `-3`, `1_000`, `0x1f`, `0.25`, `1e-9`. A quantity with a unit stands in \
+     quotes.\n\n```ron\n(timeout: 250ms)\n```\n\nWrite `\"250ms\"`.";
+    NumberTooLarge = 10, "a number is too large",
+    "Integers lie between -9223372036854775808 and 18446744073709551615.\n\n```ron\n(seed: 99999999999999999999)\n```";
+    UnexpectedToken = 11, "something else was expected here",
+    "The text doesn't follow the grammar at this place. The message says what could stand here instead.\n\n```ron\n(name = \
+     \"trap\")\n```\n\nA field is `name: value`.";
+    MissingComma = 12, "a comma is missing",
+    "Entries are separated by commas; one behind the last is welcome.\n\n```ron\n(seed: 7 replicates: 20)\n```";
+    OpenBracket = 13, "brackets don't match",
+    "Each `(`, `[` and `{` is closed by its own kind, the innermost first.\n\n```ron\n(sites: [\"a\", \"b\")\n```";
+    TrailingText = 14, "text behind the end",
+    "A file holds one value; nothing but comments may follow its closing bracket.\n\n```ron\n(seed: 7), (seed: 8)\n```";
+    Empty = 15, "the file is empty",
+    "A scenario file holds one struct.\n\n```ron\n// nothing here\n```\n\nThe least that is a value is `()`.";
+    Unsupported = 16, "a part of RON that scenarios don't use",
+    "Byte strings, ranges, raw identifiers and type suffixes are RON, but have no meaning in a scenario.\n\n```ron\n(seed: \
+     7u64)\n```\n\nWrite `7`.";
+    BadAttribute = 17, "a line `#![...]` that isn't understood",
+    "The only line of this kind that a scenario needs is none at all; `#![enable(implicit_some)]` and its like are accepted \
+     for the sake of editors.\n\n```ron\n#![enable(magic)] ()\n```";
+
+    UnknownField = 101, "unknown field",
+    "A struct has no field of this name. Fields are never ignored silently: a misspelt one would change the result without a \
+     word. The message names the nearest one and lists all that are possible.";
+    UnknownVariant = 102, "unknown variant",
+    "The value is a choice between named forms, and this isn't one of them. Names are case-sensitive.";
+    MissingField = 103, "missing fields",
+    "A struct lacks fields that have no default. All that lack are named together.";
+    DuplicateField = 104, "a field stands twice",
+    "A field may stand once in its struct. Both places are shown; remove one.\n\nNeither the first nor the last wins silently.";
+    DuplicateKey = 105, "a key stands twice",
+    "A map has each key once. Both places are shown; rename or remove one.";
+    WrongShape = 106, "a value of another kind was expected",
+    "The value is of the wrong kind: a list where a number was expected, say. The message says what was expected and what was \
+     found.";
+    OutOfRange = 107, "a number is out of range",
+    "The number doesn't fit what the field means: it is negative, has a fraction or is too large.";
+    NotFinite = 108, "a number is infinite or not a number",
+    "`inf`, `NaN` and numbers above 1.8e308 have no meaning in a scenario. For \"no limit\" leave the field out or use the \
+     variant that says so.";
+    WrongItems = 109, "a variant takes other arguments",
+    "The variant exists, but takes arguments of another form: none, unnamed ones in order, or named ones.";
+
+    MissingUnit = 201, "a quantity needs a unit",
+    "Quantities carry their unit, so that nobody has to guess whether 250 are milliseconds or seconds: `\"250ms\"`, \
+     `\"40/s\"`, `\"3 USD\"`, `\"64KiB\"`.";
+    WrongUnit = 202, "a unit that doesn't fit",
+    "The unit is unknown or measures something else. The message lists the units that fit. Units are case-sensitive: `ms` are \
+     milliseconds, `MB` megabytes, `Mbit/s` megabits a second.";
+    BadQuantity = 203, "not a quantity",
+    "A quantity is a number and a unit in quotes: `\"1.5s\"`. Numbers are decimal, without exponents.";
+    QuantityRange = 204, "a quantity is out of range",
+    "The quantity is negative where it may not be, or larger than can be counted. Durations end near 584 years, probabilities \
+     lie between 0 and 1.";
+    TooFine = 205, "a quantity is finer than can be counted",
+    "Quantities are kept exactly: durations in nanoseconds, money in billionths, sizes in bytes. A part of one would have to \
+     be rounded, so it is refused: `\"0.5ns\"`.";
+
+    CannotRead = 301, "a file can't be read",
+    "The file doesn't exist or can't be read. Paths in `include` are relative to the file that includes.";
+    IncludeCycle = 302, "files include each other",
+    "A file includes itself, directly or through others. The chain is shown.";
+    IncludeDepth = 303, "includes nest too deeply",
+    "Includes may nest 16 deep and name 256 files in all, so that no chain of files runs away. Name the files that are needed \
+     in one place.";
+    BadInclude = 304, "an include that isn't understood",
+    "`include` is a list of paths, and both files hold a struct `(name: ...)` at the top.\n\n`include: [\"base.ron\"]`: the \
+     included files are read first, the later win over the earlier, and the including file wins over all. Structs and maps \
+     are merged key by key; lists and everything else are replaced as a whole. A value given as a variant replaces a variant \
+     of another name.";
+    BadOverride = 305, "an override that isn't understood",
+    "An override is `path=value`: `services.search.at=inference`, `agents.researcher.program[0].times=3`. A key with dots or \
+     blanks stands in quotes: `services.\"my search\".servers=8`. The value is written as in a file; a bare word or a quantity \
+     needs no quotes.";
+    UnknownPath = 306, "an override names nothing",
+    "The path leads to nothing in this scenario. The message names the longest part that exists, and what stands there.";
+    WrongIndex = 307, "an override names no item of the list",
+    "The index is not below the length of the list. Items count from zero.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_ordered_and_found_by_name() {
+        assert!(Code::ALL.windows(2).all(|w| w[0].number() < w[1].number()));
+        for &code in Code::ALL {
+            assert_eq!(Code::find(&code.to_string()), Some(code));
+            assert!(code.explanation().len() > 60, "{code} explains itself");
+        }
+        assert_eq!(Code::find("e101"), Some(Code::UnknownField));
+        assert_eq!(Code::find("E0999"), None);
+        assert_eq!(Code::find("Ex"), None);
+    }
+    #[test]
+    fn the_examples_of_syntax_errors_are_such() {
+        use super::super::{Diagnostics, Limits, SourceMap, parse_bytes};
+        let mut examples = 0;
+        for &code in Code::ALL.iter().filter(|c| c.number() < 100) {
+            let Some(example) = code
+                .explanation()
+                .split("```ron\n")
+                .nth(1)
+                .and_then(|e| e.split("\n```").next())
+            else {
+                continue;
+            };
+            examples += 1;
+            let (mut map, mut out) = (SourceMap::new(), Diagnostics::new());
+            let _ = parse_bytes("s", example.as_bytes(), &mut map, &Limits::default(), &mut out);
+            assert!(out.iter().any(|d| d.code == code), "{code}: {example}");
+        }
+        assert!(examples > 10);
+    }
+}

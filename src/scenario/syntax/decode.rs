@@ -1,0 +1,360 @@
+//! From the tree to typed values, and back.
+//!
+//! Decoding never stops at the first problem: every field, item and entry is decoded, and all problems are collected in
+//! [`Cx`]. A result of `None` means that at least one error was reported; a value means that none was, inside it.
+
+use super::codes::Code;
+use super::describe::Reference;
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::source::Span;
+use super::suggest;
+use super::tree::{Field, Name, Node, Value};
+
+/// What decoding collects.
+#[derive(Debug, Default)]
+pub struct Cx {
+    /// The problems so far.
+    pub diagnostics: Diagnostics,
+}
+
+impl Cx {
+    /// A context without problems.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reports a problem.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports that `node` is no `expected` (`a list`, `a duration such as "250ms"`).
+    pub fn wrong_shape(&mut self, node: &Node, expected: &str) {
+        let message = format!("expected {expected}, found {}", node.found());
+        self.push(Diagnostic::error(Code::WrongShape, node.head(), message).here(format!("expected {expected}")));
+    }
+}
+
+/// A type of the language: how it is read, and what the reference says about it.
+pub trait Decode: Sized {
+    /// Reads the value, reporting every problem inside it.
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self>;
+
+    /// The value of a field of this type that isn't there. `None`: the field is required.
+    fn absent() -> Option<Self> {
+        None
+    }
+
+    /// What the reference calls the type: `text`, `list of duration`, `Service`.
+    fn type_name() -> String;
+
+    /// Adds the type, and all that it is made of, to the reference.
+    fn describe(_reference: &mut Reference) {}
+
+    /// Adds the names of the variants, where the type is a choice.
+    fn variant_names(_names: &mut Vec<&'static str>) {}
+
+    /// Whether the type has a variant of this name.
+    fn has_variant(name: &str) -> bool {
+        let mut names = Vec::new();
+        Self::variant_names(&mut names);
+        names.contains(&name)
+    }
+}
+
+/// A type that can be written in the language. Decoding what was written gives an equal value.
+pub trait Encode {
+    /// The value as a tree.
+    fn encode(&self) -> Node;
+}
+
+/// Reads a text of the language: for tests and defaults.
+///
+/// # Errors
+/// The problems, if there are any.
+pub fn from_text<T: Decode>(text: &str) -> Result<T, Diagnostics> {
+    let mut map = super::source::SourceMap::new();
+    let mut cx = Cx::new();
+    let id = map.add("text", text);
+    let node = super::parser::parse(text, id, &super::parser::Limits::default(), &mut cx.diagnostics);
+    match node.and_then(|node| T::decode(&node, &mut cx)) {
+        Some(value) if !cx.diagnostics.has_errors() => Ok(value),
+        _ => Err(cx.diagnostics),
+    }
+}
+
+/// The shortest text of a value.
+pub fn to_text<T: Encode + ?Sized>(value: &T) -> String {
+    super::write::compact(&value.encode())
+}
+
+/// The fields of a struct while they are decoded. Made for [`crate::language!`]; fields are asked for in the order of
+/// `names`.
+#[derive(Debug)]
+pub struct Fields<'n> {
+    found: Vec<Option<&'n Field>>,
+    names: &'static [&'static str],
+    next: usize,
+    missing: Vec<&'static str>,
+    /// Fields that a misspelt one was likely meant to be: not reported as missing again.
+    guessed: Vec<&'static str>,
+    what: &'static str,
+    place: Span,
+    good: bool,
+}
+
+impl<'n> Fields<'n> {
+    /// Opens a struct: `(a: 1)` or `()`, with the type's name in front if somebody likes that.
+    pub fn of_struct(node: &'n Node, cx: &mut Cx, what: &'static str, names: &'static [&'static str]) -> Option<Self> {
+        let (name, fields) = match &node.value {
+            Value::Struct(name, fields) => (name, fields.as_slice()),
+            Value::Tuple(name, items) if items.is_empty() => (name, &[][..]),
+            _ => {
+                let example = names.first().map_or("()".into(), |n| format!("({n}: ...)"));
+                cx.wrong_shape(node, &format!("{} `{example}`", article(what)));
+                return None;
+            }
+        };
+        if let Some(name) = name.as_deref().filter(|n| n.text != what) {
+            let message = format!(
+                "expected {}, found `{}(...)`",
+                article(what),
+                super::tree::shortened(&name.text)
+            );
+            let problem = Diagnostic::error(Code::WrongShape, name.span, message);
+            cx.push(problem.replace("leave the name out", name.span, ""));
+            return None;
+        }
+        Some(Self::collect(node, fields, cx, what, names))
+    }
+
+    /// Opens the fields of a variant `What(a: 1)`.
+    pub fn of_variant(node: &'n Node, cx: &mut Cx, what: &'static str, names: &'static [&'static str]) -> Option<Self> {
+        let fields = match &node.value {
+            Value::Struct(_, fields) => fields.as_slice(),
+            Value::Word(_) => &[],
+            Value::Tuple(_, items) => match items.as_slice() {
+                [] => &[],
+                // `What((a: 1))`: what serde's newtype variants look like.
+                [
+                    Node {
+                        value: Value::Struct(None, fields),
+                        ..
+                    },
+                ] => fields.as_slice(),
+                _ => {
+                    let names = names.iter().map(|n| format!("{n}: ...")).collect::<Vec<_>>().join(", ");
+                    let message = format!("`{what}` takes named arguments");
+                    let problem = Diagnostic::error(Code::WrongItems, node.head(), message);
+                    cx.push(problem.help(format!("write `{what}({names})`")));
+                    return None;
+                }
+            },
+            _ => {
+                cx.wrong_shape(node, &format!("`{what}(...)`"));
+                return None;
+            }
+        };
+        Some(Self::collect(node, fields, cx, what, names))
+    }
+
+    fn collect(
+        node: &'n Node,
+        fields: &'n [Field],
+        cx: &mut Cx,
+        what: &'static str,
+        names: &'static [&'static str],
+    ) -> Self {
+        let mut this = Self {
+            found: vec![None; names.len()],
+            names,
+            next: 0,
+            missing: Vec::new(),
+            guessed: Vec::new(),
+            what,
+            place: node.head(),
+            good: true,
+        };
+        for field in fields {
+            let Some(index) = names.iter().position(|n| *n == field.name.text) else {
+                let problem = this.unknown(&field.name, fields);
+                cx.push(problem);
+                this.good = false;
+                continue;
+            };
+            if let Some(first) = this.found[index] {
+                let message = format!("`{}` stands twice in this {what}", field.name.text);
+                let problem = Diagnostic::error(Code::DuplicateField, field.name.span, message);
+                cx.push(problem.label(first.name.span, "it stood here first"));
+                this.good = false;
+                continue;
+            }
+            this.found[index] = Some(field);
+        }
+        this
+    }
+
+    fn unknown(&mut self, name: &Name, fields: &[Field]) -> Diagnostic {
+        let message = format!(
+            "{} has no field `{}`",
+            article(self.what),
+            super::tree::shortened(&name.text)
+        );
+        let mut problem = Diagnostic::error(Code::UnknownField, name.span, message).here("unknown field");
+        // A field that stands there already can't be what was meant.
+        let free = self
+            .names
+            .iter()
+            .copied()
+            .filter(|n| !fields.iter().any(|f| f.name.text == *n));
+        if let Some(near) = suggest::nearest(&name.text, free) {
+            problem = problem.replace(format!("did you mean `{near}`?"), name.span, near);
+            self.guessed.push(near);
+        }
+        problem.note(match self.names {
+            [] => "it has no fields at all".to_string(),
+            names => format!("its fields are {}", suggest::listed(names.iter().copied())),
+        })
+    }
+
+    fn step(&mut self) -> (&'static str, Option<&'n Field>) {
+        let at = self.next;
+        self.next += 1;
+        (self.names[at], self.found[at])
+    }
+
+    /// The next field, which has to be there unless its type knows what its absence means.
+    pub fn required<T: Decode>(&mut self, cx: &mut Cx) -> Option<T> {
+        match self.step() {
+            (_, Some(field)) => T::decode(&field.value, cx),
+            (name, None) => {
+                let absent = T::absent();
+                if absent.is_none() {
+                    self.missing.push(name);
+                }
+                absent
+            }
+        }
+    }
+
+    /// The next field, or its default.
+    pub fn or_else<T: Decode>(&mut self, cx: &mut Cx, default: impl FnOnce() -> T) -> Option<T> {
+        match self.step() {
+            (_, Some(field)) => T::decode(&field.value, cx),
+            (_, None) => Some(default()),
+        }
+    }
+
+    /// Reports what is missing; whether all field names were right.
+    pub fn finish(mut self, cx: &mut Cx) -> Option<()> {
+        let guessed = std::mem::take(&mut self.guessed);
+        self.missing.retain(|name| !guessed.contains(name));
+        if !self.missing.is_empty() {
+            let s = if self.missing.len() == 1 { "" } else { "s" };
+            let listed = suggest::listed(self.missing.iter().copied());
+            let message = format!("this {} lacks the field{s} {listed}", self.what);
+            cx.push(Diagnostic::error(Code::MissingField, self.place, message).here(format!("{listed} missing")));
+            return None;
+        }
+        self.good.then_some(())
+    }
+}
+
+/// Help for [`crate::language!`]: the items of a variant `What(a, b)`, if there are `count` of them.
+pub fn variant_items<'n>(node: &'n Node, cx: &mut Cx, what: &str, count: usize) -> Option<&'n [Node]> {
+    if let Value::Tuple(_, items) = &node.value {
+        if items.len() == count {
+            return Some(items);
+        }
+    }
+    let form = (0..count).map(|_| "...").collect::<Vec<_>>().join(", ");
+    let message = match count {
+        1 => format!("`{what}` takes one unnamed argument"),
+        _ => format!("`{what}` takes {count} unnamed arguments"),
+    };
+    cx.push(Diagnostic::error(Code::WrongItems, node.head(), message).help(format!("write `{what}({form})`")));
+    None
+}
+
+/// Help for [`crate::language!`]: decodes the one payload of `What(...)`, which may be written in place:
+/// `What((a: 1))` or `What(a: 1)`.
+pub fn variant_payload<T: Decode>(node: &Node, cx: &mut Cx, what: &str) -> Option<T> {
+    match &node.value {
+        Value::Struct(_, fields) => T::decode(
+            &Node {
+                span: node.span,
+                value: Value::Struct(None, fields.clone()),
+            },
+            cx,
+        ),
+        Value::Tuple(_, items) if items.is_empty() && T::absent().is_some() => T::absent(),
+        Value::Word(_) if T::absent().is_some() => T::absent(),
+        _ => T::decode(&variant_items(node, cx, what, 1)?[0], cx),
+    }
+}
+
+/// Help for [`crate::language!`]: decodes the payload of the variant whose name may be left out. Where that fails at once,
+/// the problem also says that there are the variants `names`.
+pub fn bare_payload<T: Decode>(node: &Node, cx: &mut Cx, names: &[&'static str]) -> Option<T> {
+    let before = cx.diagnostics.error_count();
+    let value = T::decode(node, cx);
+    let mut own = Vec::new();
+    T::variant_names(&mut own);
+    // A payload that is a choice itself has said what is possible.
+    if value.is_none() && cx.diagnostics.error_count() == before + 1 && own.is_empty() {
+        let meant = match &node.value {
+            Value::Text(text) => suggest::nearest(text, names.iter().copied()),
+            _ => None,
+        };
+        cx.diagnostics.amend_last(|problem| match meant {
+            _ if problem.code != Code::WrongShape || problem.span() != Some(node.head()) => problem,
+            Some(near) => problem.replace("variants stand without quotes", node.span, near),
+            None => problem.note(format!(
+                "or one of the variants {}",
+                suggest::listed(names.iter().copied())
+            )),
+        });
+    }
+    value
+}
+
+/// Help for [`crate::language!`]: refuses arguments behind a variant that takes none.
+pub fn variant_unit(node: &Node, cx: &mut Cx, what: &str) -> Option<()> {
+    match &node.value {
+        Value::Word(_) => Some(()),
+        Value::Tuple(_, items) if items.is_empty() => Some(()),
+        _ => {
+            let problem = Diagnostic::error(Code::WrongItems, node.head(), format!("`{what}` takes no arguments"));
+            cx.push(problem.replace("leave them out", node.span, what));
+            None
+        }
+    }
+}
+
+/// Help for [`crate::language!`]: reports that `node` is none of the variants of `what`.
+pub fn unknown_variant(node: &Node, cx: &mut Cx, what: &str, names: &[&'static str]) {
+    let listed = suggest::listed(names.iter().copied());
+    let Some((name, span)) = node.variant_name() else {
+        let message = format!("expected {}, found {}", article(what), node.found());
+        let mut problem = Diagnostic::error(Code::WrongShape, node.head(), message);
+        if let Value::Text(text) = &node.value {
+            if let Some(near) = suggest::nearest(text, names.iter().copied()) {
+                problem = problem.replace("variants stand without quotes", node.span, near);
+            }
+        }
+        cx.push(problem.note(format!("it is one of {listed}")));
+        return;
+    };
+    let message = format!("there is no {what} `{}`", super::tree::shortened(name));
+    let mut problem = Diagnostic::error(Code::UnknownVariant, span, message).here("unknown variant");
+    if let Some(near) = suggest::nearest(name, names.iter().copied()) {
+        problem = problem.replace(format!("did you mean `{near}`?"), span, near);
+    }
+    cx.push(problem.note(format!("it is one of {listed}")));
+}
+
+/// The name of a type with its article: `a Service`, `an Agent`.
+fn article(what: &str) -> String {
+    let an = what.starts_with(['A', 'E', 'I', 'O']);
+    format!("{} {what}", if an { "an" } else { "a" })
+}

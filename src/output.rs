@@ -1,2 +1,3 @@
 //! Floor 7: tables, plots, reports.
 pub mod plots;
+pub mod tables;

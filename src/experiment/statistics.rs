@@ -1,1 +1,18 @@
-//! Statistics.
+//! Statistics over replicates and over samples: pure functions that give the same bits on every machine.
+//!
+//! The replicate is the unit of every interval. No function here returns NaN: what has no answer (an interval from one
+//! replicate, a quantile with too little beyond it) is `None` or says why.
+//!
+//! - [`Summary`], [`Paired`], [`wilson`], [`Running`]: means, paired differences, proportions, with intervals.
+//! - [`nearest_rank`], [`Recorder`]: quantiles and distribution functions of samples.
+//! - [`normal_quantile`], [`student_t_quantile`]: the quantiles that the intervals stand on.
+
+mod quantiles;
+mod samples;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+pub use quantiles::{normal_quantile, student_t_quantile};
+pub use samples::{BEYOND, DEFAULT_LIMIT, Distribution, Precision, Quantile, Recorder, ecdf_band, nearest_rank};
+pub use summary::{Interval, Level, Paired, Running, Summary, UnequalLengths, wilson};

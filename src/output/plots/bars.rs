@@ -1,0 +1,327 @@
+//! Bars and dots in rows: stacked parts of a whole, and measures with intervals.
+//!
+//! Rows are horizontal, so that long names fit; bars stand on zero.
+
+use super::page::{AXIS_TITLE, Area, Fitted, HEADING, Mark, NAME, Page, TICK, edges, fit, no_data, whisker};
+use super::scene::{AXIS, Anchor, Ink, MUTED, PARTS, SERIES, Scene, TEXT, Type};
+use super::{Axis, Estimate, Measure, Measures, PlotError, StackedBars, at_most, finite, finite_estimate};
+use crate::output::tables::numbers::{decimals_for, estimate, grouped};
+
+const NAME_WIDTH: f64 = 520.0;
+const LABEL: Type = Type::new(28.0, true, TEXT);
+/// Room below the data for tick labels and the axis' title.
+const AXIS_ROOM: f64 = 100.0;
+
+/// A name in at most two lines, right-aligned before `x` and centred on `y`.
+fn write_name(scene: &mut Scene, name: &str, (x, y): (f64, f64), pitch: f64, bold: bool) {
+    let look = if bold { HEADING } else { NAME };
+    let lines = look.wrap(name, NAME_WIDTH, if pitch >= 70.0 { 2 } else { 1 });
+    let first = y + look.drop() - 17.0 * (lines.len() - 1) as f64;
+    for (i, line) in lines.iter().enumerate() {
+        scene.text((x, first + 34.0 * i as f64), look, Anchor::End, line);
+    }
+}
+
+/// The width that the names of all rows need.
+fn names_width<'a>(names: impl Iterator<Item = &'a str>, bold: bool) -> f64 {
+    let look = if bold { HEADING } else { NAME };
+    names
+        .map(|n| look.width(&super::font::clean(n)))
+        .fold(0.0, f64::max)
+        .min(NAME_WIDTH)
+}
+
+fn text_of(value: &Estimate, axis: &Axis) -> String {
+    estimate(
+        value.value,
+        value.interval.map(|(low, high)| (high - low).abs() / 2.0),
+        &axis.unit,
+    )
+}
+
+/// The lowest and the highest of values and their intervals, and zero.
+fn range<'a>(values: impl Iterator<Item = &'a Estimate>) -> (f64, f64) {
+    values.fold((0.0, 0.0), |(low, high): (f64, f64), e| {
+        let (from, to) = e.interval.unwrap_or((e.value, e.value));
+        (low.min(e.value).min(from).min(to), high.max(e.value).max(from).max(to))
+    })
+}
+
+/// The scene of stacked bars.
+pub(super) fn stacked(chart: &StackedBars) -> Result<Scene, PlotError> {
+    at_most("bars", chart.bars.len())?;
+    at_most("parts", chart.parts.len())?;
+    for bar in &chart.bars {
+        finite_estimate(&bar.total, &bar.name)?;
+        if bar.parts.len() != chart.parts.len() {
+            let what = format!("the parts of {:?}", bar.name);
+            return Err(PlotError::Length {
+                what,
+                found: bar.parts.len(),
+                expected: chart.parts.len(),
+            });
+        }
+        for (part, value) in chart.parts.iter().zip(&bar.parts) {
+            finite(*value, || format!("{part:?} of {:?}", bar.name))?;
+            if *value < 0.0 {
+                return Err(PlotError::NegativePart {
+                    what: format!("{part:?} of {:?}", bar.name),
+                });
+            }
+        }
+    }
+    if chart.bars.is_empty() {
+        return Ok(no_data(&chart.frame, "no variant has a result"));
+    }
+    let ink = |part: usize| PARTS[part % PARTS.len()];
+    let mut shown: Vec<usize> = (0..chart.parts.len())
+        .filter(|p| chart.bars.iter().any(|b| b.parts[*p] > 0.0))
+        .collect();
+    if shown.is_empty() {
+        shown = (0..chart.parts.len()).collect();
+    }
+    let mut legend: Vec<(String, Mark)> = shown
+        .iter()
+        .map(|p| (chart.parts[*p].clone(), Mark::Square(ink(*p))))
+        .collect();
+    if chart.bars.len() > 1 && chart.bars.iter().any(|b| b.reference) {
+        legend.push(("reference".into(), Mark::Hatched(MUTED)));
+    }
+    let count = chart.bars.len() as f64;
+    let Page { mut scene, body } = Page::new(&chart.frame, &legend, count * 54.0 + AXIS_ROOM);
+
+    let totals: Vec<String> = chart.bars.iter().map(|b| text_of(&b.total, &chart.axis)).collect();
+    let label_room = totals.iter().map(|t| LABEL.width(t)).fold(0.0, f64::max) + 40.0;
+    let left = body.left + names_width(chart.bars.iter().map(|b| b.name.as_str()), true) + 22.0;
+    let area = Area {
+        left,
+        top: body.top,
+        right: body.right - label_room,
+        bottom: body.bottom - AXIS_ROOM,
+    };
+    let (low, high) = chart
+        .bars
+        .iter()
+        .fold(range(chart.bars.iter().map(|b| &b.total)), |(low, high), b| {
+            (low, high.max(b.parts.iter().sum()))
+        });
+    let axis = Axis {
+        logarithmic: false,
+        ..chart.axis.clone()
+    };
+    // An interval may reach below zero; bars can't, so neither does the axis.
+    let low = if chart.bars.iter().any(|b| b.total.value < 0.0) {
+        low
+    } else {
+        0.0
+    };
+    let x = fit(&axis, (low, high), (area.left, area.right), false, true);
+    x.draw_x(&mut scene, area, true);
+    scene.text(
+        ((area.left + area.right) / 2.0, area.bottom + 84.0),
+        AXIS_TITLE,
+        Anchor::Middle,
+        &x.title,
+    );
+
+    let pitch = (area.height() / count).min(190.0);
+    let thick = (pitch * 0.64).min(104.0);
+    let divide = axis.unit.shown(low.abs().max(high)).divide;
+    for (i, bar) in chart.bars.iter().enumerate() {
+        let y = area.top + pitch * (i as f64 + 0.5);
+        write_name(&mut scene, &bar.name, (area.left - 18.0, y), pitch, bar.reference);
+        let mut sum = 0.0;
+        for part in &shown {
+            let (from, to) = (x.scale.at(sum), x.scale.at(sum + bar.parts[*part]));
+            sum += bar.parts[*part];
+            draw_part(&mut scene, (from, to), (y, thick), ink(*part), bar.reference);
+            let value = bar.parts[*part] / divide;
+            let text = grouped(value, decimals_for(high / divide, 3).min(3));
+            let look = Type::new(25.0, false, ink(*part).text_on());
+            if look.width(&text) + 20.0 < to - from && thick > 30.0 {
+                // On hatching, a quiet ground keeps the number readable.
+                if bar.reference {
+                    let half = look.width(&text) / 2.0 + 7.0;
+                    scene.rect(((from + to) / 2.0 - half, y - 18.0), (2.0 * half, 36.0), ink(*part));
+                }
+                scene.text(((from + to) / 2.0, y + look.drop()), look, Anchor::Middle, &text);
+            }
+        }
+        let mut end = x.scale.at(sum.max(bar.total.value));
+        if let Some((low, high)) = bar.total.interval {
+            whisker(
+                &mut scene,
+                x.scale.at(low.min(high)),
+                x.scale.at(high.max(low)),
+                y,
+                (thick * 0.24).min(14.0),
+            );
+            end = end.max(x.scale.at(high.max(low)));
+        }
+        scene.text((end + 18.0, y + LABEL.drop()), LABEL, Anchor::Start, &totals[i]);
+    }
+    edges(&mut scene, area);
+    Ok(scene)
+}
+
+fn draw_part(scene: &mut Scene, (from, to): (f64, f64), (y, thick): (f64, f64), ink: Ink, hatched: bool) {
+    // A white seam of two pixels between parts, unless the part is too thin to lose them.
+    let seam = if to - from > 6.0 { 2.0 } else { 0.0 };
+    let (at, size) = ((from, y - thick / 2.0), (to - from - seam, thick));
+    scene.rect(at, size, ink);
+    if hatched && size.0 > 0.0 {
+        scene.hatch(at, size);
+    }
+}
+
+/// The scene of measures in columns.
+pub(super) fn measures(chart: &Measures) -> Result<Scene, PlotError> {
+    at_most("rows", chart.rows.len())?;
+    at_most("columns", chart.measures.len())?;
+    for measure in &chart.measures {
+        if measure.values.len() != chart.rows.len() {
+            let what = format!("the values of {:?}", measure.axis.label);
+            return Err(PlotError::Length {
+                what,
+                found: measure.values.len(),
+                expected: chart.rows.len(),
+            });
+        }
+        for (row, value) in chart.rows.iter().zip(&measure.values) {
+            value.as_ref().map_or(Ok(()), |value| finite_estimate(value, row))?;
+        }
+        measure.reference.map_or(Ok(()), |r| {
+            finite(r, || format!("the reference of {:?}", measure.axis.label))
+        })?;
+    }
+    if chart.measures.iter().all(|m| m.values.iter().all(Option::is_none)) {
+        return Ok(no_data(&chart.frame, "no variant has a value"));
+    }
+    let columns = chart.measures.len().min(3);
+    let bands = chart.measures.len().div_ceil(columns);
+    let count = chart.rows.len() as f64;
+    let extra = AXIS_ROOM + 50.0;
+    let Page { mut scene, body } = Page::new(&chart.frame, &[], bands as f64 * (count * 54.0 + extra));
+    let left = body.left + names_width(chart.rows.iter().map(String::as_str), false) + 26.0;
+    let gap = 56.0;
+    let width = (body.right - left - gap * (columns - 1) as f64) / columns as f64;
+    let band_height = body.height() / bands as f64;
+    for (i, measure) in chart.measures.iter().enumerate() {
+        let (column, band) = (i % columns, i / columns);
+        let cell_left = left + column as f64 * (width + gap);
+        let cell_top = body.top + band as f64 * band_height;
+        let cell = Area {
+            left: cell_left,
+            top: cell_top + 50.0,
+            right: cell_left + width,
+            bottom: cell_top + band_height - AXIS_ROOM,
+        };
+        let pitch = (cell.height() / count).min(150.0);
+        let cell = Area {
+            bottom: cell.top + pitch * count,
+            ..cell
+        };
+        if column == 0 {
+            for (row, name) in chart.rows.iter().enumerate() {
+                let y = cell.top + pitch * (row as f64 + 0.5);
+                write_name(&mut scene, name, (left - 20.0, y), pitch, false);
+            }
+        }
+        draw_measure(&mut scene, measure, cell, pitch, chart.bars);
+    }
+    Ok(scene)
+}
+
+fn draw_measure(scene: &mut Scene, measure: &Measure, cell: Area, pitch: f64, bars: bool) {
+    let texts: Vec<Option<String>> = measure
+        .values
+        .iter()
+        .map(|v| v.as_ref().map(|v| text_of(v, &measure.axis)))
+        .collect();
+    let widest = texts.iter().flatten().map(|t| LABEL.width(t)).fold(0.0, f64::max);
+    let area = Area {
+        right: (cell.right - widest - 30.0).max(cell.left + cell.width() * 0.3),
+        ..cell
+    };
+    scene.text(
+        (cell.left, cell.top - 18.0),
+        HEADING,
+        Anchor::Start,
+        &HEADING.shorten(&measure.axis.label, cell.width()),
+    );
+    let (mut low, mut high) = range(measure.values.iter().flatten());
+    let reference = measure.reference.unwrap_or(0.0);
+    (low, high) = (low.min(reference), high.max(reference));
+    let axis = Axis {
+        logarithmic: measure.axis.logarithmic && !bars && positive(measure).is_some(),
+        ..measure.axis.clone()
+    };
+    if axis.logarithmic {
+        (low, high) = positive(measure).unwrap_or((low, high));
+    }
+    let x: Fitted = fit(&axis, (low, high), (area.left, area.right), false, true);
+    x.draw_x(scene, area, true);
+    let title = AXIS_TITLE.shorten(&x.title, cell.width());
+    let half = AXIS_TITLE.width(&title) / 2.0;
+    let middle = ((area.left + area.right) / 2.0).max(cell.left + half);
+    scene.text((middle, area.bottom + 82.0), AXIS_TITLE, Anchor::Middle, &title);
+    edges(scene, area);
+    if let Some(reference) = measure.reference {
+        let x = x.scale.at(reference);
+        scene.line(vec![(x, area.top), (x, area.bottom)], 3.0, TEXT, &[4.0, 3.0]);
+    }
+    for (i, value) in measure.values.iter().enumerate() {
+        let y = area.top + pitch * (i as f64 + 0.5);
+        let (Some(value), Some(text)) = (value, &texts[i]) else {
+            scene.text(
+                (area.left + 16.0, y + TICK.drop()),
+                AXIS_TITLE,
+                Anchor::Start,
+                "no value",
+            );
+            continue;
+        };
+        let ink = SERIES[i % SERIES.len()];
+        let at = x.scale.at(value.value);
+        if bars {
+            let zero = x.scale.at(0.0);
+            let thick = (pitch * 0.6).min(80.0);
+            scene.rect((zero.min(at), y - thick / 2.0), ((at - zero).abs(), thick), ink);
+        }
+        if let Some((low, high)) = value.interval {
+            whisker(
+                scene,
+                x.scale.at(low.min(high)),
+                x.scale.at(low.max(high)),
+                y,
+                (pitch * 0.16).min(13.0),
+            );
+        }
+        if !bars {
+            scene.dot((at, y), 12.0, ink);
+        }
+        scene.text((cell.right, y + LABEL.drop()), LABEL, Anchor::End, text);
+    }
+    if low < 0.0 {
+        let zero = x.scale.at(0.0);
+        scene.line(vec![(zero, area.top), (zero, area.bottom)], 2.0, AXIS, &[]);
+    }
+}
+
+/// The least and the greatest of what a logarithmic axis can show.
+fn positive(measure: &Measure) -> Option<(f64, f64)> {
+    let values = measure.values.iter().flatten();
+    let all = values.flat_map(|e| {
+        [
+            Some(e.value),
+            e.interval.map(|i| i.0),
+            e.interval.map(|i| i.1),
+            measure.reference,
+        ]
+    });
+    let range = all
+        .flatten()
+        .filter(|v| *v > 1e-90)
+        .fold((f64::INFINITY, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
+    (range.1 > 0.0).then_some(range)
+}

@@ -1,0 +1,385 @@
+//! Lines: distribution functions, curves, and small multiples over time.
+//!
+//! Colours follow the order of names; past seven, dashes tell lines of one colour apart. Long lines are thinned to what
+//! pixels can show, keeping each column's extremes.
+
+use super::page::{AXIS_TITLE, Area, Fitted, HEADING, Mark, Page, edges, fit, no_data};
+use super::scene::{Anchor, DASHES, Ink, SERIES, SHADES, Scene, TEXT};
+use super::{Axis, Line, Lines, PlotError, TimeSeries, at_most, finite};
+use crate::output::tables::numbers::quantity;
+
+/// Room below the data for tick labels and the axis' title, and above it for the other axis' title.
+const BELOW: f64 = 100.0;
+const ABOVE: f64 = 54.0;
+
+type Style = (Ink, &'static [f64]);
+
+fn style(index: usize) -> Style {
+    (
+        SERIES[index % SERIES.len()],
+        DASHES[index / SERIES.len() % DASHES.len()],
+    )
+}
+
+fn check(lines: &[Line]) -> Result<(), PlotError> {
+    for line in lines {
+        let what = || format!("a point of {:?}", line.name);
+        for (x, y) in &line.points {
+            finite(*x, what)?;
+            finite(*y, what)?;
+        }
+        for (x, low, high) in &line.band {
+            [x, low, high]
+                .into_iter()
+                .try_for_each(|v| finite(*v, || format!("the band of {:?}", line.name)))?;
+        }
+    }
+    Ok(())
+}
+
+/// The range of one coordinate of all lines, on a linear or a logarithmic axis; `None` without any value.
+fn range(values: impl Iterator<Item = f64>, axis: &Axis) -> Option<(f64, f64)> {
+    // A logarithmic axis begins at the least value that it can show; zeros lie on its end.
+    let shown = values.filter(|v| !axis.logarithmic || *v > 1e-90);
+    let (low, high) = shown.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+        (low.min(v), high.max(v))
+    });
+    (low <= high).then_some((low, high))
+}
+
+fn xs(line: &Line) -> impl Iterator<Item = f64> + '_ {
+    line.points.iter().map(|p| p.0).chain(line.band.iter().map(|b| b.0))
+}
+
+fn ys(line: &Line) -> impl Iterator<Item = f64> + '_ {
+    line.points
+        .iter()
+        .map(|p| p.1)
+        .chain(line.band.iter().flat_map(|b| [b.1, b.2]))
+}
+
+/// An axis that can show these values: a logarithmic one turns linear if none of them is above zero.
+fn usable(axis: &Axis, values: impl Iterator<Item = f64>) -> Axis {
+    let any = axis.logarithmic && values.into_iter().any(|v| v > 1e-90);
+    Axis {
+        logarithmic: any,
+        ..axis.clone()
+    }
+}
+
+/// Both axes' ranges. The vertical one stands on zero if it is linear and has nothing below; the horizontal one begins at
+/// zero if the data begins near it.
+fn ranges<'a>(
+    lines: impl Iterator<Item = &'a Line> + Clone,
+    x: &Axis,
+    y: &Axis,
+) -> Option<(Axis, Axis, [(f64, f64); 2])> {
+    let x = usable(x, lines.clone().flat_map(xs));
+    let y = usable(y, lines.clone().flat_map(ys));
+    let (mut left, right) = range(lines.clone().flat_map(xs), &x)?;
+    let (mut bottom, mut top) = range(lines.flat_map(ys), &y)?;
+    if !x.logarithmic && left > 0.0 && left < 0.35 * right {
+        left = 0.0;
+    }
+    if !y.logarithmic {
+        (bottom, top) = (bottom.min(0.0), top.max(0.0));
+    }
+    Some((x, y, [(left, right), (bottom, top)]))
+}
+
+/// The scene of lines over one another.
+pub(super) fn lines(chart: &Lines) -> Result<Scene, PlotError> {
+    at_most("lines", chart.lines.len())?;
+    check(&chart.lines)?;
+    let Some((x, y, [xr, yr])) = ranges(chart.lines.iter(), &chart.x, &chart.y) else {
+        return Ok(no_data(&chart.frame, "no variant has a value"));
+    };
+    let legend: Vec<(String, Mark)> = chart
+        .lines
+        .iter()
+        .enumerate()
+        .map(|(i, l)| (l.name.clone(), mark(i)))
+        .collect();
+    let Page { mut scene, body } = Page::new(&chart.frame, &legend, 640.0);
+    let plot = Area {
+        top: body.top + ABOVE,
+        bottom: body.bottom - BELOW,
+        ..body
+    };
+    let y = fit(&y, yr, (plot.bottom, plot.top), false, false);
+    let plot = Area {
+        left: plot.left + y.label_width(),
+        right: plot.right - 30.0,
+        ..plot
+    };
+    let x = fit(&x, xr, (plot.left, plot.right), true, true);
+    x.draw_x(&mut scene, plot, true);
+    y.draw_y(&mut scene, plot, true);
+    edges(&mut scene, plot);
+    titles(&mut scene, &x.title, &y.title, (body, plot));
+    for (i, line) in chart.lines.iter().enumerate() {
+        draw_band(&mut scene, line, chart.steps, (&x, &y), style(i).0);
+    }
+    for (i, line) in chart.lines.iter().enumerate() {
+        draw_line(&mut scene, line, chart.steps, (&x, &y), style(i), 5.0);
+    }
+    Ok(scene)
+}
+
+fn mark(index: usize) -> Mark {
+    let (ink, dash) = style(index);
+    Mark::Line(ink, dash)
+}
+
+fn titles(scene: &mut Scene, x: &str, y: &str, (body, plot): (Area, Area)) {
+    scene.text(
+        (body.left, body.top + 26.0),
+        AXIS_TITLE,
+        Anchor::Start,
+        &AXIS_TITLE.shorten(y, body.width()),
+    );
+    let title = AXIS_TITLE.shorten(x, plot.width());
+    scene.text(
+        ((plot.left + plot.right) / 2.0, plot.bottom + 86.0),
+        AXIS_TITLE,
+        Anchor::Middle,
+        &title,
+    );
+}
+
+/// Points in pixels, with the corners of steps if wanted.
+fn path(points: impl Iterator<Item = (f64, f64)>, steps: bool, (x, y): (&Fitted, &Fitted)) -> Vec<(f64, f64)> {
+    let mut out: Vec<(f64, f64)> = Vec::new();
+    for (px, py) in points.map(|(px, py)| (x.scale.at(px), y.scale.at(py))) {
+        if steps && let Some(last) = out.last().copied() {
+            out.push((px, last.1));
+        }
+        out.push((px, py));
+    }
+    thin(out)
+}
+
+/// At most four points (first, lowest, highest, last) for each column of pixels, if there are more points than pixels.
+fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    if points.len() < 4_000 || points.windows(2).any(|w| w[0].0 > w[1].0) {
+        return points;
+    }
+    let mut out: Vec<(f64, f64)> = Vec::new();
+    for column in points.chunk_by(|a, b| libm::floor(a.0) == libm::floor(b.0)) {
+        let (mut lowest, mut highest) = (0, 0);
+        for (i, point) in column.iter().enumerate() {
+            if point.1 < column[lowest].1 {
+                lowest = i;
+            }
+            if point.1 > column[highest].1 {
+                highest = i;
+            }
+        }
+        let mut kept = [0, lowest, highest, column.len() - 1];
+        kept.sort_unstable();
+        let mut before = usize::MAX;
+        for i in kept {
+            if i != before {
+                out.push(column[i]);
+            }
+            before = i;
+        }
+    }
+    out
+}
+
+fn draw_band(scene: &mut Scene, line: &Line, steps: bool, axes: (&Fitted, &Fitted), ink: Ink) {
+    let mut outline = path(line.band.iter().map(|b| (b.0, b.1.max(b.2))), steps, axes);
+    let mut lower = path(line.band.iter().map(|b| (b.0, b.1.min(b.2))), steps, axes);
+    lower.reverse();
+    outline.extend(lower);
+    scene.area(outline, ink.alpha(0.18));
+}
+
+fn draw_line(scene: &mut Scene, line: &Line, steps: bool, axes: (&Fitted, &Fitted), (ink, dash): Style, width: f64) {
+    let points = path(line.points.iter().copied(), steps, axes);
+    match points.as_slice() {
+        [] => {}
+        [point] => scene.dot(*point, 2.0 * width, ink),
+        _ => scene.line(points, width, ink, dash),
+    }
+}
+
+/// The scene of small multiples over time.
+pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
+    at_most("panels", chart.panels.len())?;
+    chart.panels.iter().try_for_each(|panel| check(&panel.lines))?;
+    let marks = chart
+        .shades
+        .iter()
+        .flat_map(|s| [s.from, s.to])
+        .chain(chart.limit.iter().map(|l| l.value));
+    marks
+        .into_iter()
+        .try_for_each(|v| finite(v, || "a limit or a shaded interval".into()))?;
+    let mut names: Vec<&str> = Vec::new();
+    for line in chart.panels.iter().flat_map(|p| &p.lines) {
+        if !names.contains(&line.name.as_str()) {
+            names.push(&line.name);
+        }
+    }
+    at_most("lines", names.len())?;
+    let all = chart.panels.iter().flat_map(|p| &p.lines);
+    let Some((x_axis, y_axis, [xr, mut yr])) = ranges(all, &chart.x, &chart.y) else {
+        return Ok(no_data(&chart.frame, "nothing happened over time"));
+    };
+    if let Some(limit) = &chart.limit
+        && (limit.value > 0.0 || !y_axis.logarithmic)
+    {
+        yr = (yr.0.min(limit.value), yr.1.max(limit.value));
+    }
+    let legend = time_legend(chart, &names, xr);
+    let grid = Grid::of(chart.panels.len());
+    let Page { mut scene, body } = Page::new(&chart.frame, &legend, grid.rows as f64 * grid.least() + BELOW + ABOVE);
+    let pane = grid.pane_height(body);
+    // The vertical axis is fitted once, for the first pane's height; its labels' width then places all panes.
+    let probe = fit(&y_axis, yr, (pane, 0.0), false, false);
+    let left = body.left + probe.label_width();
+    let mut last_plot = body;
+    for (i, panel) in chart.panels.iter().enumerate() {
+        let plot = grid.place(i, body, left, pane);
+        let y = fit(&y_axis, yr, (plot.bottom, plot.top), false, false);
+        let x = fit(&x_axis, xr, (plot.left, plot.right), true, true);
+        for (j, shade) in chart.shades.iter().enumerate() {
+            let (from, to) = (shade.from.min(shade.to), shade.from.max(shade.to));
+            if to >= xr.0 && from <= xr.1 {
+                let (from, to) = (x.scale.at(from), x.scale.at(to));
+                // However short a fault is, it is seen.
+                let width = (to - from).max(4.0);
+                scene.rect(
+                    (from.min(plot.right - width), plot.top),
+                    (width, plot.height()),
+                    shade_ink(chart, j),
+                );
+            }
+        }
+        x.draw_x(&mut scene, plot, i + grid.columns >= chart.panels.len());
+        y.draw_y(&mut scene, plot, i % grid.columns == 0);
+        edges(&mut scene, plot);
+        scene.text(
+            (plot.left, plot.top - 14.0),
+            HEADING,
+            Anchor::Start,
+            &HEADING.shorten(&panel.name, plot.width()),
+        );
+        let index = |line: &Line| names.iter().position(|n| *n == line.name).unwrap_or(0);
+        panel
+            .lines
+            .iter()
+            .for_each(|l| draw_band(&mut scene, l, chart.steps, (&x, &y), style(index(l)).0));
+        for line in &panel.lines {
+            draw_line(&mut scene, line, chart.steps, (&x, &y), style(index(line)), 4.0);
+        }
+        if let Some(limit) = &chart.limit {
+            let at = y.scale.at(limit.value);
+            scene.line(vec![(plot.left, at), (plot.right, at)], 4.0, TEXT, LIMIT_DASH);
+        }
+        last_plot = plot;
+    }
+    let first = fit(&x_axis, xr, (left, body.right), true, true);
+    let below = Area {
+        left,
+        right: body.right - 20.0,
+        top: body.top,
+        bottom: body.bottom - BELOW,
+    };
+    titles(
+        &mut scene,
+        &first.title,
+        &probe.title,
+        (
+            body,
+            Area {
+                bottom: below.bottom.max(last_plot.bottom),
+                ..below
+            },
+        ),
+    );
+    Ok(scene)
+}
+
+const LIMIT_DASH: &[f64] = &[4.0, 2.5];
+
+/// Shades of one label have one colour.
+fn shade_ink(chart: &TimeSeries, index: usize) -> Ink {
+    let mut labels: Vec<&str> = Vec::new();
+    for shade in &chart.shades[..=index] {
+        if !labels.contains(&shade.label.as_str()) {
+            labels.push(&shade.label);
+        }
+    }
+    let at = labels.iter().position(|l| *l == chart.shades[index].label).unwrap_or(0);
+    SHADES[at % SHADES.len()]
+}
+
+fn time_legend(chart: &TimeSeries, names: &[&str], shown: (f64, f64)) -> Vec<(String, Mark)> {
+    let mut legend: Vec<(String, Mark)> = names
+        .iter()
+        .enumerate()
+        .map(|(i, n)| (n.to_string(), mark(i)))
+        .collect();
+    if let Some(limit) = &chart.limit {
+        let text = format!("{} ({})", limit.label, quantity(limit.value, &chart.y.unit));
+        legend.push((text, Mark::Line(TEXT, LIMIT_DASH)));
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for (i, shade) in chart.shades.iter().enumerate() {
+        let visible = shade.from.max(shade.to) >= shown.0 && shade.from.min(shade.to) <= shown.1;
+        if visible && !seen.contains(&shade.label.as_str()) {
+            seen.push(&shade.label);
+            legend.push((shade.label.clone(), Mark::Square(shade_ink(chart, i))));
+        }
+    }
+    legend
+}
+
+/// How panels share the page.
+struct Grid {
+    columns: usize,
+    rows: usize,
+}
+
+const PANEL_GAP: f64 = 62.0;
+
+impl Grid {
+    fn of(panels: usize) -> Self {
+        let columns = match panels {
+            0..=3 => 1,
+            4..=8 => 2,
+            9..=27 => 3,
+            _ => 4,
+        };
+        Self {
+            columns,
+            rows: panels.div_ceil(columns).max(1),
+        }
+    }
+
+    /// The least height of a row with its heading.
+    fn least(&self) -> f64 {
+        if self.rows > 4 { 200.0 } else { 230.0 }
+    }
+
+    fn pane_height(&self, body: Area) -> f64 {
+        (body.height() - BELOW - ABOVE) / self.rows as f64 - PANEL_GAP
+    }
+
+    fn place(&self, index: usize, body: Area, left: f64, height: f64) -> Area {
+        let (column, row) = (index % self.columns, index / self.columns);
+        let gap = 40.0;
+        let width = (body.right - 20.0 - left - gap * (self.columns - 1) as f64) / self.columns as f64;
+        let x = left + column as f64 * (width + gap);
+        let top = body.top + ABOVE + row as f64 * (height + PANEL_GAP) + PANEL_GAP - 8.0;
+        Area {
+            left: x,
+            top,
+            right: x + width,
+            bottom: top + height,
+        }
+    }
+}

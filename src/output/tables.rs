@@ -1,0 +1,2 @@
+//! Terminal tables from neutral data.
+pub mod numbers;

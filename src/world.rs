@@ -10,70 +10,19 @@ pub mod record;
 pub mod slab;
 
 use crate::kernel::{Entry, Key, Liveness, Model, Origin, Out, SimTime, Ticket, Words, prefetch};
+use crate::faults::{Edge, FaultKind, Faults, Keep, Scope, Step};
 use crate::network::{Arrival, Network, Verdict};
 use message::MessageKind;
 use population::{Aftermath, Cx, Directory, Disturbance, Halt, Population, Shared, kind};
 use record::{Records, What};
 use slab::{Handle, Slab};
 
-/// What a fault does while it lasts.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FaultAction {
-    /// A cut of the network.
-    Cut(u32),
-    /// A degradation of links.
-    Degrade(u32),
-    /// These entities crash, and restart at the end.
-    Crash {
-        /// Who.
-        targets: Vec<u32>,
-        /// Whether their state survives.
-        keep_state: bool,
-    },
-    /// These entities stand still.
-    Pause {
-        /// Who.
-        targets: Vec<u32>,
-    },
-    /// The clocks of these entities jump, once.
-    ClockStep {
-        /// Whose.
-        targets: Vec<u32>,
-        /// By how many nanoseconds.
-        by: i64,
-    },
-}
-
-/// When the transitions of a fault come: begin, end, begin ...
-pub trait FaultClock: Send {
-    /// The next transition, in the order of time; `true` where it begins.
-    fn next_transition(&mut self) -> Option<(SimTime, bool)>;
-}
-
-/// A fault of a scenario.
-pub struct Fault {
-    /// What it does.
-    pub action: FaultAction,
-    /// When.
-    pub clock: Box<dyn FaultClock>,
-    /// Its place in the total order.
-    pub origin: Origin,
-    /// How often it has begun.
-    pub occurrences: u64,
-}
-
-impl std::fmt::Debug for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fault")
-            .field("action", &self.action)
-            .finish_non_exhaustive()
-    }
-}
-
 /// A world: the model that the kernel runs for a scenario.
 pub struct World {
     groups: Vec<Box<dyn Population>>,
-    faults: Vec<Fault>,
+    faults: Faults,
+    /// For each timeline of the faults, its place in the total order and the step that comes next.
+    timelines: Vec<(Origin, Option<Step>)>,
     /// What all populations share.
     pub shared: Shared,
 }
@@ -88,14 +37,9 @@ impl std::fmt::Debug for World {
 }
 
 impl World {
-    /// A world of these groups; the directory lists them in the same order, and the faults' ids follow as its last group.
-    pub fn new(
-        groups: Vec<Box<dyn Population>>,
-        directory: Directory,
-        network: Network,
-        faults: Vec<Fault>,
-        records: Records,
-    ) -> Self {
+    /// A world without populations; the directory lists those that will come, and the timelines of the faults as its last
+    /// group. `ranks` are those of the timelines.
+    pub fn empty(directory: Directory, network: Network, faults: Faults, ranks: &[u32], records: Records) -> Self {
         let shared = Shared {
             network,
             directory,
@@ -110,7 +54,18 @@ impl World {
             unfinished: 0,
             stop_when_done: false,
         };
-        Self { groups, faults, shared }
+        let timelines = ranks.iter().map(|rank| (Origin::new(*rank), None)).collect();
+        Self { groups: Vec::new(), faults, timelines, shared }
+    }
+
+    /// Gives the world its populations, in the order of the directory.
+    pub fn populate(&mut self, groups: Vec<Box<dyn Population>>) {
+        self.groups = groups;
+    }
+
+    /// A population, by its place.
+    pub fn group(&self, index: usize) -> &dyn Population {
+        self.groups[index].as_ref()
     }
 
     /// Schedules the first transition of every fault, and the first entries of everybody else.
@@ -120,9 +75,10 @@ impl World {
         starts: impl FnOnce(&mut Starter<'_, '_>),
     ) {
         let base = self.fault_base();
-        for (index, fault) in self.faults.iter_mut().enumerate() {
-            if let Some((at, begins)) = fault.clock.next_transition() {
-                prepare.schedule(&mut fault.origin, at, kind::FAULT, base + index as u32, begins as u64);
+        for (index, (origin, coming)) in self.timelines.iter_mut().enumerate() {
+            *coming = self.faults.next(index as u32);
+            if let Some(step) = coming {
+                prepare.schedule(origin, step.at, kind::FAULT, base + index as u32, 0);
             }
         }
         starts(&mut Starter { prepare });
@@ -275,56 +231,73 @@ impl World {
     }
 
     fn fault(&mut self, entry: &Entry<u64>, out: &mut Out<'_, u64>) {
-        let index = entry.target - self.fault_base();
-        let begins = entry.body != 0;
-        let fault = &mut self.faults[index as usize];
-        let occurrence = fault.occurrences;
-        fault.occurrences += u64::from(!begins);
-        let (action, mut origin) = (fault.action.clone(), fault.origin);
-        if let Some((at, begins)) = fault.clock.next_transition() {
-            out.schedule(
-                &mut origin,
-                at.max(entry.time),
-                kind::FAULT,
-                entry.target,
-                begins as u64,
-            );
+        let timeline = entry.target - self.fault_base();
+        let coming = self.faults.next(timeline);
+        let (mut origin, step) = self.timelines[timeline as usize];
+        let step = step.expect("a step is scheduled before it happens");
+        if let Some(next) = &coming {
+            out.schedule(&mut origin, next.at.max(entry.time), kind::FAULT, entry.target, 0);
         }
+        let begins = step.edge == Edge::Begin;
         let what = if begins { What::FaultBegan } else { What::FaultEnded };
-        let ticket = Ticket {
-            rank: entry.origin,
-            number: entry.number,
+        let ticket = Ticket { rank: entry.origin, number: entry.number };
+        let words = [step.fault as u64, step.occurrence, step.target.map_or(u64::MAX, u64::from)];
+        Cx { shared: &mut self.shared, out, entry: ticket }.record(what, entry.target, words);
+        let kind = self.faults.specs()[step.fault as usize].kind;
+        let disturbance = match (kind, begins) {
+            (FaultKind::Partition { cut }, true) => return self.settle_fault(timeline, origin, coming, |world, _| world.shared.network.fall(cut, entry.time)),
+            (FaultKind::Partition { cut }, false) => return self.settle_fault(timeline, origin, coming, |world, origin| world.heal(cut, entry, out, origin)),
+            (FaultKind::Degrade { degradation }, true) => return self.settle_fault(timeline, origin, coming, |world, _| world.shared.network.degrade(degradation)),
+            (FaultKind::Degrade { degradation }, false) => return self.settle_fault(timeline, origin, coming, |world, _| world.shared.network.restore(degradation)),
+            (FaultKind::Crash { keep }, true) => Some(Disturbance::Crash { keep_state: keep == Keep::State }),
+            (FaultKind::Crash { .. }, false) => Some(Disturbance::Restart),
+            (FaultKind::Pause, true) => Some(Disturbance::Pause),
+            (FaultKind::Pause, false) => Some(Disturbance::Resume),
+            (FaultKind::ClockStep { by, .. }, true) => Some(Disturbance::ClockStep(by)),
+            (FaultKind::ClockStep { by, undone }, false) => undone.then_some(Disturbance::ClockStep(-by)),
+            (FaultKind::ServiceStall { speed }, true) => Some(Disturbance::Slow(speed)),
+            (FaultKind::ServiceStall { .. }, false) => Some(Disturbance::Slow(1.0)),
         };
-        Cx {
-            shared: &mut self.shared,
-            out,
-            entry: ticket,
+        self.timelines[timeline as usize] = (origin, coming);
+        if let Some(disturbance) = disturbance {
+            let targets = self.struck(&step);
+            self.disturb(&targets, disturbance, entry, out);
         }
-        .record(what, entry.target, [index as u64, occurrence, 0]);
-        match (&action, begins) {
-            (FaultAction::Cut(cut), true) => self.shared.network.fall(*cut, entry.time),
-            (FaultAction::Cut(cut), false) => self.heal(*cut, entry, out, &mut origin),
-            (FaultAction::Degrade(index), true) => self.shared.network.degrade(*index),
-            (FaultAction::Degrade(index), false) => self.shared.network.restore(*index),
-            (FaultAction::Crash { targets, keep_state }, true) => {
-                self.disturb(
-                    targets,
-                    Disturbance::Crash {
-                        keep_state: *keep_state,
-                    },
-                    entry,
-                    out,
-                );
-            }
-            (FaultAction::Crash { targets, .. }, false) => self.disturb(targets, Disturbance::Restart, entry, out),
-            (FaultAction::Pause { targets }, true) => self.disturb(targets, Disturbance::Pause, entry, out),
-            (FaultAction::Pause { targets }, false) => self.disturb(targets, Disturbance::Resume, entry, out),
-            (FaultAction::ClockStep { targets, by }, true) => {
-                self.disturb(targets, Disturbance::ClockStep(*by), entry, out);
-            }
-            (FaultAction::ClockStep { .. }, false) => {}
+    }
+
+    /// Does to the network what a fault says, and keeps what its timeline has become.
+    fn settle_fault(
+        &mut self,
+        timeline: u32,
+        mut origin: Origin,
+        coming: Option<Step>,
+        act: impl FnOnce(&mut Self, &mut Origin),
+    ) {
+        act(self, &mut origin);
+        self.timelines[timeline as usize] = (origin, coming);
+    }
+
+    /// The entities that a step of a fault strikes.
+    fn struck(&self, step: &Step) -> Vec<u32> {
+        if let Some(tag) = step.tag {
+            return vec![tag];
         }
-        self.faults[index as usize].origin = origin;
+        let targets = &self.faults.specs()[step.fault as usize].targets;
+        let meant = targets.iter().zip(0u32..).filter(|(_, index)| step.target.is_none_or(|only| only == *index));
+        let mut all = Vec::new();
+        for (target, _) in meant {
+            match &target.scope {
+                Scope::Service(entity) => all.push(*entity),
+                Scope::Tags(range) => all.extend(range.clone()),
+                Scope::Site(site) => {
+                    for group in &self.shared.directory.groups()[..self.groups.len()] {
+                        let here = |member: &u32| group.sites.of(*member) == *site;
+                        all.extend((0..group.members()).filter(here).map(|member| group.base + member));
+                    }
+                }
+            }
+        }
+        all
     }
 
     fn disturb(&mut self, targets: &[u32], disturbance: Disturbance, entry: &Entry<u64>, out: &mut Out<'_, u64>) {
@@ -335,7 +308,7 @@ impl World {
                         cx.record(What::Crashed, target, [u64::from(!keep_state), 0, 0])
                     }
                     Disturbance::Restart => cx.record(What::Restarted, target, [0; 3]),
-                    Disturbance::Pause | Disturbance::Resume | Disturbance::ClockStep(_) => {}
+                    Disturbance::Pause | Disturbance::Resume | Disturbance::ClockStep(_) | Disturbance::Slow(_) => {}
                 }
                 group.disturb(member, disturbance, cx);
             });

@@ -32,6 +32,8 @@ pub struct GroupSpec {
     pub count: Option<u32>,
     /// Whether agents come and go as a stream.
     pub is_stream: bool,
+    /// How many agents of a stream may be alive at once.
+    pub max_alive: u32,
     /// When they start.
     pub arrivals: Arrivals,
     /// A further wait before an agent starts, drawn for each start: staggered starts.
@@ -52,6 +54,13 @@ pub struct GroupSpec {
     pub failure_ends_task: bool,
     /// Where they are.
     pub sites: Sites,
+}
+
+impl GroupSpec {
+    /// How many agents may be alive at once.
+    pub fn capacity(&self) -> u32 {
+        if self.is_stream { self.max_alive } else { self.count.unwrap_or(0) }
+    }
 }
 
 /// When agents start.
@@ -640,7 +649,7 @@ impl Population for AgentGroup {
                 }
             }
             Disturbance::Resume => self.resume(member, cx),
-            Disturbance::ClockStep(_) => {}
+            Disturbance::ClockStep(_) | Disturbance::Slow(_) => {}
         }
     }
 }

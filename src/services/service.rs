@@ -36,16 +36,20 @@ struct Job {
     identity: u64,
     arrived: SimTime,
     started: SimTime,
+    /// The work that was left at `since`, in time at the service's own speed.
+    left: SimDuration,
+    /// When its account was last brought up to date.
+    since: SimTime,
     /// When the work ends, as things stand.
     due: SimTime,
+    /// When its valid entry comes; never if it has none.
+    queued: SimTime,
     /// Its place in the order, which it keeps if the end of the work is put off.
     ticket: Ticket,
     /// Its place among those in work.
     slot: u32,
     /// It was in work when the service crashed, and starts again.
     again: bool,
-    /// Its entry came while the service stood still.
-    overdue: bool,
 }
 
 /// The memory of a service that recognises calls by their identity.
@@ -73,7 +77,10 @@ pub struct Service {
     money: u64,
     budget_spent: bool,
     down: bool,
-    paused: Option<SimTime>,
+    /// How many pauses are on.
+    pauses: u32,
+    /// The speed that a slowdown leaves.
+    speed: f64,
     books: Books,
     name: String,
 }
@@ -95,7 +102,8 @@ impl Service {
             money: 0,
             budget_spent: false,
             down: false,
-            paused: None,
+            pauses: 0,
+            speed: 1.0,
             books: Books::default(),
             name: name.to_string(),
         }
@@ -169,18 +177,18 @@ impl Service {
         }
         self.calls += 1;
         self.books.enter(now);
-        let ticket = Ticket { rank: 0, number: 0 };
-        let (started, due) = (now, now);
         let job = Job {
             attempt,
             identity,
             arrived: now,
-            started,
-            due,
-            ticket,
+            started: now,
+            left: SimDuration::ZERO,
+            since: now,
+            due: now,
+            queued: SimTime::NEVER,
+            ticket: Ticket { rank: 0, number: 0 },
             slot: 0,
             again: false,
-            overdue: false,
         };
         let job = self.jobs.insert(job);
         if wait > SimDuration::ZERO {
@@ -201,7 +209,7 @@ impl Service {
 
     fn has_free_server(&self) -> bool {
         !self.down
-            && self.paused.is_none()
+            && self.pace() > 0.0
             && self
                 .spec
                 .servers
@@ -223,7 +231,7 @@ impl Service {
 
     /// Work on a request begins.
     fn start(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
-        let now = cx.now();
+        let (now, pace) = (cx.now(), self.pace());
         let Some(job) = self.jobs.get_mut(handle) else { return };
         let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) else {
             return;
@@ -244,7 +252,10 @@ impl Service {
         self.tokens += tokens_in as u64 + tokens_out as u64;
         self.money = self.money.saturating_add(self.spec.price(tokens_in, tokens_out));
         job.started = now;
-        job.due = now + duration;
+        job.left = duration;
+        job.since = now;
+        job.due = due_at(now, duration, pace);
+        job.queued = job.due;
         job.slot = self.in_work.len() as u32;
         job.again = false;
         job.ticket = self.endpoint.origin.take();
@@ -264,7 +275,8 @@ impl Service {
         let job = self.jobs.remove(handle).expect("a live end of work has its job");
         self.forget_in_work(job.slot);
         self.books.leave(job.arrived, now);
-        if let Some(attempt) = cx.shared.attempts.get(job.attempt) {
+        if let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) {
+            attempt.down += (now - job.since) - job.left;
             let tokens = match attempt.request {
                 Request::Work { tokens_in, tokens_out } => (tokens_in as u64) << 32 | tokens_out as u64,
                 Request::Read { .. } | Request::Update { .. } => 0,
@@ -341,11 +353,7 @@ impl Service {
             // Requests in work start again after the restart, ahead of those that waited.
             for handle in lost.drain(..).rev() {
                 if let Some(job) = self.jobs.remove(handle) {
-                    let again = self.jobs.insert(Job {
-                        again: true,
-                        overdue: false,
-                        ..job
-                    });
+                    let again = self.jobs.insert(Job { again: true, queued: SimTime::NEVER, ..job });
                     self.queue.push_front(again);
                 }
             }
@@ -366,24 +374,51 @@ impl Service {
         }
     }
 
-    /// Goes on after a stall: what was in work takes so much longer.
-    fn resume(&mut self, cx: &mut Cx<'_, '_>) {
-        let Some(since) = self.paused.take() else { return };
-        let now = cx.now();
+    /// How fast it works now: 1 is its own speed.
+    fn pace(&self) -> f64 {
+        if self.pauses > 0 { 0.0 } else { self.speed }
+    }
+
+    /// Changes the speed: the ends of all work in progress move.
+    fn change_pace(&mut self, change: impl FnOnce(&mut Self), cx: &mut Cx<'_, '_>) {
+        let before = self.pace();
+        change(self);
+        let (after, now) = (self.pace(), cx.now());
+        if before == after {
+            return;
+        }
         for index in 0..self.in_work.len() {
             let handle = self.in_work[index];
             let Some(job) = self.jobs.get_mut(handle) else { continue };
-            let stalled = now - since.max(job.started);
-            job.due += stalled;
+            let elapsed = now - job.since;
+            let done = scaled(elapsed, before).min(job.left).min(elapsed);
+            job.left = job.left - done;
+            job.since = now;
+            job.due = due_at(now, job.left, after);
             if let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) {
-                attempt.down += stalled;
+                attempt.down += elapsed - done;
             }
-            if std::mem::take(&mut job.overdue) {
-                let (ticket, due) = (job.ticket, job.due);
-                cx.schedule_in_place(ticket, due, SERVED, self.endpoint.id, handle.to_word());
+            if job.due < job.queued {
+                job.queued = job.due;
+                cx.schedule_in_place(job.ticket, job.due, SERVED, self.endpoint.id, handle.to_word());
             }
         }
         self.serve_next(cx);
+    }
+}
+
+/// A duration at another speed, to the nearest nanosecond.
+fn scaled(duration: SimDuration, pace: f64) -> SimDuration {
+    if pace == 1.0 { duration } else { SimDuration::from_nanos_f64(duration.as_nanos() as f64 * pace) }
+}
+
+/// When work ends that has so much left, at this speed: never at none.
+fn due_at(now: SimTime, left: SimDuration, pace: f64) -> SimTime {
+    match pace {
+        1.0 => now.saturating_add(left),
+        0.0 => SimTime::NEVER,
+        // Rounded up, so that no time is won by a change of speed.
+        pace => now.saturating_add(SimDuration::from_nanos_f64((left.as_nanos() as f64 / pace).ceil())),
     }
 }
 
@@ -413,7 +448,7 @@ impl Population for Service {
         let Some(job) = self.jobs.get(Handle::from_word(entry.body)) else {
             return Liveness::Stale;
         };
-        if entry.kind == SERVED && (self.paused.is_some() || job.due != entry.time) {
+        if entry.kind == SERVED && (job.due != entry.time || job.queued != entry.time) {
             return Liveness::Stale;
         }
         words.push(job.identity);
@@ -422,14 +457,13 @@ impl Population for Service {
     }
 
     fn skip(&mut self, _member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
-        let handle = Handle::from_word(entry.body);
-        let paused = self.paused.is_some();
-        let Some(job) = self.jobs.get_mut(handle) else { return };
-        if paused {
-            job.overdue = true;
-        } else {
-            let (ticket, due) = (job.ticket, job.due);
-            cx.schedule_in_place(ticket, due, SERVED, self.endpoint.id, entry.body);
+        let Some(job) = self.jobs.get_mut(Handle::from_word(entry.body)) else { return };
+        if job.queued != entry.time {
+            return;
+        }
+        job.queued = job.due;
+        if job.due != SimTime::NEVER {
+            cx.schedule_in_place(job.ticket, job.due, SERVED, self.endpoint.id, entry.body);
         }
     }
 
@@ -440,8 +474,9 @@ impl Population for Service {
                 self.down = false;
                 self.serve_next(cx);
             }
-            Disturbance::Pause => self.paused = Some(self.paused.unwrap_or(cx.now())),
-            Disturbance::Resume => self.resume(cx),
+            Disturbance::Pause => self.change_pace(|service| service.pauses += 1, cx),
+            Disturbance::Resume => self.change_pace(|service| service.pauses = service.pauses.saturating_sub(1), cx),
+            Disturbance::Slow(speed) => self.change_pace(|service| service.speed = speed, cx),
             Disturbance::ClockStep(_) => {}
         }
     }

@@ -70,7 +70,7 @@ pub struct Endpoint {
 }
 
 /// A fault's effect on one member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Disturbance {
     /// It stops; what it held in memory is kept or lost.
     Crash {
@@ -85,12 +85,17 @@ pub enum Disturbance {
     Resume,
     /// Its clock jumps by so many nanoseconds.
     ClockStep(i64),
+    /// It works at this speed from now on: 1 is its own, 0 is a stall.
+    Slow(f64),
 }
 
 /// Whoever receives events: agents, services, replicas, brokers, members of a protocol.
 ///
 /// Users' own types register exactly as the built-in ones do.
 pub trait Population: Send {
+    /// Schedules its first entries.
+    fn start(&mut self, _starter: &mut super::Starter<'_, '_>) {}
+
     /// Deals with an entry of one of its members: [`kind::START`] or one of its own kinds.
     fn handle(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>);
 
@@ -167,6 +172,16 @@ pub enum Sites {
     Each(Vec<SiteId>),
     /// In turn: member `n` at the place `n` modulo the number.
     InTurn(Vec<SiteId>),
+}
+
+impl GroupPlace {
+    /// How many members there may be, with a site known for each.
+    pub fn members(&self) -> u32 {
+        match &self.sites {
+            Sites::Each(sites) => sites.len() as u32,
+            Sites::One(_) | Sites::InTurn(_) => self.capacity,
+        }
+    }
 }
 
 impl Sites {

@@ -1,0 +1,163 @@
+//! Builds the world of a plan, for one seed and one replicate.
+
+use super::plan::{Plan, Until};
+use crate::agents::AgentGroup;
+use crate::agents::group::RankBlock;
+use crate::faults::Faults;
+use crate::kernel::{End, Kernel, Key, Origin, Print, SimTime, permute_ranks};
+use crate::network::Network;
+use crate::services::Service;
+use crate::world::World;
+use crate::world::population::{Endpoint, Halt, Population, Sites};
+use crate::world::record::{Observer, Records};
+use std::sync::Arc;
+
+/// Ranks from here on belong to streams, in blocks of a power of two; those below are given out one by one.
+const STREAM_RANKS: u32 = 1 << 31;
+
+/// A run that can be stepped through.
+#[derive(Debug)]
+pub struct Run {
+    /// The kernel with the world.
+    pub kernel: Kernel<World>,
+    until: Until,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct RunEnd {
+    /// Why.
+    pub end: End,
+    /// The simulated time at the end.
+    pub now: SimTime,
+    /// Entries handled.
+    pub handled: u64,
+    /// The fingerprint.
+    pub print: Print,
+    /// A problem met at run time.
+    pub halt: Option<Halt>,
+    /// Breaches of the laws that hold in every run.
+    pub breaches: Vec<String>,
+}
+
+/// Builds the world of `plan` for a seed and a replicate, watched by `observers`.
+///
+/// # Panics
+/// Panics on a plan that the check would have refused.
+pub fn build(plan: &Plan, seed: u64, replicate: u64, observers: Vec<Box<dyn Observer>>) -> Run {
+    let root = Key::root(seed, replicate);
+    let keys = Keys { services: root.child("services"), stores: root.child("stores"), agents: root.child("agents") };
+    let faults = Faults::new(Arc::clone(&plan.faults), root);
+    let ranks = Ranks::of(plan, &keys, faults.len(), root);
+    let addresses = plan.addresses();
+    let mut groups: Vec<Box<dyn Population>> = Vec::new();
+    for (index, service) in plan.services.iter().enumerate() {
+        let key = keys.services.child(&service.name);
+        let endpoint = endpoint(addresses.services[index], service.site, key, ranks.services[index]);
+        groups.push(Box::new(Service::new(&service.name, Arc::clone(&service.spec), endpoint)));
+    }
+    for (index, store) in plan.stores.iter().enumerate() {
+        let key = keys.stores.child(&store.name);
+        let replicas = store.sites.iter().zip(0u32..).map(|(site, member)| {
+            let name = &plan.network.sites[site.0 as usize].name;
+            endpoint(addresses.stores[index] + member, *site, key.child(name), ranks.stores[index][member as usize])
+        });
+        groups.push(crate::stores::build(&store.name, index as u16, Arc::clone(&store.spec), replicas.collect()));
+    }
+    let mut agents: Vec<AgentGroup> = Vec::new();
+    for (index, spec) in plan.agents.iter().enumerate() {
+        let key = keys.agents.child(&spec.name);
+        let (block, source) = ranks.agents[index].clone();
+        let id = addresses.agents[index] + spec.capacity();
+        let source = endpoint(id, spec.sites.of(0), key, source);
+        agents.push(AgentGroup::new(Arc::clone(spec), key, addresses.agents[index], block, source));
+    }
+    let network = Network::new(Arc::clone(&plan.network), root).expect("the check refuses a network with problems");
+    let mut directory = addresses.into_directory();
+    directory.add("faults", faults.len(), Sites::One(crate::network::SiteId(0)));
+    // Streams and groups schedule their first entries before they are boxed up with the rest.
+    let timelines = ranks.faults.clone();
+    let mut kernel = Kernel::new(World::empty(directory, network, faults, &timelines, Records::new(observers)), plan.checkpoint());
+    let done = matches!(plan.until, Until::AllDone { .. });
+    kernel.prepare(|world, prepare| {
+        world.prepare(prepare, |starter| {
+            groups.iter_mut().for_each(|group| group.start(starter));
+            agents.iter_mut().for_each(|group| group.start(starter));
+        });
+        groups.extend(agents.into_iter().map(|group| Box::new(group) as Box<dyn Population>));
+        world.populate(groups);
+        world.shared.stop_when_done = done;
+    });
+    Run { kernel, until: plan.until }
+}
+
+impl Run {
+    /// Runs to the end, or until `limit` entries were handled.
+    pub fn finish(mut self, limit: u64) -> (RunEnd, World) {
+        let end = self.kernel.run(self.until.latest(), limit);
+        let (now, handled, print) = (self.kernel.now(), self.kernel.fingerprint().handled(), self.kernel.fingerprint().print());
+        let now = if end == End::TimeReached { self.until.latest() } else { now };
+        let mut world = self.kernel.into_model();
+        world.finish(now);
+        let halt = world.halted().cloned();
+        let breaches = world.audit(now);
+        (RunEnd { end, now, handled, print, halt, breaches }, world)
+    }
+}
+
+fn endpoint(id: u32, site: crate::network::SiteId, key: Key, rank: u32) -> Endpoint {
+    Endpoint { id, site, key, origin: Origin::new(rank), sent: 0 }
+}
+
+struct Keys {
+    services: Key,
+    stores: Key,
+    agents: Key,
+}
+
+/// The ranks of all entities: one permutation over all that are known from the start, and a block for each stream.
+struct Ranks {
+    services: Vec<u32>,
+    stores: Vec<Vec<u32>>,
+    agents: Vec<(RankBlock, u32)>,
+    faults: Vec<u32>,
+}
+
+impl Ranks {
+    fn of(plan: &Plan, keys: &Keys, faults: u32, root: Key) -> Self {
+        let shuffle = root.child("ranks");
+        let mut all: Vec<Key> = Vec::new();
+        all.extend(plan.services.iter().map(|service| keys.services.child(&service.name)));
+        for store in &plan.stores {
+            let key = keys.stores.child(&store.name);
+            all.extend(store.sites.iter().map(|site| key.child(&plan.network.sites[site.0 as usize].name)));
+        }
+        for group in &plan.agents {
+            let key = keys.agents.child(&group.name);
+            all.push(key);
+            let members = if group.is_stream { 0 } else { group.count.unwrap_or(0) };
+            all.extend((0..members as u64).map(|member| key.member(member)));
+        }
+        let timelines = root.child("faults");
+        all.extend((0..faults as u64).map(|index| timelines.member(index)));
+        let ranks = permute_ranks(&all, shuffle);
+        let mut next = ranks.into_iter();
+        let mut take = |count: usize| -> Vec<u32> { next.by_ref().take(count).collect() };
+        let services = take(plan.services.len());
+        let stores = plan.stores.iter().map(|store| take(store.sites.len())).collect();
+        let mut first = STREAM_RANKS;
+        let mut agents = Vec::new();
+        for group in &plan.agents {
+            let source = take(1)[0];
+            if group.is_stream {
+                let bits = group.capacity().next_power_of_two().ilog2();
+                let salt = shuffle.child(&group.name).bits() as u32;
+                agents.push((RankBlock::Block { first, bits, salt }, source));
+                first += 1 << bits;
+            } else {
+                agents.push((RankBlock::Each(take(group.count.unwrap_or(0) as usize)), source));
+            }
+        }
+        Self { services, stores, agents, faults: take(faults as usize) }
+    }
+}

@@ -1,0 +1,144 @@
+//! The plan: a scenario with every name resolved, every quantity in its unit, and everything checked. One plan stands for one
+//! variant; seed and replicate are chosen when a world is built from it.
+
+use crate::agents::GroupSpec;
+use crate::faults::FaultSpec;
+use crate::kernel::{SimDuration, SimTime};
+use crate::network::{NetworkSpec, SiteId};
+use crate::services::ServiceSpec;
+use std::sync::Arc;
+
+/// A scenario's variant, resolved and checked.
+///
+/// The order of every list is canonical (by name), so that declaring things in another order changes nothing.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The scenario's name.
+    pub name: String,
+    /// The variant's name; `base` for the scenario as it stands.
+    pub variant: String,
+    /// The question that the scenario asks.
+    pub question: String,
+    /// When the run ends.
+    pub until: Until,
+    /// What begins before this time isn't measured.
+    pub warm_up: SimTime,
+    /// The network.
+    pub network: Arc<NetworkSpec>,
+    /// The services, by name.
+    pub services: Vec<ServicePlan>,
+    /// The stores of shared state, by name.
+    pub stores: Vec<StorePlan>,
+    /// The groups of agents, by name.
+    pub agents: Vec<Arc<GroupSpec>>,
+    /// What goes wrong.
+    pub faults: Arc<Vec<FaultSpec>>,
+    /// Names of tasks, by number; 0 is the program itself.
+    pub task_names: Vec<String>,
+    /// Names of topics, by number.
+    pub topics: Vec<String>,
+    /// The length of the windows in which rates over time are measured.
+    pub window: SimDuration,
+}
+
+/// When a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// At this time.
+    At(SimTime),
+    /// When every task is over, or at this time.
+    AllDone {
+        /// The latest end.
+        within: SimTime,
+    },
+}
+
+impl Until {
+    /// The time at which the run ends at the latest.
+    pub fn latest(self) -> SimTime {
+        match self {
+            Self::At(time) | Self::AllDone { within: time } => time,
+        }
+    }
+}
+
+/// A service and its place.
+#[derive(Debug, Clone)]
+pub struct ServicePlan {
+    /// Its name.
+    pub name: String,
+    /// Its site.
+    pub site: SiteId,
+    /// What it is.
+    pub spec: Arc<ServiceSpec>,
+}
+
+/// A store of shared state, with a replica at each of its sites.
+#[derive(Debug, Clone)]
+pub struct StorePlan {
+    /// Its name.
+    pub name: String,
+    /// The sites of its replicas, in the order of their names.
+    pub sites: Vec<SiteId>,
+    /// What it is.
+    pub spec: Arc<crate::stores::StoreSpec>,
+}
+
+impl Plan {
+    /// The length of the fingerprint's checkpoints: a 256th of the run.
+    pub fn checkpoint(&self) -> SimDuration {
+        SimDuration::from_nanos((self.until.latest().as_nanos() / 256).max(1))
+    }
+}
+
+/// The entity ids that the entities of a plan get, so that programs and faults can name them before a world is built.
+///
+/// Groups come in the order services, stores, agents, each by name; see [`crate::world::population::Directory`].
+#[derive(Debug, Clone, Default)]
+pub struct Addresses {
+    directory: crate::world::population::Directory,
+    /// For each service, its entity.
+    pub services: Vec<u32>,
+    /// For each store, the entity of its first replica.
+    pub stores: Vec<u32>,
+    /// For each group, the entity of its first member.
+    pub agents: Vec<u32>,
+}
+
+/// How many agents of a stream may be alive at once, where the scenario doesn't say.
+pub const MAX_ALIVE: u32 = 1 << 20;
+
+impl Addresses {
+    /// Gives ids to services, then stores (name, sites of the replicas), then groups (name, capacity, sites).
+    pub fn assign(
+        services: &[(&str, SiteId)],
+        stores: &[(&str, Vec<SiteId>)],
+        agents: &[(&str, u32, crate::world::population::Sites)],
+    ) -> Self {
+        use crate::world::population::Sites;
+        let mut directory = crate::world::population::Directory::default();
+        let services = services.iter().map(|(name, site)| directory.add(name, 1, Sites::One(*site))).collect();
+        let stores = stores
+            .iter()
+            .map(|(name, sites)| directory.add(name, sites.len() as u32, Sites::Each(sites.clone())))
+            .collect();
+        // One id more than a group has members: the stream itself, which schedules arrivals.
+        let agents = agents.iter().map(|(name, count, sites)| directory.add(name, count + 1, sites.clone())).collect();
+        Self { directory, services, stores, agents }
+    }
+
+    /// The directory of these entities.
+    pub fn into_directory(self) -> crate::world::population::Directory {
+        self.directory
+    }
+}
+
+impl Plan {
+    /// The ids of this plan's entities.
+    pub fn addresses(&self) -> Addresses {
+        let services: Vec<_> = self.services.iter().map(|service| (service.name.as_str(), service.site)).collect();
+        let stores: Vec<_> = self.stores.iter().map(|store| (store.name.as_str(), store.sites.clone())).collect();
+        let agents: Vec<_> = self.agents.iter().map(|group| (group.name.as_str(), group.capacity(), group.sites.clone())).collect();
+        Addresses::assign(&services, &stores, &agents)
+    }
+}

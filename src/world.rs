@@ -9,8 +9,8 @@ pub mod population;
 pub mod record;
 pub mod slab;
 
-use crate::kernel::{Entry, Key, Liveness, Model, Origin, Out, SimTime, Ticket, Words, prefetch};
 use crate::faults::{Edge, FaultKind, Faults, Keep, Scope, Step};
+use crate::kernel::{Entry, Key, Liveness, Model, Origin, Out, SimTime, Ticket, Words, prefetch};
 use crate::network::{Arrival, Network, Verdict};
 use message::MessageKind;
 use population::{Aftermath, Cx, Directory, Disturbance, Halt, Population, Shared, kind};
@@ -55,7 +55,12 @@ impl World {
             stop_when_done: false,
         };
         let timelines = ranks.iter().map(|rank| (Origin::new(*rank), None)).collect();
-        Self { groups: Vec::new(), faults, timelines, shared }
+        Self {
+            groups: Vec::new(),
+            faults,
+            timelines,
+            shared,
+        }
     }
 
     /// Gives the world its populations, in the order of the directory.
@@ -240,16 +245,46 @@ impl World {
         }
         let begins = step.edge == Edge::Begin;
         let what = if begins { What::FaultBegan } else { What::FaultEnded };
-        let ticket = Ticket { rank: entry.origin, number: entry.number };
-        let words = [step.fault as u64, step.occurrence, step.target.map_or(u64::MAX, u64::from)];
-        Cx { shared: &mut self.shared, out, entry: ticket }.record(what, entry.target, words);
+        let ticket = Ticket {
+            rank: entry.origin,
+            number: entry.number,
+        };
+        let words = [
+            step.fault as u64,
+            step.occurrence,
+            step.target.map_or(u64::MAX, u64::from),
+        ];
+        Cx {
+            shared: &mut self.shared,
+            out,
+            entry: ticket,
+        }
+        .record(what, entry.target, words);
         let kind = self.faults.specs()[step.fault as usize].kind;
         let disturbance = match (kind, begins) {
-            (FaultKind::Partition { cut }, true) => return self.settle_fault(timeline, origin, coming, |world, _| world.shared.network.fall(cut, entry.time)),
-            (FaultKind::Partition { cut }, false) => return self.settle_fault(timeline, origin, coming, |world, origin| world.heal(cut, entry, out, origin)),
-            (FaultKind::Degrade { degradation }, true) => return self.settle_fault(timeline, origin, coming, |world, _| world.shared.network.degrade(degradation)),
-            (FaultKind::Degrade { degradation }, false) => return self.settle_fault(timeline, origin, coming, |world, _| world.shared.network.restore(degradation)),
-            (FaultKind::Crash { keep }, true) => Some(Disturbance::Crash { keep_state: keep == Keep::State }),
+            (FaultKind::Partition { cut }, true) => {
+                return self.settle_fault(timeline, origin, coming, |world, _| {
+                    world.shared.network.fall(cut, entry.time)
+                });
+            }
+            (FaultKind::Partition { cut }, false) => {
+                return self.settle_fault(timeline, origin, coming, |world, origin| {
+                    world.heal(cut, entry, out, origin)
+                });
+            }
+            (FaultKind::Degrade { degradation }, true) => {
+                return self.settle_fault(timeline, origin, coming, |world, _| {
+                    world.shared.network.degrade(degradation)
+                });
+            }
+            (FaultKind::Degrade { degradation }, false) => {
+                return self.settle_fault(timeline, origin, coming, |world, _| {
+                    world.shared.network.restore(degradation)
+                });
+            }
+            (FaultKind::Crash { keep }, true) => Some(Disturbance::Crash {
+                keep_state: keep == Keep::State,
+            }),
             (FaultKind::Crash { .. }, false) => Some(Disturbance::Restart),
             (FaultKind::Pause, true) => Some(Disturbance::Pause),
             (FaultKind::Pause, false) => Some(Disturbance::Resume),
@@ -283,7 +318,10 @@ impl World {
             return vec![tag];
         }
         let targets = &self.faults.specs()[step.fault as usize].targets;
-        let meant = targets.iter().zip(0u32..).filter(|(_, index)| step.target.is_none_or(|only| only == *index));
+        let meant = targets
+            .iter()
+            .zip(0u32..)
+            .filter(|(_, index)| step.target.is_none_or(|only| only == *index));
         let mut all = Vec::new();
         for (target, _) in meant {
             match &target.scope {

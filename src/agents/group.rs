@@ -59,7 +59,11 @@ pub struct GroupSpec {
 impl GroupSpec {
     /// How many agents may be alive at once.
     pub fn capacity(&self) -> u32 {
-        if self.is_stream { self.max_alive } else { self.count.unwrap_or(0) }
+        if self.is_stream {
+            self.max_alive
+        } else {
+            self.count.unwrap_or(0)
+        }
     }
 }
 
@@ -287,40 +291,6 @@ impl AgentGroup {
         self.spec.sites.of(member)
     }
 
-    /// Schedules the first entry of every agent, or of the stream.
-    pub fn start(&mut self, starter: &mut Starter<'_, '_>) {
-        let spec = Arc::clone(&self.spec);
-        if spec.is_stream {
-            if let Some(at) = self.arrival_after(SimTime::ZERO, 0) {
-                let id = self.source.id;
-                starter.schedule(&mut self.source.origin, at, ARRIVAL, id, 0);
-            }
-            return;
-        }
-        let mut at = SimTime::ZERO;
-        for member in 0..self.agents.len() as u32 {
-            at = match &spec.arrivals {
-                Arrivals::AtOnce(at) => *at,
-                Arrivals::Ticks { first, .. } => *first,
-                Arrivals::Spread { from, over } => {
-                    let nanos = u128::from(over.as_nanos()) * u128::from(member) / self.agents.len() as u128;
-                    *from + SimDuration::from_nanos(nanos as u64)
-                }
-                Arrivals::Gaps { .. } => match self.arrival_after(at, member) {
-                    Some(at) => at,
-                    None => break,
-                },
-                Arrivals::Times(times) => match times.get(member as usize) {
-                    Some(at) => *at,
-                    None => break,
-                },
-            };
-            let start = at.saturating_add(self.stagger(member, 0));
-            let agent = &mut self.agents[member as usize];
-            starter.schedule(&mut agent.endpoint.origin, start, kind::START, agent.endpoint.id, 0);
-        }
-    }
-
     /// When arrival number `n` comes, after the one before it.
     fn arrival_after(&self, last: SimTime, n: u32) -> Option<SimTime> {
         if self.spec.count.is_some_and(|count| n >= count) {
@@ -537,6 +507,39 @@ impl AgentGroup {
 }
 
 impl Population for AgentGroup {
+    fn start(&mut self, starter: &mut Starter<'_, '_>) {
+        let spec = Arc::clone(&self.spec);
+        if spec.is_stream {
+            if let Some(at) = self.arrival_after(SimTime::ZERO, 0) {
+                let id = self.source.id;
+                starter.schedule(&mut self.source.origin, at, ARRIVAL, id, 0);
+            }
+            return;
+        }
+        let mut at = SimTime::ZERO;
+        for member in 0..self.agents.len() as u32 {
+            at = match &spec.arrivals {
+                Arrivals::AtOnce(at) => *at,
+                Arrivals::Ticks { first, .. } => *first,
+                Arrivals::Spread { from, over } => {
+                    let nanos = u128::from(over.as_nanos()) * u128::from(member) / self.agents.len() as u128;
+                    *from + SimDuration::from_nanos(nanos as u64)
+                }
+                Arrivals::Gaps { .. } => match self.arrival_after(at, member) {
+                    Some(at) => at,
+                    None => break,
+                },
+                Arrivals::Times(times) => match times.get(member as usize) {
+                    Some(at) => *at,
+                    None => break,
+                },
+            };
+            let start = at.saturating_add(self.stagger(member, 0));
+            let agent = &mut self.agents[member as usize];
+            starter.schedule(&mut agent.endpoint.origin, start, kind::START, agent.endpoint.id, 0);
+        }
+    }
+
     fn handle(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
         match entry.kind {
             kind::START => self.tick(member, cx),

@@ -46,7 +46,11 @@ pub struct RunEnd {
 /// Panics on a plan that the check would have refused.
 pub fn build(plan: &Plan, seed: u64, replicate: u64, observers: Vec<Box<dyn Observer>>) -> Run {
     let root = Key::root(seed, replicate);
-    let keys = Keys { services: root.child("services"), stores: root.child("stores"), agents: root.child("agents") };
+    let keys = Keys {
+        services: root.child("services"),
+        stores: root.child("stores"),
+        agents: root.child("agents"),
+    };
     let faults = Faults::new(Arc::clone(&plan.faults), root);
     let ranks = Ranks::of(plan, &keys, faults.len(), root);
     let addresses = plan.addresses();
@@ -54,59 +58,88 @@ pub fn build(plan: &Plan, seed: u64, replicate: u64, observers: Vec<Box<dyn Obse
     for (index, service) in plan.services.iter().enumerate() {
         let key = keys.services.child(&service.name);
         let endpoint = endpoint(addresses.services[index], service.site, key, ranks.services[index]);
-        groups.push(Box::new(Service::new(&service.name, Arc::clone(&service.spec), endpoint)));
+        groups.push(Box::new(Service::new(
+            &service.name,
+            Arc::clone(&service.spec),
+            endpoint,
+        )));
     }
-    for (index, store) in plan.stores.iter().enumerate() {
-        let key = keys.stores.child(&store.name);
-        let replicas = store.sites.iter().zip(0u32..).map(|(site, member)| {
-            let name = &plan.network.sites[site.0 as usize].name;
-            endpoint(addresses.stores[index] + member, *site, key.child(name), ranks.stores[index][member as usize])
-        });
-        groups.push(crate::stores::build(&store.name, index as u16, Arc::clone(&store.spec), replicas.collect()));
-    }
-    let mut agents: Vec<AgentGroup> = Vec::new();
     for (index, spec) in plan.agents.iter().enumerate() {
         let key = keys.agents.child(&spec.name);
         let (block, source) = ranks.agents[index].clone();
         let id = addresses.agents[index] + spec.capacity();
         let source = endpoint(id, spec.sites.of(0), key, source);
-        agents.push(AgentGroup::new(Arc::clone(spec), key, addresses.agents[index], block, source));
+        groups.push(Box::new(AgentGroup::new(
+            Arc::clone(spec),
+            key,
+            addresses.agents[index],
+            block,
+            source,
+        )));
     }
     let network = Network::new(Arc::clone(&plan.network), root).expect("the check refuses a network with problems");
     let mut directory = addresses.into_directory();
     directory.add("faults", faults.len(), Sites::One(crate::network::SiteId(0)));
     // Streams and groups schedule their first entries before they are boxed up with the rest.
     let timelines = ranks.faults.clone();
-    let mut kernel = Kernel::new(World::empty(directory, network, faults, &timelines, Records::new(observers)), plan.checkpoint());
+    let mut kernel = Kernel::new(
+        World::empty(directory, network, faults, &timelines, Records::new(observers)),
+        plan.checkpoint(),
+    );
     let done = matches!(plan.until, Until::AllDone { .. });
     kernel.prepare(|world, prepare| {
         world.prepare(prepare, |starter| {
             groups.iter_mut().for_each(|group| group.start(starter));
-            agents.iter_mut().for_each(|group| group.start(starter));
         });
-        groups.extend(agents.into_iter().map(|group| Box::new(group) as Box<dyn Population>));
         world.populate(groups);
         world.shared.stop_when_done = done;
     });
-    Run { kernel, until: plan.until }
+    Run {
+        kernel,
+        until: plan.until,
+    }
 }
 
 impl Run {
     /// Runs to the end, or until `limit` entries were handled.
     pub fn finish(mut self, limit: u64) -> (RunEnd, World) {
         let end = self.kernel.run(self.until.latest(), limit);
-        let (now, handled, print) = (self.kernel.now(), self.kernel.fingerprint().handled(), self.kernel.fingerprint().print());
-        let now = if end == End::TimeReached { self.until.latest() } else { now };
+        let (now, handled, print) = (
+            self.kernel.now(),
+            self.kernel.fingerprint().handled(),
+            self.kernel.fingerprint().print(),
+        );
+        let now = if end == End::TimeReached {
+            self.until.latest()
+        } else {
+            now
+        };
         let mut world = self.kernel.into_model();
         world.finish(now);
         let halt = world.halted().cloned();
         let breaches = world.audit(now);
-        (RunEnd { end, now, handled, print, halt, breaches }, world)
+        (
+            RunEnd {
+                end,
+                now,
+                handled,
+                print,
+                halt,
+                breaches,
+            },
+            world,
+        )
     }
 }
 
 fn endpoint(id: u32, site: crate::network::SiteId, key: Key, rank: u32) -> Endpoint {
-    Endpoint { id, site, key, origin: Origin::new(rank), sent: 0 }
+    Endpoint {
+        id,
+        site,
+        key,
+        origin: Origin::new(rank),
+        sent: 0,
+    }
 }
 
 struct Keys {
@@ -130,7 +163,12 @@ impl Ranks {
         all.extend(plan.services.iter().map(|service| keys.services.child(&service.name)));
         for store in &plan.stores {
             let key = keys.stores.child(&store.name);
-            all.extend(store.sites.iter().map(|site| key.child(&plan.network.sites[site.0 as usize].name)));
+            all.extend(
+                store
+                    .sites
+                    .iter()
+                    .map(|site| key.child(&plan.network.sites[site.0 as usize].name)),
+            );
         }
         for group in &plan.agents {
             let key = keys.agents.child(&group.name);
@@ -158,6 +196,11 @@ impl Ranks {
                 agents.push((RankBlock::Each(take(group.count.unwrap_or(0) as usize)), source));
             }
         }
-        Self { services, stores, agents, faults: take(faults as usize) }
+        Self {
+            services,
+            stores,
+            agents,
+            faults: take(faults as usize),
+        }
     }
 }

@@ -80,8 +80,6 @@ pub struct StorePlan {
     pub name: String,
     /// The sites of its replicas, in the order of their names.
     pub sites: Vec<SiteId>,
-    /// What it is.
-    pub spec: Arc<crate::stores::StoreSpec>,
 }
 
 impl Plan {
@@ -117,14 +115,25 @@ impl Addresses {
     ) -> Self {
         use crate::world::population::Sites;
         let mut directory = crate::world::population::Directory::default();
-        let services = services.iter().map(|(name, site)| directory.add(name, 1, Sites::One(*site))).collect();
+        let services = services
+            .iter()
+            .map(|(name, site)| directory.add(name, 1, Sites::One(*site)))
+            .collect();
         let stores = stores
             .iter()
             .map(|(name, sites)| directory.add(name, sites.len() as u32, Sites::Each(sites.clone())))
             .collect();
         // One id more than a group has members: the stream itself, which schedules arrivals.
-        let agents = agents.iter().map(|(name, count, sites)| directory.add(name, count + 1, sites.clone())).collect();
-        Self { directory, services, stores, agents }
+        let agents = agents
+            .iter()
+            .map(|(name, count, sites)| directory.add(name, count + 1, sites.clone()))
+            .collect();
+        Self {
+            directory,
+            services,
+            stores,
+            agents,
+        }
     }
 
     /// The directory of these entities.
@@ -136,9 +145,21 @@ impl Addresses {
 impl Plan {
     /// The ids of this plan's entities.
     pub fn addresses(&self) -> Addresses {
-        let services: Vec<_> = self.services.iter().map(|service| (service.name.as_str(), service.site)).collect();
-        let stores: Vec<_> = self.stores.iter().map(|store| (store.name.as_str(), store.sites.clone())).collect();
-        let agents: Vec<_> = self.agents.iter().map(|group| (group.name.as_str(), group.capacity(), group.sites.clone())).collect();
+        let services: Vec<_> = self
+            .services
+            .iter()
+            .map(|service| (service.name.as_str(), service.site))
+            .collect();
+        let stores: Vec<_> = self
+            .stores
+            .iter()
+            .map(|store| (store.name.as_str(), store.sites.clone()))
+            .collect();
+        let agents: Vec<_> = self
+            .agents
+            .iter()
+            .map(|group| (group.name.as_str(), group.capacity(), group.sites.clone()))
+            .collect();
         Addresses::assign(&services, &stores, &agents)
     }
 }

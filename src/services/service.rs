@@ -353,7 +353,11 @@ impl Service {
             // Requests in work start again after the restart, ahead of those that waited.
             for handle in lost.drain(..).rev() {
                 if let Some(job) = self.jobs.remove(handle) {
-                    let again = self.jobs.insert(Job { again: true, queued: SimTime::NEVER, ..job });
+                    let again = self.jobs.insert(Job {
+                        again: true,
+                        queued: SimTime::NEVER,
+                        ..job
+                    });
                     self.queue.push_front(again);
                 }
             }
@@ -409,7 +413,11 @@ impl Service {
 
 /// A duration at another speed, to the nearest nanosecond.
 fn scaled(duration: SimDuration, pace: f64) -> SimDuration {
-    if pace == 1.0 { duration } else { SimDuration::from_nanos_f64(duration.as_nanos() as f64 * pace) }
+    if pace == 1.0 {
+        duration
+    } else {
+        SimDuration::from_nanos_f64(duration.as_nanos() as f64 * pace)
+    }
 }
 
 /// When work ends that has so much left, at this speed: never at none.
@@ -457,7 +465,9 @@ impl Population for Service {
     }
 
     fn skip(&mut self, _member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
-        let Some(job) = self.jobs.get_mut(Handle::from_word(entry.body)) else { return };
+        let Some(job) = self.jobs.get_mut(Handle::from_word(entry.body)) else {
+            return;
+        };
         if job.queued != entry.time {
             return;
         }

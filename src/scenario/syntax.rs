@@ -39,6 +39,7 @@ pub use load::{Loaded, Memory, Sources, load, merge};
 pub use named::{Named, unknown_name};
 pub use parser::{Limits, parse, parse_bytes};
 pub use patch::Path;
+pub use quantity::{Bandwidth, Bytes, Drift, Duration, Fraction, Money, Positive, Probability, Rate, SignedDuration};
 pub use render::{Show, render, render_short, reports};
 pub use source::{Place, SourceId, SourceMap, Span};
 pub use tree::{Field, Name, Node, Value};

@@ -175,11 +175,10 @@ impl<'n> Fields<'n> {
             place: node.head(),
             good: true,
         };
+        let mut unknown = Vec::new();
         for field in fields {
             let Some(index) = names.iter().position(|n| *n == field.name.text) else {
-                let problem = this.unknown(&field.name, fields);
-                cx.push(problem);
-                this.good = false;
+                unknown.push(&field.name);
                 continue;
             };
             if let Some(first) = this.found[index] {
@@ -191,22 +190,31 @@ impl<'n> Fields<'n> {
             }
             this.found[index] = Some(field);
         }
+        // Once all that are there are known: a field that stands there already can't be what was meant.
+        for name in unknown {
+            let problem = this.unknown(name, cx.diagnostics.is_full());
+            cx.push(problem);
+            this.good = false;
+        }
         this
     }
 
-    fn unknown(&mut self, name: &Name, fields: &[Field]) -> Diagnostic {
+    fn unknown(&mut self, name: &Name, brief: bool) -> Diagnostic {
         let message = format!(
             "{} has no field `{}`",
             article(self.what),
             super::tree::shortened(&name.text)
         );
         let mut problem = Diagnostic::error(Code::UnknownField, name.span, message).here("unknown field");
-        // A field that stands there already can't be what was meant.
+        if brief {
+            return problem;
+        }
         let free = self
             .names
             .iter()
-            .copied()
-            .filter(|n| !fields.iter().any(|f| f.name.text == *n));
+            .zip(&self.found)
+            .filter(|(_, found)| found.is_none())
+            .map(|(name, _)| *name);
         if let Some(near) = suggest::nearest(&name.text, free) {
             problem = problem.replace(format!("did you mean `{near}`?"), name.span, near);
             self.guessed.push(near);
@@ -347,6 +355,9 @@ pub fn unknown_variant(node: &Node, cx: &mut Cx, what: &str, names: &[&'static s
     };
     let message = format!("there is no {what} `{}`", super::tree::shortened(name));
     let mut problem = Diagnostic::error(Code::UnknownVariant, span, message).here("unknown variant");
+    if cx.diagnostics.is_full() {
+        return cx.push(problem);
+    }
     if let Some(near) = suggest::nearest(name, names.iter().copied()) {
         problem = problem.replace(format!("did you mean `{near}`?"), span, near);
     }

@@ -183,6 +183,11 @@ impl Diagnostics {
         self.list.is_empty()
     }
 
+    /// Whether further problems are only counted, so that no work on their wording is of use.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= Self::KEPT
+    }
+
     /// How many problems were only counted.
     pub fn beyond(&self) -> usize {
         self.beyond

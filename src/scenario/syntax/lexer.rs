@@ -279,7 +279,8 @@ impl<'a> Lexer<'a> {
 
     fn number(&mut self, start: usize, out: &mut Diagnostics) -> Kind {
         let mut previous = '\0';
-        let hex = self.rest().trim_start_matches(['+', '-']).starts_with("0x");
+        let rest = self.rest();
+        let hex = rest.strip_prefix(['+', '-']).unwrap_or(rest).starts_with("0x");
         // Takes everything that somebody could have meant as one number, units included, to refuse it as a whole.
         while let Some(c) = self.peek() {
             let sign = matches!(c, '+' | '-') && (self.at == start || (!hex && matches!(previous, 'e' | 'E')));
@@ -340,14 +341,18 @@ impl<'a> Lexer<'a> {
     fn text(&mut self, start: usize, out: &mut Diagnostics) -> Kind {
         self.at += 1;
         let mut text = String::new();
-        let mut bad = false;
+        let mut bad = 0;
         loop {
             text.push_str(self.take_while(|c| c != '"' && c != '\\'));
             match self.bump() {
-                Some('"') => return if bad { Kind::Bad } else { Kind::Text(text) },
+                Some('"') => return if bad > 0 { Kind::Bad } else { Kind::Text(text) },
+                // A text full of wrong escapes is reported by its first ones.
+                Some(_) if bad >= 10 => {
+                    self.bump();
+                }
                 Some(_) => match self.escape(true, out) {
                     Ok(c) => text.extend(c),
-                    Err(()) => bad = true,
+                    Err(()) => bad += 1,
                 },
                 None => {
                     self.unclosed(start, start + 1, "\"", "this text is never closed", out);
@@ -430,7 +435,10 @@ impl<'a> Lexer<'a> {
             }
             r"`\x` takes two hexadecimal digits, 00 to 7F; `\u{...}` writes any character"
         } else if let Some(tail) = rest.strip_prefix('u') {
-            let digits = tail.strip_prefix('{').and_then(|r| r.split_once('}')).map(|(d, _)| d);
+            // Only as far as digits can go: the rest of the file may be long.
+            let digits = tail
+                .strip_prefix('{')
+                .and_then(|r| Some(&r[..r.bytes().take(7).position(|b| b == b'}')?]));
             self.at += 1;
             if let Some(digits) =
                 digits.filter(|d| (1..=6).contains(&d.len()) && d.bytes().all(|b| b.is_ascii_hexdigit()))

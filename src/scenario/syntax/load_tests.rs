@@ -161,6 +161,7 @@ fn overrides_reach_everything() {
         ("agents.r.program[1][0]=1.5s", r#"At("1.5s")"#),
         ("agents.r.program[2].after=2%", r#"Stop(after:"2%")"#),
         ("agents.r.program[3].a=2", "Some((a:2))"),
+        ("agents.r.program[3].b=2", "Some((a:1,b:2))"),
         ("pair[1]=40/s", r#"("a","40/s")"#),
         ("empty.x=-5ms", r#"empty:(x:"-5ms")"#),
         ("seed=7", "seed:7"),

@@ -3,7 +3,7 @@
 use super::codes::Code;
 use super::decode::{Cx, Decode, Encode};
 use super::describe::Reference;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::suggest;
 use super::tree::{Node, Value, shortened};
 use super::values::Spanned;
@@ -86,35 +86,41 @@ impl<T> Named<T> {
             .ok()
     }
 
-    /// The value of a name that somebody wrote elsewhere, or a diagnostic with the nearest names, where `what` is what
-    /// the entries are: `service`.
-    ///
-    /// # Errors
-    /// There is no such name.
-    pub fn look_up(&self, name: &Spanned<String>, code: Code, what: &str) -> Result<&T, Diagnostic> {
-        self.get(name)
-            .ok_or_else(|| unknown_name(name, self.names(), code, what))
+    /// The value of a name that somebody wrote elsewhere. `None`: it was reported with the nearest name, where `what` is
+    /// what the entries are: `service`.
+    pub fn look_up(&self, name: &Spanned<String>, code: Code, what: &str, out: &mut Diagnostics) -> Option<&T> {
+        let found = self.get(name);
+        if found.is_none() {
+            unknown_name(name, self.names(), code, what, out);
+        }
+        found
     }
 }
 
-/// The diagnostic for a reference to a name that isn't declared.
+/// Reports a reference to a name that isn't declared.
 pub fn unknown_name<'a>(
     name: &Spanned<String>,
     names: impl IntoIterator<Item = &'a str>,
     code: Code,
     what: &str,
-) -> Diagnostic {
-    let names: Vec<&str> = names.into_iter().collect();
+    out: &mut Diagnostics,
+) {
+    // Comparing with every name of a large scenario is worth it only for what is shown.
+    const COMPARED: usize = 5000;
     let message = format!("there is no {what} {}", super::write::quoted(&shortened(name)));
     let mut problem = Diagnostic::error(code, name.span, message).here(format!("unknown {what}"));
-    if let Some(near) = suggest::nearest(name, names.iter().copied()) {
+    if out.is_full() {
+        return out.push(problem);
+    }
+    let names: Vec<&str> = names.into_iter().collect();
+    if let Some(near) = suggest::nearest(name, names.iter().copied().take(COMPARED)) {
         let quoted = super::write::quoted(near);
         problem = problem.replace(format!("did you mean {quoted}?"), name.span, quoted);
     }
-    problem.note(match names.as_slice() {
+    out.push(problem.note(match names.as_slice() {
         [] => format!("no {what} is declared"),
         names => format!("declared: {}", suggest::listed(names.iter().copied())),
-    })
+    }));
 }
 
 impl<T: PartialEq> PartialEq for Named<T> {
@@ -197,5 +203,59 @@ impl<T: Encode> Encode for Named<T> {
         Node::made(Value::Map(
             self.iter().map(|(k, v)| (Node::text(&k.value), v.encode())).collect(),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Show, SourceMap, from_text, render};
+    use super::*;
+
+    #[test]
+    fn names_are_found_whatever_their_order() {
+        let named: Named<u32> = from_text(r#"{"b": 1, "a": 2, "c": 3}"#).unwrap();
+        assert_eq!(named.names().collect::<String>(), "bac");
+        assert_eq!(named.canonical().map(|(_, v)| *v).collect::<Vec<_>>(), [2, 1, 3]);
+        assert_eq!(
+            (named.get("b"), named.get("x"), named.position("c")),
+            (Some(&1), None, Some(2))
+        );
+        assert_eq!(named, from_text(r#"{"a": 2, "c": 3, "b": 1}"#).unwrap());
+        let twice = ["x", "y", "x", "y"].map(|n| (Spanned::from(n), 0)).to_vec();
+        assert_eq!(Named::new(twice).err(), Some((2, 0)));
+    }
+
+    #[test]
+    fn an_unknown_name_is_reported_with_the_nearest() {
+        let (mut map, mut out) = (SourceMap::new(), Diagnostics::new());
+        let id = map.add("s.ron", r#"(at: "infrence")"#);
+        let named: Named<u32> = from_text(r#"{"inference": 1, "tools": 2}"#).unwrap();
+        let name = Spanned::new("infrence".to_string(), super::super::Span::new(id, 5, 15));
+        assert!(named.look_up(&name, Code::UnknownPath, "site", &mut out).is_none());
+        assert_eq!(
+            named.look_up(&"tools".into(), Code::UnknownPath, "site", &mut out),
+            Some(&2)
+        );
+        Named::<u32>::default().look_up(&name, Code::UnknownPath, "topic", &mut out);
+        insta::assert_snapshot!(render(&out, &map, Show::default()), @r###"
+        error[E0306]: there is no site "infrence"
+         --> s.ron:1:6
+          |
+        1 | (at: "infrence")
+          |      ^^^^^^^^^^ unknown site
+          |
+          = note: declared: `inference` and `tools`
+          = help: did you mean "inference"?
+
+        error[E0306]: there is no topic "infrence"
+         --> s.ron:1:6
+          |
+        1 | (at: "infrence")
+          |      ^^^^^^^^^^ unknown topic
+          |
+          = note: no topic is declared
+
+        2 errors; `quorate help E0306` explains the first
+        "###);
     }
 }

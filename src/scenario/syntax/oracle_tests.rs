@@ -210,3 +210,35 @@ fn ten_megabytes_are_read_with_work_that_grows_linearly() {
     assert_eq!(cx.diagnostics.iter().count(), Diagnostics::KEPT);
     assert!(cx.diagnostics.beyond() > 100_000);
 }
+
+#[test]
+fn hostile_texts_cost_no_more_than_their_length() {
+    let bytes = 4 << 20;
+    for piece in [
+        "\\u{", "\\", "\"\\u{\"", "/*", "a /**/", "++", "r#", "“", "'", "b", "(a:1,", "1 ", "{\"a\":", "a:b,", "-",
+        "[1,",
+    ] {
+        for open in ["", "\"", "(", "["] {
+            let node = ours(&format!("{open}{}", piece.repeat(bytes / piece.len())));
+            // One name of four megabytes is a value, if a strange one.
+            assert!(node.is_none() || piece == "b");
+        }
+    }
+    // A struct of a million wrong names, each near to a right one.
+    #[derive(Debug)]
+    struct Wide;
+    impl Decode for Wide {
+        fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+            const NAMES: &[&str] = &["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"];
+            decode::Fields::of_struct(node, cx, "Wide", NAMES)?;
+            None
+        }
+        fn type_name() -> String {
+            "Wide".into()
+        }
+    }
+    let node = ours(&format!("({})", "alpa:1,".repeat(1_000_000))).unwrap();
+    let mut cx = Cx::new();
+    assert!(Wide::decode(&node, &mut cx).is_none());
+    assert_eq!(cx.diagnostics.error_count(), 1_000_000);
+}

@@ -293,6 +293,9 @@ pub fn set(root: &mut Node, path: &Path, value: Node, named: Span, limits: &Limi
     let last = path.steps.len() - 1;
     let mut node = root;
     for (at, step) in path.steps.iter().enumerate() {
+        if matches!(step, Step::Name(_)) {
+            node = payload(node);
+        }
         // `()` and `Name` can get fields.
         if let (Step::Name(name), true) = (step, at == last) {
             open_up(node, name);
@@ -350,10 +353,6 @@ fn find<'n>(node: &'n Node, step: &Step) -> Option<&'n Node> {
         (Value::Struct(_, fields), Step::Name(name)) => fields.iter().find(|f| f.name.text == *name).map(|f| &f.value),
         (Value::Map(entries), Step::Name(name)) => entries.iter().find(|(k, _)| is_text(k, name)).map(|(_, v)| v),
         (Value::List(items) | Value::Tuple(_, items), Step::Index(index)) => items.get(*index),
-        // The one payload of a variant or of `Some`.
-        (Value::Tuple(Some(_), items), Step::Name(_)) if items.len() == 1 && is_keyed(&items[0]) => {
-            find(&items[0], step)
-        }
         _ => None,
     }
 }
@@ -366,16 +365,21 @@ fn find_in<'n>(value: &'n mut Value, step: &Step) -> Option<&'n mut Node> {
         (Value::Map(entries), Step::Name(name)) => entries.iter_mut().find(|(k, _)| is_text(k, name)).map(|(_, v)| v),
         (Value::List(items), Step::Index(index)) => items.get_mut(*index),
         (Value::Tuple(_, items), Step::Index(index)) => items.get_mut(*index),
-        (Value::Tuple(Some(_), items), Step::Name(_)) if items.len() == 1 && is_keyed(&items[0]) => {
-            find_in(&mut items[0].value, step)
-        }
         _ => None,
     }
 }
 
-/// Whether names lead into a value. One step leads through one payload only, so that a path bounds the depth it reaches.
-fn is_keyed(node: &Node) -> bool {
-    matches!(node.value, Value::Struct(..) | Value::Map(_))
+/// What names lead into: the one payload of `Some((a: 1))` or `Set({"a": 1})`, else the node itself. One step leads through
+/// one payload only, so that the length of a path bounds the depth it reaches.
+fn payload(node: &mut Node) -> &mut Node {
+    let keyed = |n: &Node| matches!(n.value, Value::Struct(..) | Value::Map(_));
+    if matches!(&node.value, Value::Tuple(Some(_), items) if items.len() == 1 && keyed(&items[0])) {
+        let Value::Tuple(_, items) = &mut node.value else {
+            unreachable!("matched above")
+        };
+        return &mut items[0];
+    }
+    node
 }
 
 fn is_text(key: &Node, name: &str) -> bool {

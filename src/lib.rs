@@ -14,6 +14,7 @@ pub mod agents;
 pub mod experiment;
 pub mod faults;
 pub mod kernel;
+pub mod measures;
 pub mod network;
 pub mod output;
 pub mod random;

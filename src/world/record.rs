@@ -170,6 +170,8 @@ pub trait Observer: Send {
     fn wants(&self) -> Mask;
     /// The next records that it wants, among others.
     fn batch(&mut self, batch: Batch<'_>);
+    /// The observer itself, once the run is over and what it saw is asked for.
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any>;
 }
 
 /// Records buffered before the observers get them.

@@ -71,6 +71,9 @@ impl Observer for Log {
                 .map(|record| (*record, batch.extra(record).to_vec())),
         );
     }
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
 }
 
 impl Log {

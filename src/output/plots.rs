@@ -125,7 +125,7 @@ pub struct Lines {
     pub x: Axis,
     /// The vertical axis.
     pub y: Axis,
-    /// Whether each value holds until the next (a distribution function) instead of being joined by slanted lines.
+    /// Whether the lines are distribution functions: each value holds until the next, and the first rises from zero.
     pub steps: bool,
     /// The lines.
     pub lines: Vec<Line>,

@@ -80,7 +80,9 @@ fn draw(canvas: &mut Canvas<'_>, shape: &Shape) -> Drawn {
             let corners: Vec<(i32, i32)> = points.iter().map(|(x, y)| (fine(*x), fine(*y))).collect();
             drawn(canvas.fill_polygon(corners, &style(*ink)))
         }
-        Shape::Dot { x, y, r, ink } => drawn(canvas.draw_circle((fine(*x), fine(*y)), fine(*r) as u32, &style(*ink), true)),
+        Shape::Dot { x, y, r, ink } => {
+            drawn(canvas.draw_circle((fine(*x), fine(*y)), fine(*r) as u32, &style(*ink), true))
+        }
         Shape::Text {
             x,
             y,

@@ -262,6 +262,41 @@ fn charts_without_data_say_so() {
 }
 
 #[test]
+fn distributions_become_lines_in_the_axis_unit() {
+    use crate::experiment::statistics::Recorder;
+    let record = |from: u64| {
+        let mut recorder = Recorder::default();
+        (from..from + 100).for_each(|v| recorder.record(v * 10_000_000));
+        recorder
+    };
+    let mut pooled = record(100);
+    pooled.merge(&record(150));
+    let replicates = [record(100).distribution(), record(150).distribution()];
+    let line = Line::distribution("base", &pooled.distribution(), &replicates, 1e9, 500);
+    assert_eq!(
+        (line.points[0], line.points[line.points.len() - 1]),
+        ((1.0, 0.005), (2.49, 1.0))
+    );
+    assert!(line.band.contains(&(1.99, 0.5, 1.0)), "{:?}", line.band);
+    assert!(
+        Line::distribution("one", &pooled.distribution(), &replicates[..1], 1e9, 500)
+            .band
+            .is_empty()
+    );
+}
+
+#[test]
+fn notes_say_what_whiskers_are() {
+    let note = interval_note(Level::P95, 20);
+    assert_eq!(
+        note,
+        "Whiskers and ±: 95 % confidence interval of the mean, Student t over 20 replicates."
+    );
+    assert!(interval_note(Level::P95, 1).starts_with("One replicate"));
+    assert!(interval_note(Level::new(0.999).unwrap(), 5).contains("99.9 %"));
+}
+
+#[test]
 fn long_lines_are_thinned_without_losing_peaks() {
     let mut points: Vec<(f64, f64)> = (0..200_000).map(|i| (f64::from(i), 1.0)).collect();
     points[123_456].1 = 50.0;

@@ -74,6 +74,8 @@ pub enum Unit {
     Dollars,
     /// Language-model tokens.
     Tokens,
+    /// One yes (1) or no (0) for each run.
+    Verdict,
 }
 
 impl Unit {
@@ -88,6 +90,7 @@ impl Unit {
             Self::Bytes => "B",
             Self::Dollars => "USD",
             Self::Tokens => "tokens",
+            Self::Verdict => "yes or no",
         }
     }
 }

@@ -4,7 +4,7 @@ use super::plan::{Plan, Until};
 use crate::agents::AgentGroup;
 use crate::agents::group::RankBlock;
 use crate::faults::Faults;
-use crate::kernel::{End, Kernel, Key, Origin, Print, SimTime, permute_ranks};
+use crate::kernel::{Checkpoint, End, Kernel, Key, Origin, Print, SimTime, permute_ranks};
 use crate::network::Network;
 use crate::services::Service;
 use crate::world::World;
@@ -102,7 +102,7 @@ pub fn build(plan: &Plan, seed: u64, replicate: u64, observers: Vec<Box<dyn Obse
 
 impl Run {
     /// Runs to the end, or until `limit` entries were handled.
-    pub fn finish(mut self, limit: u64) -> (RunEnd, World) {
+    pub fn finish(mut self, limit: u64) -> (RunEnd, World, Vec<Checkpoint>) {
         let end = self.kernel.run(self.until.latest(), limit);
         let (now, handled, print) = (
             self.kernel.now(),

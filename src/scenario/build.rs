@@ -114,6 +114,7 @@ impl Run {
         } else {
             now
         };
+        let checkpoints = self.kernel.fingerprint().checkpoints().to_vec();
         let mut world = self.kernel.into_model();
         world.finish(now);
         let halt = world.halted().cloned();
@@ -128,6 +129,7 @@ impl Run {
                 breaches,
             },
             world,
+            checkpoints,
         )
     }
 }

@@ -3,6 +3,7 @@
 pub mod files;
 pub mod pictures;
 pub mod plots;
+pub mod summary;
 pub mod tables;
 
 pub use files::{File, bundle};

@@ -19,23 +19,28 @@ pub struct Claim {
     pub scope: Scope,
     /// Where the scenario says so, for messages.
     pub place: String,
+    /// The name of a known answer that this is, and where that comes from.
+    pub known: Option<(String, String)>,
 }
 
-/// In which sense a bound must hold.
+/// What is made of the replicates before it's held against the bound.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scope {
-    /// For the mean over the replicates; with a confidence, for its whole interval.
+    /// Their mean; with a confidence, its whole interval.
     Mean {
         /// The confidence asked for.
         confidence: Option<f64>,
     },
-    /// In every replicate.
-    Always,
-    /// In at least so many replicates.
-    Sometimes {
-        /// How many.
-        at_least: u32,
-    },
+    /// Their median (the lower of two).
+    Median,
+    /// The least of them.
+    Min,
+    /// The greatest of them.
+    Max,
+    /// Their sum.
+    Sum,
+    /// Every one of them.
+    Each,
 }
 
 /// What must be so of a number.
@@ -98,16 +103,19 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Where the scenario says so.
     pub place: String,
+    /// The name of a known answer that this is, and where that comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<(String, String)>,
 }
 
 /// What was found about a claim.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Found {
-    /// A mean, and its interval.
-    Mean {
-        /// The mean.
-        mean: f64,
+    /// A value, and its interval.
+    Value {
+        /// The value.
+        value: f64,
         /// The interval's lower end.
         low: Option<f64>,
         /// The interval's upper end.
@@ -157,8 +165,8 @@ fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judg
             Some(than) => difference(variant, than, claim, confidence),
         },
         (None, Scope::Mean { confidence }) => mean(&values(&variant.runs, &claim.measure), claim, confidence),
-        (_, Scope::Always) => each(variant, claim, u32::MAX),
-        (_, Scope::Sometimes { at_least }) => each(variant, claim, at_least),
+        (_, Scope::Each) => each(variant, claim),
+        (_, scope) => one_of_all(variant, claim, scope),
     };
     let finite = |end: f64| end.is_finite().then_some(end);
     let (low, high) = claim.bound.ends();
@@ -171,6 +179,7 @@ fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judg
         found,
         verdict,
         place: claim.place.clone(),
+        known: claim.known.clone(),
     }
 }
 
@@ -193,7 +202,7 @@ fn mean(values: &[f64], claim: &Claim, confidence: Option<f64>) -> (Found, Verdi
 fn verdict_of(summary: &Summary, bound: Bound, confident: bool) -> (Found, Verdict) {
     let interval = summary.interval;
     let (low, high) = (interval.map(|i| i.low), interval.map(|i| i.high));
-    let found = Found::Mean { mean: summary.mean, low, high };
+    let found = Found::Value { value: summary.mean, low, high };
     if !confident {
         return (found, if bound.holds(summary.mean) { Verdict::Holds } else { Verdict::Fails });
     }
@@ -240,7 +249,7 @@ fn difference(
 fn added_verdict(added: &Added, which: &str, claim: &Claim, confidence: Option<f64>) -> (Found, Verdict) {
     let one = |value: f64| {
         let verdict = if claim.bound.holds(value) { Verdict::Holds } else { Verdict::Fails };
-        (Found::Mean { mean: value, low: None, high: None }, verdict)
+        (Found::Value { value, low: None, high: None }, verdict)
     };
     match which {
         ".min" => one(added.least),
@@ -248,7 +257,7 @@ fn added_verdict(added: &Added, which: &str, claim: &Claim, confidence: Option<f
         ".unpaired" => one(added.unpaired as f64),
         _ => {
             let interval = added.low.zip(added.high);
-            let found = Found::Mean { mean: added.mean, low: added.low, high: added.high };
+            let found = Found::Value { value: added.mean, low: added.low, high: added.high };
             let (low, high) = claim.bound.ends();
             let verdict = match (confidence, interval) {
                 (None, _) => return one_with(found, claim.bound.holds(added.mean)),
@@ -266,26 +275,40 @@ fn one_with(found: Found, holds: bool) -> (Found, Verdict) {
     (found, if holds { Verdict::Holds } else { Verdict::Fails })
 }
 
-fn each(variant: &VariantResults, claim: &Claim, at_least: u32) -> (Found, Verdict) {
+fn each(variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
     let all = values(&variant.runs, &claim.measure);
-    if all.is_empty() {
+    let Some(first) = all.first() else {
         return nothing(format!("no run has a value of '{}'", claim.measure));
-    }
+    };
     let satisfied = all.iter().filter(|value| claim.bound.holds(**value)).count() as u32;
     let (low, high) = claim.bound.ends();
     let distance = |value: f64| (low - value).max(value - high);
-    let worst = all.iter().copied().fold(all[0], |worst, value| if distance(value) > distance(worst) { value } else { worst });
-    let of = all.len() as u32;
-    let needed = at_least.min(variant.runs.len() as u32);
-    // A run without the number neither satisfies nor breaks the claim: with too few, it's open.
-    let verdict = if satisfied >= needed {
+    let worst = all.iter().copied().fold(*first, |worst, value| if distance(value) > distance(worst) { value } else { worst });
+    let of = variant.runs.len() as u32;
+    // A run without the number neither satisfies nor breaks the claim.
+    let verdict = if satisfied == of {
         Verdict::Holds
-    } else if at_least == u32::MAX && satisfied == of {
+    } else if satisfied == all.len() as u32 {
         Verdict::Undecided
     } else {
         Verdict::Fails
     };
     (Found::Replicates { satisfied, of, worst }, verdict)
+}
+
+fn one_of_all(variant: &VariantResults, claim: &Claim, scope: Scope) -> (Found, Verdict) {
+    let mut all = values(&variant.runs, &claim.measure);
+    all.sort_by(f64::total_cmp);
+    let value = match scope {
+        Scope::Median => all.get(all.len().saturating_sub(1) / 2).copied(),
+        Scope::Min => all.first().copied(),
+        Scope::Max => all.last().copied(),
+        Scope::Sum | Scope::Mean { .. } | Scope::Each => Some(all.iter().sum()),
+    };
+    match value {
+        None => nothing(format!("no run has a value of '{}'", claim.measure)),
+        Some(value) => one_with(Found::Value { value, low: None, high: None }, claim.bound.holds(value)),
+    }
 }
 
 /// The exit code of a command: part of its interface.

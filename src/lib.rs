@@ -21,4 +21,5 @@ pub mod random;
 pub mod scenario;
 pub mod services;
 pub mod state;
+pub mod stores;
 pub mod world;

@@ -402,6 +402,13 @@ impl<R: Resolution> Store<R> {
 }
 
 impl<R: Resolution> Population for Store<R> {
+    fn start(&mut self, starter: &mut crate::world::Starter<'_, '_>) {
+        for replica in &mut self.replicas {
+            let id = replica.endpoint.id;
+            starter.schedule(&mut replica.endpoint.origin, SimTime::ZERO, kind::START, id, 0);
+        }
+    }
+
     fn handle(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
         match entry.kind {
             kind::START => self.first_round(member, cx),
@@ -507,6 +514,7 @@ impl<R: Resolution> Population for Store<R> {
                 let adjusted = replica.clock.adjust(cx.now(), by, None);
                 adjusted.expect("faults come in the order of time");
             }
+            Disturbance::Slow(_) => {}
         }
     }
 

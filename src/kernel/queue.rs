@@ -33,6 +33,10 @@ const COARSE_LEVELS: usize = 7;
 const LATE_LIMIT: usize = 512;
 /// How far ahead the targets of coming entries are touched.
 const TOUCH_AHEAD: usize = 12;
+/// How many entries are on their way into a large ring.
+const STAGED: usize = 16;
+/// From this many entries on, the ring is thought large.
+const LARGE: usize = 32_768;
 
 /// A priority queue of entries in their total order.
 #[derive(Debug, Clone)]
@@ -44,6 +48,11 @@ pub struct Queue<B> {
     coarse: Vec<Wheel>,
     in_coarse: usize,
     chunks: Chunks<B>,
+    /// Entries on their way into the ring, in a circle: the places where they go have been touched.
+    staged: Vec<Entry<B>>,
+    oldest: usize,
+    /// Whether the ring is so large that staging pays.
+    staging: bool,
     /// The first bucket that hasn't become current yet.
     next_bucket: u64,
     width_bits: u32,
@@ -88,6 +97,9 @@ impl<B: Copy> Queue<B> {
             coarse: (0..COARSE_LEVELS).map(|_| Wheel::new()).collect(),
             in_coarse: 0,
             chunks: Chunks::new(),
+            staged: Vec::new(),
+            oldest: 0,
+            staging: false,
             next_bucket: 0,
             width_bits: 20,
             ring_bits: tuning::MIN_RING_BITS,
@@ -111,7 +123,7 @@ impl<B: Copy> Queue<B> {
     }
 
     /// Adds an entry. Its time may be that of the entry handed out last, or later; its order must be behind it.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, entry: Entry<B>) {
         let bucket = entry.time.as_nanos() >> self.width_bits;
         if bucket < self.next_bucket {
@@ -146,18 +158,48 @@ impl<B: Copy> Queue<B> {
     }
 
     /// Puts an entry of a bucket to come where it belongs: into the ring, or into a coarse wheel.
-    #[inline]
+    ///
+    /// Inlined down to the store, field by field: an entry passed on the stack would be read back before it was written.
+    #[inline(always)]
     fn file(&mut self, bucket: u64, entry: Entry<B>) {
         if bucket - self.next_bucket < 1 << self.ring_bits {
             let slot = (bucket & ((1 << self.ring_bits) - 1)) as usize;
             self.occupied[slot / 64] |= 1 << (slot % 64);
             self.in_ring += 1;
-            self.chunks.push(&mut self.ring[slot], entry);
+            if self.staging {
+                self.stage(slot, entry);
+            } else {
+                self.chunks.push(&mut self.ring[slot], entry);
+            }
         } else {
             self.file_far(bucket, entry);
         }
     }
 
+    /// Touches the place where an entry of the ring goes, and puts an older one into its own.
+    #[inline(always)]
+    fn stage(&mut self, slot: usize, entry: Entry<B>) {
+        self.chunks.touch_end(&self.ring[slot]);
+        if self.staged.len() < STAGED {
+            self.staged.push(entry);
+            return;
+        }
+        let older = std::mem::replace(&mut self.staged[self.oldest % STAGED], entry);
+        self.oldest += 1;
+        let slot = (older.time.as_nanos() >> self.width_bits) as usize & ((1 << self.ring_bits) - 1);
+        self.chunks.push(&mut self.ring[slot], older);
+    }
+
+    /// Puts all staged entries into their places.
+    fn unstage(&mut self) {
+        for entry in self.staged.drain(..) {
+            let slot = (entry.time.as_nanos() >> self.width_bits) as usize & ((1 << self.ring_bits) - 1);
+            self.chunks.push(&mut self.ring[slot], entry);
+        }
+        self.oldest = 0;
+    }
+
+    #[inline(never)]
     fn file_far(&mut self, bucket: u64, entry: Entry<B>) {
         let (block, here) = (bucket >> self.ring_bits, self.next_bucket >> self.ring_bits);
         let level = ((block ^ here).ilog2() / COARSE_BITS) as usize;
@@ -168,52 +210,42 @@ impl<B: Copy> Queue<B> {
         self.chunks.push(&mut wheel.slots[slot], entry);
     }
 
-    /// The earliest entry, taken out, if it's not later than `end`. Calls `touch` with entries that will come soon: most of
-    /// them, some in advance, each at most a few times.
-    #[inline]
-    pub fn pop_until(&mut self, end: SimTime, mut touch: impl FnMut(&Entry<B>)) -> Option<Entry<B>> {
-        let Some(next) = self.front.next_in_time() else {
-            return self.pop_slowly(end, touch);
-        };
-        if next.time > end {
+    /// The earliest entry, if it's not later than `end`; it's taken out. Calls `touch` with entries that will come soon: with
+    /// most of them, some places in advance, and with some more than once.
+    #[inline(always)]
+    pub fn pop_until(&mut self, end: SimTime, mut touch: impl FnMut(&Entry<B>)) -> Option<&Entry<B>> {
+        if !self.front.is_settled() && !self.settle(&mut touch) {
             return None;
         }
-        let entry = *next;
-        self.floor = entry.time;
-        self.front.step();
         if let Some(coming) = self.front.coming(TOUCH_AHEAD) {
             touch(coming);
         }
+        // By reference: a copy made here would be copied once more.
+        let entry = self.front.pop_until(end)?;
+        self.floor = entry.time;
         Some(entry)
     }
 
-    /// The same where the current bucket is used up, or entries came late for it.
+    /// Puts the next entry to the front where the current bucket is used up, or entries came late for it. False if nothing is
+    /// left.
     #[inline(never)]
-    fn pop_slowly(&mut self, end: SimTime, mut touch: impl FnMut(&Entry<B>)) -> Option<Entry<B>> {
+    fn settle(&mut self, touch: &mut impl FnMut(&Entry<B>)) -> bool {
         if self.front.is_empty() {
             if !self.advance() {
-                return None;
+                return false;
             }
-            (0..TOUCH_AHEAD + 1)
+            (0..TOUCH_AHEAD)
                 .filter_map(|ahead| self.front.coming(ahead))
-                .for_each(&mut touch);
-        }
-        let (entry, late) = self.front.next()?;
-        if entry.time > end {
-            return None;
-        }
-        self.floor = entry.time;
-        if late {
-            self.front.pop_late();
+                .for_each(touch);
         } else {
-            self.front.step();
-            self.front.coming(TOUCH_AHEAD).map(touch);
+            self.front.settle();
         }
-        Some(entry)
+        true
     }
 
     /// Makes the next bucket that holds something current. False if nothing is left.
     fn advance(&mut self) -> bool {
+        self.unstage();
         self.retune();
         if self.in_ring + self.in_coarse == 0 {
             return false;
@@ -281,6 +313,7 @@ impl<B: Copy> Queue<B> {
                 self.file(entry.time.as_nanos() >> self.width_bits, entry);
             }
             self.scratch = moved;
+            self.unstage();
         }
     }
 
@@ -320,6 +353,7 @@ impl<B: Copy> Queue<B> {
     fn rebuild(&mut self, width_bits: Option<u32>) {
         #[cfg(test)]
         (self.inside.rebuilds += 1);
+        self.unstage();
         let mut all = Vec::with_capacity(self.len());
         self.front.drain(&mut all);
         let wheels = self.coarse.iter_mut().flat_map(|wheel| wheel.slots.iter_mut());
@@ -342,6 +376,7 @@ impl<B: Copy> Queue<B> {
         // A rebuild that changed nothing wasn't worth it, and the next one won't soon be.
         let cost = all.len() as u64 * if before == (self.width_bits, self.ring_bits) { 8 } else { 1 };
         self.patience = cost.max(tuning::PERIOD);
+        self.staging = all.len() >= LARGE;
         self.next_bucket = self.floor.as_nanos() >> self.width_bits;
         for entry in all {
             self.file(entry.time.as_nanos() >> self.width_bits, entry);

@@ -215,7 +215,7 @@ impl<M: Model> Kernel<M> {
         let mut words = Words::new();
         loop {
             let model = &self.model;
-            let Some(entry) = self.queue.pop_until(end, |coming| model.touch(coming)) else {
+            let Some(&entry) = self.queue.pop_until(end, |coming| model.touch(coming)) else {
                 return if self.queue.is_empty() {
                     End::Drained
                 } else {

@@ -47,7 +47,7 @@ impl<B: Copy> Chunks<B> {
     }
 
     /// Adds `entry` to `bag`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, bag: &mut Bag, entry: Entry<B>) {
         let offset = bag.len as usize % CHUNK;
         if offset == 0 {
@@ -59,26 +59,28 @@ impl<B: Copy> Chunks<B> {
         bag.len += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, filler: Entry<B>) -> u32 {
         if self.free == NIL {
-            return self.grow(filler);
+            self.grow(filler);
         }
         let chunk = self.free;
         self.free = self.next[chunk as usize];
         chunk
     }
 
+    /// Adds a free chunk.
     #[cold]
-    fn grow(&mut self, filler: Entry<B>) -> u32 {
+    #[inline(never)]
+    fn grow(&mut self, filler: Entry<B>) {
         let chunk = u32::try_from(self.next.len()).expect("fewer than 2^36 entries wait");
-        self.next.push(NIL);
+        self.next.push(self.free);
+        self.free = chunk;
         if self.entries.len() == self.entries.capacity() {
             // By an eighth, not twofold: at a million entries the slack would cost more memory than anything else.
             self.entries.reserve_exact((self.entries.len() / 8).max(64 * CHUNK));
         }
         self.entries.resize(self.entries.len() + CHUNK, filler);
-        chunk
     }
 
     /// The chunk of `bag` that is filled at the moment, its number of entries, and so on through the list.
@@ -104,6 +106,16 @@ impl<B: Copy> Chunks<B> {
     pub(super) fn touch(&self, bag: &Bag) {
         for (_, part) in self.parts(bag) {
             part.iter().step_by(2).for_each(prefetch);
+        }
+    }
+
+    /// Asks for the place where the next entry of `bag` goes.
+    #[inline]
+    pub(super) fn touch_end(&self, bag: &Bag) {
+        let offset = bag.len as usize % CHUNK;
+        let chunk = if offset == 0 { self.free } else { bag.head };
+        if let Some(place) = self.entries.get(chunk as usize * CHUNK + offset) {
+            prefetch(place);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::chunks::{Bag, Chunks};
 use crate::kernel::entry::Entry;
+use crate::kernel::time::SimTime;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -77,34 +78,38 @@ impl<B: Copy> Front<B> {
         self.sorted.get(self.cursor + ahead)
     }
 
-    /// The next entry, if none came late: the common case.
-    #[inline]
-    pub(super) fn next_in_time(&self) -> Option<&Entry<B>> {
-        if self.late.is_empty() {
-            self.sorted.get(self.cursor)
-        } else {
-            None
+    /// Whether the next entry stands at the front of the sorted run.
+    #[inline(always)]
+    pub(super) fn is_settled(&self) -> bool {
+        self.late.is_empty() && self.cursor < self.sorted.len()
+    }
+
+    /// Puts the next entry to the front of the sorted run, if it stands in the heap.
+    pub(super) fn settle(&mut self) {
+        let Some(late) = self.late.peek() else { return };
+        let next = self.sorted.get(self.cursor);
+        if next.is_some_and(|next| next.order(&late.0) == Ordering::Less) {
+            return;
         }
-    }
-
-    /// Steps over the entry that [`Front::next_in_time`] showed.
-    #[inline]
-    pub(super) fn step(&mut self) {
-        self.cursor += 1;
-    }
-
-    /// The next entry, and whether it stands in the heap.
-    pub(super) fn next(&self) -> Option<(Entry<B>, bool)> {
-        match (self.sorted.get(self.cursor), self.late.peek()) {
-            (Some(sorted), Some(late)) if late.0.order(sorted) == Ordering::Less => Some((late.0, true)),
-            (Some(sorted), _) => Some((*sorted, false)),
-            (None, late) => late.map(|late| (late.0, true)),
-        }
-    }
-
-    /// Takes out the next entry of the heap.
-    pub(super) fn pop_late(&mut self) {
+        let entry = late.0;
         self.late.pop();
+        if self.cursor > 0 {
+            self.cursor -= 1;
+            self.sorted[self.cursor] = entry;
+        } else {
+            self.sorted.insert(0, entry);
+        }
+    }
+
+    /// The next entry, which has been settled, if it's not later than `end`; it's taken out.
+    #[inline(always)]
+    pub(super) fn pop_until(&mut self, end: SimTime) -> Option<&Entry<B>> {
+        let entry = self.sorted.get(self.cursor)?;
+        if entry.time > end {
+            return None;
+        }
+        self.cursor += 1;
+        Some(entry)
     }
 
     /// Adds an entry that belongs into the current bucket: in its place if that is near an end of the sorted run, else into

@@ -52,3 +52,8 @@ fn main() {
         println!("{which}: {:.2} M delivered/s ({} events, {:.0} ns/event), {} MiB", books.delivered as f64 / s / 1e6, end.handled, s * 1e9 / end.handled as f64, rss() / 1024);
     }
 }
+#[test]
+fn sizes() {
+    use quorate::world::call::*;
+    println!("Attempt {} Call {} Request {} Context {} Activation {} GroupSpec {}", size_of::<Attempt>(), size_of::<Call>(), size_of::<Request>(), size_of::<quorate::state::Context>(), size_of::<quorate::agents::activation::Activation>(), size_of::<GroupSpec>());
+}

@@ -1,2 +1,3 @@
 //! Floor 6: variants, replicates, statistics, baselines.
-pub mod statistics;
+
+pub use crate::statistics;

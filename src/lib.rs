@@ -24,4 +24,5 @@ pub mod scenario;
 pub mod services;
 pub mod state;
 pub mod statistics;
+pub mod stores;
 pub mod world;

@@ -91,7 +91,7 @@ fn setting(plan: &Plan) -> Setting {
 
 fn run_with(plan: &Plan, seed: u64, options: Options) -> Sheet {
     let watch = Watch::new(measures::standard_with(&setting(plan), options));
-    let (end, mut world) = quorate::scenario::build(plan, seed, 0, vec![Box::new(watch)]).finish(50_000_000);
+    let (end, mut world, _) = quorate::scenario::build(plan, seed, 0, vec![Box::new(watch)]).finish(50_000_000);
     assert_eq!(end.breaches, Vec::<String>::new());
     let observers = std::mem::take(&mut world.shared.records).into_observers();
     let watch = observers

@@ -132,7 +132,7 @@ impl Recorder {
         self.least = self.least.min(other.least);
         self.greatest = self.greatest.max(other.greatest);
         if let Store::Histogram(_) = other.store {
-            self.into_histogram();
+            self.become_histogram();
         }
         match (&mut self.store, &other.store) {
             (Store::Exact(mine), Store::Exact(theirs)) => mine.extend_from_slice(theirs),
@@ -147,11 +147,11 @@ impl Recorder {
 
     fn fold(&mut self) {
         if matches!(&self.store, Store::Exact(values) if values.len() > self.limit) {
-            self.into_histogram();
+            self.become_histogram();
         }
     }
 
-    fn into_histogram(&mut self) {
+    fn become_histogram(&mut self) {
         if let Store::Exact(values) = &self.store {
             let mut histogram = Histogram::new(DIGITS).expect("three digits are in range");
             values.iter().for_each(|v| record(&mut histogram, *v));

@@ -65,26 +65,35 @@ pub enum What {
     /// A server was crashed, and dropped a request. Subject: the server; a: call identity; b: 0 at the door of a server that was
     /// down, 1 if it waited, 2 if it was in work.
     RequestDropped,
-    /// An operation on shared state was accepted by a replica. Subject: the replica; a: call identity; b: store and key; c: dot;
-    /// extra: began, agent, operation, versions it was based on (heads, or an encoded dot set).
+    /// An update of shared state is accepted by a replica; what becomes of it follows. Subject: the replica; a: call identity;
+    /// b: store and key; c: dot; extra: when the call began, agent (bit 32 set: a blind update, without a context), the stamp,
+    /// the operation (two words), the versions that the replica showed before. See [`crate::stores::words`].
     Accepted,
-    /// A read was served. Subject: the replica; a: call identity; b: store and key; extra: began, agent, versions.
+    /// A read was served. Subject: the replica; a: call identity; b: store and key; c: attempt number; extra: when the call
+    /// began, agent, versions.
     ReadServed,
-    /// An operation's answer reached its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update.
+    /// An operation's answer reached its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update in
+    /// bit 0, and above it the number of the attempt that was answered (0 if not said: the first that was served).
     OperationAcknowledged,
     /// An operation failed at its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update.
     OperationFailed,
-    /// Effects became visible at a replica. Subject: the replica; a: store and key; b: origin; c: first and last number.
+    /// Effects became visible at a replica, or are kept there as siblings. Subject: the replica; a: store and key; b: origin
+    /// (replica and life, 16 bits each); c: first and last number.
     Applied,
-    /// A version was built on another. Subject: the replica; a: store and key; b: version; c: base.
+    /// A version was computed by a replica from another, whose effects live on in it. Subject: the replica; a: store and key;
+    /// b: version; c: base.
     BuiltOn,
-    /// An effect was outranked at a replica. Subject: the replica; a: store and key; b: loser; c: winner, or all ones.
+    /// An effect was outranked at a replica: it is not visible there any more, or never became so. Subject: the replica; a:
+    /// store and key; b: loser; c: winner, or all ones where a merge repeats what another replica decided.
     Outranked,
-    /// The visible value of a key changed at a replica. Subject: the replica; a: store and key; b: digest.
+    /// The visible value of a key changed at a replica; before the first such record it is the type's empty value. Subject: the
+    /// replica; a: store and key; b: digest.
     Visible,
-    /// What a replica holds once the run is over. Subject: the replica; a: store and key; extra: versions.
+    /// What a replica shows of a key once the run is over, if anything ever reached it. Subject: the replica; a: store and key;
+    /// extra: versions.
     Holds,
-    /// The state metadata of a replica. Subject: the replica; a: store; b: bytes.
+    /// The state metadata of a replica once the run is over: clocks, tombstones, siblings. Subject: the replica; a: store; b:
+    /// bytes.
     Metadata,
     /// A fault began. a: the fault's index; b: occurrence.
     FaultBegan,

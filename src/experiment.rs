@@ -8,7 +8,8 @@ pub mod compare;
 pub mod grid;
 pub mod judge;
 pub mod results;
-pub mod statistics;
 
 pub use grid::{Cell, Grid, Options, Progress};
 pub use results::Results;
+
+pub use crate::statistics;

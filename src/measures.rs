@@ -2,14 +2,26 @@
 //!
 //! A measure reads batches of records, and at the end of a run writes numbers, series, samples and rows into a [`Sheet`]. What
 //! every number means stands in the registry ([`infos`]): tables, the data dictionary and the checks of expectations come from it.
+//!
+//! - [`tasks`]: how long tasks take, and where their time goes: the latency trap.
+//! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
+//! - [`traffic`]: messages and bytes, the end of the run, the intervals of faults.
+//! - [`windows`]: counts and levels in windows of time, which the others use.
 
+pub mod herd;
+pub mod registry;
 pub mod sheet;
+pub mod tasks;
+pub mod traffic;
+pub mod windows;
 
+pub use registry::{find, infos, suggest};
 pub use sheet::{Sample, Series, Sheet, TaskOutcome, TaskRow};
 
-use crate::kernel::SimTime;
+use crate::kernel::{SimDuration, SimTime};
 use crate::world::population::Directory;
 use crate::world::record::{Batch, Mask, Observer};
+use std::sync::Arc;
 
 /// What a measure needs to know of the run that it watches.
 #[derive(Debug, Clone)]
@@ -19,7 +31,7 @@ pub struct Setting {
     /// What begins before this time isn't measured.
     pub warm_up: SimTime,
     /// The length of the windows in which rates over time are measured.
-    pub window: crate::kernel::SimDuration,
+    pub window: SimDuration,
     /// The latest end of the run.
     pub horizon: SimTime,
     /// Names of tasks, by number; 0 is the program itself.
@@ -32,6 +44,44 @@ pub struct Setting {
     pub faults: Vec<(String, bool)>,
     /// For each service, its rate limit in requests per second, and its price list in nano-dollars (call, token in, token out).
     pub limits: Vec<(Option<f64>, [u64; 3])>,
+    /// For each service, how many requests it works on at once; `None`: any number.
+    pub servers: Vec<Option<u32>>,
+}
+
+/// How much is kept of what was measured, and how long a trigger's aftermath is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How many tasks of a run are listed at most.
+    pub rows: usize,
+    /// How many observations of a distribution are written at most.
+    pub sample: usize,
+    /// How long after the end of the last fault the verdict on metastability is given; `None`: at the end of the run.
+    pub recovery_horizon: Option<SimDuration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rows: 100_000,
+            sample: 2_000,
+            recovery_horizon: None,
+        }
+    }
+}
+
+/// All measures, for a run.
+pub fn standard(setting: &Setting) -> Vec<Box<dyn Measure>> {
+    standard_with(setting, Options::default())
+}
+
+/// All measures, for a run, that keep as much as told.
+pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure>> {
+    let setting = Arc::new(setting.clone());
+    vec![
+        Box::new(tasks::Tasks::new(Arc::clone(&setting), options)),
+        Box::new(herd::Herd::new(Arc::clone(&setting), options)),
+        Box::new(traffic::Traffic::new(setting)),
+    ]
 }
 
 /// Something measured in a run.
@@ -108,6 +158,33 @@ pub struct MeasureInfo {
     pub doc: &'static str,
 }
 
+/// The groups of the directory that are services: whose service an entity is.
+#[derive(Debug, Clone)]
+pub(crate) struct ServiceIndex {
+    of_group: Vec<u16>,
+}
+
+impl ServiceIndex {
+    /// No service.
+    pub(crate) const NONE: u16 = u16::MAX;
+
+    pub(crate) fn new(setting: &Setting) -> Self {
+        let mut of_group = vec![Self::NONE; setting.directory.groups().len()];
+        for ((entity, _), index) in setting.services.iter().zip(0u16..) {
+            of_group[setting.directory.locate(*entity).0 as usize] = index;
+        }
+        Self { of_group }
+    }
+
+    /// The number of the service that an entity is.
+    #[inline]
+    pub(crate) fn of(&self, setting: &Setting, entity: u32) -> Option<usize> {
+        let (group, _) = setting.directory.locate(entity);
+        let index = *self.of_group.get(group as usize)?;
+        (index != Self::NONE).then_some(index as usize)
+    }
+}
+
 /// Watches a run for a list of measures.
 pub struct Watch {
     measures: Vec<Box<dyn Measure>>,
@@ -147,14 +224,4 @@ impl Observer for Watch {
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
         self
     }
-}
-
-/// All measures of a run.
-pub fn standard(_setting: &Setting) -> Vec<Box<dyn Measure>> {
-    Vec::new()
-}
-
-/// What a number means.
-pub fn find(_name: &str) -> Option<MeasureInfo> {
-    None
 }

@@ -192,6 +192,7 @@ pub fn setting(plan: &Plan) -> Setting {
                 (fault.name.clone(), partition)
             })
             .collect(),
+        servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         limits: plan.services.iter().map(|service| limit(&service.spec)).collect(),
         directory: addresses.into_directory(),
         warm_up: plan.warm_up,

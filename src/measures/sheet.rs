@@ -29,6 +29,33 @@ impl Sheet {
             self.numbers.insert(name.into(), value);
         }
     }
+
+    /// Writes how many there were.
+    pub fn count(&mut self, name: impl Into<String>, value: u64) {
+        self.numbers.insert(name.into(), value as f64);
+    }
+
+    /// Writes the mean, the quantiles 50, 90, 95 and 99 % and the greatest of durations in nanoseconds, as seconds.
+    pub fn durations(&mut self, name: &str, recorder: &crate::statistics::Recorder) {
+        let distribution = recorder.distribution();
+        self.number(format!("{name}.mean"), recorder.mean().map(|ns| ns / 1e9));
+        for (quantile, label) in [(0.5, "p50"), (0.9, "p90"), (0.95, "p95"), (0.99, "p99")] {
+            let value = distribution.quantile(quantile).value();
+            self.number(format!("{name}.{label}"), value.map(|ns| ns as f64 / 1e9));
+        }
+        self.number(format!("{name}.max"), recorder.greatest().map(|ns| ns as f64 / 1e9));
+    }
+
+    /// Writes the observations of durations in nanoseconds, as seconds: all, or `most` order statistics.
+    pub fn sample(&mut self, name: impl Into<String>, recorder: &crate::statistics::Recorder, most: usize) {
+        if recorder.count() == 0 {
+            return;
+        }
+        let values = recorder.distribution().order_statistics(most);
+        let values = values.into_iter().map(|ns| ns as f64 / 1e9).collect();
+        let count = recorder.count();
+        self.samples.insert(name.into(), Sample { count, values });
+    }
 }
 
 /// Values in consecutive windows of equal length, from time zero on.
@@ -36,8 +63,23 @@ impl Sheet {
 pub struct Series {
     /// The length of a window in nanoseconds.
     pub window: u64,
-    /// One value for each window, in the unit of the registry.
+    /// One value for each whole window, in the unit of the registry; NaN (`null` in files) where a window has none.
+    #[serde(with = "gaps")]
     pub values: Vec<f64>,
+}
+
+/// NaN as `null`, which JSON has and reads back.
+mod gaps {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|value| value.is_finite().then_some(*value)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let values = Vec::<Option<f64>>::deserialize(deserializer)?;
+        Ok(values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+    }
 }
 
 /// The observations of a distribution, ascending, in the unit of the registry; thinned evenly where there were very many.
@@ -57,6 +99,7 @@ pub struct TaskRow {
     /// The task's name; empty for the program itself.
     pub name: String,
     /// Its identity within the group: the agent's ordinal, its run, its step. Tasks of two variants with one identity are pairs.
+    /// Where not all tasks are listed, the same identities are in every variant.
     pub identity: u64,
     /// When it began.
     pub began: SimTime,

@@ -254,6 +254,17 @@ impl Distribution {
         }
     }
 
+    /// At most `max` order statistics, evenly spaced over the ranks, the least and the greatest among them: all values, each
+    /// as often as it occurred, where there are no more. `max` below 2 counts as 2.
+    pub fn order_statistics(&self, max: usize) -> Vec<u64> {
+        let (n, max) = (self.count(), max.max(2) as u64);
+        if n <= max {
+            return (1..=n).map(|rank| self.at_rank(rank).0).collect();
+        }
+        let rank = |index: u64| 1 + (u128::from(n - 1) * u128::from(index) / u128::from(max - 1)) as u64;
+        (0..max).map(|index| self.at_rank(rank(index)).0).collect()
+    }
+
     fn at_rank(&self, rank: u64) -> (u64, u64) {
         self.steps[self.steps.partition_point(|s| s.1 < rank).min(self.steps.len() - 1)]
     }

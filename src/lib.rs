@@ -13,6 +13,7 @@
 pub mod experiment;
 pub mod faults;
 pub mod kernel;
+pub mod measures;
 pub mod network;
 pub mod output;
 pub mod random;

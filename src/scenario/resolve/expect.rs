@@ -68,6 +68,8 @@ pub enum Expected {
         bound: Bound,
         /// The confidence with which; `None`: the value itself has to.
         confidence: Option<f64>,
+        /// The name of a known answer that this is, and where that comes from.
+        known: Option<(String, String)>,
     },
     /// An invariant.
     Always {
@@ -102,6 +104,8 @@ pub(in crate::scenario) fn expectations(
                 stat,
                 is,
                 confidence,
+                row,
+                source,
             } => {
                 check_name(What::Measure, name, known, out);
                 check_variant(file, variant.as_ref(), out);
@@ -126,6 +130,7 @@ pub(in crate::scenario) fn expectations(
                     stat: stat.clone(),
                     bound: is.value.clone(),
                     confidence: confidence.map(|confidence| confidence.get()),
+                    known: row.clone().map(|row| (row, source.clone().unwrap_or_default())),
                 }
             }
             Expect::Always(name) => {

@@ -142,7 +142,8 @@ impl<'a> Grid<'a> {
         let (end, mut world, checkpoints) = run.finish(self.options.max_events);
         let observers = std::mem::take(&mut world.shared.records).into_observers();
         let watches = observers.into_iter().filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
-        let sheet = watches.map(|watch| watch.finish(end.now)).next().unwrap_or_default();
+        let mut sheet = watches.map(|watch| watch.finish(end.now)).next().unwrap_or_default();
+        sheet.number("run.breaches", Some(end.breaches.len() as f64));
         Cell {
             variant,
             replicate,

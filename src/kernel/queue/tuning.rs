@@ -19,7 +19,7 @@ pub(super) const FEW: u64 = 128;
 /// How many entries a bucket should hold: few enough that few come late for it, many enough that the places where buckets
 /// are being written stay in the cache and in the table of pages.
 fn occupancy(waiting: u64) -> u64 {
-    (waiting / 512).clamp(64, 512)
+    (waiting / 256).clamp(64, 4096)
 }
 
 /// What went through a queue since the last look at its tuning.

@@ -52,6 +52,8 @@ pub struct Queue<B> {
     /// The time of the entry handed out last.
     floor: SimTime,
     traffic: Traffic,
+    /// When the tuning was looked at last.
+    tuned: SimTime,
     /// How many entries must pass before the next rebuild.
     patience: u64,
     /// What happened inside, for the tests that show that it did.
@@ -94,6 +96,7 @@ impl<B: Copy> Queue<B> {
             scratch: Vec::new(),
             floor: SimTime::ZERO,
             traffic: Traffic::default(),
+            tuned: SimTime::ZERO,
             patience: 0,
             #[cfg(test)]
             inside: Inside::default(),
@@ -142,6 +145,8 @@ impl<B: Copy> Queue<B> {
             #[cfg(test)]
             (self.inside.relieved += 1);
             self.rebuild(None);
+        } else if self.traffic.deep > self.patience.max(self.len() as u64) && self.traffic.is_deep() {
+            self.retune();
         }
     }
 
@@ -290,14 +295,22 @@ impl<B: Copy> Queue<B> {
         }
     }
 
-    /// Between two buckets: looks at how full they were, and rebuilds where another width or size would serve better.
+    /// Looks at how full buckets were and how many entries came late, and rebuilds where another width or size would serve
+    /// better.
     fn retune(&mut self) {
-        let waiting = (self.in_ring + self.in_coarse) as u64;
+        let waiting = self.len() as u64;
         let passed = self.traffic.taken + self.traffic.late;
         if passed < tuning::PERIOD.max(self.patience) && (self.patience > 0 || waiting < tuning::PERIOD) {
             return;
         }
-        let advice = tuning::advise(&self.traffic, waiting, self.width_bits, self.ring_bits);
+        let advice = tuning::advise(
+            &self.traffic,
+            self.floor.since(self.tuned),
+            waiting,
+            self.width_bits,
+            self.ring_bits,
+        );
+        self.tuned = self.floor;
         self.traffic = Traffic::default();
         self.patience = tuning::PERIOD;
         match advice {

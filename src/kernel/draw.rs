@@ -73,7 +73,9 @@ impl Key {
     pub fn stream(self, purpose: Purpose, number: u64) -> Stream {
         // Both products are bijections of 64 bits, so neighbouring numbers and purposes never share an address, and numbers may
         // be of any size: hashes of a path as well as counters.
-        let address = number.wrapping_mul(WEYL).wrapping_add((purpose.0 as u64).wrapping_mul(PURPOSES));
+        let address = number
+            .wrapping_mul(WEYL)
+            .wrapping_add((purpose.0 as u64).wrapping_mul(PURPOSES));
         Stream(mix(address ^ self.0).wrapping_add(self.0.rotate_left(29)))
     }
 

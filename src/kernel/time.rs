@@ -1,5 +1,8 @@
 //! Simulated time: integer nanoseconds, so that no result depends on rounding order or on a platform's floats.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, AddAssign, Mul, Sub};

@@ -49,7 +49,7 @@ pub(super) fn hash(words: &[u64]) -> u128 {
     let length = count as u64 * 8;
     let (mut low, mut high) = (length.wrapping_mul(PRIME_1), 0u64);
     // From the inside out: two words from the left and two from the right in each round.
-    for round in (0..(count + 3) / 4).rev() {
+    for round in (0..count.div_ceil(4)).rev() {
         let (left, right) = (2 * round, count - 2 * round - 2);
         let (a, b, c, d) = (words[left], words[left + 1], words[right], words[right + 1]);
         low = low.wrapping_add(mix_pair(a, b, 4 * round)) ^ c.wrapping_add(d);
@@ -74,7 +74,11 @@ mod tests {
             let words: Vec<u64> = (0..16).map(|n| draws.draw(crate::kernel::Purpose(0), n)).collect();
             for count in 3..=16 {
                 let bytes: Vec<u8> = words[..count].iter().flat_map(|word| word.to_le_bytes()).collect();
-                assert_eq!(super::hash(&words[..count]), XxHash3_128::oneshot(&bytes), "{count} words");
+                assert_eq!(
+                    super::hash(&words[..count]),
+                    XxHash3_128::oneshot(&bytes),
+                    "{count} words"
+                );
             }
         }
         let zeroes = [0u64; 3];

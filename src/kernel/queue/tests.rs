@@ -77,10 +77,19 @@ impl Pair {
             _ => None,
         };
         let touched = &mut self.touched;
-        let popped = self.queue.pop_until(SimTime::from_nanos(end), |_| *touched += 1).copied();
+        let popped = self
+            .queue
+            .pop_until(SimTime::from_nanos(end), |_| *touched += 1)
+            .copied();
         let line = popped.map(|entry| {
             assert_eq!((entry.target, entry.kind), (!entry.number, 3));
-            (entry.time.as_nanos(), entry.step, entry.origin, entry.number, entry.body)
+            (
+                entry.time.as_nanos(),
+                entry.step,
+                entry.origin,
+                entry.number,
+                entry.body,
+            )
         });
         assert_eq!(line, expected);
         assert_eq!(self.queue.len(), self.heap.len());
@@ -194,14 +203,31 @@ proptest! {
 #[test]
 fn a_hundred_thousand_entries_are_rebuilt_and_touched_ahead() {
     let mut pair = Pair::new(1);
-    pair.play(&Phase::Fill { count: 100_000, scale: 30 });
-    pair.play(&Phase::Hold { count: 150_000, scale: 30 });
+    pair.play(&Phase::Fill {
+        count: 100_000,
+        scale: 30,
+    });
+    pair.play(&Phase::Hold {
+        count: 150_000,
+        scale: 30,
+    });
     assert!(pair.queue.inside.rebuilds > 0);
-    assert!(pair.touched > pair.popped * 9 / 10, "{} of {}", pair.touched, pair.popped);
+    assert!(
+        pair.touched > pair.popped * 9 / 10,
+        "{} of {}",
+        pair.touched,
+        pair.popped
+    );
     // Much happens at once, far faster than before: it narrows its buckets.
     let before = (pair.queue.width_bits, pair.queue.inside.rebuilds);
-    pair.play(&Phase::Fill { count: 100_000, scale: 12 });
-    pair.play(&Phase::Hold { count: 100_000, scale: 12 });
+    pair.play(&Phase::Fill {
+        count: 100_000,
+        scale: 12,
+    });
+    pair.play(&Phase::Hold {
+        count: 100_000,
+        scale: 12,
+    });
     assert!(pair.queue.width_bits < before.0 && pair.queue.inside.rebuilds > before.1);
     // One gap in fifty is far longer than the ring.
     pair.drain();
@@ -216,7 +242,11 @@ fn few_entries_are_kept_in_one_sorted_run() {
         pair.play(&Phase::Hold { count: 20_000, scale });
         let before = pair.queue.inside.in_place;
         pair.play(&Phase::Hold { count: 1_000, scale });
-        assert!(pair.queue.inside.in_place - before > 500, "scale {scale}: {:?}", pair.queue.inside);
+        assert!(
+            pair.queue.inside.in_place - before > 500,
+            "scale {scale}: {:?}",
+            pair.queue.inside
+        );
         pair.drain();
     }
 }
@@ -224,12 +254,25 @@ fn few_entries_are_kept_in_one_sorted_run() {
 #[test]
 fn one_instant_that_explodes_relieves_the_heap() {
     let mut pair = Pair::new(3);
-    pair.play(&Phase::Fill { count: 2_000, scale: 30 });
-    pair.play(&Phase::Hold { count: 10_000, scale: 30 });
+    pair.play(&Phase::Fill {
+        count: 2_000,
+        scale: 30,
+    });
+    pair.play(&Phase::Hold {
+        count: 10_000,
+        scale: 30,
+    });
     // Each of thousands of entries of one instant has a consequence in the same instant.
-    pair.play(&Phase::Burst { count: 30_000, scale: 0 });
+    pair.play(&Phase::Burst {
+        count: 30_000,
+        scale: 0,
+    });
     pair.play(&Phase::Chain { count: 100_000 });
-    assert!(pair.queue.inside.heaped > 0 && pair.queue.inside.relieved > 0, "{:?}", pair.queue.inside);
+    assert!(
+        pair.queue.inside.heaped > 0 && pair.queue.inside.relieved > 0,
+        "{:?}",
+        pair.queue.inside
+    );
     pair.drain();
 }
 
@@ -280,7 +323,9 @@ fn the_end_of_time_is_a_time_like_any_other() {
     }
     let mut last = 0;
     for _ in 0..3_000 {
-        let time = queue.pop_until(SimTime::NEVER, |_| ()).map(|entry| entry.time.as_nanos());
+        let time = queue
+            .pop_until(SimTime::NEVER, |_| ())
+            .map(|entry| entry.time.as_nanos());
         assert!(time >= Some(last) && time >= Some(u64::MAX - 2));
         last = time.unwrap();
     }

@@ -54,13 +54,7 @@ pub(super) enum Advice {
 }
 
 /// Looks at the traffic of `elapsed` through a queue of this shape that holds `waiting` entries.
-pub(super) fn advise(
-    traffic: &Traffic,
-    elapsed: SimDuration,
-    waiting: u64,
-    width_bits: u32,
-    ring_bits: u32,
-) -> Advice {
+pub(super) fn advise(traffic: &Traffic, elapsed: SimDuration, waiting: u64, width_bits: u32, ring_bits: u32) -> Advice {
     let passed = traffic.taken + traffic.late;
     if waiting < FEW {
         return if 2 * traffic.late < passed {

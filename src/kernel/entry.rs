@@ -1,5 +1,8 @@
 //! Entries: what is scheduled. Small, with the payload inline or as a handle, and totally ordered.
 
+#[cfg(test)]
+mod tests;
+
 use super::draw::Key;
 use super::time::SimTime;
 use serde::{Deserialize, Serialize};

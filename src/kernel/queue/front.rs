@@ -8,8 +8,8 @@ use std::collections::BinaryHeap;
 
 /// A late entry is put in its place in the sorted bucket if that is at most this far from either end.
 const REACH: usize = 32;
-/// Bins with more entries than this are sorted by comparison.
-const CROWDED: u32 = 12;
+/// An insertion sort may move this many entries for each that it sorts; then sorting by comparison is better.
+const MOVES: usize = 6;
 
 /// An entry in the heap of late entries, ordered so that the earliest is the greatest.
 #[derive(Debug, Clone, Copy)]
@@ -40,9 +40,8 @@ pub(super) struct Front<B> {
     sorted: Vec<Entry<B>>,
     cursor: usize,
     late: BinaryHeap<Late<B>>,
-    /// Scratch space of the distribution sort: where the next entry of each bin goes, and the bins with many entries.
+    /// Scratch space of the distribution sort: where the next entry of each bin goes.
     bins: Vec<u32>,
-    crowded: Vec<(u32, u32)>,
 }
 
 impl<B: Copy> Front<B> {
@@ -52,7 +51,6 @@ impl<B: Copy> Front<B> {
             cursor: 0,
             late: BinaryHeap::new(),
             bins: Vec::new(),
-            crowded: Vec::new(),
         }
     }
 
@@ -130,7 +128,8 @@ impl<B: Copy> Front<B> {
             self.sorted[place] = entry;
         } else if self.cursor > 0 && before(&rest[REACH]) {
             let ahead = rest.iter().take_while(|other| !before(other)).count();
-            self.sorted.copy_within(self.cursor..self.cursor + ahead, self.cursor - 1);
+            self.sorted
+                .copy_within(self.cursor..self.cursor + ahead, self.cursor - 1);
             self.cursor -= 1;
             self.sorted[self.cursor + ahead] = entry;
         } else {
@@ -157,8 +156,8 @@ impl<B: Copy> Front<B> {
 
     /// Takes over a bucket of `2^width_bits` nanoseconds and sorts it, when everything before was handed out.
     ///
-    /// One pass distributes the entries over twice as many bins by their time, which leaves nearly all of them in their place; an
-    /// insertion sort does the rest. Bins that hold many (a burst of one instant) are sorted by comparison.
+    /// One pass distributes the entries over as many bins by their time, which leaves most of them in their place; an insertion
+    /// sort does the rest, unless many of them share few bins (a burst of one instant).
     pub(super) fn fill(&mut self, chunks: &Chunks<B>, bag: &Bag, width_bits: u32) {
         debug_assert!(self.is_empty());
         let count = bag.len();
@@ -175,12 +174,7 @@ impl<B: Copy> Front<B> {
         let Some(filler) = any else { return };
         let mut start = 0;
         for slot in &mut self.bins {
-            let end = start + *slot;
-            if *slot > CROWDED {
-                self.crowded.push((start, end));
-            }
-            *slot = start;
-            start = end;
+            start += std::mem::replace(slot, start);
         }
         self.sorted.resize(count, filler);
         self.cursor = 0;
@@ -189,16 +183,16 @@ impl<B: Copy> Front<B> {
             self.sorted[*slot as usize] = *entry;
             *slot += 1;
         });
-        for (start, end) in self.crowded.drain(..) {
-            self.sorted[start as usize..end as usize].sort_unstable_by(|a, b| a.order(b));
+        if !insertion_sort(&mut self.sorted) {
+            self.sorted.sort_unstable_by(|a, b| a.order(b));
         }
-        insertion_sort(&mut self.sorted);
     }
 }
 
-/// Sorts a run that is nearly sorted already.
+/// Sorts a run that is nearly sorted already. False if it turns out not to be: then its entries are as unsorted as before.
 #[inline]
-fn insertion_sort<B: Copy>(run: &mut [Entry<B>]) {
+fn insertion_sort<B: Copy>(run: &mut [Entry<B>]) -> bool {
+    let mut moves = MOVES * run.len();
     for at in 1..run.len() {
         if run[at].order(&run[at - 1]) != Ordering::Less {
             continue;
@@ -210,5 +204,10 @@ fn insertion_sort<B: Copy>(run: &mut [Entry<B>]) {
             place -= 1;
         }
         run[place] = entry;
+        moves = moves.saturating_sub(at - place);
+        if moves == 0 {
+            return false;
+        }
     }
+    true
 }

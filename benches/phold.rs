@@ -5,6 +5,7 @@
 //! `cargo bench --bench phold -- [EVENTS]`
 
 use quorate::kernel::*;
+use quorate::random::standard_exponential;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
@@ -30,7 +31,7 @@ impl Process {
     #[inline]
     fn next(&mut self, time: SimTime, n: u64) -> (SimTime, u32) {
         let mut draws = self.key.stream(PURPOSE, self.count);
-        let delay = 1e8 + 9e8 * exponential(&mut draws);
+        let delay = 1e8 + 9e8 * standard_exponential(&mut draws);
         (time + SimDuration::from_nanos_f64(delay), draws.below(n) as u32)
     }
 
@@ -95,7 +96,7 @@ fn quorate(n: usize, per_process: u64, events: u64) -> (f64, u64, Print) {
             for round in 0..per_process {
                 let process = &mut model.processes[index];
                 let mut draws = process.key.stream(Purpose(2), round);
-                let delay = 1e8 + 9e8 * exponential(&mut draws);
+                let delay = 1e8 + 9e8 * standard_exponential(&mut draws);
                 let (at, to) = (
                     SimTime::ZERO + SimDuration::from_nanos_f64(delay),
                     draws.below(n as u64) as u32,
@@ -121,7 +122,7 @@ fn reference(n: usize, per_process: u64, events: u64) -> (f64, u64) {
     for process in &mut all {
         for round in 0..per_process {
             let mut draws = process.key.stream(Purpose(2), round);
-            let delay = 1e8 + 9e8 * exponential(&mut draws);
+            let delay = 1e8 + 9e8 * standard_exponential(&mut draws);
             let (at, to) = (
                 SimTime::ZERO + SimDuration::from_nanos_f64(delay),
                 draws.below(n as u64) as u32,
@@ -173,9 +174,4 @@ fn main() {
             rate / slow
         );
     }
-}
-
-#[inline]
-fn exponential(draws: &mut Stream) -> f64 {
-    -libm::log(draws.open_unit())
 }

@@ -2,6 +2,7 @@
 //!
 //! What to check in each picture is written beside it in the code. The data stands for no measurement.
 
+use quorate::experiment::statistics::{Level, Recorder, normal_quantile};
 use quorate::output::plots::*;
 use std::path::PathBuf;
 
@@ -43,26 +44,25 @@ fn parts() -> Vec<String> {
 
 /// A small deterministic wave between 0 and 1.
 fn wave(i: usize, salt: usize) -> f64 {
-    let x = (i * 7919 + salt * 104_729).wrapping_mul(2_654_435_761) % 10_007;
-    x as f64 / 10_007.0
+    let key = quorate::kernel::Key::root(salt as u64, 0);
+    key.stream(quorate::kernel::Purpose(0), i as u64).unit()
 }
 
-fn ecdf(name: &str, shift: f64, spread: f64) -> Line {
-    let points: Vec<(f64, f64)> = (1..=200)
-        .map(|i| {
-            let p = i as f64 / 200.0;
-            (shift + spread * (p / (1.02 - p)).sqrt(), p)
-        })
-        .collect();
-    let band = points
-        .iter()
-        .map(|(x, p)| (*x, (p - 0.04 * (1.0 - p) - 0.01).max(0.0), (p + 0.04).min(1.0)))
-        .collect();
-    Line {
-        name: name.into(),
-        points,
-        band,
+/// Log-normal task times in 20 replicates of 200.
+fn ecdf(name: &str, median: f64, sigma: f64) -> Line {
+    let mut pooled = Recorder::default();
+    let mut replicates = Vec::new();
+    for replicate in 0..20 {
+        let mut recorder = Recorder::default();
+        let key = quorate::kernel::Key::root(replicate as u64, 1).child(name);
+        for task in 0..200 {
+            let z = normal_quantile(key.stream(quorate::kernel::Purpose(0), task).open_unit());
+            recorder.record((median * 1e9 * libm::exp(sigma * z)) as u64);
+        }
+        pooled.merge(&recorder);
+        replicates.push(recorder.distribution());
     }
+    Line::distribution(name, &pooled.distribution(), &replicates, 1e9, 400)
 }
 
 fn load(name: &str, peak: f64, salt: usize) -> Line {
@@ -92,7 +92,7 @@ fn estimate(value: f64, half: f64) -> Option<Estimate> {
 }
 
 fn gallery() -> Vec<(&'static str, Chart)> {
-    let whiskers = "Whiskers: 95 % confidence interval of the mean, Student t over 20 replicates.";
+    let whiskers = &interval_note(Level::P95, 20);
     let stacked = |bars| {
         Chart::StackedBars(StackedBars {
             frame: frame("Mean task time by part, 20 replicates", whiskers),
@@ -124,7 +124,7 @@ fn gallery() -> Vec<(&'static str, Chart)> {
         .collect();
     let cdf = |x: Axis, lines: Vec<Line>, title: &str| {
         let note = "Band: least to greatest over 20 replicates. Quantiles with fewer than ten tasks beyond them aren't read off.";
-        let y = Axis::new("share of tasks", Unit::Share);
+        let y = Axis::new("share of samples", Unit::Share);
         Chart::Lines(Lines {
             frame: frame(title, note),
             x,
@@ -134,28 +134,15 @@ fn gallery() -> Vec<(&'static str, Chart)> {
         })
     };
     let few_lines = vec![
-        ecdf("base", 6.0, 3.0),
-        ecdf("colocated", 4.0, 1.5),
-        ecdf("hedged", 3.0, 2.6),
+        ecdf("base", 9.0, 0.4),
+        ecdf("colocated", 5.0, 0.25),
+        ecdf("hedged", 6.0, 0.5),
     ];
     let many_lines = (0..40)
-        .map(|i| ecdf(&format!("variant {i}"), 1.0 + i as f64 * 0.4, 2.0))
+        .map(|i| ecdf(&format!("variant {i}"), 1.0 + i as f64 * 0.4, 0.3))
         .map(|l| Line { band: vec![], ..l });
-    let staleness = ["last writer wins", "version vectors", "CRDT"]
-        .iter()
-        .enumerate()
-        .map(|(k, name)| Line {
-            name: (*name).into(),
-            points: (0..150)
-                .map(|i| {
-                    (
-                        0.0008 * (1u64 << (i / 10)) as f64 * (1.0 + (i % 10) as f64 / 10.0) * (1 + k) as f64,
-                        (i + 1) as f64 / 150.0,
-                    )
-                })
-                .collect(),
-            band: vec![],
-        });
+    let models = [("last writer wins", 0.4), ("version vectors", 0.15), ("CRDT", 0.05)];
+    let staleness = models.iter().map(|(name, median)| ecdf(name, *median, 1.3));
     let panel = |name: &str, peak: f64, salt: usize| {
         let arrivals = load("arrivals", peak, salt);
         let refused = arrivals

@@ -1,3 +1,7 @@
-//! The `quorate` command.
+//! The `quorate` command: runs scenarios, judges them, and writes what they say.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -89,12 +89,9 @@ impl World {
         starts(&mut Starter { prepare });
     }
 
+    /// The id of the first timeline: the timelines are the directory's last group, whether the others are there yet or not.
     fn fault_base(&self) -> u32 {
-        self.shared
-            .directory
-            .groups()
-            .get(self.groups.len())
-            .map_or(0, |place| place.base)
+        self.shared.directory.groups().last().map_or(0, |place| place.base)
     }
 
     /// A problem that stopped the run.
@@ -116,6 +113,9 @@ impl World {
             };
             for group in groups.iter_mut() {
                 group.finish(&mut cx);
+            }
+            if cx.wants(What::AnswerUnderWay) {
+                cx.record_answers_under_way();
             }
         });
         self.shared.records.flush();
@@ -213,7 +213,7 @@ impl World {
                 let peer = (message.from as u64) << 8 | message.kind as u64;
                 let words = [peer, message.sent.as_nanos(), message.identity()];
                 self.with_group(entry, out, entry.target, |group, member, cx| {
-                    cx.record(What::Delivered, message.to, words);
+                    cx.record_with(What::Delivered, message.to, words, &[message.bytes as u64]);
                     group.receive(member, &message, cx);
                 });
             }

@@ -71,6 +71,9 @@ impl Observer for Log {
                 .map(|record| (*record, batch.extra(record).to_vec())),
         );
     }
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
 }
 
 impl Log {
@@ -87,7 +90,7 @@ impl Log {
 
 fn run(plan: &Plan) -> (quorate::scenario::RunEnd, Log) {
     let log = Log::default();
-    let (end, _) = quorate::scenario::build(plan, 1, 0, vec![Box::new(log.clone())]).finish(50_000_000);
+    let (end, _, _) = quorate::scenario::build(plan, 1, 0, vec![Box::new(log.clone())]).finish(50_000_000);
     assert_eq!(end.breaches, Vec::<String>::new());
     (end, log)
 }

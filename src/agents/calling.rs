@@ -186,7 +186,8 @@ impl AgentGroup {
             request,
             context: None,
         };
-        cx.record(What::AttemptSent, endpoint.id, [identity, server as u64, tries as u64]);
+        let words = [identity, server as u64, tries as u64];
+        cx.record_with(What::AttemptSent, endpoint.id, words, &[began.as_nanos()]);
         let attempt = cx.shared.attempts.insert(attempt);
         if let Some(timeout) = timeout {
             self.arm(id, now.saturating_add(timeout), cx);
@@ -224,6 +225,7 @@ impl AgentGroup {
                 self.attempt_failed(id, retry_after, cx);
             }
             Outcome::Done | Outcome::Pending => {
+                let until = self.enabled_at.unwrap_or(cx.now());
                 let times = [attempt.sent, attempt.arrived, attempt.started, attempt.finished].map(SimTime::as_nanos);
                 let extra = [
                     times[0],
@@ -232,9 +234,9 @@ impl AgentGroup {
                     times[3],
                     attempt.down.as_nanos(),
                     attempt.coordinated.as_nanos(),
+                    until.as_nanos(),
                 ];
                 cx.record_with(What::AttemptAnswered, attempt.client, words, &extra);
-                let until = self.enabled_at.unwrap_or(cx.now());
                 let mut parts = attempt.parts(until);
                 parts.add(Part::Retrying, attempt.sent - attempt.began);
                 cx.leave_call(attempt.call);
@@ -326,6 +328,16 @@ impl AgentGroup {
         );
         self.settle_parts(id, parts, cx);
         self.step_failed(id, cx);
+    }
+
+    /// A call is given up with its activation.
+    pub(super) fn give_up_call(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        if let Some(call) = cx.shared.calls.get(handle) {
+            let words = [call.identity, call.server as u64, 2];
+            let extra = [call.began.as_nanos(), call.tries as u64];
+            cx.record_with(What::CallEnded, self.base + member, words, &extra);
+        }
+        cx.close_call(handle);
     }
 
     fn call_over(&mut self, id: u32, done: bool, parts: &Parts, attempt: &Attempt, cx: &mut Cx<'_, '_>) {

@@ -773,7 +773,7 @@ impl AgentGroup {
         activation.handle = Handle::NONE;
         activation.state = State::Running;
         match state {
-            State::Calling | State::BackingOff => cx.close_call(handle),
+            State::Calling | State::BackingOff => self.give_up_call(member, handle, cx),
             State::Asking => {
                 cx.shared.asks.remove(handle);
             }

@@ -63,6 +63,16 @@ impl Bands {
     /// Every band up to the end of the run, by begin, then by the fault's place. Neighbours of one fault that touch are
     /// one band.
     pub fn bands(&self, specs: &[FaultSpec], end: SimTime) -> Vec<Band> {
+        let band = |(fault, start, end): (u32, SimTime, SimTime)| Band {
+            start,
+            end,
+            label: specs[fault as usize].name.clone(),
+        };
+        self.spans(end).into_iter().map(band).collect()
+    }
+
+    /// The same as [`Bands::bands`] without names: the fault's index, begin, end.
+    pub fn spans(&self, end: SimTime) -> Vec<(u32, SimTime, SimTime)> {
         let open = self.open.iter().zip(0..).filter(|((depth, _), _)| *depth > 0);
         let mut all: Vec<(SimTime, u32, SimTime)> = self
             .closed
@@ -79,11 +89,6 @@ impl Bands {
             touches
         });
         all.sort_unstable();
-        let band = |(start, fault, end)| Band {
-            start,
-            end,
-            label: specs[fault as usize].name.clone(),
-        };
-        all.into_iter().map(band).collect()
+        all.into_iter().map(|(start, fault, end)| (fault, start, end)).collect()
     }
 }

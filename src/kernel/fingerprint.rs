@@ -4,6 +4,8 @@
 //! its fields and its payload; checkpoints are chained. A sum doesn't care about the order of its terms, and time and order
 //! are part of every term: so queues, threads and cancelled timers leave no trace in it.
 
+mod xxh3;
+
 use super::entry::Entry;
 use super::time::{SimDuration, SimTime};
 use serde::{Deserialize, Serialize};
@@ -18,8 +20,7 @@ const FIELDS: usize = 3;
 /// The words of one entry as they are hashed: its fields, then the payload that the model pushes.
 #[derive(Debug, Clone)]
 pub struct Words {
-    /// Little-endian, so that the hash is the same on every platform.
-    bytes: [u8; (FIELDS + WORDS) * 8],
+    words: [u64; FIELDS + WORDS],
     len: usize,
 }
 
@@ -27,7 +28,7 @@ impl Words {
     /// No words yet: a buffer to be used for one entry after another.
     pub(super) fn new() -> Self {
         Self {
-            bytes: [0; (FIELDS + WORDS) * 8],
+            words: [0; FIELDS + WORDS],
             len: 0,
         }
     }
@@ -35,18 +36,10 @@ impl Words {
     /// Starts again with the words of an entry's fields.
     #[inline(always)]
     pub(super) fn restart<B>(&mut self, entry: &Entry<B>) {
-        self.set(0, entry.time.as_nanos());
-        self.set(1, (entry.origin as u64) << 32 | entry.number as u64);
-        self.set(
-            2,
-            (entry.target as u64) << 32 | (entry.step as u64) << 16 | entry.kind as u64,
-        );
+        self.words[0] = entry.time.as_nanos();
+        self.words[1] = (entry.origin as u64) << 32 | entry.number as u64;
+        self.words[2] = (entry.target as u64) << 32 | (entry.step as u64) << 16 | entry.kind as u64;
         self.len = FIELDS;
-    }
-
-    #[inline(always)]
-    fn set(&mut self, index: usize, word: u64) {
-        self.bytes[index * 8..index * 8 + 8].copy_from_slice(&word.to_le_bytes());
     }
 
     /// Adds a word of payload.
@@ -55,16 +48,16 @@ impl Words {
         if self.len == FIELDS + WORDS {
             self.fold();
         }
-        self.set(self.len, word);
+        self.words[self.len] = word;
         self.len += 1;
     }
 
     /// Replaces the payload so far by its hash, so that a payload of any length is covered.
     #[cold]
     fn fold(&mut self) {
-        let hash = XxHash3_128::oneshot(&self.bytes[FIELDS * 8..self.len * 8]);
-        self.set(FIELDS, hash as u64);
-        self.set(FIELDS + 1, (hash >> 64) as u64);
+        let hash = xxh3::hash(&self.words[FIELDS..]);
+        self.words[FIELDS] = hash as u64;
+        self.words[FIELDS + 1] = (hash >> 64) as u64;
         self.len = FIELDS + 2;
     }
 
@@ -79,19 +72,22 @@ impl Words {
     /// Panics if there is no such word.
     pub fn flip(&mut self, index: usize, mask: u64) {
         assert!(index < self.len, "an entry of {} words has no word {index}", self.len);
-        for (byte, mask) in self.bytes[index * 8..index * 8 + 8].iter_mut().zip(mask.to_le_bytes()) {
-            *byte ^= mask;
-        }
+        self.words[index] ^= mask;
     }
 
     /// The hash of all words.
     #[inline]
     pub fn hash(&self) -> u128 {
         if self.len == FIELDS {
-            // The length is known here, which halves the time of the hash.
-            return XxHash3_128::oneshot(&self.bytes[..FIELDS * 8]);
+            // The most frequent length gets code of its own.
+            return xxh3::hash(&self.words[..FIELDS]);
         }
-        XxHash3_128::oneshot(&self.bytes[..self.len * 8])
+        self.hash_payload()
+    }
+
+    #[inline(never)]
+    fn hash_payload(&self) -> u128 {
+        xxh3::hash(&self.words[..self.len])
     }
 }
 

@@ -5,211 +5,79 @@
 //!
 //! * The *ring* holds the near future: `2^ring_bits` buckets of `2^width_bits` nanoseconds each. A push appends to a chunk of its
 //!   bucket; nothing is compared.
-//! * When a bucket becomes current it's sorted by small integer keys (time within the bucket, place), and the coming entries are
-//!   known: the kernel touches their targets ahead of time.
-//! * What falls into the current bucket or before goes into a small heap, the *late* entries.
+//! * When a bucket becomes current it's sorted, and the coming entries are known: their targets are touched ahead of time.
+//! * What falls into the current bucket or before is *late*: it's put in its place near an end of the sorted run, or into a
+//!   heap.
 //! * What lies beyond the ring waits in coarser wheels of 256 slots and moves down one level at a time, when its time comes.
 //!
 //! After the calendar queue (Brown 1988), the ladder queue (Tang et al. 2005) and hierarchical timing wheels (Varghese and
 //! Lauck 1987).
 
+mod chunks;
+mod front;
+#[cfg(test)]
+mod tests;
+mod tuning;
+mod wheel;
+
 use super::entry::Entry;
-use super::prefetch::prefetch;
 use super::time::SimTime;
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use chunks::{Bag, Chunks};
+use front::Front;
+use tuning::{Advice, Traffic};
+use wheel::{COARSE_BITS, Wheel, next_set};
 
-/// How many entries one chunk holds.
-const CHUNK: usize = 16;
-/// No chunk.
-const NIL: u32 = u32::MAX;
-/// Slots of one coarse wheel, as a power of two.
-const COARSE_BITS: u32 = 8;
 /// Coarse wheels: enough for the whole range of time at the narrowest width and the smallest ring.
-const COARSE_LEVELS: usize = 8;
-/// Buckets are tuned to about this many entries.
-const TARGET_OCCUPANCY: u64 = 128;
-/// The ring never has fewer buckets than this, as a power of two.
-const MIN_RING_BITS: u32 = 8;
-/// The ring never has more buckets than this, as a power of two.
-const MAX_RING_BITS: u32 = 16;
-/// The widest bucket, as a power of two of nanoseconds: about 13 days.
-const MAX_WIDTH_BITS: u32 = 50;
-/// How many entries leave the queue between two looks at its tuning, at the least.
-const TUNING_PERIOD: u64 = 2048;
-/// Under this many entries, a heap is the best queue.
-const FEW: u64 = 128;
-/// How many entries may come late before buckets are thought too wide.
+const COARSE_LEVELS: usize = 7;
+/// How many entries may wait in the heap of late ones before buckets are thought too wide.
 const LATE_LIMIT: usize = 512;
-
-/// An unordered bag of entries: a list of chunks, of which the head is partly full.
-#[derive(Debug, Clone, Copy)]
-struct Bag {
-    head: u32,
-    len: u32,
-}
-
-const EMPTY: Bag = Bag { head: NIL, len: 0 };
-
-/// The storage of all bags: chunks in one flat array, with a free list.
-#[derive(Debug, Clone)]
-struct Chunks<B> {
-    entries: Vec<Entry<B>>,
-    next: Vec<u32>,
-    free: u32,
-}
-
-impl<B: Copy> Chunks<B> {
-    fn new() -> Self {
-        Self {
-            entries: Vec::new(),
-            next: Vec::new(),
-            free: NIL,
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, bag: &mut Bag, entry: Entry<B>) {
-        let offset = bag.len as usize % CHUNK;
-        if offset == 0 {
-            let chunk = self.take(entry);
-            self.next[chunk as usize] = bag.head;
-            bag.head = chunk;
-        }
-        self.entries[bag.head as usize * CHUNK + offset] = entry;
-        bag.len += 1;
-    }
-
-    #[inline]
-    fn take(&mut self, filler: Entry<B>) -> u32 {
-        if self.free != NIL {
-            let chunk = self.free;
-            self.free = self.next[chunk as usize];
-            return chunk;
-        }
-        let chunk = self.next.len() as u32;
-        self.next.push(NIL);
-        if self.entries.len() == self.entries.capacity() {
-            // By an eighth, not twofold: at a million entries the slack would cost more memory than anything else.
-            self.entries.reserve_exact((self.entries.len() / 8).max(64 * CHUNK));
-        }
-        self.entries.resize(self.entries.len() + CHUNK, filler);
-        chunk
-    }
-
-    /// Asks for the cache lines of `bag`: they'll be read soon.
-    fn touch(&self, bag: &Bag) {
-        let mut chunk = bag.head;
-        while chunk != NIL {
-            let start = chunk as usize * CHUNK;
-            for entry in self.entries[start..start + CHUNK].iter().step_by(2) {
-                prefetch(entry);
-            }
-            chunk = self.next[chunk as usize];
-        }
-    }
-
-    /// Moves all entries of `bag` to the end of `out`, and empties it.
-    fn drain(&mut self, bag: &mut Bag, out: &mut Vec<Entry<B>>) {
-        let mut chunk = bag.head;
-        let mut filled = match bag.len as usize % CHUNK {
-            0 => CHUNK,
-            part => part,
-        };
-        while chunk != NIL {
-            let start = chunk as usize * CHUNK;
-            out.extend(self.entries[start..start + filled].iter().copied());
-            filled = CHUNK;
-            let next = self.next[chunk as usize];
-            self.next[chunk as usize] = self.free;
-            self.free = chunk;
-            chunk = next;
-        }
-        *bag = EMPTY;
-    }
-}
-
-/// An entry in the heap of late entries, ordered so that the earliest is the greatest.
-#[derive(Debug, Clone, Copy)]
-struct Late<B>(Entry<B>);
-
-impl<B> PartialEq for Late<B> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.order(&other.0) == Ordering::Equal
-    }
-}
-impl<B> Eq for Late<B> {}
-impl<B> PartialOrd for Late<B> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<B> Ord for Late<B> {
-    #[inline]
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.0.order(&self.0)
-    }
-}
-
-/// A wheel of 256 coarse slots, with a bit for each that holds something.
-#[derive(Debug, Clone)]
-struct Wheel {
-    slots: Vec<Bag>,
-    occupied: [u64; 4],
-}
-
-impl Wheel {
-    fn new() -> Self {
-        Self {
-            slots: vec![EMPTY; 1 << COARSE_BITS],
-            occupied: [0; 4],
-        }
-    }
-}
-
-/// The first set bit at or behind `from`, if there is one.
-#[inline]
-fn next_set(words: &[u64], from: usize) -> Option<usize> {
-    let mut word = from / 64;
-    let mut bits = words.get(word)? & (u64::MAX << (from % 64));
-    loop {
-        if bits != 0 {
-            return Some(word * 64 + bits.trailing_zeros() as usize);
-        }
-        word += 1;
-        bits = *words.get(word)?;
-    }
-}
+/// How far ahead the targets of coming entries are touched.
+const TOUCH_AHEAD: usize = 12;
+/// How many entries are on their way into a large ring.
+const STAGED: usize = 16;
+/// From this many entries on, the ring is thought large.
+const LARGE: usize = 32_768;
 
 /// A priority queue of entries in their total order.
 #[derive(Debug, Clone)]
 pub struct Queue<B> {
-    /// The bucket being handed out, as it was pushed; `order` says in which order.
-    current: Vec<Entry<B>>,
-    order: Vec<u64>,
-    cursor: usize,
-    late: BinaryHeap<Late<B>>,
+    front: Front<B>,
     ring: Vec<Bag>,
     occupied: Vec<u64>,
     in_ring: usize,
     coarse: Vec<Wheel>,
     in_coarse: usize,
     chunks: Chunks<B>,
+    /// Entries on their way into the ring, in a circle: the places where they go have been touched.
+    staged: Vec<Entry<B>>,
+    oldest: usize,
+    /// Whether the ring is so large that staging pays.
+    staging: bool,
     /// The first bucket that hasn't become current yet.
     next_bucket: u64,
     width_bits: u32,
     ring_bits: u32,
     scratch: Vec<Entry<B>>,
-    /// The low bits of a sorting key that hold a place in `current`.
-    place_mask: u64,
     /// The time of the entry handed out last.
     floor: SimTime,
-    /// Since the last look at the tuning: entries and buckets that became current, and entries that came late.
-    taken: u64,
-    buckets: u64,
-    came_late: u64,
+    traffic: Traffic,
     /// How many entries must pass before the next rebuild.
     patience: u64,
+    /// What happened inside, for the tests that show that it did.
+    #[cfg(test)]
+    inside: Inside,
+}
+
+/// How often the rarer paths were taken.
+#[cfg(test)]
+#[derive(Debug, Clone, Default)]
+struct Inside {
+    rebuilds: u64,
+    cascaded: u64,
+    skipped_blocks: u64,
+    in_place: u64,
+    heaped: u64,
+    relieved: u64,
 }
 
 impl<B: Copy> Default for Queue<B> {
@@ -222,32 +90,31 @@ impl<B: Copy> Queue<B> {
     /// An empty queue.
     pub fn new() -> Self {
         Self {
-            current: Vec::new(),
-            order: Vec::new(),
-            cursor: 0,
-            late: BinaryHeap::new(),
-            ring: vec![EMPTY; 1 << MIN_RING_BITS],
-            occupied: vec![0; (1 << MIN_RING_BITS) / 64],
+            front: Front::new(),
+            ring: vec![Bag::EMPTY; 1 << tuning::MIN_RING_BITS],
+            occupied: vec![0; (1 << tuning::MIN_RING_BITS) / 64],
             in_ring: 0,
             coarse: (0..COARSE_LEVELS).map(|_| Wheel::new()).collect(),
             in_coarse: 0,
             chunks: Chunks::new(),
+            staged: Vec::new(),
+            oldest: 0,
+            staging: false,
             next_bucket: 0,
             width_bits: 20,
-            ring_bits: MIN_RING_BITS,
+            ring_bits: tuning::MIN_RING_BITS,
             scratch: Vec::new(),
-            place_mask: 0,
             floor: SimTime::ZERO,
-            taken: 0,
-            buckets: 0,
-            came_late: 0,
+            traffic: Traffic::default(),
             patience: 0,
+            #[cfg(test)]
+            inside: Inside::default(),
         }
     }
 
     /// How many entries wait.
     pub fn len(&self) -> usize {
-        self.order.len() - self.cursor + self.late.len() + self.in_ring + self.in_coarse
+        self.front.len() + self.in_ring + self.in_coarse
     }
 
     /// Whether nothing waits.
@@ -256,33 +123,83 @@ impl<B: Copy> Queue<B> {
     }
 
     /// Adds an entry. Its time may be that of the entry handed out last, or later; its order must be behind it.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, entry: Entry<B>) {
         let bucket = entry.time.as_nanos() >> self.width_bits;
         if bucket < self.next_bucket {
-            self.late.push(Late(entry));
-            self.came_late += 1;
-            if self.late.len() > LATE_LIMIT {
-                self.relieve_late();
-            }
+            self.push_late(entry);
         } else {
             self.file(bucket, entry);
         }
     }
 
+    /// Adds an entry of the current bucket, or of one before.
+    #[inline(never)]
+    fn push_late(&mut self, entry: Entry<B>) {
+        self.traffic.late += 1;
+        let heaped = self.front.in_heap();
+        self.front.insert(entry);
+        if self.front.in_heap() == heaped {
+            #[cfg(test)]
+            (self.inside.in_place += 1);
+            return;
+        }
+        #[cfg(test)]
+        (self.inside.heaped += 1);
+        if heaped as u64 > tuning::FEW && entry.time > self.floor {
+            self.traffic.deep += 1;
+        }
+        // Buckets are too wide for what goes on. But a rebuild moves everything, so it must be worth that many pushes.
+        if heaped > LATE_LIMIT && heaped > self.len() / 4 {
+            #[cfg(test)]
+            (self.inside.relieved += 1);
+            self.rebuild(None);
+        }
+    }
+
     /// Puts an entry of a bucket to come where it belongs: into the ring, or into a coarse wheel.
-    #[inline]
+    ///
+    /// Inlined down to the store, field by field: an entry passed on the stack would be read back before it was written.
+    #[inline(always)]
     fn file(&mut self, bucket: u64, entry: Entry<B>) {
         if bucket - self.next_bucket < 1 << self.ring_bits {
             let slot = (bucket & ((1 << self.ring_bits) - 1)) as usize;
             self.occupied[slot / 64] |= 1 << (slot % 64);
             self.in_ring += 1;
-            self.chunks.push(&mut self.ring[slot], entry);
+            if self.staging {
+                self.stage(slot, entry);
+            } else {
+                self.chunks.push(&mut self.ring[slot], entry);
+            }
         } else {
             self.file_far(bucket, entry);
         }
     }
 
+    /// Touches the place where an entry of the ring goes, and puts an older one into its own.
+    #[inline(always)]
+    fn stage(&mut self, slot: usize, entry: Entry<B>) {
+        self.chunks.touch_end(&self.ring[slot]);
+        if self.staged.len() < STAGED {
+            self.staged.push(entry);
+            return;
+        }
+        let older = std::mem::replace(&mut self.staged[self.oldest % STAGED], entry);
+        self.oldest += 1;
+        let slot = (older.time.as_nanos() >> self.width_bits) as usize & ((1 << self.ring_bits) - 1);
+        self.chunks.push(&mut self.ring[slot], older);
+    }
+
+    /// Puts all staged entries into their places.
+    fn unstage(&mut self) {
+        for entry in self.staged.drain(..) {
+            let slot = (entry.time.as_nanos() >> self.width_bits) as usize & ((1 << self.ring_bits) - 1);
+            self.chunks.push(&mut self.ring[slot], entry);
+        }
+        self.oldest = 0;
+    }
+
+    #[inline(never)]
     fn file_far(&mut self, bucket: u64, entry: Entry<B>) {
         let (block, here) = (bucket >> self.ring_bits, self.next_bucket >> self.ring_bits);
         let level = ((block ^ here).ilog2() / COARSE_BITS) as usize;
@@ -293,53 +210,42 @@ impl<B: Copy> Queue<B> {
         self.chunks.push(&mut wheel.slots[slot], entry);
     }
 
-    /// The earliest entry, taken out, if it's not later than `end`.
-    #[inline]
-    pub fn pop_until(&mut self, end: SimTime) -> Option<Entry<B>> {
-        if self.cursor == self.order.len() && self.late.is_empty() && !self.advance() {
+    /// The earliest entry, if it's not later than `end`; it's taken out. Calls `touch` with entries that will come soon: with
+    /// most of them, some places in advance, and with some more than once.
+    #[inline(always)]
+    pub fn pop_until(&mut self, end: SimTime, mut touch: impl FnMut(&Entry<B>)) -> Option<&Entry<B>> {
+        if !self.front.is_settled() && !self.settle(&mut touch) {
             return None;
         }
-        let sorted = self
-            .order
-            .get(self.cursor)
-            .map(|key| &self.current[(key & self.place_mask) as usize]);
-        match (sorted, self.late.peek()) {
-            (Some(sorted), None) => {
-                if sorted.time > end {
-                    return None;
-                }
-                self.cursor += 1;
-                self.floor = sorted.time;
-                Some(*sorted)
-            }
-            (Some(sorted), Some(late)) if sorted.order(&late.0) == Ordering::Less => {
-                if sorted.time > end {
-                    return None;
-                }
-                self.cursor += 1;
-                self.floor = sorted.time;
-                Some(*sorted)
-            }
-            (_, Some(late)) => {
-                if late.0.time > end {
-                    return None;
-                }
-                self.floor = late.0.time;
-                self.late.pop().map(|late| late.0)
-            }
-            (None, None) => unreachable!("advance found a bucket that holds something"),
+        if let Some(coming) = self.front.coming(TOUCH_AHEAD) {
+            touch(coming);
         }
+        // By reference: a copy made here would be copied once more.
+        let entry = self.front.pop_until(end)?;
+        self.floor = entry.time;
+        Some(entry)
     }
 
-    /// The entry that comes `ahead` places behind the next one, where that is known already.
-    #[inline]
-    pub fn coming(&self, ahead: usize) -> Option<&Entry<B>> {
-        let key = *self.order.get(self.cursor + ahead)?;
-        Some(&self.current[(key & self.place_mask) as usize])
+    /// Puts the next entry to the front where the current bucket is used up, or entries came late for it. False if nothing is
+    /// left.
+    #[inline(never)]
+    fn settle(&mut self, touch: &mut impl FnMut(&Entry<B>)) -> bool {
+        if self.front.is_empty() {
+            if !self.advance() {
+                return false;
+            }
+            (0..TOUCH_AHEAD)
+                .filter_map(|ahead| self.front.coming(ahead))
+                .for_each(touch);
+        } else {
+            self.front.settle();
+        }
+        true
     }
 
     /// Makes the next bucket that holds something current. False if nothing is left.
     fn advance(&mut self) -> bool {
+        self.unstage();
         self.retune();
         if self.in_ring + self.in_coarse == 0 {
             return false;
@@ -369,6 +275,8 @@ impl<B: Copy> Queue<B> {
 
     /// With an empty ring: moves to the first block that holds something.
     fn skip_empty_blocks(&mut self) {
+        #[cfg(test)]
+        (self.inside.skipped_blocks += 1);
         let block = self.next_bucket >> self.ring_bits;
         for (level, wheel) in self.coarse.iter().enumerate() {
             let shift = level as u32 * COARSE_BITS;
@@ -399,148 +307,79 @@ impl<B: Copy> Queue<B> {
             let mut moved = std::mem::take(&mut self.scratch);
             self.chunks.drain(&mut wheel.slots[slot], &mut moved);
             self.in_coarse -= moved.len();
+            #[cfg(test)]
+            (self.inside.cascaded += moved.len() as u64);
             for entry in moved.drain(..) {
                 self.file(entry.time.as_nanos() >> self.width_bits, entry);
             }
             self.scratch = moved;
+            self.unstage();
         }
     }
 
     /// Takes a bucket out of the ring and sorts it.
     fn make_current(&mut self, slot: usize) {
         self.occupied[slot / 64] &= !(1 << (slot % 64));
-        self.current.clear();
-        self.order.clear();
-        self.cursor = 0;
-        self.chunks.drain(&mut self.ring[slot], &mut self.current);
-        self.in_ring -= self.current.len();
-        self.taken += self.current.len() as u64;
-        self.buckets += 1;
+        let bag = &mut self.ring[slot];
+        self.in_ring -= bag.len();
+        self.traffic.taken += bag.len() as u64;
+        self.traffic.buckets += 1;
+        self.front.fill(&self.chunks, bag, self.width_bits);
+        self.chunks.clear(bag);
         if let Some(coming) = next_set(&self.occupied, slot + 1) {
             self.chunks.touch(&self.ring[coming]);
         }
-        self.place_mask = sort_bucket(&self.current, self.width_bits, &mut self.order);
     }
 
     /// Between two buckets: looks at how full they were, and rebuilds where another width or size would serve better.
     fn retune(&mut self) {
         let waiting = (self.in_ring + self.in_coarse) as u64;
-        let passed = self.taken + self.came_late;
-        if passed < TUNING_PERIOD.max(self.patience) && (self.patience > 0 || waiting < TUNING_PERIOD) {
+        let passed = self.traffic.taken + self.traffic.late;
+        if passed < tuning::PERIOD.max(self.patience) && (self.patience > 0 || waiting < tuning::PERIOD) {
             return;
         }
-        let badly_tuned = if waiting < FEW {
-            // So few that a heap serves them best: buckets so wide that nearly all come late.
-            2 * self.came_late < passed
-        } else {
-            let occupancy = self.taken / self.buckets.max(1);
-            let wanted = ring_bits_for(waiting);
-            !(TARGET_OCCUPANCY / 4..=TARGET_OCCUPANCY * 3).contains(&occupancy)
-                || wanted > self.ring_bits
-                || wanted + 2 < self.ring_bits
-        };
-        (self.taken, self.buckets, self.came_late) = (0, 0, 0);
-        self.patience = TUNING_PERIOD;
-        if badly_tuned {
-            self.rebuild();
-        }
-    }
-
-    /// The heap of late entries has grown: buckets are too wide for what goes on, so file everything in narrower ones.
-    #[cold]
-    fn relieve_late(&mut self) {
-        // A rebuild moves everything, so it must be worth that many pushes.
-        if self.late.len() > self.len() / 4 {
-            self.rebuild();
+        let advice = tuning::advise(&self.traffic, waiting, self.width_bits, self.ring_bits);
+        self.traffic = Traffic::default();
+        self.patience = tuning::PERIOD;
+        match advice {
+            Advice::Keep => {}
+            Advice::Rebuild => self.rebuild(None),
+            Advice::Width(bits) => self.rebuild(Some(bits)),
         }
     }
 
     /// Files everything that waits anew, in a ring that suits it.
-    fn rebuild(&mut self) {
+    #[cold]
+    fn rebuild(&mut self, width_bits: Option<u32>) {
+        #[cfg(test)]
+        (self.inside.rebuilds += 1);
+        self.unstage();
         let mut all = Vec::with_capacity(self.len());
-        let mask = self.place_mask;
-        all.extend(
-            self.order[self.cursor..]
-                .iter()
-                .map(|key| self.current[(key & mask) as usize]),
-        );
-        self.order.clear();
-        self.cursor = 0;
-        all.extend(self.late.drain().map(|late| late.0));
-        for bag in self
-            .ring
-            .iter_mut()
-            .chain(self.coarse.iter_mut().flat_map(|wheel| wheel.slots.iter_mut()))
-        {
+        self.front.drain(&mut all);
+        let wheels = self.coarse.iter_mut().flat_map(|wheel| wheel.slots.iter_mut());
+        for bag in self.ring.iter_mut().chain(wheels) {
             self.chunks.drain(bag, &mut all);
         }
         for wheel in &mut self.coarse {
             wheel.occupied = [0; 4];
         }
         (self.in_ring, self.in_coarse) = (0, 0);
-        self.width_bits = width_bits_for(&all).unwrap_or(self.width_bits);
-        self.ring_bits = ring_bits_for(all.len() as u64);
+        let before = (self.width_bits, self.ring_bits);
+        self.width_bits = width_bits
+            .or_else(|| tuning::width_bits_for(&all, self.floor))
+            .unwrap_or(self.width_bits);
+        self.ring_bits = tuning::ring_bits_for(all.len() as u64);
         self.ring.clear();
-        self.ring.resize(1 << self.ring_bits, EMPTY);
+        self.ring.resize(1 << self.ring_bits, Bag::EMPTY);
         self.occupied.clear();
         self.occupied.resize((1 << self.ring_bits) / 64, 0);
-        self.patience = (all.len() as u64).max(TUNING_PERIOD);
+        // A rebuild that changed nothing wasn't worth it, and the next one won't soon be.
+        let cost = all.len() as u64 * if before == (self.width_bits, self.ring_bits) { 8 } else { 1 };
+        self.patience = cost.max(tuning::PERIOD);
+        self.staging = all.len() >= LARGE;
         self.next_bucket = self.floor.as_nanos() >> self.width_bits;
         for entry in all {
             self.file(entry.time.as_nanos() >> self.width_bits, entry);
         }
     }
-}
-
-/// The size of the ring for so many entries: a few times the buckets that they fill.
-fn ring_bits_for(waiting: u64) -> u32 {
-    (4 * waiting / TARGET_OCCUPANCY)
-        .max(1)
-        .next_power_of_two()
-        .ilog2()
-        .clamp(MIN_RING_BITS, MAX_RING_BITS)
-}
-
-/// The bucket width that suits these entries: as wide as the nearer half of them needs for the target occupancy. None if they
-/// all have one time.
-fn width_bits_for<B>(all: &[Entry<B>]) -> Option<u32> {
-    let stride = (all.len() / 1024).max(1);
-    let mut times: Vec<u64> = all.iter().step_by(stride).map(|entry| entry.time.as_nanos()).collect();
-    times.sort_unstable();
-    let (first, middle, last) = (*times.first()?, times[times.len() / 2], *times.last()?);
-    let width = if (all.len() as u64) < FEW {
-        (last - first).saturating_mul(8)
-    } else {
-        let near = if middle > first { middle - first } else { last - first };
-        (u128::from(near) * u128::from(TARGET_OCCUPANCY) / (all.len() as u128 / 2)) as u64
-    };
-    (width > 0).then(|| width.ilog2().min(MAX_WIDTH_BITS))
-}
-
-/// Fills `order` with keys in the total order of `bucket`; the low bits of each, under the mask returned, are a place in it.
-fn sort_bucket<B: Copy>(bucket: &[Entry<B>], width_bits: u32, order: &mut Vec<u64>) -> u64 {
-    let place_bits = (bucket.len().max(2) as u64 - 1).ilog2() + 1;
-    let mask = (1u64 << place_bits) - 1;
-    if width_bits + place_bits > u64::BITS {
-        order.extend(0..bucket.len() as u64);
-        order.sort_unstable_by(|a, b| bucket[*a as usize].order(&bucket[*b as usize]));
-        return mask;
-    }
-    let within = (1u64 << width_bits) - 1;
-    let keys = bucket.iter().zip(0u64..);
-    order.extend(keys.map(|(entry, place)| (entry.time.as_nanos() & within) << place_bits | place));
-    order.sort_unstable();
-    // Entries of one time now stand in the order of their places: put each such run right.
-    let mut start = 0;
-    while start + 1 < order.len() {
-        let time = order[start] >> place_bits;
-        if order[start + 1] >> place_bits != time {
-            start += 1;
-            continue;
-        }
-        let end = start + order[start..].partition_point(|key| key >> place_bits == time);
-        order[start..end].sort_unstable_by_key(|key| bucket[(key & mask) as usize].tie());
-        start = end;
-    }
-    mask
 }

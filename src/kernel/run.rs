@@ -5,9 +5,6 @@ use super::fingerprint::{Fingerprint, Words};
 use super::queue::Queue;
 use super::time::{SimDuration, SimTime};
 
-/// How far ahead the targets of coming entries are touched.
-const TOUCH_AHEAD: usize = 12;
-
 /// What a simulation is about: it handles entries, one at a time, and schedules others.
 pub trait Model {
     /// What an entry carries: a few words, or a handle to more.
@@ -217,16 +214,14 @@ impl<M: Model> Kernel<M> {
         let mut left = limit;
         let mut words = Words::new();
         loop {
-            let Some(entry) = self.queue.pop_until(end) else {
+            let model = &self.model;
+            let Some(&entry) = self.queue.pop_until(end, |coming| model.touch(coming)) else {
                 return if self.queue.is_empty() {
                     End::Drained
                 } else {
                     End::TimeReached
                 };
             };
-            if let Some(coming) = self.queue.coming(TOUCH_AHEAD) {
-                self.model.touch(coming);
-            }
             debug_assert!(entry.time >= self.now, "time never goes back");
             self.now = entry.time;
             words.restart(&entry);
@@ -297,7 +292,6 @@ impl<M: Model> Kernel<M> {
         self.skipped
     }
 
-    /// How many entries wait.
     /// How many entries wait.
     pub fn waiting(&self) -> usize {
         self.queue.len()

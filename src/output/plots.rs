@@ -16,7 +16,8 @@ mod svg;
 mod tests;
 mod ticks;
 
-use crate::experiment::statistics::Summary;
+use crate::experiment::statistics::{Distribution, Level, Summary, ecdf_band};
+use crate::output::tables;
 pub use crate::output::tables::numbers::Unit;
 
 /// What every chart says around its data.
@@ -26,7 +27,7 @@ pub struct Frame {
     pub title: String,
     /// Where it comes from: scenario, seed, sample sizes.
     pub subtitle: String,
-    /// How to read it (what whiskers and bands are), in small print under the chart.
+    /// How to read it, in small print under the chart: what whiskers (see [`interval_note`]) and bands are.
     pub note: String,
 }
 
@@ -116,6 +117,50 @@ pub struct Line {
     pub band: Vec<(f64, f64, f64)>,
 }
 
+impl Line {
+    /// A distribution function, with the spread over replicates as its band if there are several.
+    ///
+    /// Samples are divided by `unit` (1e9 turns nanoseconds into seconds); at most `most` points are drawn, in which the
+    /// tail keeps its shape.
+    pub fn distribution(
+        name: &str,
+        pooled: &Distribution,
+        replicates: &[Distribution],
+        unit: f64,
+        most: usize,
+    ) -> Self {
+        let points = pooled
+            .points(most)
+            .into_iter()
+            .map(|(x, share)| (x as f64 / unit, share))
+            .collect();
+        let spread = if replicates.len() > 1 {
+            ecdf_band(replicates, most)
+        } else {
+            Vec::new()
+        };
+        let band = spread
+            .into_iter()
+            .map(|(x, low, high)| (x as f64 / unit, low, high))
+            .collect();
+        Self {
+            name: name.into(),
+            points,
+            band,
+        }
+    }
+}
+
+/// The note under charts with whiskers: what the interval is, and over how many replicates.
+pub fn interval_note(level: Level, replicates: u64) -> String {
+    if replicates < 2 {
+        return "One replicate: there is no interval.".into();
+    }
+    let level = tables::numbers::grouped(level.fraction() * 100.0, 1);
+    let level = level.trim_end_matches(".0");
+    format!("Whiskers and ±: {level} % confidence interval of the mean, Student t over {replicates} replicates.")
+}
+
 /// Several lines over one another: distribution functions, or any curves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lines {
@@ -125,7 +170,7 @@ pub struct Lines {
     pub x: Axis,
     /// The vertical axis.
     pub y: Axis,
-    /// Whether each value holds until the next (a distribution function) instead of being joined by slanted lines.
+    /// Whether the lines are distribution functions: each value holds until the next, and the first rises from zero.
     pub steps: bool,
     /// The lines.
     pub lines: Vec<Line>,

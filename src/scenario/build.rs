@@ -4,7 +4,7 @@ use super::plan::{Plan, Until};
 use crate::agents::AgentGroup;
 use crate::agents::group::RankBlock;
 use crate::faults::Faults;
-use crate::kernel::{End, Kernel, Key, Origin, Print, SimTime, permute_ranks};
+use crate::kernel::{Checkpoint, End, Kernel, Key, Origin, Print, SimTime, permute_ranks};
 use crate::network::Network;
 use crate::services::Service;
 use crate::world::World;
@@ -64,6 +64,14 @@ pub fn build(plan: &Plan, seed: u64, replicate: u64, observers: Vec<Box<dyn Obse
             endpoint,
         )));
     }
+    for (index, store) in plan.stores.iter().enumerate() {
+        let key = keys.stores.child(&store.name);
+        let replicas = store.sites.iter().zip(0u32..).map(|(site, member)| {
+            let name = &plan.network.sites[site.0 as usize].name;
+            endpoint(addresses.stores[index] + member, *site, key.child(name), ranks.stores[index][member as usize])
+        });
+        groups.push(crate::stores::build(&store.model, &store.name, index as u32, Arc::clone(&store.spec), replicas.collect()));
+    }
     for (index, spec) in plan.agents.iter().enumerate() {
         let key = keys.agents.child(&spec.name);
         let (block, source) = ranks.agents[index].clone();
@@ -102,7 +110,7 @@ pub fn build(plan: &Plan, seed: u64, replicate: u64, observers: Vec<Box<dyn Obse
 
 impl Run {
     /// Runs to the end, or until `limit` entries were handled.
-    pub fn finish(mut self, limit: u64) -> (RunEnd, World) {
+    pub fn finish(mut self, limit: u64) -> (RunEnd, World, Vec<Checkpoint>) {
         let end = self.kernel.run(self.until.latest(), limit);
         let (now, handled, print) = (
             self.kernel.now(),
@@ -114,6 +122,7 @@ impl Run {
         } else {
             now
         };
+        let checkpoints = self.kernel.fingerprint().checkpoints().to_vec();
         let mut world = self.kernel.into_model();
         world.finish(now);
         let halt = world.halted().cloned();
@@ -128,6 +137,7 @@ impl Run {
                 breaches,
             },
             world,
+            checkpoints,
         )
     }
 }

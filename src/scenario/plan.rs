@@ -78,8 +78,12 @@ pub struct ServicePlan {
 pub struct StorePlan {
     /// Its name.
     pub name: String,
+    /// Its consistency model.
+    pub model: crate::stores::Model,
     /// The sites of its replicas, in the order of their names.
     pub sites: Vec<SiteId>,
+    /// What it is.
+    pub spec: Arc<crate::stores::StoreSpec>,
 }
 
 impl Plan {

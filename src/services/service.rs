@@ -29,6 +29,11 @@ pub enum Refusal {
     Budget,
 }
 
+/// Where a request was that a crash dropped; the number in records.
+const AT_THE_DOOR: u64 = 0;
+const WAITING: u64 = 1;
+const IN_WORK: u64 = 2;
+
 /// A request at the service: at the door, in the queue or in work.
 #[derive(Debug, Clone, Copy)]
 struct Job {
@@ -124,7 +129,7 @@ impl Service {
             [identity, client as u64, number as u64],
         );
         if self.down {
-            cx.record(What::RequestDropped, self.endpoint.id, [identity, 0, 0]);
+            cx.record(What::RequestDropped, self.endpoint.id, [identity, AT_THE_DOOR, 0]);
             cx.drop_attempt(handle);
             return;
         }
@@ -144,11 +149,7 @@ impl Service {
                 (*tokens_in, *tokens_out) = (drawn_in, drawn_out);
             }
         }
-        if self.is_over_budget() {
-            if !self.budget_spent {
-                self.budget_spent = true;
-                cx.record(What::BudgetSpent, self.endpoint.id, [0; 3]);
-            }
+        if self.spent_budget().is_some() {
             return self.refuse(handle, identity, Refusal::Budget, None, cx);
         }
         if self.is_full() {
@@ -177,6 +178,9 @@ impl Service {
         }
         self.calls += 1;
         self.books.enter(now);
+        let waits = u64::from(wait > SimDuration::ZERO);
+        cx.record(What::Admitted, self.endpoint.id, [identity, waits, 0]);
+        self.note_budget(cx);
         let job = Job {
             attempt,
             identity,
@@ -221,12 +225,25 @@ impl Service {
         !self.has_free_server() && self.spec.queue.is_some_and(|bound| waiting >= bound as usize)
     }
 
-    fn is_over_budget(&self) -> bool {
-        self.spec.budget.is_some_and(|budget| {
-            budget.calls.is_some_and(|calls| self.calls >= calls)
-                || budget.tokens.is_some_and(|tokens| self.tokens >= tokens)
-                || budget.money.is_some_and(|money| self.money >= money)
-        })
+    /// Which budget is spent, if one is.
+    fn spent_budget(&self) -> Option<u64> {
+        let budget = self.spec.budget?;
+        let spent = [
+            budget.calls.is_some_and(|calls| self.calls >= calls),
+            budget.tokens.is_some_and(|tokens| self.tokens >= tokens),
+            budget.money.is_some_and(|money| self.money >= money),
+        ];
+        spent.iter().position(|spent| *spent).map(|which| which as u64)
+    }
+
+    /// Says so when a budget has run out.
+    fn note_budget(&mut self, cx: &mut Cx<'_, '_>) {
+        if !self.budget_spent
+            && let Some(which) = self.spent_budget()
+        {
+            self.budget_spent = true;
+            cx.record(What::BudgetSpent, self.endpoint.id, [which, 0, 0]);
+        }
     }
 
     /// Work on a request begins.
@@ -236,7 +253,8 @@ impl Service {
         let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) else {
             return;
         };
-        if job.again {
+        let again = job.again;
+        if again {
             // What was done before the crash is lost, and the time with it.
             attempt.down += now - attempt.started;
         } else {
@@ -261,12 +279,11 @@ impl Service {
         job.ticket = self.endpoint.origin.take();
         let (due, ticket, identity, arrived) = (job.due, job.ticket, job.identity, job.arrived);
         self.in_work.push(handle);
-        cx.record(
-            What::ServiceStarted,
-            self.endpoint.id,
-            [identity, arrived.as_nanos(), 0],
-        );
+        let words = [identity, arrived.as_nanos(), token_word(tokens_in, tokens_out)];
+        let extra: &[u64] = if again { &[1] } else { &[] };
+        cx.record_with(What::ServiceStarted, self.endpoint.id, words, extra);
         cx.schedule_in_place(ticket, due, SERVED, self.endpoint.id, handle.to_word());
+        self.note_budget(cx);
     }
 
     /// Work on a request has ended.
@@ -278,13 +295,15 @@ impl Service {
         if let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) {
             attempt.down += (now - job.since) - job.left;
             let tokens = match attempt.request {
-                Request::Work { tokens_in, tokens_out } => (tokens_in as u64) << 32 | tokens_out as u64,
+                Request::Work { tokens_in, tokens_out } => token_word(tokens_in, tokens_out),
                 Request::Read { .. } | Request::Update { .. } => 0,
             };
-            cx.record(
+            let words = [job.identity, job.started.as_nanos(), tokens];
+            cx.record_with(
                 What::ServiceFinished,
                 self.endpoint.id,
-                [job.identity, job.started.as_nanos(), tokens],
+                words,
+                &[job.arrived.as_nanos()],
             );
             cx.executed(self.endpoint.id, job.attempt);
         }
@@ -363,12 +382,14 @@ impl Service {
             }
             return;
         }
+        let in_work = lost.len();
         lost.extend(self.queue.drain(..));
         lost.extend(self.door.drain(..));
-        for handle in lost {
+        for (index, handle) in lost.into_iter().enumerate() {
             let Some(job) = self.jobs.remove(handle) else { continue };
             self.books.leave(job.arrived, now);
-            cx.record(What::RequestDropped, self.endpoint.id, [job.identity, 0, 0]);
+            let was = if index < in_work { IN_WORK } else { WAITING };
+            cx.record(What::RequestDropped, self.endpoint.id, [job.identity, was, 0]);
             cx.drop_attempt(job.attempt);
         }
         for (_, known) in std::mem::take(&mut self.known) {
@@ -409,6 +430,11 @@ impl Service {
         }
         self.serve_next(cx);
     }
+}
+
+/// Tokens in and out as one word of a record.
+fn token_word(tokens_in: u32, tokens_out: u32) -> u64 {
+    (tokens_in as u64) << 32 | tokens_out as u64
 }
 
 /// A duration at another speed, to the nearest nanosecond.

@@ -254,6 +254,14 @@ impl DotSet {
         }
     }
 
+    /// Puts the first `last.number` dots of `last`'s origin in.
+    pub fn insert_run(&mut self, last: Dot) {
+        self.vector.raise(last.origin, last.number);
+        if !self.loose.is_empty() {
+            self.compact();
+        }
+    }
+
     /// The union.
     pub fn join(&mut self, other: &Self) {
         self.vector.join(&other.vector);

@@ -3,7 +3,7 @@
 //! A population is one type-erased object for a whole group, with typed dense state inside: one predictable dynamic call an
 //! event, never a box for each agent. It is handed its input and a [`Cx`], and has no other way out.
 
-use super::call::{Ask, Attempt, Call, Request};
+use super::call::{Ask, Attempt, Call, Outcome, Request};
 use super::message::{Message, MessageKind};
 use super::record::{Records, What};
 use super::slab::{Handle, Slab};
@@ -421,7 +421,8 @@ impl Cx<'_, '_> {
     /// A message is lost: records it and frees what it stood for.
     pub(super) fn lose(&mut self, message: Message, cause: u64) {
         let peer = (message.from as u64) << 8 | message.kind as u64;
-        self.record(What::Lost, message.to, [peer, cause, message.identity()]);
+        let words = [peer, cause, message.identity()];
+        self.record_with(What::Lost, message.to, words, &[message.bytes as u64]);
         match message.kind {
             MessageKind::Request | MessageKind::Response => self.drop_attempt(message.handle),
             MessageKind::Peer => self.shared.aftermath.push(Aftermath::Lost(message)),
@@ -434,6 +435,9 @@ impl Cx<'_, '_> {
         let Some(message) = self.shared.messages.get(handle).copied() else {
             return;
         };
+        let peer = (message.from as u64) << 8 | message.kind as u64;
+        let words = [peer, 0, message.identity()];
+        self.record_with(What::Duplicated, message.to, words, &[message.bytes as u64]);
         match message.kind {
             MessageKind::Request | MessageKind::Response => {
                 if let Some(copy) = self.shared.attempts.get(message.handle).cloned() {
@@ -448,6 +452,26 @@ impl Cx<'_, '_> {
             }
             MessageKind::Peer => self.shared.aftermath.push(Aftermath::Doubled(handle)),
             MessageKind::Plain | MessageKind::Ask | MessageKind::Answer => {}
+        }
+    }
+
+    /// Records the answers that may still be used when the run is over.
+    pub(super) fn record_answers_under_way(&mut self) {
+        let awaited = |attempt: &&Attempt| {
+            let call = self.shared.calls.get(attempt.call);
+            attempt.outcome == Outcome::Done && call.is_some_and(|call| call.open && call.tries == attempt.number)
+        };
+        let attempts = self.shared.attempts.iter().filter(awaited);
+        let under_way: Vec<_> = attempts
+            .map(|attempt| {
+                (
+                    attempt.client,
+                    [attempt.identity, attempt.server as u64, attempt.number as u64],
+                )
+            })
+            .collect();
+        for (client, words) in under_way {
+            self.record(What::AnswerUnderWay, client, words);
         }
     }
 

@@ -23,61 +23,78 @@ pub enum What {
     TaskEnded,
     /// A message was sent. Subject: the sender; a: receiver and kind; b: bytes; c: message identity.
     Sent,
-    /// A message was lost. Subject: the receiver; a: sender and kind; b: cause; c: message identity.
+    /// A message was lost. Subject: the receiver; a: sender and kind; b: cause; c: message identity;
+    /// extra: bytes.
     Lost,
-    /// A message was delivered. Subject: the receiver; a: sender and kind; b: when it was sent; c: message identity.
+    /// A message was delivered. Subject: the receiver; a: sender and kind; b: when it was sent; c: message identity;
+    /// extra: bytes.
     Delivered,
     /// A full mailbox, or nobody to read it, dropped a message. Subject: the receiver; a: sender and topic.
     Dropped,
     /// An agent meant to call. Subject: the agent; a: call identity; b: server.
     CallStarted,
-    /// An attempt left the client. Subject: the agent; a: call identity; b: server; c: attempt number from 1.
+    /// An attempt left the client. Subject: the agent; a: call identity; b: server; c: attempt number from 1;
+    /// extra: when the call began.
     AttemptSent,
     /// A client gave an attempt up. Subject: the agent; a: call identity; b: server; c: attempt number.
     AttemptTimedOut,
     /// An answer came and was used. Subject: the agent; a: call identity; b: server; c: attempt number; extra: sent, arrived,
-    /// started, finished, down.
+    /// started, finished, down, coordinated, and when the answer was there (earlier than now if the agent stood still).
     AttemptAnswered,
     /// A refusal came back. Subject: the agent; a: call identity; b: server; c: attempt number.
     AttemptRefused,
     /// An answer came that nobody waited for. Subject: the agent; a: call identity; b: server.
     AnswerUnused,
-    /// A call ended. Subject: the agent; a: call identity; b: server; c: 1 answered, 0 failed; extra: start, attempts.
+    /// A call ended. Subject: the agent; a: call identity; b: server; c: 1 answered, 0 failed, 2 given up with its
+    /// activation; extra: start, attempts.
     CallEnded,
     /// A request reached its server. Subject: the server; a: call identity; b: client; c: attempt number.
     RequestArrived,
     /// A request was turned away. Subject: the server; a: call identity; b: why; c: in queue.
     RequestRefused,
-    /// Work on a request began. Subject: the server; a: call identity; b: arrival.
+    /// Work on a request began. Subject: the server; a: call identity; b: arrival; c: tokens in (high) and out (low); extra: there
+    /// is a word if it begins anew after a crash.
     ServiceStarted,
-    /// Work on a request ended. Subject: the server; a: call identity; b: when it began; c: tokens in (high) and out (low).
+    /// Work on a request ended. Subject: the server; a: call identity; b: when it began; c: tokens in (high) and out
+    /// (low); extra: arrival.
     ServiceFinished,
     /// A request's effect was applied. Subject: the server; a: call identity; b: how often before.
     Executed,
-    /// A budget ran out. Subject: the server; a: which.
+    /// A budget ran out. Subject: the server; a: which (0 calls, 1 tokens, 2 money).
     BudgetSpent,
-    /// A server was crashed, and dropped a request that waited or was in work. Subject: the server; a: call identity.
+    /// A server was crashed, and dropped a request. Subject: the server; a: call identity; b: 0 at the door of a server that was
+    /// down, 1 if it waited, 2 if it was in work.
     RequestDropped,
-    /// An operation on shared state was accepted by a replica. Subject: the replica; a: call identity; b: store and key; c: dot;
-    /// extra: began, agent, operation, versions it was based on (heads, or an encoded dot set).
+    /// An update of shared state is accepted by a replica; what becomes of it follows. Subject: the replica; a: call identity;
+    /// b: store and key; c: dot; extra: when the call began, agent (bit 32 set: the update builds on what the replica has heard,
+    /// as all do but a write to a register that comes with a context), the stamp, the operation (two words), the versions that
+    /// the replica showed before. See [`crate::stores::words`].
     Accepted,
-    /// A read was served. Subject: the replica; a: call identity; b: store and key; extra: began, agent, versions.
+    /// A read was served. Subject: the replica; a: call identity; b: store and key; c: attempt number; extra: when the call
+    /// began, agent, versions.
     ReadServed,
-    /// An operation's answer reached its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update.
+    /// An operation's answer reached its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update in
+    /// bit 0, and above it the number of the attempt that was answered (0 if not said: the first that was served).
     OperationAcknowledged,
     /// An operation failed at its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update.
     OperationFailed,
-    /// Effects became visible at a replica. Subject: the replica; a: store and key; b: origin; c: first and last number.
+    /// Effects became visible at a replica, or are kept there as siblings. Subject: the replica; a: store and key; b: origin
+    /// (replica and life, 16 bits each); c: first and last number.
     Applied,
-    /// A version was built on another. Subject: the replica; a: store and key; b: version; c: base.
+    /// A version was computed by a replica from another, whose effects live on in it. Subject: the replica; a: store and key;
+    /// b: version; c: base.
     BuiltOn,
-    /// An effect was outranked at a replica. Subject: the replica; a: store and key; b: loser; c: winner, or all ones.
+    /// An effect was outranked at a replica: it is not visible there any more, or never became so. Subject: the replica; a:
+    /// store and key; b: loser; c: winner, or all ones where a merge repeats what another replica decided.
     Outranked,
-    /// The visible value of a key changed at a replica. Subject: the replica; a: store and key; b: digest.
+    /// The visible value of a key changed at a replica; before the first such record it is the type's empty value. Subject: the
+    /// replica; a: store and key; b: digest.
     Visible,
-    /// What a replica holds once the run is over. Subject: the replica; a: store and key; extra: versions.
+    /// What a replica shows of a key once the run is over, if anything ever reached it. Subject: the replica; a: store and key;
+    /// extra: versions.
     Holds,
-    /// The state metadata of a replica. Subject: the replica; a: store; b: bytes.
+    /// The state metadata of a replica once the run is over: clocks, tombstones, siblings. Subject: the replica; a: store; b:
+    /// bytes.
     Metadata,
     /// A fault began. a: the fault's index; b: occurrence.
     FaultBegan,
@@ -93,6 +110,13 @@ pub enum What {
     GuessRight,
     /// A guess was wrong and its work thrown away. Subject: the agent.
     GuessWrong,
+    /// The network made a copy of a message. Subject: the receiver; a: sender and kind; c: message identity; extra: bytes.
+    Duplicated,
+    /// A request was let in, to wait or to be worked on. Subject: the server; a: call identity; b: 1 if it has to wait at the limit.
+    Admitted,
+    /// The run is over, and the answer to an attempt that its client still waits for is on its way. Subject: the client; a: call
+    /// identity; b: server; c: attempt number.
+    AnswerUnderWay,
 }
 
 /// A set of [`What`]s.
@@ -170,6 +194,8 @@ pub trait Observer: Send {
     fn wants(&self) -> Mask;
     /// The next records that it wants, among others.
     fn batch(&mut self, batch: Batch<'_>);
+    /// The observer itself, once the run is over and what it saw is asked for.
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any>;
 }
 
 /// Records buffered before the observers get them.

@@ -118,6 +118,11 @@ impl<T> Slab<T> {
         self.slots.get(handle.index as usize)
     }
 
+    /// All values, in the order of their places.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|slot| slot.value.as_ref())
+    }
+
     /// How many values there are.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()

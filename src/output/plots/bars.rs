@@ -2,13 +2,15 @@
 //!
 //! Rows are horizontal, so that long names fit; bars stand on zero.
 
-use super::page::{AXIS_TITLE, Area, Fitted, HEADING, Mark, NAME, Page, TICK, edges, fit, no_data, whisker};
-use super::scene::{AXIS, Anchor, Ink, MUTED, PARTS, SERIES, Scene, TEXT, Type};
-use super::{Axis, Estimate, Measure, Measures, PlotError, StackedBars, at_most, finite, finite_estimate};
+use super::page::{AXIS_TITLE, Area, Fitted, HEADING, Labels, Mark, NAME, Page, TICK, edges, fit, no_data, whisker};
+use super::scene::{AXIS, Anchor, Ink, MUTED, PARTS, SERIES, Scene, TEXT, Type, WHITE};
+use super::{Axis, Estimate, Measure, Measures, PlotError, StackedBars, Unit, at_most, finite, finite_estimate};
 use crate::output::tables::numbers::{decimals_for, estimate, grouped};
 
 const NAME_WIDTH: f64 = 520.0;
 const LABEL: Type = Type::new(28.0, true, TEXT);
+/// The line that leads from a row's name to its number.
+const GUIDE: Ink = Ink::rgb(0xeef0f2);
 /// Room below the data for tick labels and the axis' title.
 const AXIS_ROOM: f64 = 100.0;
 
@@ -116,7 +118,7 @@ pub(super) fn stacked(chart: &StackedBars) -> Result<Scene, PlotError> {
         0.0
     };
     let x = fit(&axis, (low, high), (area.left, area.right), false, true);
-    x.draw_x(&mut scene, area, true);
+    x.draw_x(&mut scene, area, Labels::Centred);
     scene.text(
         ((area.left + area.right) / 2.0, area.bottom + 84.0),
         AXIS_TITLE,
@@ -124,8 +126,8 @@ pub(super) fn stacked(chart: &StackedBars) -> Result<Scene, PlotError> {
         &x.title,
     );
 
-    let pitch = (area.height() / count).min(190.0);
-    let thick = (pitch * 0.64).min(104.0);
+    let pitch = area.height() / count;
+    let thick = (pitch * 0.64).min(120.0);
     let divide = axis.unit.shown(low.abs().max(high)).divide;
     for (i, bar) in chart.bars.iter().enumerate() {
         let y = area.top + pitch * (i as f64 + 0.5);
@@ -158,6 +160,8 @@ pub(super) fn stacked(chart: &StackedBars) -> Result<Scene, PlotError> {
             );
             end = end.max(x.scale.at(high.max(low)));
         }
+        // A white ground keeps grid lines out of the number.
+        scene.rect((end + 12.0, y - 20.0), (LABEL.width(&totals[i]) + 12.0, 40.0), WHITE);
         scene.text((end + 18.0, y + LABEL.drop()), LABEL, Anchor::Start, &totals[i]);
     }
     edges(&mut scene, area);
@@ -216,7 +220,7 @@ pub(super) fn measures(chart: &Measures) -> Result<Scene, PlotError> {
             right: cell_left + width,
             bottom: cell_top + band_height - AXIS_ROOM,
         };
-        let pitch = (cell.height() / count).min(150.0);
+        let pitch = (cell.height() / count).min(220.0);
         let cell = Area {
             bottom: cell.top + pitch * count,
             ..cell
@@ -233,10 +237,18 @@ pub(super) fn measures(chart: &Measures) -> Result<Scene, PlotError> {
 }
 
 fn draw_measure(scene: &mut Scene, measure: &Measure, cell: Area, pitch: f64, bars: bool) {
+    // Units that don't adapt to the value stand under the axis once, instead of behind every number.
+    let plain = match &measure.axis.unit {
+        Unit::Named(_) | Unit::PerSecond | Unit::Money(_) => Axis::new("", Unit::Number),
+        _ => measure.axis.clone(),
+    };
     let texts: Vec<Option<String>> = measure
         .values
         .iter()
-        .map(|v| v.as_ref().map(|v| text_of(v, &measure.axis)))
+        .map(|v| {
+            v.as_ref()
+                .map(|v| LABEL.shorten(&text_of(v, &plain), cell.width() * 0.65))
+        })
         .collect();
     let widest = texts.iter().flatten().map(|t| LABEL.width(t)).fold(0.0, f64::max);
     let area = Area {
@@ -260,19 +272,32 @@ fn draw_measure(scene: &mut Scene, measure: &Measure, cell: Area, pitch: f64, ba
         (low, high) = positive(measure).unwrap_or((low, high));
     }
     let x: Fitted = fit(&axis, (low, high), (area.left, area.right), false, true);
-    x.draw_x(scene, area, true);
-    let title = AXIS_TITLE.shorten(&x.title, cell.width());
+    x.draw_x(scene, area, Labels::Centred);
+    let title = AXIS_TITLE.shorten(&x.unit, cell.width());
     let half = AXIS_TITLE.width(&title) / 2.0;
     let middle = ((area.left + area.right) / 2.0).max(cell.left + half);
     scene.text((middle, area.bottom + 82.0), AXIS_TITLE, Anchor::Middle, &title);
     edges(scene, area);
+    let row = |i: usize| area.top + pitch * (i as f64 + 0.5);
+    let zero = x.scale.at(0.0);
+    for (i, value) in measure.values.iter().enumerate() {
+        scene.line(vec![(area.left, row(i)), (cell.right, row(i))], 2.0, GUIDE, &[]);
+        if let (true, Some(value)) = (bars, value) {
+            let (at, thick) = (x.scale.at(value.value), (pitch * 0.6).min(80.0));
+            let size = ((at - zero).abs(), thick);
+            scene.rect((zero.min(at), row(i) - thick / 2.0), size, SERIES[i % SERIES.len()]);
+        }
+    }
+    // Over the bars and under the whiskers: what a value is compared with is seen along its whole length.
     if let Some(reference) = measure.reference {
         let x = x.scale.at(reference);
         scene.line(vec![(x, area.top), (x, area.bottom)], 3.0, TEXT, &[4.0, 3.0]);
     }
     for (i, value) in measure.values.iter().enumerate() {
-        let y = area.top + pitch * (i as f64 + 0.5);
+        let y = row(i);
         let (Some(value), Some(text)) = (value, &texts[i]) else {
+            let width = AXIS_TITLE.width("no value");
+            scene.rect((area.left + 8.0, y - 20.0), (width + 16.0, 40.0), WHITE);
             scene.text(
                 (area.left + 16.0, y + TICK.drop()),
                 AXIS_TITLE,
@@ -281,29 +306,18 @@ fn draw_measure(scene: &mut Scene, measure: &Measure, cell: Area, pitch: f64, ba
             );
             continue;
         };
-        let ink = SERIES[i % SERIES.len()];
-        let at = x.scale.at(value.value);
-        if bars {
-            let zero = x.scale.at(0.0);
-            let thick = (pitch * 0.6).min(80.0);
-            scene.rect((zero.min(at), y - thick / 2.0), ((at - zero).abs(), thick), ink);
-        }
         if let Some((low, high)) = value.interval {
-            whisker(
-                scene,
-                x.scale.at(low.min(high)),
-                x.scale.at(low.max(high)),
-                y,
-                (pitch * 0.16).min(13.0),
-            );
+            let (low, high) = (x.scale.at(low.min(high)), x.scale.at(low.max(high)));
+            whisker(scene, low, high, y, (pitch * 0.16).min(13.0));
         }
         if !bars {
-            scene.dot((at, y), 12.0, ink);
+            scene.dot((x.scale.at(value.value), y), 10.0, SERIES[i % SERIES.len()]);
         }
+        let width = LABEL.width(text);
+        scene.rect((cell.right - width - 10.0, y - 20.0), (width + 10.0, 40.0), WHITE);
         scene.text((cell.right, y + LABEL.drop()), LABEL, Anchor::End, text);
     }
     if low < 0.0 {
-        let zero = x.scale.at(0.0);
         scene.line(vec![(zero, area.top), (zero, area.bottom)], 2.0, AXIS, &[]);
     }
 }

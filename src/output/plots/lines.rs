@@ -3,7 +3,7 @@
 //! Colours follow the order of names; past seven, dashes tell lines of one colour apart. Long lines are thinned to what
 //! pixels can show, keeping each column's extremes.
 
-use super::page::{AXIS_TITLE, Area, Fitted, HEADING, Mark, Page, edges, fit, no_data};
+use super::page::{AXIS_TITLE, Area, Fitted, HEADING, Labels, Mark, Page, edges, fit, no_data};
 use super::scene::{Anchor, DASHES, Ink, SERIES, SHADES, Scene, TEXT};
 use super::{Axis, Line, Lines, PlotError, TimeSeries, at_most, finite};
 use crate::output::tables::numbers::quantity;
@@ -67,13 +67,12 @@ fn usable(axis: &Axis, values: impl Iterator<Item = f64>) -> Axis {
     }
 }
 
+/// The lowest and highest value of the horizontal and of the vertical axis.
+type Ranges = [(f64, f64); 2];
+
 /// Both axes' ranges. The vertical one stands on zero if it is linear and has nothing below; the horizontal one begins at
 /// zero if the data begins near it.
-fn ranges<'a>(
-    lines: impl Iterator<Item = &'a Line> + Clone,
-    x: &Axis,
-    y: &Axis,
-) -> Option<(Axis, Axis, [(f64, f64); 2])> {
+fn ranges<'a>(lines: impl Iterator<Item = &'a Line> + Clone, x: &Axis, y: &Axis) -> Option<(Axis, Axis, Ranges)> {
     let x = usable(x, lines.clone().flat_map(xs));
     let y = usable(y, lines.clone().flat_map(ys));
     let (mut left, right) = range(lines.clone().flat_map(xs), &x)?;
@@ -113,15 +112,19 @@ pub(super) fn lines(chart: &Lines) -> Result<Scene, PlotError> {
         ..plot
     };
     let x = fit(&x, xr, (plot.left, plot.right), true, true);
-    x.draw_x(&mut scene, plot, true);
+    x.draw_x(&mut scene, plot, Labels::Centred);
     y.draw_y(&mut scene, plot, true);
     edges(&mut scene, plot);
     titles(&mut scene, &x.title, &y.title, (body, plot));
+    let shape = Shape {
+        steps: chart.steps,
+        floor: chart.steps.then_some(0.0).filter(|_| yr.0 >= 0.0),
+    };
     for (i, line) in chart.lines.iter().enumerate() {
-        draw_band(&mut scene, line, chart.steps, (&x, &y), style(i).0);
+        draw_band(&mut scene, line, shape, (&x, &y), style(i).0);
     }
     for (i, line) in chart.lines.iter().enumerate() {
-        draw_line(&mut scene, line, chart.steps, (&x, &y), style(i), 5.0);
+        draw_line(&mut scene, line, shape, (&x, &y), style(i), 5.0);
     }
     Ok(scene)
 }
@@ -147,11 +150,27 @@ fn titles(scene: &mut Scene, x: &str, y: &str, (body, plot): (Area, Area)) {
     );
 }
 
+/// How points are joined.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// Whether each value holds until the next.
+    steps: bool,
+    /// Where a line rises from at its first point: a distribution function is zero before its first sample.
+    floor: Option<f64>,
+}
+
 /// Points in pixels, with the corners of steps if wanted.
-fn path(points: impl Iterator<Item = (f64, f64)>, steps: bool, (x, y): (&Fitted, &Fitted)) -> Vec<(f64, f64)> {
+fn path(
+    points: impl Iterator<Item = (f64, f64)>,
+    Shape { steps, floor }: Shape,
+    (x, y): (&Fitted, &Fitted),
+) -> Vec<(f64, f64)> {
     let mut out: Vec<(f64, f64)> = Vec::new();
     for (px, py) in points.map(|(px, py)| (x.scale.at(px), y.scale.at(py))) {
-        if steps && let Some(last) = out.last().copied() {
+        if out.is_empty() {
+            out.extend(floor.map(|floor| (px, y.scale.at(floor))));
+        }
+        if let (true, Some(last)) = (steps, out.last().copied()) {
             out.push((px, last.1));
         }
         out.push((px, py));
@@ -188,16 +207,16 @@ fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     out
 }
 
-fn draw_band(scene: &mut Scene, line: &Line, steps: bool, axes: (&Fitted, &Fitted), ink: Ink) {
-    let mut outline = path(line.band.iter().map(|b| (b.0, b.1.max(b.2))), steps, axes);
-    let mut lower = path(line.band.iter().map(|b| (b.0, b.1.min(b.2))), steps, axes);
+fn draw_band(scene: &mut Scene, line: &Line, shape: Shape, axes: (&Fitted, &Fitted), ink: Ink) {
+    let mut outline = path(line.band.iter().map(|b| (b.0, b.1.max(b.2))), shape, axes);
+    let mut lower = path(line.band.iter().map(|b| (b.0, b.1.min(b.2))), shape, axes);
     lower.reverse();
     outline.extend(lower);
     scene.area(outline, ink.alpha(0.18));
 }
 
-fn draw_line(scene: &mut Scene, line: &Line, steps: bool, axes: (&Fitted, &Fitted), (ink, dash): Style, width: f64) {
-    let points = path(line.points.iter().copied(), steps, axes);
+fn draw_line(scene: &mut Scene, line: &Line, shape: Shape, axes: (&Fitted, &Fitted), (ink, dash): Style, width: f64) {
+    let points = path(line.points.iter().copied(), shape, axes);
     match points.as_slice() {
         [] => {}
         [point] => scene.dot(*point, 2.0 * width, ink),
@@ -228,9 +247,8 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
     let Some((x_axis, y_axis, [xr, mut yr])) = ranges(all, &chart.x, &chart.y) else {
         return Ok(no_data(&chart.frame, "nothing happened over time"));
     };
-    if let Some(limit) = &chart.limit
-        && (limit.value > 0.0 || !y_axis.logarithmic)
-    {
+    // A logarithmic axis can't show a limit of zero.
+    for limit in chart.limit.iter().filter(|l| l.value > 0.0 || !y_axis.logarithmic) {
         yr = (yr.0.min(limit.value), yr.1.max(limit.value));
     }
     let legend = time_legend(chart, &names, xr);
@@ -240,7 +258,11 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
     // The vertical axis is fitted once, for the first pane's height; its labels' width then places all panes.
     let probe = fit(&y_axis, yr, (pane, 0.0), false, false);
     let left = body.left + probe.label_width();
-    let mut last_plot = body;
+    let shape = Shape {
+        steps: chart.steps,
+        floor: None,
+    };
+    let mut grid_bottom = body.top;
     for (i, panel) in chart.panels.iter().enumerate() {
         let plot = grid.place(i, body, left, pane);
         let y = fit(&y_axis, yr, (plot.bottom, plot.top), false, false);
@@ -250,7 +272,7 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
             if to >= xr.0 && from <= xr.1 {
                 let (from, to) = (x.scale.at(from), x.scale.at(to));
                 // However short a fault is, it is seen.
-                let width = (to - from).max(4.0);
+                let width = (to - from).max(8.0);
                 scene.rect(
                     (from.min(plot.right - width), plot.top),
                     (width, plot.height()),
@@ -258,7 +280,12 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
                 );
             }
         }
-        x.draw_x(&mut scene, plot, i + grid.columns >= chart.panels.len());
+        let labels = match (i + grid.columns >= chart.panels.len(), grid.columns) {
+            (false, _) => Labels::None,
+            (true, 1) => Labels::Centred,
+            (true, _) => Labels::Inside,
+        };
+        x.draw_x(&mut scene, plot, labels);
         y.draw_y(&mut scene, plot, i % grid.columns == 0);
         edges(&mut scene, plot);
         scene.text(
@@ -271,38 +298,29 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
         panel
             .lines
             .iter()
-            .for_each(|l| draw_band(&mut scene, l, chart.steps, (&x, &y), style(index(l)).0));
+            .for_each(|l| draw_band(&mut scene, l, shape, (&x, &y), style(index(l)).0));
         for line in &panel.lines {
-            draw_line(&mut scene, line, chart.steps, (&x, &y), style(index(line)), 4.0);
+            draw_line(&mut scene, line, shape, (&x, &y), style(index(line)), 4.0);
         }
         if let Some(limit) = &chart.limit {
             let at = y.scale.at(limit.value);
             scene.line(vec![(plot.left, at), (plot.right, at)], 4.0, TEXT, LIMIT_DASH);
         }
-        last_plot = plot;
+        grid_bottom = grid_bottom.max(plot.bottom);
     }
     let first = fit(&x_axis, xr, (left, body.right), true, true);
     let below = Area {
         left,
         right: body.right - 20.0,
-        top: body.top,
-        bottom: body.bottom - BELOW,
+        bottom: grid_bottom,
+        ..body
     };
-    titles(
-        &mut scene,
-        &first.title,
-        &probe.title,
-        (
-            body,
-            Area {
-                bottom: below.bottom.max(last_plot.bottom),
-                ..below
-            },
-        ),
-    );
+    titles(&mut scene, &first.title, &probe.title, (body, below));
     Ok(scene)
 }
 
+/// Room above panels for the vertical axis' title, which shares its line with nothing.
+const ABOVE_PANELS: f64 = 34.0;
 const LIMIT_DASH: &[f64] = &[4.0, 2.5];
 
 /// Shades of one label have one colour.
@@ -344,7 +362,7 @@ struct Grid {
     rows: usize,
 }
 
-const PANEL_GAP: f64 = 62.0;
+const PANEL_GAP: f64 = 60.0;
 
 impl Grid {
     fn of(panels: usize) -> Self {
@@ -362,19 +380,19 @@ impl Grid {
 
     /// The least height of a row with its heading.
     fn least(&self) -> f64 {
-        if self.rows > 4 { 200.0 } else { 230.0 }
+        if self.rows > 4 { 190.0 } else { 210.0 }
     }
 
     fn pane_height(&self, body: Area) -> f64 {
-        (body.height() - BELOW - ABOVE) / self.rows as f64 - PANEL_GAP
+        (body.height() - BELOW - ABOVE_PANELS) / self.rows as f64 - PANEL_GAP
     }
 
     fn place(&self, index: usize, body: Area, left: f64, height: f64) -> Area {
         let (column, row) = (index % self.columns, index / self.columns);
-        let gap = 40.0;
+        let gap = 44.0;
         let width = (body.right - 20.0 - left - gap * (self.columns - 1) as f64) / self.columns as f64;
         let x = left + column as f64 * (width + gap);
-        let top = body.top + ABOVE + row as f64 * (height + PANEL_GAP) + PANEL_GAP - 8.0;
+        let top = body.top + ABOVE_PANELS + row as f64 * (height + PANEL_GAP) + PANEL_GAP;
         Area {
             left: x,
             top,

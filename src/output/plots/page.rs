@@ -48,7 +48,7 @@ pub(super) enum Mark {
 }
 
 const SWATCH: f64 = 28.0;
-const SAMPLE: f64 = 64.0;
+const SAMPLE: f64 = 76.0;
 const ROW: f64 = 44.0;
 
 impl Mark {
@@ -79,7 +79,13 @@ impl Page {
             lines(&frame.subtitle, SUBTITLE),
             lines(&frame.note, NOTE),
         );
-        let about = [&frame.title, &frame.subtitle].map(|s| s.trim()).join(". ");
+        let spoken = [&frame.title, &frame.subtitle].map(|s| s.trim());
+        let about = spoken
+            .iter()
+            .filter(|s| !s.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join(". ");
         let mut scene = Scene {
             width: WIDTH as u32,
             height: 0,
@@ -217,6 +223,32 @@ pub(super) struct Fitted {
     pub ticks: Ticks,
     pub scale: Scale,
     pub title: String,
+    /// The unit alone, in words that stand under an axis.
+    pub unit: String,
+}
+
+/// Where the labels of a horizontal axis stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Labels {
+    None,
+    /// Centred under their ticks.
+    Centred,
+    /// Centred, but never beyond the axis' ends: for panels side by side.
+    Inside,
+}
+
+/// Blanks labels that would touch their neighbours, even with as few ticks as there can be: the last one stays.
+fn sparse(ticks: &mut Ticks, length: f64) {
+    let (low, high) = (ticks.low(), ticks.high());
+    let mut next = f64::INFINITY;
+    for (value, label) in ticks.values.iter().zip(&mut ticks.labels).rev() {
+        let (at, half) = ((value - low) / (high - low) * length, TICK.width(label) / 2.0);
+        if at + half + 13.0 <= next {
+            next = at - half - 13.0;
+        } else {
+            label.clear();
+        }
+    }
 }
 
 /// Fits an axis to values from `low` to `high` over the pixels `from` to `to`.
@@ -261,6 +293,10 @@ pub(super) fn fit(
             unit: String::new(),
         };
     }
+    let unit = if axis.logarithmic { "log scale".into() } else { unit };
+    if !fits(&ticks) {
+        sparse(&mut ticks, length);
+    }
     let title = if unit.is_empty() {
         axis.label.clone()
     } else {
@@ -270,16 +306,20 @@ pub(super) fn fit(
         ticks,
         scale: Scale::new(ends, (from, to), axis.logarithmic),
         title,
+        unit,
     }
 }
 
 impl Fitted {
     /// Vertical grid lines over `area`, with labels below if wanted.
-    pub(super) fn draw_x(&self, scene: &mut Scene, area: Area, labels: bool) {
+    pub(super) fn draw_x(&self, scene: &mut Scene, area: Area, labels: Labels) {
         for (value, label) in self.ticks.values.iter().zip(&self.ticks.labels) {
             let x = libm::round(self.scale.at(*value));
             scene.line(vec![(x, area.top), (x, area.bottom)], 2.0, GRID, &[]);
-            if labels {
+            if labels != Labels::None {
+                let half = TICK.width(label) / 2.0;
+                let inside = x.max(area.left + half).min(area.right - half);
+                let x = if labels == Labels::Inside { inside } else { x };
                 scene.text((x, area.bottom + 40.0), TICK, Anchor::Middle, label);
             }
         }

@@ -132,8 +132,10 @@ fn stroke(canvas: &mut Canvas<'_>, points: &[(f64, f64)], width: f64, ink: Ink) 
         }
     }
     if width > 2.0 && ink.3 == 1.0 {
+        // A disc of radius r is 2 r + 1 pixels wide: one that isn't wider than the line leaves no knots in it.
+        let radius = ((fine(width) - 1) / 2) as u32;
         for (x, y) in points.iter().skip(1).take(points.len().saturating_sub(2)) {
-            drawn(canvas.draw_circle((fine(*x), fine(*y)), fine(half) as u32, &style(ink), true))?;
+            drawn(canvas.draw_circle((fine(*x), fine(*y)), radius, &style(ink), true))?;
         }
     }
     Ok(())

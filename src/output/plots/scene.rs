@@ -57,9 +57,9 @@ pub(super) const PARTS: [Ink; 8] = [
 /// Pale grounds for bands behind the data, darkest need first.
 pub(super) const SHADES: [Ink; 4] = [
     Ink::rgb(0xe3e5e8),
-    Ink::rgb(0xfbeed0),
-    Ink::rgb(0xdcebf7),
-    Ink::rgb(0xf5e3ee),
+    Ink::rgb(0xf8e3b0),
+    Ink::rgb(0xcfe4f5),
+    Ink::rgb(0xf2d8e7),
 ];
 
 /// Dashes (on, off) that tell lines of one colour apart, in line widths; the first is solid.

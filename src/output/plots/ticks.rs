@@ -2,7 +2,7 @@
 //!
 //! An axis covers its data: its ends are ticks. Needs finite ends of less than 1e100 in size.
 
-use crate::output::tables::numbers::{Unit, exponent, grouped, power_of_ten};
+use crate::output::tables::numbers::{Shown, Unit, exponent, grouped, power_of_ten};
 
 /// The ticks of one axis, in data units, ascending; the first and the last are the axis' ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,16 +50,33 @@ pub fn linear(low: f64, high: f64, unit: &Unit, most: usize) -> Ticks {
             (low - pad, high + pad)
         };
     }
-    let shown = unit.shown(low.abs().max(high.abs()));
+    let largest = low.abs().max(high.abs());
+    // An axis keeps seconds up to ten minutes, and minutes up to ten hours: tenths of a minute are no round times.
+    let mut shown = unit.shown(if *unit == Unit::Time && largest >= 120.0 {
+        (largest / 5.0).max(119.0)
+    } else {
+        largest
+    });
+    if matches!(unit, Unit::Named(_) | Unit::PerSecond | Unit::Money(_)) {
+        // These don't adapt by themselves; as axes they take a number's "million" in front.
+        let Shown { divide, suffix } = Unit::Number.shown(largest);
+        let own = if *unit == Unit::PerSecond {
+            "per second"
+        } else {
+            &shown.suffix
+        };
+        shown = Shown {
+            divide,
+            suffix: format!("{suffix} {own}").trim().to_string(),
+        };
+    }
     let (from, to) = (low / shown.divide, high / shown.divide);
     let mut step = round_up((to - from) / most.max(2) as f64);
     if *unit == Unit::Count {
         step = step.max(1.0);
     }
-    let (first, last) = (
-        libm::floor(from / step + 1e-9),
-        libm::ceil(to / step - 1e-9).max(libm::floor(from / step) + 1.0),
-    );
+    let first = libm::floor(from / step + 1e-9);
+    let last = libm::ceil(to / step - 1e-9).max(first + 1.0);
     let numbers: Vec<f64> = (0..=(last - first) as usize)
         .map(|i| (first + i as f64) * step)
         .collect();
@@ -174,7 +191,7 @@ mod tests {
             let (low, high) = ((a * scale).min(b * scale), (a * scale).max(b * scale));
             for unit in [Unit::Number, Unit::Count, Unit::Time, Unit::Bytes] {
                 let t = linear(low, high, &unit, most);
-                let slack = 1e-8 * low.abs().max(high.abs());
+                let slack = 1e-8 * low.abs().max(high.abs()).max(t.values[1] - t.values[0]);
                 proptest::prop_assert!(t.low() <= low + slack && t.high() >= high - slack, "{low} {high} {t:?}");
                 proptest::prop_assert!((2..=most + 3).contains(&t.values.len()), "{t:?}");
                 proptest::prop_assert!(t.values.windows(2).all(|w| w[0] < w[1]));

@@ -48,10 +48,13 @@ impl Unit {
             }
         };
         match self {
-            Self::Number | Self::Count => Shown {
-                divide: 1.0,
-                suffix: String::new(),
-            },
+            Self::Number | Self::Count => pick(&[
+                (1e7, 1.0, ""),
+                (1e9, 1e6, "million"),
+                (1e12, 1e9, "billion"),
+                (1e15, 1e12, "trillion"),
+                (f64::INFINITY, 1.0, ""),
+            ]),
             // Zero has no magnitude of its own, and is best said in the base unit.
             Self::Time if m == 0.0 => Shown {
                 divide: 1.0,
@@ -132,7 +135,7 @@ pub fn grouped(value: f64, decimals: usize) -> String {
     let zero = text.bytes().all(|b| b == b'0' || b == b'.');
     let mut out = String::from(if value < 0.0 && !zero { "-" } else { "" });
     for (i, digit) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i).is_multiple_of(3) {
+        if i > 0 && (whole.len() - i) % 3 == 0 {
             out.push(',');
         }
         out.push(digit);
@@ -148,7 +151,7 @@ pub fn count(value: u64) -> String {
     let text = value.to_string();
     let mut out = String::new();
     for (i, digit) in text.chars().enumerate() {
-        if i > 0 && (text.len() - i).is_multiple_of(3) {
+        if i > 0 && (text.len() - i) % 3 == 0 {
             out.push(',');
         }
         out.push(digit);
@@ -169,8 +172,16 @@ pub fn decimals_for(value: f64, significant: i32) -> usize {
 
 /// The decimals that an interval of this half width justifies: two digits of it if it begins with 1 or 2, else one.
 pub fn decimals_for_half_width(half: f64) -> usize {
-    let first = half.abs() / power_of_ten(exponent(half));
-    decimals_for(half, if first < 3.0 { 2 } else { 1 })
+    // Rounded to two digits first, so that 0.0999999 and 0.1 are shown alike.
+    let rounded = format!("{:.1e}", half.abs()).parse().unwrap_or(0.0);
+    decimals_for(
+        rounded,
+        if rounded < 3.0 * power_of_ten(exponent(rounded)) {
+            2
+        } else {
+            1
+        },
+    )
 }
 
 /// A value with its unit, to three significant digits: `5.25 s`, `12.5%`, `1,204`.
@@ -204,6 +215,12 @@ pub fn estimate(value: f64, half: Option<f64>, unit: &Unit) -> String {
     let (number, half) = (value / shown.divide, half.abs() / shown.divide);
     if half == 0.0 {
         return format!("{} ±0", shown.join(&plain(number, unit)));
+    }
+    let power = exponent(number).max(exponent(half));
+    if power < -5 {
+        let scale = power_of_ten(power);
+        let inner = estimate(number / scale, Some(half / scale), &Unit::Number);
+        return shown.join(&format!("({inner})e{power}"));
     }
     // Six digits of the value are enough, however narrow the interval.
     let most = (5 - exponent(number)).clamp(0, 9) as usize;
@@ -241,6 +258,7 @@ mod tests {
         assert_eq!(quantity(3.2, &Unit::Money("USD".into())), "3.20 USD");
         assert_eq!(quantity(0.00321, &Unit::Money("USD".into())), "0.00321 USD");
         assert_eq!(quantity(40.0, &Unit::PerSecond), "40.0/s");
+        assert_eq!(quantity(3.2e11, &Unit::Count), "320 billion");
         assert_eq!(quantity(f64::NAN, &Unit::Time), "-");
         assert_eq!(quantity(3.2e-12, &Unit::Number), "3.20e-12");
         assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
@@ -251,13 +269,14 @@ mod tests {
         let e = |v, h| estimate(v, Some(h), &Unit::Time);
         assert_eq!(e(5.2534, 0.031), "5.25 s ±0.03");
         assert_eq!(e(5.2534, 0.0124), "5.253 s ±0.012");
-        assert_eq!(e(5.2534, 0.0996), "5.3 s ±0.1");
+        assert_eq!(e(5.2534, 0.0996), "5.25 s ±0.10");
         assert_eq!(e(5.2534, 4.0), "5 s ±4");
         assert_eq!(e(0.0, 0.02), "0 ms ±20");
         assert_eq!(e(5.25, 0.0), "5.25 s ±0");
         assert_eq!(e(5.25, 1e-12), "5.25000 s ±<0.00001");
         assert_eq!(estimate(12_345.6, Some(210.0), &Unit::Count), "12,346 ±210");
         assert_eq!(estimate(0.021, Some(0.004), &Unit::Share), "2.1% ±0.4");
+        assert_eq!(estimate(1e-7, Some(1e-8), &Unit::Number), "(1.00 ±0.10)e-7");
         assert_eq!(estimate(0.021, None, &Unit::Share), "2.10%");
     }
 

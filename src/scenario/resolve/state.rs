@@ -1,6 +1,7 @@
 //! `state`: stores, their keys and their models.
 
 use super::Resolver;
+use std::sync::Arc;
 use crate::network::SiteId;
 use crate::scenario::language::Store;
 use crate::scenario::language::state::{Blind as NoContext, Keys, MergeRule as Rule, Model, RegisterType as Registers};
@@ -69,10 +70,13 @@ impl Resolver<'_, '_> {
             if store.keys.is_empty() {
                 self.error(Code::EmptyGroup, name.span, "a store needs at least one key");
             }
+            let model = self.model(store);
             self.check_model(store);
             self.check_replication(store, &sites);
             plans.push(StorePlan {
                 name: name.value.clone(),
+                model,
+                spec: Arc::new(self.store_spec(store, &sites)),
                 sites: sites.clone(),
             });
             self.stores.push(StoreShape {
@@ -96,6 +100,68 @@ impl Resolver<'_, '_> {
         sites.sort_unstable();
         sites.dedup();
         sites
+    }
+
+    fn model(&mut self, store: &Store) -> crate::stores::Model {
+        use crate::stores::Model as Built;
+        let blind = |blind: &NoContext| match blind {
+            NoContext::Sibling => Blind::Sibling,
+            NoContext::Overwrite => Blind::Overwrite,
+        };
+        let mut rules = |register: &Rule, counter: &Rule, set: &Rule| MergeRules {
+            register: self.merge_rule(register, store),
+            counter: self.merge_rule(counter, store),
+            set: self.merge_rule(set, store),
+        };
+        match &store.model.value {
+            Model::LastWriteWins => Built::LastWriteWins(LastWriteWins),
+            Model::VersionVectors { register, counter, set, blind: no_context } => Built::VersionVectors(VersionVectors {
+                rules: rules(register, counter, set),
+                blind: blind(no_context),
+            }),
+            Model::DottedVersionVectors { register, counter, set, blind: no_context } => {
+                Built::DottedVersionVectors(DottedVersionVectors {
+                    rules: rules(register, counter, set),
+                    blind: blind(no_context),
+                })
+            }
+            Model::Crdt { register, blind: no_context } => Built::Crdt(Crdt {
+                register: match register {
+                    Registers::MultiValue => RegisterType::MultiValue,
+                    Registers::LastWriter => RegisterType::LastWriter,
+                },
+                blind: blind(no_context),
+            }),
+        }
+    }
+
+    fn store_spec(&mut self, store: &Store, sites: &[SiteId]) -> crate::stores::StoreSpec {
+        let mut keys = Vec::new();
+        for (name, of) in store.keys.canonical() {
+            let (key_type, count) = of.parts();
+            keys.extend((0..count).map(|n| match count {
+                1 => (name.value.clone(), key_type),
+                _ => (format!("{}[{n}]", name.value), key_type),
+            }));
+        }
+        let mut spec = crate::stores::StoreSpec::new(keys, sites.iter().copied());
+        for (name, clock) in store.clocks.canonical() {
+            if let (Some(site), Ok(built)) = (self.site(name), Clock::new(clock.skew.0, clock.drift.0))
+                && let Some(replica) = spec.replicas.iter_mut().find(|replica| replica.site == site)
+            {
+                replica.clock = built;
+            }
+        }
+        spec.replication.delay = store.replication.delay.as_ref().and_then(|law| self.time(law));
+        spec.replication.batch = store.replication.batch.as_ref().map(|batch| **batch);
+        spec.anti_entropy = store.anti_entropy.as_ref().map(|of| crate::stores::AntiEntropy {
+            every: *of.every,
+            jitter: of.jitter.as_ref().and_then(|law| self.time(law)),
+            until: of.until.map(|until| crate::kernel::SimTime::ZERO + until),
+        });
+        spec.value_bytes = store.value.0;
+        spec.processing = self.time(&store.time).filter(|law| *law != crate::random::Law::Constant(0.0));
+        spec
     }
 
     fn check_model(&mut self, store: &Store) {

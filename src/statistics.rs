@@ -1,4 +1,4 @@
-//! Statistics over replicates and over samples: pure functions that give the same bits on every machine.
+//! Floor 2: statistics over replicates and over samples: pure functions that give the same bits on every machine.
 //!
 //! The replicate is the unit of every interval. No function here returns NaN: what has no answer (an interval from one
 //! replicate, a quantile with too little beyond it) is `None` or says why.

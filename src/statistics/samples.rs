@@ -132,7 +132,7 @@ impl Recorder {
         self.least = self.least.min(other.least);
         self.greatest = self.greatest.max(other.greatest);
         if let Store::Histogram(_) = other.store {
-            self.into_histogram();
+            self.become_histogram();
         }
         match (&mut self.store, &other.store) {
             (Store::Exact(mine), Store::Exact(theirs)) => mine.extend_from_slice(theirs),
@@ -147,11 +147,11 @@ impl Recorder {
 
     fn fold(&mut self) {
         if matches!(&self.store, Store::Exact(values) if values.len() > self.limit) {
-            self.into_histogram();
+            self.become_histogram();
         }
     }
 
-    fn into_histogram(&mut self) {
+    fn become_histogram(&mut self) {
         if let Store::Exact(values) = &self.store {
             let mut histogram = Histogram::new(DIGITS).expect("three digits are in range");
             values.iter().for_each(|v| record(&mut histogram, *v));
@@ -252,6 +252,17 @@ impl Distribution {
             0 => 0.0,
             after => self.steps[after - 1].1 as f64 / self.count() as f64,
         }
+    }
+
+    /// At most `max` order statistics, evenly spaced over the ranks, the least and the greatest among them: all values, each
+    /// as often as it occurred, where there are no more. `max` below 2 counts as 2.
+    pub fn order_statistics(&self, max: usize) -> Vec<u64> {
+        let (n, max) = (self.count(), max.max(2) as u64);
+        if n <= max {
+            return (1..=n).map(|rank| self.at_rank(rank).0).collect();
+        }
+        let rank = |index: u64| 1 + (u128::from(n - 1) * u128::from(index) / u128::from(max - 1)) as u64;
+        (0..max).map(|index| self.at_rank(rank(index)).0).collect()
     }
 
     fn at_rank(&self, rank: u64) -> (u64, u64) {

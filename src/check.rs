@@ -1,0 +1,1 @@
+//! Floor 4: checks: independent code that rebuilds from the records what the models say of themselves.

@@ -1,0 +1,262 @@
+//! Floor 7: the command line. One file for each subcommand; what they share lies in [`session`] and [`folder`].
+
+mod check;
+mod compare;
+mod folder;
+mod help;
+mod list;
+mod new;
+mod run;
+mod session;
+mod shells;
+mod test;
+mod validate;
+mod verify;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use quorate::experiment::judge::ExitCode;
+use std::path::PathBuf;
+
+/// A deterministic discrete-event simulator for multi-agent systems seen as distributed systems.
+///
+/// A scenario file describes agents, the network between them, the services they call, the state they share and what goes
+/// wrong. Quorate runs it, bit for bit the same every time, and says what it costs.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 all expectations hold; 1 some don't; 2 the scenario or the command line is wrong; \
+3 it couldn't be decided; 101 a bug.\nNO_COLOR is respected. Tables go to standard output, progress to standard error.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario: the base and every variant over its replicates; print the answer and write results and plots.
+    Run(RunArgs),
+    /// Run every scenario of a folder and compare it with its committed baseline: what CI calls.
+    Test(TestArgs),
+    /// Check scenarios without running them: all problems at once.
+    Check(CheckArgs),
+    /// Prove that a scenario is deterministic: two processes, one thread and several, event for event.
+    Verify(VerifyArgs),
+    /// Run scenarios whose answers are known, and print expected against simulated.
+    Validate(ValidateArgs),
+    /// List scenarios with their questions.
+    List {
+        /// Where to look.
+        #[arg(default_value = "scenarios")]
+        folder: PathBuf,
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Write a commented scenario to start from.
+    New {
+        /// The scenario's name; the file gets the same name.
+        name: String,
+        /// The folder to write it into.
+        #[arg(long, default_value = ".")]
+        into: PathBuf,
+    },
+    /// Compare two output folders: what is identical, what moved, what differs beyond chance.
+    Compare {
+        /// The first, usually older, folder.
+        before: PathBuf,
+        /// The second folder.
+        after: PathBuf,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+        /// Compare although the scenarios have different names.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Explain a command, a diagnostic (`quorate help E0123`), a measure, or a noun of the language.
+    Help {
+        /// What to explain.
+        topic: Option<String>,
+    },
+    /// Print the reference of the scenario language, or of the measures, as Markdown.
+    Reference {
+        /// Which reference.
+        #[arg(value_enum, default_value_t = ReferenceOf::Language)]
+        of: ReferenceOf,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+    /// What `verify` runs in each of its processes.
+    #[command(hide = true)]
+    Fingerprints(verify::FingerprintArgs),
+}
+
+/// Which reference is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ReferenceOf {
+    /// The nouns and fields of a scenario.
+    Language,
+    /// Every number that is measured.
+    Measures,
+    /// The consistency models.
+    Models,
+    /// The diagnostics.
+    Diagnostics,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables for people, at most 100 columns wide.
+    Table,
+    /// One JSON document for programs.
+    Json,
+}
+
+/// What a scenario is run with.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Settings {
+    /// Change a value of the scenario before it is read, e.g. `--set services.search.servers=4`.
+    #[arg(long = "set", value_name = "PATH=VALUE", action = ArgAction::Append)]
+    set: Vec<String>,
+    /// Run with this seed instead of the scenario's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Run this many replicates instead of the scenario's.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    replicates: Option<u32>,
+    /// Run only these variants (and the base).
+    #[arg(long = "variant", value_name = "NAME", action = ArgAction::Append)]
+    variants: Vec<String>,
+    /// How many threads; by default as many as there are processors.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    jobs: usize,
+    /// Stop a run that handles more events than this.
+    #[arg(long, value_name = "N", default_value_t = 2_000_000_000)]
+    max_events: u64,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// The scenario file; `-` reads it from standard input.
+    scenario: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    /// Where the output folder is made.
+    #[arg(long, default_value = "outputs", value_name = "FOLDER")]
+    out: PathBuf,
+    /// Write no output folder.
+    #[arg(long)]
+    no_output: bool,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Say what would run, and about how long it would take, and stop there.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print every measure, not only the headline ones.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, clap::Args)]
+pub struct TestArgs {
+    /// The folder with the scenarios; folders in it are searched too.
+    #[arg(default_value = "scenarios")]
+    folder: PathBuf,
+    /// Write what the scenarios say now as their baselines.
+    #[arg(long)]
+    bless: bool,
+    /// How many threads; by default as many as there are processors.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    jobs: usize,
+    /// Run this many replicates instead of each scenario's own, without looking at baselines.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000), conflicts_with = "bless")]
+    replicates: Option<u32>,
+    /// How to print the verdicts.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The scenario files, or folders of them; `-` reads one from standard input.
+    #[arg(required = true)]
+    scenarios: Vec<PathBuf>,
+    /// Change a value before it is read, e.g. `--set services.search.servers=4`.
+    #[arg(long = "set", value_name = "PATH=VALUE", action = ArgAction::Append)]
+    set: Vec<String>,
+    /// How to print the problems.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// The scenario file.
+    scenario: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    /// Spoil one event of the second process, to see that it is found: VARIANT:REPLICATE:INDEX.
+    #[arg(long, hide = true)]
+    perturb: Option<String>,
+}
+
+/// Arguments of `validate`.
+#[derive(Debug, clap::Args)]
+pub struct ValidateArgs {
+    /// The folder with the validation scenarios.
+    #[arg(default_value = "scenarios/validation")]
+    folder: PathBuf,
+    /// Run with these seeds, one after the other, instead of the scenarios' own.
+    #[arg(long = "seed", value_name = "SEED", action = ArgAction::Append)]
+    seeds: Vec<u64>,
+    /// How many threads; by default as many as there are processors.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    jobs: usize,
+    /// How to print the table.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Print the table as Markdown, for the documentation.
+    #[arg(long)]
+    markdown: bool,
+}
+
+/// Runs the command, and gives its exit code.
+pub fn main() -> std::process::ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return std::process::ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    let outcome = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Test(args) => test::test(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Verify(args) => verify::verify(&args),
+        Command::Validate(args) => validate::validate(&args),
+        Command::List { folder, format } => list::list(&folder, format),
+        Command::New { name, into } => new::new(&name, &into),
+        Command::Compare { before, after, format, force } => compare::compare(&before, &after, format, force),
+        Command::Help { topic } => help::help(topic.as_deref()),
+        Command::Reference { of } => help::reference(of),
+        Command::Completions { shell } => shells::completions(shell),
+        Command::Man => shells::man(),
+        Command::Fingerprints(args) => verify::fingerprints(&args),
+    };
+    let code = outcome.unwrap_or_else(|error| {
+        session::complain(&format!("{error:#}"));
+        ExitCode::Usage
+    });
+    std::process::ExitCode::from(code as u8)
+}

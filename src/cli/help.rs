@@ -1,0 +1,46 @@
+//! `quorate help` and `quorate reference`: what is built in, from the registries, so that it can't drift.
+
+use super::session::print;
+use super::{Cli, ReferenceOf};
+use anyhow::{Result, bail};
+use clap::CommandFactory;
+use quorate::experiment::judge::ExitCode;
+use quorate::scenario::syntax::Code;
+use quorate::{measures, reference};
+
+/// Explains a topic: a subcommand, a diagnostic, a measure, a type of the language.
+pub fn help(topic: Option<&str>) -> Result<ExitCode> {
+    let Some(topic) = topic else {
+        print(&Cli::command().render_long_help().to_string())?;
+        return Ok(ExitCode::Ok);
+    };
+    if let Some(code) = Code::find(topic) {
+        print(&format!("E{:04}: {}\n\n{}\n", code.number(), code.title(), code.explanation()))?;
+        return Ok(ExitCode::Ok);
+    }
+    if let Some(command) = Cli::command().find_subcommand_mut(topic) {
+        print(&command.render_long_help().to_string())?;
+        return Ok(ExitCode::Ok);
+    }
+    if let Some(text) = reference::noun(topic) {
+        print(&text)?;
+        return Ok(ExitCode::Ok);
+    }
+    if let Some(info) = measures::find(topic) {
+        print(&format!("{topic} ({}): {}\n", info.unit.name(), info.doc))?;
+        return Ok(ExitCode::Ok);
+    }
+    bail!("there is no command, diagnostic, measure or noun '{topic}'; try `quorate help` or `quorate reference`")
+}
+
+/// Prints a reference.
+pub fn reference(of: ReferenceOf) -> Result<ExitCode> {
+    let text = match of {
+        ReferenceOf::Language => reference::language(),
+        ReferenceOf::Measures => reference::measures(),
+        ReferenceOf::Models => reference::models(),
+        ReferenceOf::Diagnostics => reference::diagnostics(),
+    };
+    print(&text)?;
+    Ok(ExitCode::Ok)
+}

@@ -1,0 +1,105 @@
+//! `quorate run`: a scenario in, an answer and an output folder out.
+
+use super::folder::Folder;
+use super::session::{self, print};
+use super::{Format, RunArgs};
+use anyhow::{Result, bail};
+use quorate::experiment::judge::{self, ExitCode, Judgement};
+use quorate::experiment::{Grid, Options, Results};
+use quorate::output::{self, summary};
+use quorate::scenario::Scenario;
+use std::time::Instant;
+
+/// Runs the subcommand.
+pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    session::watch_for_interrupt();
+    let mut scenario = session::open_or_complain(&args.scenario, &args.settings.set)?;
+    session::choose_variants(&mut scenario, &args.settings.variants)?;
+    let options = session::options(&scenario, &args.settings);
+    if args.dry_run {
+        return dry_run(&scenario, &options);
+    }
+    // The folder is reserved before the long work: a run that can't be written isn't begun.
+    let folder = if args.no_output { None } else { Some(Folder::reserve(&args.out, &scenario.file_name())?) };
+    let began = Instant::now();
+    let results = session::run_grid(&scenario, options)?;
+    let judgements = judge::judge(&results, &quorate::experiment::claims(&scenario));
+    let reproduce = reproduce(args, &results);
+    match args.format {
+        Format::Table => {
+            let look = output::tables::Look { colour: session::colour(), ..Default::default() };
+            print(&summary::answer(&results, &judgements, args.all, look))?;
+            print(&format!("\nseed {} · reproduce: {reproduce}\n", results.seed))?;
+        }
+        Format::Json => print(&summary::json(&results, &judgements)?)?,
+    }
+    if let Some(folder) = &folder {
+        let files = output::bundle(&results, &judgements, &scenario.resolved, &reproduce)?;
+        if session::INTERRUPTED.load(std::sync::atomic::Ordering::SeqCst) {
+            bail!("interrupted: {} is as it was", folder.path().display());
+        }
+        folder.replace(&files)?;
+        let events: u64 = results.variants.iter().flat_map(|variant| &variant.runs).map(|run| run.events).sum();
+        session::complain(&format!(
+            "{} runs, {} events in {:.1} s; results in {}",
+            results.variants.iter().map(|variant| variant.runs.len()).sum::<usize>(),
+            output::tables::numbers::count(events),
+            began.elapsed().as_secs_f64(),
+            folder.path().display()
+        ));
+    }
+    Ok(verdict(&results, &judgements))
+}
+
+/// The exit code that results and judgements make together. Breaches of the laws are bugs, and end the process as one.
+pub fn verdict(results: &Results, judgements: &[Judgement]) -> ExitCode {
+    let breaches = results.breaches();
+    assert!(breaches.is_empty(), "a law that holds in every run is broken:\n{}", breaches.join("\n"));
+    for halt in results.halts() {
+        session::complain(&halt);
+    }
+    if results.halts().is_empty() { judge::overall(judgements).into() } else { ExitCode::Undecided }
+}
+
+/// The command that gives the same again.
+fn reproduce(args: &RunArgs, results: &Results) -> String {
+    let mut command = format!("quorate run {} --seed {} --replicates {}", quoted(&args.scenario.display().to_string()), results.seed, results.replicates);
+    for set in &args.settings.set {
+        command.push_str(&format!(" --set {}", quoted(set)));
+    }
+    for variant in &args.settings.variants {
+        command.push_str(&format!(" --variant {}", quoted(variant)));
+    }
+    command
+}
+
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_string() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// Says what would run, and about how long: one run of the base is timed.
+fn dry_run(scenario: &Scenario, options: &Options) -> Result<ExitCode> {
+    let grid = Grid::new(&scenario.variants, Options { measured: true, ..options.clone() });
+    let began = Instant::now();
+    let cell = grid.run_cell(0, 0);
+    let seconds = began.elapsed().as_secs_f64();
+    let threads = match options.jobs {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        jobs => jobs,
+    };
+    let total = seconds * grid.len() as f64 / threads.min(grid.len()) as f64;
+    let names: Vec<&str> = scenario.variants.iter().map(|plan| plan.variant.as_str()).collect();
+    print(&format!(
+        "{}: {} variants ({}) x {} replicates = {} runs, seed {}\none run of the base: {} events; all runs: about {}\n",
+        scenario.name,
+        names.len(),
+        names.join(", "),
+        options.replicates,
+        grid.len(),
+        options.seed,
+        output::tables::numbers::count(cell.handled),
+        output::tables::numbers::quantity(total, &output::tables::numbers::Unit::Time),
+    ))?;
+    Ok(ExitCode::Ok)
+}

@@ -1,0 +1,203 @@
+//! What the subcommands share: reading scenarios, diagnostics, the terminal, interruption.
+
+use anyhow::{Context, Result, bail};
+use quorate::experiment::{Grid, Options, Progress, Results, results::Provenance};
+use quorate::scenario::syntax::{Diagnostics, Show, SourceMap, Sources, render};
+use quorate::scenario::{self, Scenario};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set by Ctrl-C: runs end at the next opportunity, and nothing is written.
+pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Lets Ctrl-C end the runs instead of the process, so that nothing is left half-written. A second one ends the process.
+pub fn watch_for_interrupt() {
+    // It fails only if a handler is set already: then that one does.
+    let _ = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        complain("interrupted: waiting for the runs in progress (once more ends at once)");
+    });
+}
+
+/// Prints to standard output; a reader that has gone away is no error.
+///
+/// # Errors
+/// If standard output can't be written to otherwise.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("standard output can't be written to"),
+    }
+}
+
+/// Prints a message to standard error.
+pub fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "quorate: {text}");
+}
+
+/// Whether standard output gets colours.
+pub fn colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether standard error gets colours.
+pub fn colour_errors() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Files of this machine, and standard input under the name `-`.
+#[derive(Debug, Default)]
+pub struct Files {
+    /// What standard input held: it can be read once only.
+    stdin: std::sync::OnceLock<Vec<u8>>,
+}
+
+impl Sources for Files {
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        if path == Path::new("-") {
+            if let Some(bytes) = self.stdin.get() {
+                return Ok(bytes.clone());
+            }
+            let mut bytes = Vec::new();
+            io::stdin().lock().take(limit as u64 + 1).read_to_end(&mut bytes)?;
+            return Ok(self.stdin.get_or_init(|| bytes).clone());
+        }
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// A scenario, or the problems that it has.
+pub struct Opened {
+    /// The texts that the problems point into.
+    pub sources: SourceMap,
+    /// The problems.
+    pub diagnostics: Diagnostics,
+    /// The scenario, if it has no errors.
+    pub scenario: Option<Scenario>,
+}
+
+/// Reads a scenario and checks it.
+pub fn open(path: &Path, set: &[String]) -> Opened {
+    let outcome = scenario::load(path, set, &Files::default());
+    Opened { sources: outcome.sources, diagnostics: outcome.diagnostics, scenario: outcome.scenario }
+}
+
+/// Prints problems to standard error.
+pub fn report(opened: &Opened) {
+    if opened.diagnostics.is_empty() {
+        return;
+    }
+    let show = Show { colour: colour_errors(), most: 50 };
+    let _ = writeln!(io::stderr(), "{}", render(&opened.diagnostics, &opened.sources, show));
+}
+
+/// Reads a scenario, reports its problems, and gives it back if it can be run.
+///
+/// # Errors
+/// If it has errors.
+pub fn open_or_complain(path: &Path, set: &[String]) -> Result<Scenario> {
+    let opened = open(path, set);
+    report(&opened);
+    let errors = opened.diagnostics.error_count();
+    match opened.scenario {
+        Some(scenario) => Ok(scenario),
+        None => bail!("{}: {errors} {} found", path.display(), if errors == 1 { "problem" } else { "problems" }),
+    }
+}
+
+/// The plans of a scenario that `--variant` leaves: the base always, the others if they're named or none is.
+///
+/// # Errors
+/// If a name is no variant.
+pub fn choose_variants(scenario: &mut Scenario, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    for name in names {
+        if !scenario.variants.iter().any(|plan| plan.variant == *name) {
+            let all: Vec<&str> = scenario.variants.iter().map(|plan| plan.variant.as_str()).collect();
+            bail!("there is no variant '{name}'; the scenario has {}", all.join(", "));
+        }
+    }
+    let mut index = 0;
+    scenario.variants.retain(|plan| {
+        index += 1;
+        index == 1 || names.contains(&plan.variant)
+    });
+    Ok(())
+}
+
+/// The options that the settings and the scenario make together.
+pub fn options(scenario: &Scenario, settings: &super::Settings) -> Options {
+    Options {
+        seed: settings.seed.unwrap_or(scenario.seed),
+        replicates: settings.replicates.unwrap_or(scenario.replicates),
+        jobs: settings.jobs,
+        max_events: settings.max_events,
+        ..Options::default()
+    }
+}
+
+/// Runs a grid with a progress bar on standard error, if that is a terminal.
+///
+/// # Errors
+/// If it's interrupted, or the threads can't be started.
+pub fn run_grid(scenario: &Scenario, options: Options) -> Result<Results> {
+    let grid = Grid::new(&scenario.variants, options.clone());
+    let bar = indicatif::ProgressBar::new(grid.len() as u64);
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+    }
+    let style = "{msg} {wide_bar} {pos}/{len} runs, {eta} left";
+    if let Ok(style) = indicatif::ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar.set_message(scenario.name.clone());
+    let cells = grid.run(&INTERRUPTED, &|progress| match progress {
+        Progress::RunDone { .. } => bar.inc(1),
+    });
+    bar.finish_and_clear();
+    let provenance = Provenance {
+        scenario: scenario.name.clone(),
+        question: scenario.question.clone(),
+        hash: scenario.hash.clone(),
+        seed: options.seed,
+        variants: scenario.variants.iter().map(|plan| plan.variant.clone()).collect(),
+    };
+    Ok(Results::of(&provenance, options.replicates, cells?))
+}
+
+/// The scenario files below a folder, in the order of their paths. A file stands for itself.
+///
+/// # Errors
+/// If the folder can't be read, or holds none.
+pub fn scenarios_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    if folder.is_file() {
+        return Ok(vec![folder.to_path_buf()]);
+    }
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder).with_context(|| format!("can't read the folder {}", folder.display()))?;
+        for entry in entries {
+            let path = entry.with_context(|| format!("can't read the folder {}", folder.display()))?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if path.is_dir() && !name.starts_with('.') {
+                folders.push(path);
+            } else if name.ends_with(".ron") && !name.ends_with(".baseline.ron") && !name.starts_with('_') {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        bail!("there is no scenario (*.ron) in {}", folder.display());
+    }
+    Ok(found)
+}

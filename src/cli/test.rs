@@ -1,0 +1,164 @@
+//! `quorate test`: a folder of scenarios against their expectations and their committed baselines. What CI calls.
+
+use super::session::{self, print};
+use super::{Format, TestArgs};
+use anyhow::{Context, Result};
+use quorate::experiment::baseline::{Baseline, Moved};
+use quorate::experiment::judge::{self, ExitCode, Judgement, Verdict};
+use quorate::experiment::{Options, Results};
+use quorate::output::summary::{self, unit_of};
+use quorate::output::tables::numbers;
+use std::path::{Path, PathBuf};
+
+/// What became of one scenario.
+struct Outcome {
+    path: PathBuf,
+    code: ExitCode,
+    line: String,
+    details: Vec<String>,
+}
+
+/// Runs the subcommand.
+pub fn test(args: &TestArgs) -> Result<ExitCode> {
+    session::watch_for_interrupt();
+    let mut outcomes = Vec::new();
+    for path in session::scenarios_below(&args.folder)? {
+        let outcome = test_one(&path, args)?;
+        if args.format == Format::Table {
+            print(&format!("{} {}: {}\n", mark(outcome.code), path.display(), outcome.line))?;
+            for detail in &outcome.details {
+                print(&format!("     {detail}\n"))?;
+            }
+        }
+        outcomes.push(outcome);
+    }
+    // A scenario that can't be read outweighs one that fails, and that outweighs one that can't be decided.
+    let severity = |code: ExitCode| match code {
+        ExitCode::Ok => 0,
+        ExitCode::Undecided => 1,
+        ExitCode::Failed => 2,
+        ExitCode::Usage => 3,
+    };
+    let worst = outcomes.iter().map(|outcome| outcome.code).max_by_key(|code| severity(*code)).unwrap_or(ExitCode::Ok);
+    let count = |code: ExitCode| outcomes.iter().filter(|outcome| outcome.code == code).count();
+    if args.format == Format::Json {
+        let all: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| {
+                serde_json::json!({
+                    "scenario": outcome.path.display().to_string(),
+                    "code": outcome.code as u8,
+                    "summary": outcome.line,
+                    "details": outcome.details,
+                })
+            })
+            .collect();
+        print(&(serde_json::to_string_pretty(&all)? + "\n"))?;
+    } else {
+        let (failed, broken, open) = (count(ExitCode::Failed), count(ExitCode::Usage), count(ExitCode::Undecided));
+        print(&format!("{} passed, {} failed, {open} undecided\n", count(ExitCode::Ok), failed + broken))?;
+    }
+    Ok(worst)
+}
+
+fn mark(code: ExitCode) -> &'static str {
+    match code {
+        ExitCode::Ok => "ok  ",
+        ExitCode::Failed => "FAIL",
+        ExitCode::Usage => "BAD ",
+        ExitCode::Undecided => "?   ",
+    }
+}
+
+fn baseline_path(scenario: &Path) -> PathBuf {
+    scenario.with_extension("baseline.ron")
+}
+
+fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
+    let opened = session::open(path, &[]);
+    session::report(&opened);
+    let Some(scenario) = opened.scenario else {
+        let line = format!("{} problems, see above", opened.diagnostics.error_count());
+        return Ok(Outcome { path: path.into(), code: ExitCode::Usage, line, details: Vec::new() });
+    };
+    let options = Options {
+        seed: scenario.seed,
+        replicates: args.replicates.unwrap_or(scenario.replicates),
+        jobs: args.jobs,
+        max_events: 2_000_000_000,
+        ..Options::default()
+    };
+    let results = session::run_grid(&scenario, options)?;
+    let judgements = judge::judge(&results, &quorate::experiment::claims(&scenario));
+    let mut code: ExitCode = super::run::verdict(&results, &judgements);
+    let mut details: Vec<String> =
+        judgements.iter().filter(|judgement| judgement.verdict != Verdict::Holds).map(describe).collect();
+    let mut line = format!("{} of {} expectations hold", judgements.len() - details.len(), judgements.len());
+    let file = baseline_path(path);
+    if args.bless {
+        let text = Baseline::of(&results).to_text();
+        std::fs::write(&file, text).with_context(|| format!("can't write {}", file.display()))?;
+        line.push_str(", baseline written");
+    } else if args.replicates.is_none() {
+        match against_baseline(&file, &results)? {
+            None => {
+                line.push_str(", no baseline (make one with --bless)");
+                if code == ExitCode::Ok {
+                    code = ExitCode::Undecided;
+                }
+            }
+            Some(moved) if moved.is_empty() => line.push_str(", identical to its baseline"),
+            Some(moved) => {
+                line.push_str(", moved from its baseline");
+                details.extend(moved.iter().take(20).map(tell));
+                if moved.len() > 20 {
+                    details.push(format!("and {} more", moved.len() - 20));
+                }
+                details.push(format!("replay: quorate run {} --seed {}", path.display(), results.seed));
+                if code != ExitCode::Usage {
+                    code = ExitCode::Failed;
+                }
+            }
+        }
+    }
+    Ok(Outcome { path: path.into(), code, line, details })
+}
+
+fn against_baseline(file: &Path, results: &Results) -> Result<Option<Vec<Moved>>> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("can't read {}", file.display())),
+    };
+    let baseline = Baseline::read(&text).with_context(|| format!("{}", file.display()))?;
+    Ok(Some(baseline.moved(results)))
+}
+
+fn tell(moved: &Moved) -> String {
+    match moved {
+        Moved::Scenario { .. } => "the scenario itself has changed".to_string(),
+        Moved::Settings(what) => what.clone(),
+        Moved::Variant(name) => format!("variant '{name}' came or went"),
+        Moved::Fingerprint { variant, replicate, was, is } => {
+            format!("{variant}, replicate {replicate}: fingerprint {} -> {}", &was[..8.min(was.len())], &is[..8.min(is.len())])
+        }
+        Moved::Measure { variant, measure, was, is } => {
+            let unit = unit_of(measure);
+            let show = |value: &Option<f64>| value.map_or("none".to_string(), |value| numbers::quantity(value, &unit));
+            let part = was.zip(*is).filter(|(was, _)| *was != 0.0).map(|(was, is)| format!(" ({:+.2} %)", (is / was - 1.0) * 100.0));
+            format!("{variant}: {measure} {} -> {}{}", show(was), show(is), part.unwrap_or_default())
+        }
+    }
+}
+
+/// A judgement in a line.
+fn describe(judgement: &Judgement) -> String {
+    let over = judgement.over.as_ref().map(|over| format!(" over {over}")).unwrap_or_default();
+    let word = match judgement.verdict {
+        Verdict::Holds => "holds",
+        Verdict::Fails => "FAILS",
+        Verdict::Undecided => "undecided",
+    };
+    let (found, wanted) = (summary::found(judgement), summary::wanted(judgement));
+    format!("{}{over}: {} is {found}, wanted {wanted}: {word} ({})", judgement.variant, judgement.measure, judgement.place)
+}

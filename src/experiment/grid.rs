@@ -1,0 +1,220 @@
+//! The grid of a scenario: every variant over its replicates, in parallel, with results in index order.
+//!
+//! Replicate `r` of every variant has the same draws (common random numbers), so variants are compared in pairs. Nothing in a
+//! cell's result depends on which thread ran it, or on the other cells.
+
+use crate::kernel::{Checkpoint, End, Handled, Perturbation, Print, SimTime};
+use crate::measures::shared_state::{Watched, WatchedStore};
+use crate::measures::{self, Setting, Sheet, Watch};
+use crate::scenario::Plan;
+use crate::scenario::build::build;
+use crate::world::population::Halt;
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How a grid is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The seed.
+    pub seed: u64,
+    /// How many replicates.
+    pub replicates: u32,
+    /// How many threads; 0: as many as there are processors.
+    pub jobs: usize,
+    /// The most entries that a run may handle.
+    pub max_events: u64,
+    /// Whether anything is measured; fingerprints are the same either way.
+    pub measured: bool,
+    /// A deliberate fault, for the tests of `verify`: the cell, and what is spoilt in it.
+    pub perturb: Option<(usize, u32, Perturbation)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: 0, replicates: 1, jobs: 0, max_events: u64::MAX, measured: true, perturb: None }
+    }
+}
+
+/// One run of the grid: a variant's replicate.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// The variant's place.
+    pub variant: usize,
+    /// The replicate.
+    pub replicate: u32,
+    /// Why it ended.
+    pub end: End,
+    /// The simulated time at the end.
+    pub now: SimTime,
+    /// Entries handled.
+    pub handled: u64,
+    /// The fingerprint.
+    pub print: Print,
+    /// The fingerprint's checkpoints.
+    pub checkpoints: Vec<Checkpoint>,
+    /// A problem met at run time.
+    pub halt: Option<Halt>,
+    /// Breaches of the laws that hold in every run.
+    pub breaches: Vec<String>,
+    /// What was measured.
+    pub sheet: Sheet,
+}
+
+/// What happens while a grid runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A run ended after so many entries.
+    RunDone {
+        /// Entries handled.
+        handled: u64,
+    },
+}
+
+/// The grid of these plans.
+#[derive(Debug)]
+pub struct Grid<'a> {
+    plans: &'a [Plan],
+    options: Options,
+}
+
+/// The grid couldn't be run.
+#[derive(Debug, thiserror::Error)]
+pub enum GridError {
+    /// It was interrupted.
+    #[error("interrupted")]
+    Interrupted,
+    /// The threads couldn't be started.
+    #[error("the worker threads can't be started: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+impl<'a> Grid<'a> {
+    /// The grid of these plans: the variants of one scenario.
+    pub fn new(plans: &'a [Plan], options: Options) -> Self {
+        Self { plans, options }
+    }
+
+    /// How many runs it has.
+    pub fn len(&self) -> usize {
+        self.plans.len() * self.options.replicates as usize
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Runs everything. The cells come variant by variant, each replicate by replicate.
+    ///
+    /// # Errors
+    /// If `interrupted` becomes true, or the threads can't be started.
+    pub fn run(&self, interrupted: &AtomicBool, progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Cell>, GridError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.options.jobs).build()?;
+        let replicates = self.options.replicates;
+        let cells: Vec<Option<Cell>> = pool.install(|| {
+            (0..self.len())
+                .into_par_iter()
+                .map(|index| {
+                    if interrupted.load(Ordering::Relaxed) {
+                        return None;
+                    }
+                    let (variant, replicate) = (index / replicates as usize, (index % replicates as usize) as u32);
+                    let cell = self.run_cell(variant, replicate);
+                    progress(Progress::RunDone { handled: cell.handled });
+                    Some(cell)
+                })
+                .collect()
+        });
+        cells.into_iter().collect::<Option<Vec<_>>>().ok_or(GridError::Interrupted)
+    }
+
+    /// Runs one cell.
+    pub fn run_cell(&self, variant: usize, replicate: u32) -> Cell {
+        let plan = &self.plans[variant];
+        let watch = self.options.measured.then(|| Watch::new(measures::standard(&setting(plan))));
+        let observers = watch.into_iter().map(|watch| Box::new(watch) as _).collect();
+        let mut run = build(plan, self.options.seed, replicate as u64, observers);
+        if let Some((at, of, spoil)) = self.options.perturb
+            && (at, of) == (variant, replicate)
+        {
+            run.kernel.perturb(spoil);
+        }
+        let (end, mut world, checkpoints) = run.finish(self.options.max_events);
+        let observers = std::mem::take(&mut world.shared.records).into_observers();
+        let watches = observers.into_iter().filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
+        let sheet = watches.map(|watch| watch.finish(end.now)).next().unwrap_or_default();
+        Cell {
+            variant,
+            replicate,
+            end: end.end,
+            now: end.now,
+            handled: end.handled,
+            print: end.print,
+            checkpoints,
+            halt: end.halt,
+            breaches: end.breaches,
+            sheet,
+        }
+    }
+
+    /// Runs one cell again and returns the entries with places in `from..to`, with the names of their targets.
+    pub fn witness(&self, variant: usize, replicate: u32, from: u64, to: u64) -> Vec<(Handled, String)> {
+        let mut run = build(&self.plans[variant], self.options.seed, replicate as u64, Vec::new());
+        run.kernel.witness(from, to);
+        if let Some((at, of, spoil)) = self.options.perturb
+            && (at, of) == (variant, replicate)
+        {
+            run.kernel.perturb(spoil);
+        }
+        run.kernel.run(self.plans[variant].until.latest(), self.options.max_events.min(to));
+        let directory = &run.kernel.model().shared.directory;
+        let seen = run.kernel.witnessed().iter();
+        seen.map(|handled| (*handled, directory.name(handled.target))).collect()
+    }
+}
+
+/// What the measures need to know of a plan.
+pub fn setting(plan: &Plan) -> Setting {
+    let addresses = plan.addresses();
+    let services = plan.services.iter().zip(&addresses.services);
+    let stores = plan.stores.iter().zip(&addresses.stores);
+    let limit = |spec: &crate::services::ServiceSpec| {
+        let rate = spec.limit.map(|limit| limit.count as f64 / limit.period.as_secs_f64());
+        (rate, [spec.price_per_call, spec.price_per_token_in, spec.price_per_token_out])
+    };
+    Setting {
+        services: services.map(|(service, id)| (*id, service.name.clone())).collect(),
+        stores: stores.map(|(store, id)| (*id, store.sites.len() as u32, store.name.clone())).collect(),
+        faults: plan
+            .faults
+            .iter()
+            .map(|fault| {
+                let partition = matches!(fault.kind, crate::faults::FaultKind::Partition { .. });
+                (fault.name.clone(), partition)
+            })
+            .collect(),
+        servers: plan.services.iter().map(|service| service.spec.servers).collect(),
+        state: watched(plan, &addresses.stores),
+        limits: plan.services.iter().map(|service| limit(&service.spec)).collect(),
+        warm_up: plan.warm_up,
+        window: plan.window,
+        horizon: plan.until.latest(),
+        task_names: plan.task_names.clone(),
+        directory: addresses.into_directory(),
+    }
+}
+
+/// What is watched of shared state.
+fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
+    use crate::faults::{FaultKind, Keep};
+    let stores = plan.stores.iter().zip(bases);
+    let stores: Vec<_> = stores.map(|(store, base)| WatchedStore::new(&store.model, &store.spec, *base)).collect();
+    let of_cuts = plan.faults.iter().zip(0u32..).filter(|(fault, _)| matches!(fault.kind, FaultKind::Partition { .. }));
+    let loses = |kind: &FaultKind| matches!(kind, FaultKind::Crash { keep: Keep::Nothing });
+    (!stores.is_empty()).then(|| Watched {
+        stores,
+        cuts: of_cuts.map(|(_, index)| index).collect(),
+        may_lose_state: plan.faults.iter().any(|fault| loses(&fault.kind)),
+        from: plan.warm_up,
+    })
+}

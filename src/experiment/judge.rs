@@ -1,0 +1,336 @@
+//! Holds results against what a scenario expects of them.
+
+use super::results::{Added, Results, RunResults, VariantResults};
+use super::statistics::{Level, Paired, Summary};
+use serde::Serialize;
+
+/// Something that a scenario expects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// The measure.
+    pub measure: String,
+    /// The variant that it's about; `None`: each of them.
+    pub variant: Option<String>,
+    /// The variant that it's compared with, in pairs: then the difference is meant.
+    pub over: Option<String>,
+    /// What must be so.
+    pub bound: Bound,
+    /// In which runs.
+    pub scope: Scope,
+    /// Where the scenario says so, for messages.
+    pub place: String,
+    /// The name of a known answer that this is, and where that comes from.
+    pub known: Option<(String, String)>,
+}
+
+/// What is made of the replicates before it's held against the bound.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scope {
+    /// Their mean; with a confidence, its whole interval.
+    Mean {
+        /// The confidence asked for.
+        confidence: Option<f64>,
+    },
+    /// Their median (the lower of two).
+    Median,
+    /// The least of them.
+    Min,
+    /// The greatest of them.
+    Max,
+    /// Their sum.
+    Sum,
+    /// Every one of them.
+    Each,
+}
+
+/// What must be so of a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bound {
+    /// low <= x <= high.
+    Between(f64, f64),
+    /// x <= high.
+    AtMost(f64),
+    /// x >= low.
+    AtLeast(f64),
+}
+
+impl Bound {
+    fn ends(self) -> (f64, f64) {
+        match self {
+            Self::Between(low, high) => (low, high),
+            Self::AtMost(high) => (f64::NEG_INFINITY, high),
+            Self::AtLeast(low) => (low, f64::INFINITY),
+        }
+    }
+
+    fn holds(self, value: f64) -> bool {
+        let (low, high) = self.ends();
+        low <= value && value <= high
+    }
+}
+
+/// Whether a claim holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It does.
+    Holds,
+    /// The results don't suffice to say.
+    Undecided,
+    /// It doesn't.
+    Fails,
+}
+
+/// A claim and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judgement {
+    /// The variant.
+    pub variant: String,
+    /// The variant that it was compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over: Option<String>,
+    /// The measure.
+    pub measure: String,
+    /// The least that was wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
+    /// The most that was wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<f64>,
+    /// What was found, or why nothing was.
+    pub found: Found,
+    /// Whether it holds.
+    pub verdict: Verdict,
+    /// Where the scenario says so.
+    pub place: String,
+    /// The name of a known answer that this is, and where that comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<(String, String)>,
+}
+
+/// What was found about a claim.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// A value, and its interval.
+    Value {
+        /// The value.
+        value: f64,
+        /// The interval's lower end.
+        low: Option<f64>,
+        /// The interval's upper end.
+        high: Option<f64>,
+    },
+    /// So many of the replicates satisfy it.
+    Replicates {
+        /// Those that do.
+        satisfied: u32,
+        /// All that have the number.
+        of: u32,
+        /// The value farthest from satisfying it.
+        worst: f64,
+    },
+    /// Nothing: the number isn't there.
+    Nothing {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Judges every claim for every variant that it is about.
+pub fn judge(results: &Results, claims: &[Claim]) -> Vec<Judgement> {
+    let mut judgements = Vec::new();
+    for claim in claims {
+        let meant = |variant: &&VariantResults| claim.variant.as_ref().is_none_or(|name| *name == variant.name);
+        for variant in results.variants.iter().filter(meant) {
+            // A comparison of everything with one variant leaves that variant itself out.
+            if claim.variant.is_none() && claim.over.as_ref() == Some(&variant.name) {
+                continue;
+            }
+            judgements.push(judge_one(results, variant, claim));
+        }
+    }
+    judgements
+}
+
+/// The verdict on all: the worst of them.
+pub fn overall(judgements: &[Judgement]) -> Verdict {
+    judgements.iter().map(|judgement| judgement.verdict).max().unwrap_or(Verdict::Holds)
+}
+
+fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judgement {
+    let (found, verdict) = match (&claim.over, claim.scope) {
+        (Some(over), Scope::Mean { confidence }) => match results.variant(over) {
+            None => nothing(format!("there is no variant '{over}' in these results")),
+            Some(than) => difference(variant, than, claim, confidence),
+        },
+        (None, Scope::Mean { confidence }) => mean(&values(&variant.runs, &claim.measure), claim, confidence),
+        (_, Scope::Each) => each(variant, claim),
+        (_, scope) => one_of_all(variant, claim, scope),
+    };
+    let finite = |end: f64| end.is_finite().then_some(end);
+    let (low, high) = claim.bound.ends();
+    Judgement {
+        variant: variant.name.clone(),
+        over: claim.over.clone(),
+        measure: claim.measure.clone(),
+        at_least: finite(low),
+        at_most: finite(high),
+        found,
+        verdict,
+        place: claim.place.clone(),
+        known: claim.known.clone(),
+    }
+}
+
+fn nothing(why: String) -> (Found, Verdict) {
+    (Found::Nothing { why }, Verdict::Undecided)
+}
+
+fn values(runs: &[RunResults], measure: &str) -> Vec<f64> {
+    runs.iter().filter_map(|run| run.measures.get(measure).copied()).collect()
+}
+
+fn mean(values: &[f64], claim: &Claim, confidence: Option<f64>) -> (Found, Verdict) {
+    let level = confidence.and_then(Level::new).unwrap_or(Level::P95);
+    let Some(summary) = Summary::of(values, level) else {
+        return nothing(format!("no run has a value of '{}'", claim.measure));
+    };
+    verdict_of(&summary, claim.bound, confidence.is_some())
+}
+
+fn verdict_of(summary: &Summary, bound: Bound, confident: bool) -> (Found, Verdict) {
+    let interval = summary.interval;
+    let (low, high) = (interval.map(|i| i.low), interval.map(|i| i.high));
+    let found = Found::Value { value: summary.mean, low, high };
+    if !confident {
+        return (found, if bound.holds(summary.mean) { Verdict::Holds } else { Verdict::Fails });
+    }
+    // With a confidence, the interval must lie wholly within the bound to hold, and wholly outside to fail.
+    let verdict = match interval {
+        None => Verdict::Undecided,
+        Some(interval) => {
+            let (low, high) = bound.ends();
+            if low <= interval.low && interval.high <= high {
+                Verdict::Holds
+            } else if interval.high < low || interval.low > high {
+                Verdict::Fails
+            } else {
+                Verdict::Undecided
+            }
+        }
+    };
+    (found, verdict)
+}
+
+fn difference(
+    variant: &VariantResults,
+    than: &VariantResults,
+    claim: &Claim,
+    confidence: Option<f64>,
+) -> (Found, Verdict) {
+    if let Some(of_added) = claim.measure.strip_prefix("latency_trap.added") {
+        return match variant.added.get(&than.name) {
+            None => nothing("no task was done in both variants".to_string()),
+            Some(added) => added_verdict(added, of_added, claim, confidence),
+        };
+    }
+    let both = variant.runs.iter().zip(&than.runs).filter_map(|(here, there)| {
+        Some((*there.measures.get(&claim.measure)?, *here.measures.get(&claim.measure)?))
+    });
+    let (before, after): (Vec<f64>, Vec<f64>) = both.unzip();
+    let level = confidence.and_then(Level::new).unwrap_or(Level::P95);
+    match Paired::of(&before, &after, level) {
+        Ok(Some(paired)) => verdict_of(&paired.difference, claim.bound, confidence.is_some()),
+        _ => nothing(format!("no replicate has '{}' in both variants", claim.measure)),
+    }
+}
+
+fn added_verdict(added: &Added, which: &str, claim: &Claim, confidence: Option<f64>) -> (Found, Verdict) {
+    let one = |value: f64| {
+        let verdict = if claim.bound.holds(value) { Verdict::Holds } else { Verdict::Fails };
+        (Found::Value { value, low: None, high: None }, verdict)
+    };
+    match which {
+        ".min" => one(added.least),
+        ".max" => one(added.greatest),
+        ".unpaired" => one(added.unpaired as f64),
+        _ => {
+            let interval = added.low.zip(added.high);
+            let found = Found::Value { value: added.mean, low: added.low, high: added.high };
+            let (low, high) = claim.bound.ends();
+            let verdict = match (confidence, interval) {
+                (None, _) => return one_with(found, claim.bound.holds(added.mean)),
+                (Some(_), None) => Verdict::Undecided,
+                (Some(_), Some((from, to))) if low <= from && to <= high => Verdict::Holds,
+                (Some(_), Some((from, to))) if to < low || from > high => Verdict::Fails,
+                _ => Verdict::Undecided,
+            };
+            (found, verdict)
+        }
+    }
+}
+
+fn one_with(found: Found, holds: bool) -> (Found, Verdict) {
+    (found, if holds { Verdict::Holds } else { Verdict::Fails })
+}
+
+fn each(variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
+    let all = values(&variant.runs, &claim.measure);
+    let Some(first) = all.first() else {
+        return nothing(format!("no run has a value of '{}'", claim.measure));
+    };
+    let satisfied = all.iter().filter(|value| claim.bound.holds(**value)).count() as u32;
+    let (low, high) = claim.bound.ends();
+    let distance = |value: f64| (low - value).max(value - high);
+    let worst = all.iter().copied().fold(*first, |worst, value| if distance(value) > distance(worst) { value } else { worst });
+    let of = variant.runs.len() as u32;
+    // A run without the number neither satisfies nor breaks the claim.
+    let verdict = if satisfied == of {
+        Verdict::Holds
+    } else if satisfied == all.len() as u32 {
+        Verdict::Undecided
+    } else {
+        Verdict::Fails
+    };
+    (Found::Replicates { satisfied, of, worst }, verdict)
+}
+
+fn one_of_all(variant: &VariantResults, claim: &Claim, scope: Scope) -> (Found, Verdict) {
+    let mut all = values(&variant.runs, &claim.measure);
+    all.sort_by(f64::total_cmp);
+    let value = match scope {
+        Scope::Median => all.get(all.len().saturating_sub(1) / 2).copied(),
+        Scope::Min => all.first().copied(),
+        Scope::Max => all.last().copied(),
+        Scope::Sum | Scope::Mean { .. } | Scope::Each => Some(all.iter().sum()),
+    };
+    match value {
+        None => nothing(format!("no run has a value of '{}'", claim.measure)),
+        Some(value) => one_with(Found::Value { value, low: None, high: None }, claim.bound.holds(value)),
+    }
+}
+
+/// The exit code of a command: part of its interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// All expectations hold.
+    Ok = 0,
+    /// Some don't.
+    Failed = 1,
+    /// The scenario or the command line is wrong.
+    Usage = 2,
+    /// It couldn't be decided.
+    Undecided = 3,
+}
+
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Holds => Self::Ok,
+            Verdict::Fails => Self::Failed,
+            Verdict::Undecided => Self::Undecided,
+        }
+    }
+}

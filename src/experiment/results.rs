@@ -1,0 +1,340 @@
+//! The results of a grid: for each variant every number with its interval, and its difference to the base, in pairs.
+
+use super::grid::Cell;
+use super::statistics::{Level, Paired, Summary, wilson};
+use crate::kernel::End;
+use crate::measures::{self, Series, TaskOutcome, TaskRow, Unit};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The version of the schema of `results.json`.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that a grid found out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Results {
+    /// The version of the schema.
+    pub schema: u32,
+    /// The version of the tool.
+    pub tool_version: &'static str,
+    /// The scenario's name.
+    pub scenario: String,
+    /// Its question.
+    pub question: String,
+    /// The hash of the scenario, its includes and its data.
+    pub scenario_hash: String,
+    /// The seed.
+    pub seed: u64,
+    /// How many replicates each variant has.
+    pub replicates: u32,
+    /// The confidence of every interval.
+    pub level: f64,
+    /// The variants, the base first.
+    pub variants: Vec<VariantResults>,
+}
+
+/// What a variant's replicates say together.
+#[derive(Debug, Clone, Serialize)]
+pub struct VariantResults {
+    /// The variant's name.
+    pub name: String,
+    /// Its runs, by replicate.
+    pub runs: Vec<RunResults>,
+    /// Every number over the replicates.
+    pub measures: BTreeMap<String, Estimate>,
+    /// Every number's difference to the base, in pairs; empty for the base.
+    pub differences: BTreeMap<String, Difference>,
+    /// How much longer its tasks took than those of each other variant, task by task.
+    pub added: BTreeMap<String, Added>,
+}
+
+/// One run.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunResults {
+    /// The replicate.
+    pub replicate: u32,
+    /// The fingerprint.
+    pub fingerprint: String,
+    /// Entries handled.
+    pub events: u64,
+    /// The simulated time at the end, in seconds.
+    pub end_s: f64,
+    /// Why it ended.
+    pub ended: &'static str,
+    /// Its numbers.
+    pub measures: BTreeMap<String, f64>,
+    /// A problem met at run time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub halt: Option<String>,
+    /// Breaches of the laws that hold in every run: none, or it's a bug.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub breaches: Vec<String>,
+    /// Series over time.
+    #[serde(skip)]
+    pub series: BTreeMap<String, Series>,
+    /// Samples of distributions.
+    #[serde(skip)]
+    pub samples: BTreeMap<String, measures::Sample>,
+    /// Tasks.
+    #[serde(skip)]
+    pub tasks: Vec<TaskRow>,
+    /// When faults were on: name, start, end.
+    #[serde(skip)]
+    pub bands: Vec<(String, crate::kernel::SimTime, crate::kernel::SimTime)>,
+}
+
+/// A number over the replicates.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Estimate {
+    /// Replicates that have it.
+    pub n: u64,
+    /// Its mean.
+    pub mean: f64,
+    /// Its standard deviation over the replicates.
+    pub sd: Option<f64>,
+    /// The interval's lower end.
+    pub low: Option<f64>,
+    /// The interval's upper end.
+    pub high: Option<f64>,
+}
+
+/// A number's difference to the base.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Difference {
+    /// Replicates that have it in both.
+    pub n: u64,
+    /// The mean of the differences.
+    pub mean: f64,
+    /// The interval's lower end.
+    pub low: Option<f64>,
+    /// The interval's upper end.
+    pub high: Option<f64>,
+    /// The difference as a part of the base's mean.
+    pub relative: Option<f64>,
+    /// Whether the interval leaves zero out.
+    pub differs: bool,
+}
+
+/// How much longer tasks took than in another variant, task by task. In seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Added {
+    /// Replicates with pairs.
+    pub n: u64,
+    /// Tasks done in both.
+    pub pairs: u64,
+    /// Tasks done in one only, or in neither.
+    pub unpaired: u64,
+    /// The mean over the replicates of the mean difference.
+    pub mean: f64,
+    /// The interval's lower end.
+    pub low: Option<f64>,
+    /// The interval's upper end.
+    pub high: Option<f64>,
+    /// The least difference of any task.
+    pub least: f64,
+    /// The greatest difference of any task.
+    pub greatest: f64,
+}
+
+/// Where a scenario's results come from.
+#[derive(Debug, Clone)]
+pub struct Provenance {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Its question.
+    pub question: String,
+    /// Its hash.
+    pub hash: String,
+    /// The seed.
+    pub seed: u64,
+    /// The variants' names, the base first.
+    pub variants: Vec<String>,
+}
+
+impl Results {
+    /// Puts the cells of a grid together; they come variant by variant, each replicate by replicate.
+    ///
+    /// # Panics
+    /// Panics if a cell is missing.
+    pub fn of(from: &Provenance, replicates: u32, cells: Vec<Cell>) -> Self {
+        assert_eq!(cells.len(), from.variants.len() * replicates as usize, "a grid is complete");
+        let mut cells = cells.into_iter();
+        let mut variants: Vec<VariantResults> = from
+            .variants
+            .iter()
+            .map(|name| {
+                let runs: Vec<RunResults> = cells.by_ref().take(replicates as usize).map(RunResults::of).collect();
+                VariantResults {
+                    name: name.clone(),
+                    measures: estimates(&runs),
+                    runs,
+                    differences: BTreeMap::new(),
+                    added: BTreeMap::new(),
+                }
+            })
+            .collect();
+        for index in 0..variants.len() {
+            if index > 0 {
+                variants[index].differences = differences(&variants[0].runs, &variants[index].runs);
+            }
+            let mut all = BTreeMap::new();
+            for (other, than) in variants.iter().enumerate().filter(|(other, _)| *other != index) {
+                if let Some(added) = added(&variants[index].runs, &than.runs) {
+                    all.insert(variants[other].name.clone(), added);
+                }
+            }
+            variants[index].added = all;
+        }
+        Self {
+            schema: SCHEMA,
+            tool_version: env!("CARGO_PKG_VERSION"),
+            scenario: from.scenario.clone(),
+            question: from.question.clone(),
+            scenario_hash: from.hash.clone(),
+            seed: from.seed,
+            replicates,
+            level: Level::P95.fraction(),
+            variants,
+        }
+    }
+
+    /// The variant of this name.
+    pub fn variant(&self, name: &str) -> Option<&VariantResults> {
+        self.variants.iter().find(|variant| variant.name == name)
+    }
+
+    /// Every breach of a law that holds in every run, with where it happened.
+    pub fn breaches(&self) -> Vec<String> {
+        let runs = self.variants.iter().flat_map(|variant| variant.runs.iter().map(move |run| (&variant.name, run)));
+        runs.flat_map(|(variant, run)| {
+            run.breaches.iter().map(move |breach| format!("{variant}, replicate {}: {breach}", run.replicate))
+        })
+        .collect()
+    }
+
+    /// Every problem met at run time, with where it happened.
+    pub fn halts(&self) -> Vec<String> {
+        let runs = self.variants.iter().flat_map(|variant| variant.runs.iter().map(move |run| (&variant.name, run)));
+        runs.filter_map(|(variant, run)| {
+            run.halt.as_ref().map(|halt| format!("{variant}, replicate {}: {halt}", run.replicate))
+        })
+        .collect()
+    }
+}
+
+impl RunResults {
+    fn of(cell: Cell) -> Self {
+        let ended = match cell.end {
+            End::Drained => "nothing was left to happen",
+            End::TimeReached => "the time was over",
+            End::Stopped if cell.halt.is_some() => "a problem stopped it",
+            End::Stopped => "all tasks were done",
+            End::EventLimit => "the limit of events was reached",
+            End::Livelock { .. } => "an instant never ended",
+        };
+        let halt = match (cell.halt, cell.end) {
+            (Some(halt), _) => Some(format!("at {}, {}: {} ({})", halt.at, halt.place, halt.message, halt.entity)),
+            (None, End::Livelock { at, target }) => {
+                Some(format!("at {at}, entity {target}: something reacts to itself without any delay, for ever"))
+            }
+            (None, End::EventLimit) => Some(format!("at {}: the limit of events was reached", cell.now)),
+            (None, _) => None,
+        };
+        Self {
+            replicate: cell.replicate,
+            fingerprint: cell.print.to_string(),
+            events: cell.handled,
+            end_s: cell.now.as_secs_f64(),
+            ended,
+            measures: cell.sheet.numbers,
+            halt,
+            breaches: cell.breaches,
+            series: cell.sheet.series,
+            samples: cell.sheet.samples,
+            tasks: cell.sheet.tasks,
+            bands: cell.sheet.bands,
+        }
+    }
+}
+
+fn names<'a>(runs: impl Iterator<Item = &'a RunResults>) -> BTreeSet<&'a str> {
+    runs.flat_map(|run| run.measures.keys().map(String::as_str)).collect()
+}
+
+fn estimates(runs: &[RunResults]) -> BTreeMap<String, Estimate> {
+    let mut all = BTreeMap::new();
+    for name in names(runs.iter()) {
+        let values: Vec<f64> = runs.iter().filter_map(|run| run.measures.get(name).copied()).collect();
+        let Some(summary) = Summary::of(&values, Level::P95) else { continue };
+        // One yes or no for each run is a proportion: Student's interval would be wrong at its ends.
+        let verdict = measures::find(name).is_some_and(|info| info.unit == Unit::Verdict);
+        let interval = match verdict {
+            true => wilson(values.iter().filter(|value| **value > 0.5).count() as u64, summary.n, Level::P95),
+            false => summary.interval,
+        };
+        let (low, high) = (interval.map(|i| i.low), interval.map(|i| i.high));
+        all.insert(name.to_string(), Estimate { n: summary.n, mean: summary.mean, sd: summary.sd, low, high });
+    }
+    all
+}
+
+fn differences(base: &[RunResults], variant: &[RunResults]) -> BTreeMap<String, Difference> {
+    let mut all = BTreeMap::new();
+    for name in names(variant.iter()) {
+        let both = base.iter().zip(variant).filter_map(|(base, variant)| {
+            Some((*base.measures.get(name)?, *variant.measures.get(name)?))
+        });
+        let (before, after): (Vec<f64>, Vec<f64>) = both.unzip();
+        let Ok(Some(paired)) = Paired::of(&before, &after, Level::P95) else { continue };
+        let interval = paired.difference.interval;
+        let difference = Difference {
+            n: paired.difference.n,
+            mean: paired.difference.mean,
+            low: interval.map(|i| i.low),
+            high: interval.map(|i| i.high),
+            relative: paired.relative,
+            differs: paired.differs(),
+        };
+        all.insert(name.to_string(), difference);
+    }
+    all
+}
+
+/// How much longer the tasks of one variant took than the same tasks of another.
+fn added(variant: &[RunResults], than: &[RunResults]) -> Option<Added> {
+    let (mut means, mut pairs, mut unpaired) = (Vec::new(), 0u64, 0u64);
+    let (mut least, mut greatest) = (f64::MAX, f64::MIN);
+    for (here, there) in variant.iter().zip(than) {
+        let (here, there) = (times(&here.tasks), times(&there.tasks));
+        let (mut sum, mut count) = (0.0, 0u64);
+        for (task, time) in &here {
+            match (time, there.get(task).copied().flatten()) {
+                (Some(time), Some(other)) => {
+                    let difference = (*time as i128 - other as i128) as f64 / 1e9;
+                    (least, greatest) = (least.min(difference), greatest.max(difference));
+                    sum += difference;
+                    count += 1;
+                }
+                _ => unpaired += 1,
+            }
+        }
+        unpaired += there.keys().filter(|task| !here.contains_key(*task)).count() as u64;
+        pairs += count;
+        if count > 0 {
+            means.push(sum / count as f64);
+        }
+    }
+    let summary = Summary::of(&means, Level::P95)?;
+    let (low, high) = (summary.interval.map(|i| i.low), summary.interval.map(|i| i.high));
+    Some(Added { n: summary.n, pairs, unpaired, mean: summary.mean, low, high, least, greatest })
+}
+
+/// The time of each program run, where it was done.
+fn times(tasks: &[TaskRow]) -> BTreeMap<(&str, u64), Option<u64>> {
+    let own = tasks.iter().filter(|task| task.name.is_empty());
+    own.map(|task| {
+        let done = task.outcome == TaskOutcome::Done;
+        ((task.group.as_str(), task.identity), done.then(|| (task.ended - task.began).as_nanos()))
+    })
+    .collect()
+}

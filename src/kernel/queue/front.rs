@@ -1,0 +1,214 @@
+//! The front of the queue: the bucket being handed out, sorted, and what came late for it.
+
+use super::chunks::{Bag, Chunks};
+use crate::kernel::entry::Entry;
+use crate::kernel::time::SimTime;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// A late entry is put in its place in the sorted bucket if that is at most this far from either end.
+const REACH: usize = 32;
+/// Bins with more entries than this are sorted by comparison.
+const CROWDED: u32 = 12;
+
+/// An entry in the heap of late entries, ordered so that the earliest is the greatest.
+#[derive(Debug, Clone, Copy)]
+struct Late<B>(Entry<B>);
+
+impl<B> PartialEq for Late<B> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.order(&other.0) == Ordering::Equal
+    }
+}
+impl<B> Eq for Late<B> {}
+impl<B> PartialOrd for Late<B> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<B> Ord for Late<B> {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.0.order(&self.0)
+    }
+}
+
+/// The entries of the near future in their order: a sorted run, and a heap of those that came late and belong deep inside it.
+#[derive(Debug, Clone)]
+pub(super) struct Front<B> {
+    /// Sorted from `cursor` on; what lies before was handed out.
+    sorted: Vec<Entry<B>>,
+    cursor: usize,
+    late: BinaryHeap<Late<B>>,
+    /// Scratch space of the distribution sort: where the next entry of each bin goes, and the bins with many entries.
+    bins: Vec<u32>,
+    crowded: Vec<(u32, u32)>,
+}
+
+impl<B: Copy> Front<B> {
+    pub(super) fn new() -> Self {
+        Self {
+            sorted: Vec::new(),
+            cursor: 0,
+            late: BinaryHeap::new(),
+            bins: Vec::new(),
+            crowded: Vec::new(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.sorted.len() - self.cursor + self.late.len()
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.cursor == self.sorted.len() && self.late.is_empty()
+    }
+
+    /// How many entries stand in the heap.
+    #[inline]
+    pub(super) fn in_heap(&self) -> usize {
+        self.late.len()
+    }
+
+    /// The entry that comes `ahead` places behind the next one, late ones not counted.
+    #[inline]
+    pub(super) fn coming(&self, ahead: usize) -> Option<&Entry<B>> {
+        self.sorted.get(self.cursor + ahead)
+    }
+
+    /// Whether the next entry stands at the front of the sorted run.
+    #[inline(always)]
+    pub(super) fn is_settled(&self) -> bool {
+        self.late.is_empty() && self.cursor < self.sorted.len()
+    }
+
+    /// Puts the next entry to the front of the sorted run, if it stands in the heap.
+    pub(super) fn settle(&mut self) {
+        let Some(late) = self.late.peek() else { return };
+        let next = self.sorted.get(self.cursor);
+        if next.is_some_and(|next| next.order(&late.0) == Ordering::Less) {
+            return;
+        }
+        let entry = late.0;
+        self.late.pop();
+        if self.cursor > 0 {
+            self.cursor -= 1;
+            self.sorted[self.cursor] = entry;
+        } else {
+            self.sorted.insert(0, entry);
+        }
+    }
+
+    /// The next entry, which has been settled, if it's not later than `end`; it's taken out.
+    #[inline(always)]
+    pub(super) fn pop_until(&mut self, end: SimTime) -> Option<&Entry<B>> {
+        let entry = self.sorted.get(self.cursor)?;
+        if entry.time > end {
+            return None;
+        }
+        self.cursor += 1;
+        Some(entry)
+    }
+
+    /// Adds an entry that belongs into the current bucket: in its place if that is near an end of the sorted run, else into
+    /// the heap.
+    pub(super) fn insert(&mut self, entry: Entry<B>) {
+        let rest = &self.sorted[self.cursor..];
+        let before = |other: &Entry<B>| entry.order(other) == Ordering::Less;
+        if rest.len() <= REACH || !before(&rest[rest.len() - REACH]) {
+            let behind = rest.iter().rev().take_while(|other| before(other)).count();
+            self.make_room();
+            let place = self.sorted.len() - behind;
+            self.sorted.push(entry);
+            let mut last = self.sorted.len() - 1;
+            while last > place {
+                self.sorted[last] = self.sorted[last - 1];
+                last -= 1;
+            }
+            self.sorted[place] = entry;
+        } else if self.cursor > 0 && before(&rest[REACH]) {
+            let ahead = rest.iter().take_while(|other| !before(other)).count();
+            self.sorted.copy_within(self.cursor..self.cursor + ahead, self.cursor - 1);
+            self.cursor -= 1;
+            self.sorted[self.cursor + ahead] = entry;
+        } else {
+            self.late.push(Late(entry));
+        }
+    }
+
+    /// Gives the room of entries that were handed out back to the run before it grows.
+    #[inline]
+    fn make_room(&mut self) {
+        if self.sorted.len() == self.sorted.capacity() && self.cursor > self.sorted.len() / 2 {
+            self.sorted.drain(..self.cursor);
+            self.cursor = 0;
+        }
+    }
+
+    /// Moves all entries to the end of `all`, in no order.
+    pub(super) fn drain(&mut self, all: &mut Vec<Entry<B>>) {
+        all.extend_from_slice(&self.sorted[self.cursor..]);
+        all.extend(self.late.drain().map(|late| late.0));
+        self.sorted.clear();
+        self.cursor = 0;
+    }
+
+    /// Takes over a bucket of `2^width_bits` nanoseconds and sorts it, when everything before was handed out.
+    ///
+    /// One pass distributes the entries over twice as many bins by their time, which leaves nearly all of them in their place; an
+    /// insertion sort does the rest. Bins that hold many (a burst of one instant) are sorted by comparison.
+    pub(super) fn fill(&mut self, chunks: &Chunks<B>, bag: &Bag, width_bits: u32) {
+        debug_assert!(self.is_empty());
+        let count = bag.len();
+        let bin_bits = (2 * count as u64).next_power_of_two().ilog2().min(width_bits);
+        let (shift, mask) = (width_bits - bin_bits, (1u64 << bin_bits) - 1);
+        let bin = |entry: &Entry<B>| (entry.time.as_nanos() >> shift & mask) as usize;
+        self.bins.clear();
+        self.bins.resize(1 << bin_bits, 0);
+        let mut any = None;
+        chunks.each(bag, |entry| {
+            self.bins[bin(entry)] += 1;
+            any = Some(*entry);
+        });
+        let Some(filler) = any else { return };
+        let mut start = 0;
+        for slot in &mut self.bins {
+            let end = start + *slot;
+            if *slot > CROWDED {
+                self.crowded.push((start, end));
+            }
+            *slot = start;
+            start = end;
+        }
+        self.sorted.resize(count, filler);
+        self.cursor = 0;
+        chunks.each(bag, |entry| {
+            let slot = &mut self.bins[bin(entry)];
+            self.sorted[*slot as usize] = *entry;
+            *slot += 1;
+        });
+        for (start, end) in self.crowded.drain(..) {
+            self.sorted[start as usize..end as usize].sort_unstable_by(|a, b| a.order(b));
+        }
+        insertion_sort(&mut self.sorted);
+    }
+}
+
+/// Sorts a run that is nearly sorted already.
+#[inline]
+fn insertion_sort<B: Copy>(run: &mut [Entry<B>]) {
+    for at in 1..run.len() {
+        if run[at].order(&run[at - 1]) != Ordering::Less {
+            continue;
+        }
+        let entry = run[at];
+        let mut place = at;
+        while place > 0 && entry.order(&run[place - 1]) == Ordering::Less {
+            run[place] = run[place - 1];
+            place -= 1;
+        }
+        run[place] = entry;
+    }
+}

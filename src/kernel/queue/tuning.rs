@@ -1,0 +1,96 @@
+//! What suits a queue: how wide its buckets are, how many entries they hold and how many of them there are.
+
+use crate::kernel::entry::Entry;
+use crate::kernel::time::SimTime;
+
+/// The ring never has fewer buckets than this, as a power of two.
+pub(super) const MIN_RING_BITS: u32 = 8;
+/// The ring never has more buckets than this, as a power of two.
+const MAX_RING_BITS: u32 = 16;
+/// The narrowest bucket, as a power of two of nanoseconds; with it, even the bucket behind the last one has a number.
+const MIN_WIDTH_BITS: u32 = 1;
+/// The widest bucket, as a power of two of nanoseconds: about 13 days.
+const MAX_WIDTH_BITS: u32 = 50;
+/// How many entries leave the queue between two looks at its tuning, at the least.
+pub(super) const PERIOD: u64 = 2048;
+/// Under this many entries, one sorted run is the best queue: buckets get so wide that nearly all entries come late.
+pub(super) const FEW: u64 = 128;
+
+/// How many entries a bucket should hold: few enough that few come late for it, many enough that the places where buckets
+/// are being written stay in the cache and in the table of pages.
+fn occupancy(waiting: u64) -> u64 {
+    (waiting / 512).clamp(64, 512)
+}
+
+/// What went through a queue since the last look at its tuning.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Traffic {
+    /// Entries that became current with their bucket.
+    pub(super) taken: u64,
+    /// Buckets that became current.
+    pub(super) buckets: u64,
+    /// Entries that came late for their bucket.
+    pub(super) late: u64,
+    /// Those of them that met a large heap, and needn't have: they belonged to a later instant.
+    pub(super) deep: u64,
+}
+
+/// What to do about a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Advice {
+    /// It does well.
+    Keep,
+    /// Another width or size would serve better: see what waits.
+    Rebuild,
+    /// Buckets of this width.
+    Width(u32),
+}
+
+/// Looks at the traffic of a queue of this shape that holds `waiting` entries.
+pub(super) fn advise(traffic: &Traffic, waiting: u64, width_bits: u32, ring_bits: u32) -> Advice {
+    let passed = traffic.taken + traffic.late;
+    if waiting < FEW {
+        return if 2 * traffic.late < passed {
+            Advice::Rebuild
+        } else {
+            Advice::Keep
+        };
+    }
+    let buckets = traffic.buckets.max(1);
+    let (target, wanted) = (occupancy(waiting), ring_bits_for(waiting));
+    let (early, total) = (traffic.taken / buckets, passed / buckets);
+    if 2 * traffic.deep > passed && total > 2 * target {
+        // What happens happens among few entries, in front of many that wait long.
+        return Advice::Width(width_bits.saturating_sub((total / target).ilog2()).max(MIN_WIDTH_BITS));
+    }
+    if early > target * 3 || total < target / 4 || wanted > ring_bits || wanted + 2 < ring_bits {
+        return Advice::Rebuild;
+    }
+    Advice::Keep
+}
+
+/// The size of the ring for so many entries: a few times the buckets that they fill.
+pub(super) fn ring_bits_for(waiting: u64) -> u32 {
+    (4 * waiting / occupancy(waiting))
+        .max(1)
+        .next_power_of_two()
+        .ilog2()
+        .clamp(MIN_RING_BITS, MAX_RING_BITS)
+}
+
+/// The bucket width that suits these entries: as wide as the nearer half of them needs for the target occupancy. None if they
+/// all have one time.
+pub(super) fn width_bits_for<B>(all: &[Entry<B>], now: SimTime) -> Option<u32> {
+    let waiting = all.len() as u64;
+    let stride = (all.len() / 1024).max(1);
+    let mut times: Vec<u64> = all.iter().step_by(stride).map(|entry| entry.time.as_nanos()).collect();
+    times.sort_unstable();
+    let (first, middle, last) = (*times.first()?, times[times.len() / 2], *times.last()?);
+    let width = if waiting < FEW {
+        (last - now.as_nanos().min(first)).saturating_mul(8)
+    } else {
+        let near = if middle > first { middle - first } else { last - first };
+        u64::try_from(u128::from(near) * u128::from(occupancy(waiting)) / u128::from(waiting / 2)).unwrap_or(u64::MAX)
+    };
+    (width > 0).then(|| width.ilog2().clamp(MIN_WIDTH_BITS, MAX_WIDTH_BITS))
+}

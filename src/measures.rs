@@ -1,0 +1,250 @@
+//! Floor 4: measures: observers of records that say what a design costs.
+//!
+//! A measure reads batches of records, and at the end of a run writes numbers, series, samples and rows into a [`Sheet`]. What
+//! every number means stands in the registry ([`infos`]): tables, the data dictionary and the checks of expectations come from it.
+//!
+//! - [`tasks`]: how long tasks take, and where their time goes: the latency trap.
+//! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
+//! - [`traffic`]: messages and bytes, the end of the run, the intervals of faults.
+//! - [`windows`]: counts and levels in windows of time, which the others use.
+
+pub mod herd;
+pub mod registry;
+pub mod shared_state;
+pub mod sheet;
+pub mod state;
+pub mod tasks;
+pub mod traffic;
+pub mod windows;
+
+pub use registry::{find, infos, suggest};
+pub use sheet::{Sample, Series, Sheet, TaskOutcome, TaskRow};
+
+use crate::kernel::{SimDuration, SimTime};
+use crate::world::population::Directory;
+use crate::world::record::{Batch, Mask, Observer};
+use std::sync::Arc;
+
+/// What a measure needs to know of the run that it watches.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Who is where, and is called what.
+    pub directory: Directory,
+    /// What begins before this time isn't measured.
+    pub warm_up: SimTime,
+    /// The length of the windows in which rates over time are measured.
+    pub window: SimDuration,
+    /// The latest end of the run.
+    pub horizon: SimTime,
+    /// Names of tasks, by number; 0 is the program itself.
+    pub task_names: Vec<String>,
+    /// The entities that are services, with their names.
+    pub services: Vec<(u32, String)>,
+    /// The entities of the stores: the first replica of each, how many there are, and the store's name.
+    pub stores: Vec<(u32, u32, String)>,
+    /// For each fault: its name, and whether it is a partition.
+    pub faults: Vec<(String, bool)>,
+    /// For each service, its rate limit in requests per second, and its price list in nano-dollars (call, token in, token out).
+    pub limits: Vec<(Option<f64>, [u64; 3])>,
+    /// For each service, how many requests it works on at once; `None`: any number.
+    pub servers: Vec<Option<u32>>,
+    /// What is watched of shared state, if there is any.
+    pub state: Option<shared_state::Watched>,
+}
+
+/// How much is kept of what was measured, and how long a trigger's aftermath is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How many tasks of a run are listed at most.
+    pub rows: usize,
+    /// How many observations of a distribution are written at most.
+    pub sample: usize,
+    /// How long after the end of the last fault the verdict on metastability is given; `None`: at the end of the run.
+    pub recovery_horizon: Option<SimDuration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rows: 100_000,
+            sample: 2_000,
+            recovery_horizon: None,
+        }
+    }
+}
+
+/// All measures, for a run.
+pub fn standard(setting: &Setting) -> Vec<Box<dyn Measure>> {
+    standard_with(setting, Options::default())
+}
+
+/// All measures, for a run, that keep as much as told.
+pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure>> {
+    let setting = Arc::new(setting.clone());
+    let mut all: Vec<Box<dyn Measure>> = vec![
+        Box::new(tasks::Tasks::new(Arc::clone(&setting), options)),
+        Box::new(herd::Herd::new(Arc::clone(&setting), options)),
+        Box::new(traffic::Traffic::new(Arc::clone(&setting))),
+    ];
+    if let Some(watched) = &setting.state {
+        all.push(Box::new(state::SharedState::new(watched, options.sample)));
+    }
+    all
+}
+
+/// Something measured in a run.
+pub trait Measure: Send {
+    /// What it wants to see.
+    fn wants(&self) -> Mask;
+    /// The next records.
+    fn batch(&mut self, batch: Batch<'_>);
+    /// Writes what was measured, at the end of the run.
+    fn finish(self: Box<Self>, end: SimTime, sheet: &mut Sheet);
+}
+
+/// Which way a number is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// Less of it is better.
+    Lower,
+    /// More of it is better.
+    Higher,
+    /// Neither: it describes.
+    Neither,
+}
+
+/// The unit of a number in result files. Tables show it in whatever unit reads best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds of simulated time.
+    Seconds,
+    /// A number of things.
+    Count,
+    /// A part of a whole, from 0 to 1.
+    Share,
+    /// A ratio of two quantities of one kind.
+    Ratio,
+    /// Things per second of simulated time.
+    PerSecond,
+    /// Bytes.
+    Bytes,
+    /// US dollars.
+    Dollars,
+    /// Language-model tokens.
+    Tokens,
+    /// One yes (1) or no (0) for each run.
+    Verdict,
+}
+
+impl Unit {
+    /// The unit's name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Count => "count",
+            Self::Share => "share",
+            Self::Ratio => "ratio",
+            Self::PerSecond => "1/s",
+            Self::Bytes => "B",
+            Self::Dollars => "USD",
+            Self::Tokens => "tokens",
+            Self::Verdict => "yes or no",
+        }
+    }
+}
+
+/// What a number is called and means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MeasureInfo {
+    /// Its name in tables and files. A `*` stands for the name of a service, a task or a store.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: Unit,
+    /// Which way it's better.
+    pub better: Better,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// The groups of the directory that are services: whose service an entity is.
+#[derive(Debug, Clone)]
+pub(crate) struct ServiceIndex {
+    of_group: Vec<u16>,
+}
+
+impl ServiceIndex {
+    /// No service.
+    pub(crate) const NONE: u16 = u16::MAX;
+
+    pub(crate) fn new(setting: &Setting) -> Self {
+        let mut of_group = vec![Self::NONE; setting.directory.groups().len()];
+        for ((entity, _), index) in setting.services.iter().zip(0u16..) {
+            of_group[setting.directory.locate(*entity).0 as usize] = index;
+        }
+        Self { of_group }
+    }
+
+    /// The number of the service that an entity is.
+    #[inline]
+    pub(crate) fn of(&self, setting: &Setting, entity: u32) -> Option<usize> {
+        let (group, _) = setting.directory.locate(entity);
+        let index = *self.of_group.get(group as usize)?;
+        (index != Self::NONE).then_some(index as usize)
+    }
+}
+
+/// Watches a run for a list of measures.
+pub struct Watch {
+    measures: Vec<Box<dyn Measure>>,
+    mask: Mask,
+}
+
+impl Watch {
+    /// Watches for these.
+    pub fn new(measures: Vec<Box<dyn Measure>>) -> Self {
+        let mask = measures
+            .iter()
+            .fold(Mask::NONE, |mask, measure| mask.union(measure.wants()));
+        Self { measures, mask }
+    }
+
+    /// Writes what was measured.
+    pub fn finish(self, end: SimTime) -> Sheet {
+        let mut sheet = Sheet::default();
+        for measure in self.measures {
+            measure.finish(end, &mut sheet);
+        }
+        sheet
+    }
+}
+
+impl Observer for Watch {
+    fn wants(&self) -> Mask {
+        self.mask
+    }
+
+    fn batch(&mut self, batch: Batch<'_>) {
+        for measure in &mut self.measures {
+            measure.batch(batch);
+        }
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
+}
+
+/// An observer that somebody else holds on to, to read its results once the run is over.
+impl<O: Observer + 'static> Observer for Arc<std::sync::Mutex<O>> {
+    fn wants(&self) -> Mask {
+        self.lock().unwrap_or_else(std::sync::PoisonError::into_inner).wants()
+    }
+
+    fn batch(&mut self, batch: Batch<'_>) {
+        self.lock().unwrap_or_else(std::sync::PoisonError::into_inner).batch(batch);
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
+}

@@ -1,0 +1,331 @@
+//! The tally of one service, or of all together.
+
+use crate::kernel::SimTime;
+use crate::measures::windows::{Clock, Counts, Level};
+use crate::measures::{Setting, Sheet};
+use crate::statistics::Recorder;
+use crate::world::record::{Record, What};
+
+/// What was counted of the calls to a service.
+#[derive(Debug, Clone)]
+pub(super) struct Tally {
+    pub intended: u64,
+    answered: u64,
+    failed: u64,
+    given_up: u64,
+    answers: u64,
+    pub attempts: u64,
+    pub timed_out: u64,
+    pub used: u64,
+    pub unused: u64,
+    pub under_way: u64,
+    pub arrivals: u64,
+    pub refused: [u64; 3],
+    pub legs: u64,
+    pub remote_legs: u64,
+    served: u64,
+    dropped: u64,
+    duplicates: u64,
+    started: u64,
+    waited: u64,
+    tokens: [u64; 2],
+    /// In nano-dollars.
+    money: u64,
+    first_answer: Option<SimTime>,
+    last_answer: Option<SimTime>,
+    last_start: Option<SimTime>,
+    budget_spent: Option<SimTime>,
+    times: Recorder,
+    waits: Recorder,
+    sojourns: Recorder,
+    pub intended_in: Counts,
+    pub attempts_in: Counts,
+    pub arrivals_in: Counts,
+    pub refused_in: Counts,
+    pub answered_in: Counts,
+    pub in_flight: Level,
+    waiting: Level,
+    in_work: Level,
+    /// What merged tallies had waiting, since levels of their own can't be merged.
+    merged_waiting: (f64, Vec<f64>, u64),
+}
+
+impl Tally {
+    pub(super) fn new(warm_up: SimTime, clock: &Clock) -> Self {
+        let level = || Level::new(warm_up, clock);
+        Self {
+            intended: 0,
+            answered: 0,
+            failed: 0,
+            given_up: 0,
+            answers: 0,
+            attempts: 0,
+            timed_out: 0,
+            used: 0,
+            unused: 0,
+            under_way: 0,
+            arrivals: 0,
+            refused: [0; 3],
+            legs: 0,
+            remote_legs: 0,
+            served: 0,
+            dropped: 0,
+            duplicates: 0,
+            started: 0,
+            waited: 0,
+            tokens: [0; 2],
+            money: 0,
+            first_answer: None,
+            last_answer: None,
+            last_start: None,
+            budget_spent: None,
+            times: Recorder::default(),
+            waits: Recorder::default(),
+            sojourns: Recorder::default(),
+            intended_in: Counts::default(),
+            attempts_in: Counts::default(),
+            arrivals_in: Counts::default(),
+            refused_in: Counts::default(),
+            answered_in: Counts::default(),
+            in_flight: level(),
+            waiting: level(),
+            in_work: level(),
+            merged_waiting: (0.0, Vec::new(), 0),
+        }
+    }
+
+    /// A call ended.
+    #[inline]
+    pub(super) fn call_ended(&mut self, record: &Record, extra: &[u64], warm_up: SimTime) {
+        let (began, now) = (extra[0], record.time);
+        if record.c == 1 && now >= warm_up {
+            self.answers += 1;
+            self.first_answer.get_or_insert(now);
+            self.last_answer = Some(now);
+        }
+        if began < warm_up.as_nanos() {
+            return;
+        }
+        match record.c {
+            1 => {
+                self.answered += 1;
+                self.times.record(now.as_nanos() - began);
+            }
+            0 => self.failed += 1,
+            _ => self.given_up += 1,
+        }
+    }
+
+    /// Something happened to a request inside the server.
+    #[inline]
+    pub(super) fn at_work(&mut self, record: &Record, extra: &[u64], warm_up: SimTime, prices: [u64; 3]) {
+        let now = record.time;
+        let measured = u64::from(now >= warm_up);
+        match record.what {
+            What::Admitted => self.waiting.up(now, 1),
+            What::ServiceStarted => {
+                self.waiting.down(now, 1);
+                self.in_work.up(now, 1);
+                if now >= warm_up {
+                    let [price, price_in, price_out] = prices;
+                    let (tokens_in, tokens_out) = (record.c >> 32, record.c & 0xffff_ffff);
+                    self.tokens[0] += tokens_in;
+                    self.tokens[1] += tokens_out;
+                    let cost = price + price_in * tokens_in + price_out * tokens_out;
+                    self.money = self.money.saturating_add(cost);
+                    self.last_start = Some(now);
+                }
+                // Work that begins anew after a crash has waited before.
+                if extra.is_empty() && record.b >= warm_up.as_nanos() {
+                    let wait = now.as_nanos() - record.b;
+                    self.started += 1;
+                    self.waited += u64::from(wait > 0);
+                    self.waits.record(wait);
+                }
+            }
+            What::ServiceFinished => {
+                self.in_work.down(now, 1);
+                self.served += measured;
+                if extra[0] >= warm_up.as_nanos() {
+                    self.sojourns.record(now.as_nanos() - extra[0]);
+                }
+            }
+            What::RequestDropped => {
+                self.dropped += measured;
+                match record.b {
+                    1 => self.waiting.down(now, 1),
+                    2 => self.in_work.down(now, 1),
+                    _ => {}
+                }
+            }
+            // A crash that keeps the state sends what was in work back to the queue.
+            What::Crashed if record.a == 0 => {
+                let in_work = self.in_work.now();
+                self.in_work.down(now, in_work);
+                self.waiting.up(now, in_work);
+            }
+            What::Executed => self.duplicates += u64::from(record.b > 0) * measured,
+            What::BudgetSpent => {
+                self.budget_spent.get_or_insert(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in another tally, but for its calls in flight.
+    pub(super) fn merge(&mut self, other: &mut Self, end: SimTime) {
+        let sums = [
+            (&mut self.intended, other.intended),
+            (&mut self.answered, other.answered),
+            (&mut self.failed, other.failed),
+            (&mut self.given_up, other.given_up),
+            (&mut self.answers, other.answers),
+            (&mut self.attempts, other.attempts),
+            (&mut self.timed_out, other.timed_out),
+            (&mut self.used, other.used),
+            (&mut self.unused, other.unused),
+            (&mut self.under_way, other.under_way),
+            (&mut self.arrivals, other.arrivals),
+            (&mut self.legs, other.legs),
+            (&mut self.remote_legs, other.remote_legs),
+            (&mut self.served, other.served),
+            (&mut self.dropped, other.dropped),
+            (&mut self.duplicates, other.duplicates),
+            (&mut self.started, other.started),
+            (&mut self.waited, other.waited),
+            (&mut self.money, other.money),
+        ];
+        for (mine, theirs) in sums {
+            *mine = mine.saturating_add(theirs);
+        }
+        for (mine, theirs) in self.refused.iter_mut().zip(other.refused) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.tokens.iter_mut().zip(other.tokens) {
+            *mine += theirs;
+        }
+        let firsts = [self.first_answer, other.first_answer];
+        self.first_answer = firsts.into_iter().flatten().min();
+        self.last_answer = self.last_answer.max(other.last_answer);
+        self.times.merge(&other.times);
+        self.waits.merge(&other.waits);
+        self.sojourns.merge(&other.sojourns);
+        self.intended_in.merge(&other.intended_in);
+        self.attempts_in.merge(&other.attempts_in);
+        self.arrivals_in.merge(&other.arrivals_in);
+        self.refused_in.merge(&other.refused_in);
+        self.answered_in.merge(&other.answered_in);
+        let (mean, means, left) = &mut self.merged_waiting;
+        *mean += other.waiting.mean(end).unwrap_or(0.0);
+        *left += other.waiting.now();
+        let theirs = other.waiting.means(end);
+        means.resize(means.len().max(theirs.len()), 0.0);
+        for (mine, theirs) in means.iter_mut().zip(theirs) {
+            *mine += theirs;
+        }
+    }
+
+    /// Writes what is measured of all calls and of one service alike.
+    pub(super) fn write(&mut self, prefix: &str, setting: &Setting, clock: &Clock, end: SimTime, sheet: &mut Sheet) {
+        let name = |measure: &str| format!("{prefix}{measure}");
+        let ended = self.answered + self.failed + self.given_up;
+        let refused: u64 = self.refused.iter().sum();
+        let wasted = self.served.saturating_sub(self.used + self.under_way);
+        for (label, count) in [
+            ("intended", self.intended),
+            ("answered", self.answered),
+            ("failed", self.failed),
+            ("given_up", self.given_up),
+            ("unfinished", self.intended.saturating_sub(ended)),
+            ("attempts", self.attempts),
+            ("timed_out", self.timed_out),
+            ("arrivals", self.arrivals),
+            ("refused", refused),
+            ("refused.rate_limit", self.refused[0]),
+            ("refused.queue_full", self.refused[1]),
+            ("refused.budget", self.refused[2]),
+            ("served", self.served),
+            ("wasted", wasted),
+            ("unused", self.unused),
+            ("dropped", self.dropped),
+            ("duplicate_effects", self.duplicates),
+            ("tokens_in", self.tokens[0]),
+            ("tokens_out", self.tokens[1]),
+            ("queue.left", self.waiting.now() + self.merged_waiting.2),
+            ("in_flight.peak", self.in_flight.peak()),
+        ] {
+            sheet.count(name(label), count);
+        }
+        sheet.number(name("money"), Some(self.money as f64 / 1e9));
+        let measured = end.since(setting.warm_up).as_secs_f64();
+        let per = |count: u64, whole: f64| (whole > 0.0).then(|| count as f64 / whole);
+        let intended = self.intended as f64;
+        sheet.number(name("amplification"), per(self.attempts, intended));
+        sheet.number(name("hops"), per(self.legs, intended));
+        sheet.number(name("remote_hops"), per(self.remote_legs, intended));
+        sheet.number(name("wasted_share"), per(wasted, self.served as f64));
+        sheet.number(name("waited"), per(self.waited, self.started as f64));
+        sheet.number(name("arrivals.rate"), per(self.arrivals, measured));
+        sheet.number(name("refused.rate"), per(refused, measured));
+        sheet.number(name("goodput"), per(self.answers, measured));
+        sheet.number(name("in_flight"), self.in_flight.mean(end));
+        let waiting = self.waiting.mean(end).map(|mean| mean + self.merged_waiting.0);
+        sheet.number(name("queue"), waiting);
+        let (from, whole) = (clock.from(setting.warm_up), clock.whole(end));
+        if let Some((peak, mean)) = self.arrivals_in.peak_and_mean(from, whole) {
+            sheet.number(name("arrivals.peak"), Some(peak / clock.seconds()));
+            sheet.number(name("arrivals.peak_to_mean"), (mean > 0.0).then(|| peak / mean));
+        }
+        sheet.number(name("first_answer"), self.first_answer.map(SimTime::as_secs_f64));
+        sheet.number(name("last_answer"), self.last_answer.map(SimTime::as_secs_f64));
+        sheet.durations(&name("time"), &self.times);
+        sheet.durations(&name("wait"), &self.waits);
+        sheet.durations(&name("sojourn"), &self.sojourns);
+        self.write_series(prefix, clock, end, sheet);
+    }
+
+    fn write_series(&mut self, prefix: &str, clock: &Clock, end: SimTime, sheet: &mut Sheet) {
+        let whole = clock.whole(end);
+        let mut waiting = self.waiting.means(end);
+        for (mine, theirs) in waiting.iter_mut().zip(&self.merged_waiting.1) {
+            *mine += theirs;
+        }
+        let amplification = |window| match self.intended_in.of(window) {
+            0 => f64::NAN,
+            intended => self.attempts_in.of(window) as f64 / intended as f64,
+        };
+        let all = [
+            ("arrivals.rate", self.arrivals_in.rates(clock, whole)),
+            ("refused.rate", self.refused_in.rates(clock, whole)),
+            ("goodput", self.answered_in.rates(clock, whole)),
+            ("amplification", (0..whole).map(amplification).collect()),
+            ("in_flight", self.in_flight.means(end)),
+            ("queue", waiting),
+        ];
+        for (label, values) in all {
+            sheet.series.insert(format!("{prefix}{label}"), clock.series(values));
+        }
+    }
+
+    /// Writes what is measured of one service alone.
+    pub(super) fn write_server(
+        &mut self,
+        prefix: &str,
+        setting: &Setting,
+        index: usize,
+        end: SimTime,
+        sheet: &mut Sheet,
+    ) {
+        let name = |measure: &str| format!("{prefix}{measure}");
+        let busy = self.in_work.mean(end);
+        sheet.number(name("busy"), busy);
+        let servers = setting.servers.get(index).copied().flatten();
+        let utilisation = busy.zip(servers).map(|(busy, servers)| busy / servers as f64);
+        sheet.number(name("utilisation"), utilisation);
+        sheet.count(name("queue.peak"), self.waiting.peak());
+        sheet.number(name("last_start"), self.last_start.map(SimTime::as_secs_f64));
+        let limit = setting.limits.get(index).and_then(|(limit, _)| *limit);
+        sheet.number(name("limit"), limit);
+        sheet.number(name("budget_spent"), self.budget_spent.map(SimTime::as_secs_f64));
+    }
+}

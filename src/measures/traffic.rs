@@ -1,0 +1,192 @@
+//! Traffic: messages and bytes, by kind and by what became of them; the end of the run; the intervals of faults.
+//!
+//! Everything is counted from the start of the run on, the warm-up included: sent + duplicated = delivered + lost + under way.
+
+use super::registry::measure_table;
+use super::{Measure, MeasureInfo, Setting, Sheet};
+use crate::faults::{Bands, Edge, Step};
+use crate::kernel::SimTime;
+use crate::network::LossCause;
+use crate::world::message::MessageKind;
+use crate::world::record::{Batch, Mask, What};
+use std::sync::Arc;
+
+macro_rules! message_table {
+    ($prefix:literal) => {
+        measure_table![
+            concat!($prefix, "sent"), Count, Lower, "Messages sent.";
+            concat!($prefix, "duplicated"), Count, Lower, "Copies of messages that the network made.";
+            concat!($prefix, "delivered"), Count, Neither, "Messages and copies delivered.";
+            concat!($prefix, "lost"), Count, Lower, "Messages and copies lost.";
+            concat!($prefix, "under_way"), Count, Neither, "Messages and copies on their way, or held by a cut, when the run ended.";
+            concat!($prefix, "bytes_sent"), Bytes, Lower, "Bytes of the messages sent.";
+            concat!($prefix, "bytes_delivered"), Bytes, Neither, "Bytes of the messages and copies delivered.";
+            concat!($prefix, "bytes_lost"), Bytes, Lower, "Bytes of the messages and copies lost.";
+        ]
+    };
+}
+
+/// What is measured of all messages.
+pub(super) const MESSAGES: &[MeasureInfo] = message_table!("messages.");
+/// What is measured of messages of one kind.
+pub(super) const KINDS: &[MeasureInfo] = message_table!("messages.*.");
+/// What is measured of lost messages.
+pub(super) const CAUSES: &[MeasureInfo] = measure_table![
+    "messages.lost_by.random", Count, Lower, "Messages and copies lost by chance, each for itself.";
+    "messages.lost_by.burst", Count, Lower, "Messages and copies lost because their link was in its bad state.";
+    "messages.lost_by.degraded", Count, Lower, "Messages and copies lost to a degradation of the network.";
+    "messages.lost_by.overflow", Count, Lower, "Messages and copies lost because a link's queue was full.";
+    "messages.lost_by.partition", Count, Lower, "Messages and copies lost to a partition.";
+    "messages.dropped", Count, Lower, "Delivered messages that a full mailbox, or an agent that was down or gone, dropped.";
+];
+/// What is measured of the run.
+pub(super) const RUN: &[MeasureInfo] = measure_table![
+    "run.end", Seconds, Neither, "The simulated time at which the run ended.";
+    "run.last_delivery", Seconds, Neither, "When the last message was delivered.";
+    "run.events", Count, Neither, "Entries handled.";
+];
+
+/// What became of the messages of one kind.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fate {
+    sent: u64,
+    duplicated: u64,
+    delivered: u64,
+    lost: u64,
+    bytes_sent: u64,
+    bytes_delivered: u64,
+    bytes_lost: u64,
+}
+
+impl Fate {
+    fn merge(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.duplicated += other.duplicated;
+        self.delivered += other.delivered;
+        self.lost += other.lost;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_delivered += other.bytes_delivered;
+        self.bytes_lost += other.bytes_lost;
+    }
+
+    fn write(&self, prefix: &str, sheet: &mut Sheet) {
+        let under_way = (self.sent + self.duplicated).saturating_sub(self.delivered + self.lost);
+        let numbers = [
+            ("sent", self.sent),
+            ("duplicated", self.duplicated),
+            ("delivered", self.delivered),
+            ("lost", self.lost),
+            ("under_way", under_way),
+            ("bytes_sent", self.bytes_sent),
+            ("bytes_delivered", self.bytes_delivered),
+            ("bytes_lost", self.bytes_lost),
+        ];
+        for (name, value) in numbers {
+            sheet.count(format!("{prefix}{name}"), value);
+        }
+    }
+}
+
+/// The measure of traffic.
+#[derive(Debug)]
+pub struct Traffic {
+    setting: Arc<Setting>,
+    kinds: [Fate; 8],
+    causes: [u64; 8],
+    dropped: u64,
+    last_delivery: Option<SimTime>,
+    bands: Bands,
+}
+
+impl Traffic {
+    /// For a run.
+    pub fn new(setting: Arc<Setting>) -> Self {
+        Self {
+            bands: Bands::new(setting.faults.len()),
+            setting,
+            kinds: Default::default(),
+            causes: [0; 8],
+            dropped: 0,
+            last_delivery: None,
+        }
+    }
+}
+
+/// A fault's step, as far as its bands need it.
+pub(super) fn fault_step(record: &crate::world::record::Record) -> Step {
+    Step {
+        at: record.time,
+        edge: if record.what == What::FaultBegan {
+            Edge::Begin
+        } else {
+            Edge::End
+        },
+        occurrence: record.b,
+        fault: record.a as u32,
+        target: None,
+        tag: None,
+    }
+}
+
+impl Measure for Traffic {
+    fn wants(&self) -> Mask {
+        Mask::of(&[
+            What::Sent,
+            What::Lost,
+            What::Delivered,
+            What::Duplicated,
+            What::Dropped,
+            What::FaultBegan,
+            What::FaultEnded,
+        ])
+    }
+
+    fn batch(&mut self, batch: Batch<'_>) {
+        for record in batch.records {
+            // Kinds have numbers below eight.
+            let kind = (record.a & 7) as usize;
+            match record.what {
+                What::Sent => {
+                    self.kinds[kind].sent += 1;
+                    self.kinds[kind].bytes_sent += record.b;
+                }
+                What::Delivered => {
+                    self.kinds[kind].delivered += 1;
+                    self.kinds[kind].bytes_delivered += batch.extra(record)[0];
+                    self.last_delivery = Some(record.time);
+                }
+                What::Lost => {
+                    self.kinds[kind].lost += 1;
+                    self.kinds[kind].bytes_lost += batch.extra(record)[0];
+                    self.causes[(record.b & 7) as usize] += 1;
+                }
+                What::Duplicated => self.kinds[kind].duplicated += 1,
+                What::Dropped => self.dropped += 1,
+                What::FaultBegan | What::FaultEnded => self.bands.note(&fault_step(record)),
+                _ => {}
+            }
+        }
+    }
+
+    fn finish(self: Box<Self>, end: SimTime, sheet: &mut Sheet) {
+        let mut all = Fate::default();
+        for kind in MessageKind::ALL {
+            let fate = &self.kinds[kind as usize];
+            all.merge(fate);
+            if fate.sent > 0 {
+                fate.write(&format!("messages.{}.", kind.name()), sheet);
+            }
+        }
+        all.write("messages.", sheet);
+        for cause in LossCause::ALL {
+            let name = format!("messages.lost_by.{}", cause.name());
+            sheet.count(name, self.causes[cause as usize]);
+        }
+        sheet.count("messages.dropped", self.dropped);
+        sheet.number("run.end", Some(end.as_secs_f64()));
+        sheet.number("run.last_delivery", self.last_delivery.map(SimTime::as_secs_f64));
+        let named =
+            |(fault, start, end): (u32, SimTime, SimTime)| (self.setting.faults[fault as usize].0.clone(), start, end);
+        sheet.bands = self.bands.spans(end).into_iter().map(named).collect();
+    }
+}

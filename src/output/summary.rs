@@ -1,0 +1,190 @@
+//! The answer of a run, as a table for people or a document for programs.
+
+use super::tables::numbers::{self, Unit};
+use super::tables::{Cell, Column, Look, Table};
+use crate::experiment::Results;
+use crate::experiment::judge::{Found, Judgement, Verdict};
+use crate::experiment::results::VariantResults;
+use crate::measures;
+
+/// The unit in which a measure is shown.
+pub fn unit_of(measure: &str) -> Unit {
+    match measures::find(measure).map(|info| info.unit) {
+        Some(measures::Unit::Seconds) => Unit::Time,
+        Some(measures::Unit::Count) => Unit::Count,
+        Some(measures::Unit::Share | measures::Unit::Verdict) => Unit::Share,
+        Some(measures::Unit::PerSecond) => Unit::PerSecond,
+        Some(measures::Unit::Bytes) => Unit::Bytes,
+        Some(measures::Unit::Dollars) => Unit::Money("USD".into()),
+        Some(measures::Unit::Tokens) => Unit::Named("tokens".into()),
+        Some(measures::Unit::Ratio) | None => Unit::Number,
+    }
+}
+
+/// The measures that stand in the answer, in this order, where a run has them: name, and the head of the column.
+const HEADLINES: &[(&str, &str)] = &[
+    ("task.time.mean", "task time"),
+    ("task.time.p99", "task p99"),
+    ("task.network_share", "network share"),
+    ("task.failed", "tasks failed"),
+    ("task.unfinished", "tasks unfinished"),
+    ("calls.amplification", "attempts per call"),
+    ("calls.refused", "calls refused"),
+    ("calls.wasted", "wasted calls"),
+    ("calls.arrivals.peak_to_mean", "peak to mean"),
+    ("calls.last_answer", "last answer"),
+    ("state.conflicts", "conflicts"),
+    ("state.lost_updates", "lost updates"),
+    ("state.stale_reads.share", "stale reads"),
+    ("state.stale_age.p50", "stale by (p50)"),
+    ("state.healed.max", "healed after"),
+    ("state.unavailable", "unavailable"),
+];
+
+/// The columns of the answer: those headlines that some variant has and that aren't zero in all of them.
+fn headlines(results: &Results) -> Vec<(&'static str, &'static str)> {
+    let matters = |name: &str| {
+        let all = results.variants.iter().filter_map(|variant| variant.measures.get(name));
+        all.clone().any(|estimate| estimate.mean != 0.0) || (all.count() > 0 && name == "state.lost_updates")
+    };
+    HEADLINES.iter().copied().filter(|(name, _)| matters(name)).collect()
+}
+
+fn cell(variant: &VariantResults, measure: &str) -> Cell {
+    match variant.measures.get(measure) {
+        None => Cell::Empty,
+        Some(estimate) => {
+            let half = estimate.low.zip(estimate.high).map(|(low, high)| (high - low) / 2.0);
+            Cell::Estimate(estimate.mean, half, unit_of(measure))
+        }
+    }
+}
+
+/// The answer as tables: the headline measures of every variant, the time added, and what became of the expectations. With
+/// `all`, every measure.
+pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look) -> String {
+    let mut text = String::new();
+    let mut columns = vec![Column::text("variant")];
+    let headlines = headlines(results);
+    columns.extend(headlines.iter().map(|(_, head)| Column::number(head)));
+    let base = results.variants.first().map(|base| base.name.as_str()).unwrap_or_default();
+    let added = results.variants.iter().any(|variant| variant.added.contains_key(base));
+    let at = headlines.iter().position(|(name, _)| *name == "task.time.mean").map(|place| place + 2);
+    if let Some(at) = at.filter(|_| added) {
+        columns.insert(at, Column::number(&format!("added to {base}")));
+    }
+    let mut table = Table::new(&results.question, columns);
+    for variant in &results.variants {
+        let mut row = vec![Cell::Text(variant.name.clone())];
+        row.extend(headlines.iter().map(|(name, _)| cell(variant, name)));
+        if let Some(at) = at.filter(|_| added) {
+            row.insert(
+                at,
+                match variant.added.get(base) {
+                    None => Cell::Empty,
+                    Some(added) => {
+                        let half = added.low.zip(added.high).map(|(low, high)| (high - low) / 2.0);
+                        Cell::Estimate(added.mean, half, Unit::Time)
+                    }
+                },
+            );
+        }
+        table.row(row);
+    }
+    let intervals = if results.replicates > 1 { ", ± 95 % Student t" } else { "" };
+    let plural = if results.replicates == 1 { "" } else { "s" };
+    table.note(&format!("mean of {} replicate{plural}{intervals}", results.replicates));
+    text.push_str(&table.render(look));
+    if all {
+        text.push('\n');
+        text.push_str(&everything(results, look));
+    }
+    if !judgements.is_empty() {
+        text.push('\n');
+        text.push_str(&expectations(judgements, look));
+    }
+    text
+}
+
+/// Every measure of every variant, a row each.
+fn everything(results: &Results, look: Look) -> String {
+    let mut columns = vec![Column::text("measure")];
+    columns.extend(results.variants.iter().map(|variant| Column::number(&variant.name)));
+    let mut table = Table::new("every measure", columns);
+    let names: std::collections::BTreeSet<&String> =
+        results.variants.iter().flat_map(|variant| variant.measures.keys()).collect();
+    for name in names {
+        let mut row = vec![Cell::Text(name.clone())];
+        row.extend(results.variants.iter().map(|variant| cell(variant, name)));
+        table.row(row);
+    }
+    table.render(look)
+}
+
+fn expectations(judgements: &[Judgement], look: Look) -> String {
+    let columns = vec![
+        Column::text("expected"),
+        Column::text("of"),
+        Column::text("wanted"),
+        Column::text("found"),
+        Column::text("verdict"),
+    ];
+    let mut table = Table::new("", columns);
+    for judgement in judgements {
+        let over = judgement.over.as_ref().map(|over| format!(" over {over}")).unwrap_or_default();
+        table.row(vec![
+            Cell::Text(judgement.measure.clone()),
+            Cell::Text(format!("{}{over}", judgement.variant)),
+            Cell::Text(wanted(judgement)),
+            Cell::Text(found(judgement)),
+            Cell::Verdict(match judgement.verdict {
+                Verdict::Holds => super::tables::Verdict::Holds,
+                Verdict::Fails => super::tables::Verdict::Fails,
+                Verdict::Undecided => super::tables::Verdict::Undecided,
+            }),
+        ]);
+    }
+    table.render(look)
+}
+
+/// What a judgement wanted, in words.
+pub fn wanted(judgement: &Judgement) -> String {
+    let unit = unit_of(&judgement.measure);
+    let show = |value: f64| numbers::quantity(value, &unit);
+    match (judgement.at_least, judgement.at_most) {
+        (Some(low), Some(high)) if low == high => show(low),
+        (Some(low), Some(high)) => format!("{} to {}", show(low), show(high)),
+        (Some(low), None) => format!("at least {}", show(low)),
+        (None, Some(high)) => format!("at most {}", show(high)),
+        (None, None) => String::new(),
+    }
+}
+
+/// What a judgement found, in words.
+pub fn found(judgement: &Judgement) -> String {
+    let unit = unit_of(&judgement.measure);
+    match &judgement.found {
+        Found::Value { value, low, high } => {
+            let half = low.zip(*high).map(|(low, high)| (high - low) / 2.0);
+            numbers::estimate(*value, half, &unit)
+        }
+        Found::Replicates { satisfied, of, worst } => {
+            format!("{satisfied} of {of} runs, the worst {}", numbers::quantity(*worst, &unit))
+        }
+        Found::Nothing { why } => why.clone(),
+    }
+}
+
+/// Results and judgements as one JSON document.
+///
+/// # Errors
+/// If they can't be written as JSON.
+pub fn json(results: &Results, judgements: &[Judgement]) -> Result<String, serde_json::Error> {
+    #[derive(serde::Serialize)]
+    struct Document<'a> {
+        #[serde(flatten)]
+        results: &'a Results,
+        expectations: &'a [Judgement],
+    }
+    Ok(serde_json::to_string_pretty(&Document { results, expectations: judgements })? + "\n")
+}

@@ -1,0 +1,66 @@
+//! The reference pages, made from the registries: what is read, what is measured, what the stores promise, what can be wrong.
+
+use crate::measures::{self, Better};
+use crate::scenario::language::Scenario;
+use crate::scenario::syntax::{Code, Reference};
+use crate::state;
+
+/// The nouns and fields of a scenario.
+pub fn language() -> String {
+    format!("# The scenario language\n\nMade by `quorate reference language` from the types that read a scenario.\n\n{}", Reference::of::<Scenario>().markdown())
+}
+
+/// One type of the language, if there's one of that name.
+pub fn noun(name: &str) -> Option<String> {
+    let reference = Reference::of::<Scenario>();
+    let found = reference.types().iter().find(|of| of.name.eq_ignore_ascii_case(name))?;
+    let mut text = format!("{}: {}\n", found.name, found.doc);
+    for field in &found.fields {
+        let default = match &field.default {
+            Some(default) => format!(" (default: {default})"),
+            None if field.required => " (required)".to_string(),
+            None => String::new(),
+        };
+        text.push_str(&format!("\n  {}: {}{default}\n      {}\n", field.name, field.type_name, field.doc));
+    }
+    for variant in &found.variants {
+        text.push_str(&format!("\n  {}\n      {}\n", variant.name, variant.doc));
+    }
+    Some(text)
+}
+
+/// Every number that is measured.
+pub fn measures() -> String {
+    let mut text = String::from(
+        "# Measures\n\nMade by `quorate reference measures` from the registry. A `*` stands for the name of a service, a task or a \
+         store.\n\n| measure | unit | better | meaning |\n|---|---|---|---|\n",
+    );
+    for info in measures::infos() {
+        let better = match info.better {
+            Better::Lower => "lower",
+            Better::Higher => "higher",
+            Better::Neither => "",
+        };
+        text.push_str(&format!("| `{}` | {} | {better} | {} |\n", info.name, info.unit.name(), info.doc));
+    }
+    text
+}
+
+/// The consistency models.
+pub fn models() -> String {
+    let mut text = String::from("# Consistency models\n\nMade by `quorate reference models` from the registry.\n");
+    for model in state::models() {
+        let keys: Vec<String> = model.keys.iter().map(ToString::to_string).collect();
+        text.push_str(&format!("\n## {} (`{}`)\n\nKeys: {}.\n\n{}\n", model.title, model.name, keys.join(", "), model.doc));
+    }
+    text
+}
+
+/// The diagnostics.
+pub fn diagnostics() -> String {
+    let mut text = String::from("# Diagnostics\n\nMade by `quorate reference diagnostics`; `quorate help E0101` explains one.\n");
+    for code in Code::ALL {
+        text.push_str(&format!("\n## E{:04}: {}\n\n{}\n", code.number(), code.title(), code.explanation()));
+    }
+    text
+}

@@ -1,0 +1,98 @@
+//! Floor 3: stores: what agents share, replicated at sites under a consistency model.
+//!
+//! In reading order: [`spec`] describes a store; [`store`] is the [`Population`] of its replicas: it answers requests,
+//! and applies what the model of [`crate::state`] says; [`replication`] is how replicas keep up with each other; [`words`]
+//! is how records put versions into words.
+//!
+//! Which consistency model a store runs is one value of [`Model`]. A new model is a type that implements
+//! [`Resolution`](crate::state::Resolution), and one line there.
+
+mod content;
+mod recovery;
+pub mod replication;
+pub mod spec;
+pub mod store;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+pub mod words;
+
+pub use spec::{AntiEntropy, ReplicaSpec, Replication, StoreSpec};
+pub use store::Store;
+
+use crate::state::{
+    Crdt, DottedVersionVectors, Keeping, KeyType, LastWriteWins, Realisation, Refusal, Resolution, VersionVectors,
+};
+use crate::world::population::{Endpoint, Population};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Declares the models that a scenario can name, and the dispatch on them.
+macro_rules! models {
+    ($($(#[$doc:meta])* $name:ident($model:ty)),* $(,)?) => {
+        /// The consistency model of a store, with its options.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Model { $($(#[$doc])* $name($model)),* }
+
+        /// Evaluates an expression with whichever model it is.
+        macro_rules! with_model {
+            ($value:expr, $chosen:ident => $body:expr) => {
+                match $value { $(Model::$name($chosen) => $body),* }
+            };
+        }
+    };
+}
+
+models! {
+    /// The highest stamp keeps the key.
+    LastWriteWins(LastWriteWins),
+    /// Siblings under one version vector a key.
+    VersionVectors(VersionVectors),
+    /// Siblings, each with its own dot.
+    DottedVersionVectors(DottedVersionVectors),
+    /// Conflict-free replicated data types.
+    Crdt(Crdt),
+}
+
+impl Model {
+    /// The model's name in the registry ([`crate::state::models`]).
+    pub fn name(&self) -> &'static str {
+        with_model!(self, model => model.name())
+    }
+
+    /// How the model realises keys of this type.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the model has no such keys.
+    pub fn supports(&self, key: KeyType) -> Result<Realisation, Refusal> {
+        with_model!(self, model => model.supports(key))
+    }
+
+    /// Which effects on keys of this type the model keeps in the end.
+    pub fn keeping(&self, key: KeyType) -> Keeping {
+        with_model!(self, model => model.keeping(key))
+    }
+
+    /// What the model refuses of a store: each key, by its place, with the reason.
+    pub fn refusals(&self, spec: &StoreSpec) -> Vec<(usize, Refusal)> {
+        let keys = spec.keys.iter().enumerate();
+        keys.filter_map(|(place, (_, key))| self.supports(*key).err().map(|refusal| (place, refusal)))
+            .collect()
+    }
+}
+
+/// The population of a store's replicas under a model. `index` is the store's number in records; `endpoints` are the replicas',
+/// in the order of the spec. Schedule [`kind::START`](crate::world::population::kind::START) for each of them.
+///
+/// # Panics
+/// Panics if the model refuses one of the keys ([`Model::refusals`]), or if the endpoints aren't as many as the replicas.
+pub fn build(
+    model: &Model,
+    name: &str,
+    index: u32,
+    spec: Arc<StoreSpec>,
+    endpoints: Vec<Endpoint>,
+) -> Box<dyn Population> {
+    with_model!(*model, model => Box::new(Store::new(name, index, spec, model, endpoints)))
+}

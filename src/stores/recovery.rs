@@ -1,0 +1,115 @@
+//! What faults do to replicas, and how replicas get over them.
+
+use super::store::{Known, SERVED, Store, Waiting, show};
+use super::words::store_key;
+use crate::state::{Origin, Resolution};
+use crate::world::population::Cx;
+use crate::world::record::What;
+use crate::world::slab::Handle;
+
+impl<R: Resolution> Store<R> {
+    /// A replica stops, and drops what it was asked.
+    pub(super) fn crash(&mut self, member: u32, keep_state: bool, cx: &mut Cx<'_, '_>) {
+        let replica = &mut self.replicas[member as usize];
+        let id = replica.endpoint.id;
+        replica.down = true;
+        let mut dropped: Vec<Handle> = Vec::new();
+        for job in replica.in_work.drain(..) {
+            dropped.extend(self.jobs.remove(job).map(|job| job.attempt));
+        }
+        replica.known.retain(|_, known| match known {
+            Known::InWork(waiting) => {
+                dropped.append(waiting);
+                false
+            }
+            Known::Done => keep_state,
+        });
+        let mut released = Vec::new();
+        for waiting in replica.inbox.drain(..) {
+            match waiting {
+                Waiting::Request(attempt) => dropped.push(attempt),
+                Waiting::Peer(message) => released.push(message.handle),
+            }
+        }
+        if !keep_state {
+            let life = replica.origin.life().checked_add(1);
+            let life = life.expect("a replica loses its state fewer than 2^16 times");
+            replica.origin = Origin::new(replica.origin.replica(), life);
+            replica.bereft = true;
+            replica.batch.clear();
+            replica.batch_open = false;
+            for (key, (slot, (_, key_type))) in replica.slots.iter_mut().zip(&self.spec.keys).enumerate() {
+                let was = slot.touched;
+                slot.entry = self.model.fresh(*key_type);
+                slot.number = 0;
+                if was {
+                    show(&self.model, slot, id, store_key(self.index, key as u32), cx);
+                    slot.touched = false;
+                }
+            }
+            for shipment in replica.outbox.drain(..) {
+                released.extend(self.shipments.remove(shipment).map(|shipment| shipment.payload));
+            }
+        }
+        for attempt in dropped {
+            if let Some(identity) = cx.shared.attempts.get(attempt).map(|attempt| attempt.identity) {
+                cx.record(What::RequestDropped, id, [identity, 0, 0]);
+                cx.drop_attempt(attempt);
+            }
+        }
+        for payload in released {
+            self.release(payload);
+        }
+    }
+
+    /// A replica goes on after it stood still: what was in work takes so much longer, and what waited is taken in.
+    pub(super) fn resume(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        let replica = &mut self.replicas[member as usize];
+        let Some(since) = replica.paused.take() else { return };
+        for &handle in &replica.in_work {
+            let Some(job) = self.jobs.get_mut(handle) else { continue };
+            let stalled = now - since.max(job.began);
+            job.due += stalled;
+            if let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) {
+                attempt.down += stalled;
+            }
+            if std::mem::take(&mut job.overdue) {
+                cx.schedule_in_place(job.ticket, job.due, SERVED, replica.endpoint.id, handle.to_word());
+            }
+        }
+        if replica.down {
+            return;
+        }
+        self.come_back(member, cx);
+        for waiting in std::mem::take(&mut self.replicas[member as usize].inbox) {
+            match waiting {
+                Waiting::Request(handle) => {
+                    if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
+                        attempt.down += now - attempt.arrived;
+                    }
+                    self.begin(member, handle, cx);
+                }
+                Waiting::Peer(message) => self.take_in(member, &message, cx),
+            }
+        }
+    }
+
+    /// A replica can act again after a crash or a pause. If it has lost its state it asks every live peer at once.
+    pub(super) fn come_back(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let replica = &self.replicas[member as usize];
+        if replica.down || replica.paused.is_some() {
+            return;
+        }
+        self.catch_up(member, cx);
+        if self.spec.anti_entropy.is_none() {
+            return;
+        }
+        if std::mem::take(&mut self.replicas[member as usize].bereft) {
+            for peer in self.live_peers(member) {
+                self.start_exchange(member, peer, cx);
+            }
+        }
+        self.set_round(member, cx);
+    }
+}

@@ -1,0 +1,404 @@
+//! How replicas keep up with each other: news of each update, and exchanges of what they hold.
+//!
+//! What travels lies in a slab, shared by the messages that carry it: an update for four peers is one payload. A message names
+//! its payload by its handle, and the fingerprint covers the content.
+
+use super::spec::AntiEntropy;
+use super::store::{FLUSH, ROUND, Replica, SHIP, Store, show, tell};
+use super::words::store_key;
+use crate::kernel::{Purpose, SimDuration};
+use crate::state::{Resolution, wire};
+use crate::world::message::{Message, MessageKind};
+use crate::world::population::{Cx, purpose};
+use crate::world::slab::Handle;
+use serde::Serialize;
+
+/// How long the news of an update waits before it is sent.
+const REPLICATION: Purpose = Purpose(0x10c);
+
+/// The bytes that name a key on the wire.
+const KEY_BYTES: u64 = wire::COUNT;
+/// The bytes of a key with the hash of its state.
+const DIGEST_BYTES: u64 = KEY_BYTES + 8;
+
+/// What the messages between replicas are about: their topic.
+pub mod topic {
+    /// News of updates.
+    pub const NEWS: u16 = 0;
+    /// What a replica holds, as hashes: the start of an exchange.
+    pub const DIGEST: u16 = 1;
+    /// Entries that differ, and the keys of those that are wanted.
+    pub const ENTRIES: u16 = 2;
+    /// Entries that the other side lacked: the end of an exchange.
+    pub const REST: u16 = 3;
+}
+
+/// Something on its way, and how many messages and shipments carry it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(bound(serialize = ""))]
+pub struct Payload<R: Resolution> {
+    pub(super) content: Content<R>,
+    carriers: u32,
+}
+
+/// What travels between replicas.
+#[derive(Debug, Clone, Serialize)]
+#[serde(bound(serialize = ""))]
+pub(super) enum Content<R: Resolution> {
+    /// News of keys.
+    News(Vec<(u32, R::Delta)>),
+    /// The hash of every key that the sender has anything of.
+    Digest(Vec<(u32, u64)>),
+    /// Whole entries, and the keys whose entries are wanted in return.
+    Entries {
+        entries: Vec<(u32, R::Entry)>,
+        wanted: Vec<u32>,
+    },
+}
+
+/// News that waits to be sent.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Shipment {
+    pub(super) payload: Handle,
+    pub(super) to: u32,
+    bytes: u32,
+    /// The sender's life: if it loses its state, the news is lost with it.
+    pub(super) life: u16,
+}
+
+fn bytes_of(sum: u64) -> u32 {
+    u32::try_from(sum).unwrap_or(u32::MAX)
+}
+
+/// Takes in news of updates.
+fn merge<R: Resolution>(
+    model: &R,
+    replica: &mut Replica<R>,
+    store: u32,
+    news: &[(u32, R::Delta)],
+    cx: &mut Cx<'_, '_>,
+) {
+    let id = replica.endpoint.id;
+    for (key, delta) in news {
+        let (slot, word) = (&mut replica.slots[*key as usize], store_key(store, *key));
+        if model.merge(&mut slot.entry, delta, &mut |fate| tell(cx, id, word, fate)) {
+            show(model, slot, id, word, cx);
+        }
+    }
+}
+
+impl<R: Resolution> Store<R> {
+    /// One carrier less.
+    pub(super) fn release(&mut self, payload: Handle) {
+        if let Some(shared) = self.payloads.get_mut(payload) {
+            shared.carriers -= 1;
+            if shared.carriers == 0 {
+                self.payloads.remove(payload);
+            }
+        }
+    }
+
+    /// One carrier more.
+    pub(super) fn retain(&mut self, payload: Handle) {
+        if let Some(shared) = self.payloads.get_mut(payload) {
+            shared.carriers += 1;
+        }
+    }
+
+    /// Tells the other replicas of an update, now or with the batch.
+    pub(super) fn replicate(&mut self, member: u32, key: u32, delta: R::Delta, cx: &mut Cx<'_, '_>) {
+        self.set_round(member, cx);
+        if self.replicas.len() < 2 {
+            return;
+        }
+        let Some(period) = self.spec.replication.batch else {
+            return self.publish(member, vec![(key, delta)], cx);
+        };
+        let replica = &mut self.replicas[member as usize];
+        match replica.batch.get_mut(&key) {
+            Some(waiting) => self.model.batch(waiting, &delta),
+            None => drop(replica.batch.insert(key, delta)),
+        }
+        if !replica.batch_open {
+            replica.batch_open = true;
+            replica.batch_number += 1;
+            let (at, number) = (cx.now().saturating_add(period), replica.batch_number);
+            cx.schedule(&mut replica.endpoint, at, FLUSH, number);
+        }
+    }
+
+    /// A batch is sent. A replica that can't send now does it when it is back.
+    pub(super) fn flush(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let replica = &mut self.replicas[member as usize];
+        replica.batch_open = false;
+        if replica.down || replica.paused.is_some() || replica.batch.is_empty() {
+            return;
+        }
+        let news = std::mem::take(&mut replica.batch).into_iter().collect();
+        self.publish(member, news, cx);
+    }
+
+    /// Sends news to every other replica, each after its delay.
+    fn publish(&mut self, member: u32, news: Vec<(u32, R::Delta)>, cx: &mut Cx<'_, '_>) {
+        let value_bytes = self.spec.value_bytes;
+        let sizes = news
+            .iter()
+            .map(|(_, delta)| self.model.delta_size(delta).total(value_bytes));
+        let bytes = bytes_of(sizes.map(|size| KEY_BYTES + size).sum());
+        let payload = self.payloads.insert(Payload {
+            content: Content::News(news),
+            carriers: self.replicas.len() as u32 - 1,
+        });
+        let number = self.replicas[member as usize].news;
+        self.replicas[member as usize].news += 1;
+        for peer in (0..self.replicas.len()).filter(|&peer| peer != member as usize) {
+            let to = self.replicas[peer].endpoint.id;
+            let replica = &mut self.replicas[member as usize];
+            let Some(law) = &self.spec.replication.delay else {
+                let message = Message::new(MessageKind::Peer, to, topic::NEWS, bytes).with(payload);
+                cx.send(&mut replica.endpoint, message);
+                continue;
+            };
+            // The peer's place is part of the address, so that another replica shifts nobody's draws.
+            let address = number << 16 | peer as u64;
+            let wait = law.sample_duration(&mut replica.endpoint.stream(REPLICATION, address), address);
+            let life = replica.origin.life();
+            let shipment = Shipment {
+                payload,
+                to,
+                bytes,
+                life,
+            };
+            let shipment = self.shipments.insert(shipment);
+            let at = cx.now().saturating_add(wait);
+            cx.schedule(&mut replica.endpoint, at, SHIP, shipment.to_word());
+        }
+    }
+
+    /// Delayed news leaves, or waits until the replica can send again.
+    pub(super) fn ship(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let replica = &mut self.replicas[member as usize];
+        if replica.down || replica.paused.is_some() {
+            return replica.outbox.push(handle);
+        }
+        if let Some(shipment) = self.shipments.remove(handle) {
+            let message = Message::new(MessageKind::Peer, shipment.to, topic::NEWS, shipment.bytes);
+            cx.send(&mut replica.endpoint, message.with(shipment.payload));
+        }
+    }
+
+    /// Sends what was due while the replica couldn't.
+    pub(super) fn catch_up(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        for shipment in std::mem::take(&mut self.replicas[member as usize].outbox) {
+            self.ship(member, shipment, cx);
+        }
+        if !self.replicas[member as usize].batch_open {
+            self.flush(member, cx);
+        }
+    }
+
+    pub(super) fn live_peers(&self, member: u32) -> Vec<u32> {
+        let live = |peer: &u32| *peer != member && !self.replicas[*peer as usize].down;
+        (0..self.replicas.len() as u32).filter(live).collect()
+    }
+
+    /// The first exchange of a replica comes at a random point of its first period.
+    pub(super) fn first_round(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let Some(AntiEntropy { every, .. }) = self.spec.anti_entropy else {
+            return;
+        };
+        let replica = &mut self.replicas[member as usize];
+        if self.spec.replicas.len() > 1 && !replica.round_set {
+            let phase = replica.endpoint.stream(purpose::ANTI_ENTROPY, 1).unit();
+            let wait = SimDuration::from_nanos_f64(phase * every.as_nanos() as f64);
+            replica.round_set = true;
+            let at = cx.now().saturating_add(wait);
+            cx.schedule(&mut replica.endpoint, at, ROUND, 0);
+        }
+    }
+
+    /// Sets the timer of the next exchange, if it isn't set.
+    pub(super) fn set_round(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let Some(AntiEntropy { every, jitter, .. }) = &self.spec.anti_entropy else {
+            return;
+        };
+        let replica = &mut self.replicas[member as usize];
+        if replica.round_set || self.spec.replicas.len() < 2 {
+            return;
+        }
+        replica.round_set = true;
+        let mut wait = *every;
+        if let Some(jitter) = jitter {
+            let address = replica.round << 2 | 2;
+            wait += jitter.sample_duration(
+                &mut replica.endpoint.stream(purpose::ANTI_ENTROPY, address),
+                replica.round,
+            );
+        }
+        let (at, number) = (cx.now().saturating_add(wait), replica.round);
+        cx.schedule(&mut replica.endpoint, at, ROUND, number);
+    }
+
+    /// It is time for an exchange.
+    pub(super) fn round(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let replica = &mut self.replicas[member as usize];
+        replica.round_set = false;
+        replica.round += 1;
+        let late = self
+            .spec
+            .anti_entropy
+            .as_ref()
+            .and_then(|anti_entropy| anti_entropy.until)
+            .is_some_and(|until| cx.now() >= until);
+        if late && (self.replicas[member as usize].down || self.is_settled()) {
+            return;
+        }
+        let replica = &self.replicas[member as usize];
+        if !replica.down && replica.paused.is_none() {
+            let peers = self.live_peers(member);
+            if !peers.is_empty() {
+                let address = replica.round << 2;
+                let mut stream = replica.endpoint.stream(purpose::ANTI_ENTROPY, address);
+                let peer = peers[stream.below(peers.len() as u64) as usize];
+                self.start_exchange(member, peer, cx);
+            }
+        }
+        self.set_round(member, cx);
+    }
+
+    /// Whether no news is on its way and all live replicas hold the same.
+    fn is_settled(&mut self) -> bool {
+        if !self.payloads.is_empty() || self.replicas.iter().any(|replica| !replica.batch.is_empty()) {
+            return false;
+        }
+        (0..self.replicas.len()).for_each(|member| self.refresh(member));
+        let mut live = self.replicas.iter().filter(|replica| !replica.down);
+        let Some(first) = live.next() else { return true };
+        live.all(|other| {
+            let mut pairs = first.slots.iter().zip(&other.slots);
+            pairs.all(|(a, b)| a.hash == b.hash)
+        })
+    }
+
+    /// Brings the hashes of a replica's keys up to date.
+    fn refresh(&mut self, member: usize) {
+        for slot in self.replicas[member].slots.iter_mut().filter(|slot| slot.changed) {
+            slot.hash = self.model.state_hash(&slot.entry);
+            slot.changed = false;
+        }
+    }
+
+    fn send_content(&mut self, member: u32, to: u32, topic: u16, content: Content<R>, bytes: u64, cx: &mut Cx<'_, '_>) {
+        let payload = self.payloads.insert(Payload { content, carriers: 1 });
+        let message = Message::new(MessageKind::Peer, to, topic, bytes_of(bytes)).with(payload);
+        cx.send(&mut self.replicas[member as usize].endpoint, message);
+    }
+
+    /// Sends the hashes of what a replica holds to a peer.
+    pub(super) fn start_exchange(&mut self, member: u32, peer: u32, cx: &mut Cx<'_, '_>) {
+        self.refresh(member as usize);
+        let slots = self.replicas[member as usize].slots.iter().zip(0..);
+        let hashes: Vec<(u32, u64)> = slots
+            .filter(|(slot, _)| slot.touched)
+            .map(|(slot, key)| (key, slot.hash))
+            .collect();
+        let to = self.replicas[peer as usize].endpoint.id;
+        let bytes = wire::COUNT + DIGEST_BYTES * hashes.len() as u64;
+        self.send_content(member, to, topic::DIGEST, Content::Digest(hashes), bytes, cx);
+    }
+
+    /// Takes in what another replica has sent.
+    pub(super) fn take_in(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        let Some(payload) = self.payloads.get(message.handle) else {
+            return;
+        };
+        match &payload.content {
+            // News is shared by its messages, and nobody changes it.
+            Content::News(news) => {
+                merge(&self.model, &mut self.replicas[member as usize], self.index, news, cx);
+                self.release(message.handle);
+            }
+            content => {
+                // A copy that the network made shares its payload with the original.
+                let copy = (payload.carriers > 1).then(|| content.clone());
+                let content = match copy {
+                    Some(copy) => {
+                        self.release(message.handle);
+                        copy
+                    }
+                    None => self.payloads.remove(message.handle).expect("it is there").content,
+                };
+                match content {
+                    Content::Digest(theirs) => self.compare(member, message.from, &theirs, cx),
+                    Content::Entries { entries, wanted } => self.join(member, message, entries, wanted, cx),
+                    Content::News(_) => unreachable!("news was dealt with"),
+                }
+            }
+        }
+    }
+
+    /// Answers a digest with what differs; with nothing if nothing does.
+    fn compare(&mut self, member: u32, from: u32, theirs: &[(u32, u64)], cx: &mut Cx<'_, '_>) {
+        self.refresh(member as usize);
+        let (mut entries, mut wanted) = (Vec::new(), Vec::new());
+        let mut rest = theirs.iter().copied().peekable();
+        for (slot, key) in self.replicas[member as usize].slots.iter().zip(0..) {
+            let hash = rest.next_if(|(other, _)| *other == key).map(|(_, hash)| hash);
+            match (slot.touched, hash) {
+                (true, Some(hash)) if hash == slot.hash => {}
+                (true, _) => entries.push((key, slot.entry.clone())),
+                (false, Some(_)) => wanted.push(key),
+                (false, None) => {}
+            }
+        }
+        if !entries.is_empty() || !wanted.is_empty() {
+            self.send_entries(member, from, topic::ENTRIES, entries, wanted, cx);
+        }
+    }
+
+    fn send_entries(
+        &mut self,
+        member: u32,
+        to: u32,
+        topic: u16,
+        entries: Vec<(u32, R::Entry)>,
+        wanted: Vec<u32>,
+        cx: &mut Cx<'_, '_>,
+    ) {
+        let weigh = |entry| KEY_BYTES + self.model.entry_size(entry).total(self.spec.value_bytes);
+        let of_entries: u64 = entries.iter().map(|(_, entry)| weigh(entry)).sum();
+        let bytes = 2 * wire::COUNT + of_entries + KEY_BYTES * wanted.len() as u64;
+        self.send_content(member, to, topic, Content::Entries { entries, wanted }, bytes, cx);
+    }
+
+    /// Takes whole entries in, and sends back what the other side lacks.
+    fn join(
+        &mut self,
+        member: u32,
+        message: &Message,
+        entries: Vec<(u32, R::Entry)>,
+        wanted: Vec<u32>,
+        cx: &mut Cx<'_, '_>,
+    ) {
+        let replica = &mut self.replicas[member as usize];
+        let id = replica.endpoint.id;
+        let mut lacking = wanted;
+        for (key, theirs) in &entries {
+            let (slot, word) = (&mut replica.slots[*key as usize], store_key(self.index, *key));
+            let mut told = |fate| tell(cx, id, word, fate);
+            if self.model.join(&mut slot.entry, theirs, &mut told) {
+                show(&self.model, slot, id, word, cx);
+            }
+            if message.topic == topic::ENTRIES && self.model.state_hash(&slot.entry) != self.model.state_hash(theirs) {
+                lacking.push(*key);
+            }
+        }
+        if lacking.is_empty() || message.topic != topic::ENTRIES {
+            return;
+        }
+        lacking.sort_unstable();
+        let entry = |key: u32| (key, replica.slots[key as usize].entry.clone());
+        let rest = lacking.into_iter().map(entry).collect();
+        self.send_entries(member, message.from, topic::REST, rest, Vec::new(), cx);
+    }
+}

@@ -1,0 +1,80 @@
+//! What a store is: its keys, its replicas, and how they keep up with each other.
+
+use crate::kernel::{SimDuration, SimTime};
+use crate::network::SiteId;
+use crate::random::Law;
+use crate::state::{Clock, KeyType};
+
+/// A store as described. Which consistency model it runs is said beside it: see [`super::Model`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoreSpec {
+    /// The keys, by name; a request names one by its place here.
+    pub keys: Vec<(String, KeyType)>,
+    /// The replicas; each holds all keys.
+    pub replicas: Vec<ReplicaSpec>,
+    /// How an accepted update gets to the other replicas.
+    pub replication: Replication,
+    /// Whether replicas compare what they hold from time to time, which makes good what was lost.
+    pub anti_entropy: Option<AntiEntropy>,
+    /// What a value or an element weighs, in bytes.
+    pub value_bytes: u64,
+    /// How long a replica works on a request, in nanoseconds, any number at once. It reads, or applies, at the end of that
+    /// time. `None`: no time at all.
+    pub processing: Option<Law>,
+}
+
+/// One replica.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplicaSpec {
+    /// Where it is.
+    pub site: SiteId,
+    /// The clock from which its stamps come: skew and drift.
+    pub clock: Clock,
+}
+
+/// How an accepted update gets to the other replicas: to each one, at once unless this says otherwise. The network's own
+/// latency comes on top.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Replication {
+    /// How long the update waits before it is sent, in nanoseconds, drawn for each update and peer.
+    pub delay: Option<Law>,
+    /// How long updates are gathered before they are sent together; those of one key become one.
+    pub batch: Option<SimDuration>,
+}
+
+/// How often a replica exchanges what it holds with another.
+///
+/// An exchange is push-pull: a digest of every key goes to a random live peer; what differs comes back whole; what the peer
+/// lacks goes there. Nothing comes back if nothing differs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AntiEntropy {
+    /// The time between two exchanges that a replica starts. Its first comes at a random point of its first period.
+    pub every: SimDuration,
+    /// What is added to that time, in nanoseconds, drawn for each exchange.
+    pub jitter: Option<Law>,
+    /// From here on a replica starts exchanges only while live replicas differ or news is on its way, so that the run can
+    /// drain. `None`: for ever.
+    pub until: Option<SimTime>,
+}
+
+impl StoreSpec {
+    /// A store of these keys with a replica of a perfect clock at each of these sites; updates are sent at once, each by
+    /// itself, and there is no anti-entropy.
+    pub fn new(
+        keys: impl IntoIterator<Item = (impl Into<String>, KeyType)>,
+        sites: impl IntoIterator<Item = SiteId>,
+    ) -> Self {
+        let replicas = sites.into_iter().map(|site| ReplicaSpec {
+            site,
+            clock: Clock::default(),
+        });
+        Self {
+            keys: keys.into_iter().map(|(name, key)| (name.into(), key)).collect(),
+            replicas: replicas.collect(),
+            replication: Replication::default(),
+            anti_entropy: None,
+            value_bytes: 8,
+            processing: None,
+        }
+    }
+}

@@ -1,0 +1,562 @@
+//! A store at work: its replicas answer requests, each from what it holds.
+//!
+//! Guarantees: a request is answered by the replica that it reached, from its own state, without asking others. An update is
+//! applied there before it is answered, and never twice by one replica if its attempt is idempotent and the replica's state
+//! survives. A replica that is down drops what reaches it; one that stands still takes it in when it goes on, in the order of
+//! arrival, with the wait counted as down time.
+//!
+//! A replica that loses its state comes back empty, as a new origin (the next life): it forgets the calls it has known, what
+//! it was about to send, and what it held.
+
+use super::content::content_hash;
+use super::replication::{Payload, Shipment};
+use super::spec::StoreSpec;
+use super::words::{op_words, origin_word, push_versions, store_key};
+use crate::kernel::{Entry, Liveness, SimTime, Ticket, Words};
+use crate::state::{Accept, Clock, Context, Dot, Fate, Op, Origin, Resolution};
+use crate::world::call::{Outcome, Request};
+use crate::world::message::{Message, MessageKind};
+use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
+use crate::world::record::What;
+use crate::world::slab::{Handle, Slab};
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Work on a request ends. Body: the job's handle.
+pub(super) const SERVED: u16 = kind::OWN;
+/// A replica starts an exchange. Body: its number.
+pub(super) const ROUND: u16 = kind::OWN + 1;
+/// A batch is full. Body: which one.
+pub(super) const FLUSH: u16 = kind::OWN + 2;
+/// A delayed update leaves. Body: the shipment's handle.
+pub(super) const SHIP: u16 = kind::OWN + 3;
+
+/// One key at one replica.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Slot<E> {
+    pub(super) entry: E,
+    /// Updates of this key that this origin has accepted.
+    pub(super) number: u32,
+    /// Whether anything ever reached the key here.
+    pub(super) touched: bool,
+    /// Whether `hash` isn't that of `entry`.
+    pub(super) changed: bool,
+    /// A hash of the replicated state.
+    pub(super) hash: u64,
+    /// The digest of the visible value, if anybody watches.
+    shown: u64,
+}
+
+/// What reached a replica while it stood still.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) enum Waiting {
+    Request(Handle),
+    Peer(Message),
+}
+
+/// A replica's memory of calls that it recognises.
+#[derive(Debug, Clone, Serialize)]
+pub(super) enum Known {
+    /// Being worked on; these attempts wait for the same answer.
+    InWork(Vec<Handle>),
+    /// Applied.
+    Done,
+}
+
+/// A request in work.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Job {
+    pub(super) attempt: Handle,
+    identity: u64,
+    pub(super) began: SimTime,
+    pub(super) due: SimTime,
+    pub(super) ticket: Ticket,
+    /// Its entry came while the replica stood still.
+    pub(super) overdue: bool,
+}
+
+/// One replica.
+#[derive(Debug, Clone, Serialize)]
+#[serde(bound(serialize = ""))]
+pub(super) struct Replica<R: Resolution> {
+    pub(super) endpoint: Endpoint,
+    pub(super) clock: Clock,
+    pub(super) origin: Origin,
+    pub(super) slots: Vec<Slot<R::Entry>>,
+    pub(super) known: BTreeMap<u64, Known>,
+    pub(super) in_work: Vec<Handle>,
+    pub(super) down: bool,
+    /// It has lost its state, and hasn't asked its peers for it yet.
+    pub(super) bereft: bool,
+    pub(super) paused: Option<SimTime>,
+    pub(super) inbox: VecDeque<Waiting>,
+    /// Shipments that were due while it was down or stood still.
+    pub(super) outbox: Vec<Handle>,
+    /// News by key that waits to be sent together.
+    pub(super) batch: BTreeMap<u32, R::Delta>,
+    pub(super) batch_number: u64,
+    pub(super) batch_open: bool,
+    pub(super) round: u64,
+    pub(super) round_set: bool,
+    /// Updates sent to peers, batches counted once.
+    pub(super) news: u64,
+}
+
+/// A store: the population of its replicas.
+#[derive(Clone, Serialize)]
+#[serde(bound(serialize = ""))]
+pub struct Store<R: Resolution> {
+    #[serde(skip)]
+    pub(super) spec: Arc<StoreSpec>,
+    #[serde(skip)]
+    pub(super) model: R,
+    name: String,
+    pub(super) index: u32,
+    pub(super) replicas: Vec<Replica<R>>,
+    pub(super) payloads: Slab<Payload<R>>,
+    pub(super) shipments: Slab<Shipment>,
+    pub(super) jobs: Slab<Job>,
+}
+
+impl<R: Resolution> std::fmt::Debug for Store<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("name", &self.name)
+            .field("model", &self.model.name())
+            .field("replicas", &self.replicas.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The records of what happens to effects of one key at one replica.
+pub(super) fn tell(cx: &mut Cx<'_, '_>, replica: u32, key: u64, fate: Fate) {
+    match fate {
+        Fate::Applied(range) => {
+            let numbers = u64::from(range.first) << 32 | u64::from(range.last);
+            cx.record(What::Applied, replica, [key, origin_word(range.origin), numbers]);
+        }
+        Fate::BuiltOn { version, base } => cx.record(What::BuiltOn, replica, [key, version.bits(), base.bits()]),
+        Fate::Outranked { loser, winner } => {
+            let winner = winner.map_or(u64::MAX, Dot::bits);
+            cx.record(What::Outranked, replica, [key, loser.bits(), winner]);
+        }
+    }
+}
+
+/// Marks a key as changed, and records what a reader sees now, if that is news.
+pub(super) fn show<R: Resolution>(model: &R, slot: &mut Slot<R::Entry>, replica: u32, key: u64, cx: &mut Cx<'_, '_>) {
+    (slot.changed, slot.touched) = (true, true);
+    if cx.wants(What::Visible) {
+        let digest = model.digest(&slot.entry);
+        if digest != slot.shown {
+            slot.shown = digest;
+            cx.record(What::Visible, replica, [key, digest, 0]);
+        }
+    }
+}
+
+impl<R: Resolution> Store<R> {
+    /// A store under `model`; `index` is its number in records, and the endpoints are the replicas', in the order of the spec.
+    ///
+    /// # Panics
+    /// Panics if the endpoints aren't as many as the replicas, or if the model refuses one of the keys.
+    pub fn new(name: &str, index: u32, spec: Arc<StoreSpec>, model: R, endpoints: Vec<Endpoint>) -> Self {
+        assert_eq!(
+            endpoints.len(),
+            spec.replicas.len(),
+            "every replica of {name} has an endpoint"
+        );
+        let slots: Vec<_> = spec
+            .keys
+            .iter()
+            .map(|(_, key)| {
+                let entry = model.fresh(*key);
+                Slot {
+                    hash: model.state_hash(&entry),
+                    shown: model.digest(&entry),
+                    number: 0,
+                    touched: false,
+                    changed: false,
+                    entry,
+                }
+            })
+            .collect();
+        let replicas = endpoints.into_iter().zip(&spec.replicas).enumerate();
+        let replicas = replicas.map(|(place, (endpoint, replica))| Replica {
+            endpoint,
+            clock: replica.clock.clone(),
+            origin: Origin::new(u16::try_from(place).expect("fewer than 2^16 replicas"), 0),
+            slots: slots.clone(),
+            known: BTreeMap::new(),
+            in_work: Vec::new(),
+            down: false,
+            bereft: false,
+            paused: None,
+            inbox: VecDeque::new(),
+            outbox: Vec::new(),
+            batch: BTreeMap::new(),
+            batch_number: 0,
+            batch_open: false,
+            round: 0,
+            round_set: false,
+            news: 0,
+        });
+        Self {
+            replicas: replicas.collect(),
+            spec,
+            model,
+            name: name.to_string(),
+            index,
+            payloads: Slab::default(),
+            shipments: Slab::default(),
+            jobs: Slab::default(),
+        }
+    }
+
+    /// A request is there.
+    fn arrive(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        let replica = &mut self.replicas[member as usize];
+        let id = replica.endpoint.id;
+        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+            return;
+        };
+        (attempt.arrived, attempt.started, attempt.finished) = (now, now, now);
+        let words = [attempt.identity, attempt.client as u64, attempt.number as u64];
+        cx.record(What::RequestArrived, id, words);
+        if replica.down {
+            cx.record(What::RequestDropped, id, [words[0], 0, 0]);
+            cx.drop_attempt(handle);
+        } else if replica.paused.is_some() {
+            replica.inbox.push_back(Waiting::Request(handle));
+        } else {
+            self.begin(member, handle, cx);
+        }
+    }
+
+    /// A request is taken on.
+    pub(super) fn begin(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let replica = &mut self.replicas[member as usize];
+        let Some(attempt) = cx.shared.attempts.get(handle) else {
+            return;
+        };
+        let identity = attempt.identity;
+        if attempt.idempotent && matches!(attempt.request, Request::Update { .. }) {
+            match replica.known.get_mut(&identity) {
+                Some(Known::Done) => return self.answer_again(member, handle, cx),
+                Some(Known::InWork(waiting)) => return waiting.push(handle),
+                None => drop(replica.known.insert(identity, Known::InWork(Vec::new()))),
+            }
+        }
+        let Some(law) = &self.spec.processing else {
+            return self.serve(member, handle, cx);
+        };
+        let address = attempt.address.wrapping_add((attempt.number as u64) << 56);
+        let took = law.sample_duration(&mut attempt.key.stream(purpose::SERVICE, address), address);
+        let now = cx.now();
+        let (due, ticket) = (now + took, replica.endpoint.origin.take());
+        let job = self.jobs.insert(Job {
+            attempt: handle,
+            identity,
+            began: now,
+            due,
+            ticket,
+            overdue: false,
+        });
+        replica.in_work.push(job);
+        cx.schedule_in_place(ticket, due, SERVED, replica.endpoint.id, job.to_word());
+    }
+
+    /// A request is served: reads, or applies, and answers.
+    fn serve(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+            return;
+        };
+        match &mut attempt.request {
+            Request::Read { key } => {
+                let key = *key;
+                self.read(member, key, handle, cx);
+            }
+            Request::Update { key, op, context } => {
+                let (key, op, context) = (*key, *op, context.take());
+                let identity = attempt.identity;
+                let delta = self.update(member, key, op, context.as_ref(), handle, cx);
+                self.replicate(member, key, delta, cx);
+                let waiting = self.replicas[member as usize].known.get_mut(&identity);
+                if let Some(Known::InWork(waiting)) = waiting.map(|known| std::mem::replace(known, Known::Done)) {
+                    for attempt in waiting {
+                        self.answer_again(member, attempt, cx);
+                    }
+                }
+            }
+            // The plan has checked that nobody asks a store to work.
+            Request::Work { .. } => {
+                attempt.outcome = Outcome::Refused { retry_after: None };
+                self.answer(member, handle, 0, cx);
+            }
+        }
+    }
+
+    fn read(&mut self, member: u32, key: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let replica = &self.replicas[member as usize];
+        let entry = &replica.slots[key as usize].entry;
+        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+            return;
+        };
+        let context = self.model.context(entry);
+        let size = self.model.entry_size(entry);
+        let bytes = size.values * self.spec.value_bytes + context.bytes();
+        attempt.context = Some(context);
+        attempt.outcome = Outcome::Done;
+        let (identity, number) = (attempt.identity, attempt.number);
+        let began_and_client = [attempt.began.as_nanos(), attempt.client as u64];
+        if cx.wants(What::ReadServed) {
+            let mut extra = began_and_client.to_vec();
+            push_versions(&self.model.versions(entry), &mut extra);
+            let words = [identity, store_key(self.index, key), number as u64];
+            cx.record_with(What::ReadServed, replica.endpoint.id, words, &extra);
+        }
+        self.answer(member, handle, bytes, cx);
+    }
+
+    /// Applies an update, and returns the news for the other replicas.
+    fn update(
+        &mut self,
+        member: u32,
+        key: u32,
+        op: Op,
+        context: Option<&Context>,
+        handle: Handle,
+        cx: &mut Cx<'_, '_>,
+    ) -> R::Delta {
+        let replica = &mut self.replicas[member as usize];
+        let (id, word) = (replica.endpoint.id, store_key(self.index, key));
+        let slot = &mut replica.slots[key as usize];
+        slot.number += 1;
+        let dot = Dot::new(replica.origin, slot.number);
+        let stamp = replica.clock.reading(cx.now());
+        if let Some(attempt) = cx.shared.attempts.get(handle).filter(|_| cx.wants(What::Accepted)) {
+            let blind = u64::from(context.is_none() || !matches!(op, Op::Write(_)));
+            let [what, with] = op_words(op);
+            let mut extra = vec![
+                attempt.began.as_nanos(),
+                attempt.client as u64 | blind << 32,
+                stamp as u64,
+                what,
+                with,
+            ];
+            push_versions(&self.model.versions(&slot.entry), &mut extra);
+            let words = [attempt.identity, word, dot.bits()];
+            cx.record_with(What::Accepted, id, words, &extra);
+        }
+        let at = Accept { dot, stamp, context };
+        let delta = self
+            .model
+            .update(&mut slot.entry, op, at, &mut |fate| tell(cx, id, word, fate));
+        show(&self.model, slot, id, word, cx);
+        cx.executed(id, handle);
+        let context = self.model.context(&slot.entry);
+        let bytes = context.bytes();
+        if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
+            attempt.context = Some(context);
+            attempt.outcome = Outcome::Done;
+        }
+        self.answer(member, handle, bytes, cx);
+        delta
+    }
+
+    /// Answers an update that was applied before, as it was then.
+    fn answer_again(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+            return;
+        };
+        let Request::Update { key, .. } = attempt.request else {
+            return;
+        };
+        let context = self
+            .model
+            .context(&self.replicas[member as usize].slots[key as usize].entry);
+        let bytes = context.bytes();
+        attempt.context = Some(context);
+        attempt.outcome = Outcome::Done;
+        self.answer(member, handle, bytes, cx);
+    }
+
+    fn answer(&mut self, member: u32, handle: Handle, bytes: u64, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+            return;
+        };
+        attempt.finished = now;
+        attempt.answer_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let message = Message::new(MessageKind::Response, attempt.client, 0, attempt.answer_bytes).with(handle);
+        cx.send(&mut self.replicas[member as usize].endpoint, message);
+    }
+
+    fn served(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let job = self.jobs.remove(handle).expect("a live end of work has its job");
+        self.replicas[member as usize].in_work.retain(|other| *other != handle);
+        self.serve(member, job.attempt, cx);
+    }
+}
+
+impl<R: Resolution> Population for Store<R> {
+    fn start(&mut self, starter: &mut crate::world::Starter<'_, '_>) {
+        for replica in &mut self.replicas {
+            let id = replica.endpoint.id;
+            starter.schedule(&mut replica.endpoint.origin, SimTime::ZERO, kind::START, id, 0);
+        }
+    }
+
+    fn handle(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
+        match entry.kind {
+            kind::START => self.first_round(member, cx),
+            SERVED => self.served(member, Handle::from_word(entry.body), cx),
+            ROUND => self.round(member, cx),
+            FLUSH => self.flush(member, cx),
+            SHIP => self.ship(member, Handle::from_word(entry.body), cx),
+            _ => {}
+        }
+    }
+
+    fn receive(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        match message.kind {
+            MessageKind::Request => self.arrive(member, message.handle, cx),
+            MessageKind::Peer => {
+                let replica = &mut self.replicas[member as usize];
+                if replica.down {
+                    self.release(message.handle);
+                } else if replica.paused.is_some() {
+                    replica.inbox.push_back(Waiting::Peer(*message));
+                } else {
+                    self.take_in(member, message, cx);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn digest(&self, member: u32, entry: &Entry<u64>, words: &mut Words) -> Liveness {
+        let replica = &self.replicas[member as usize];
+        match entry.kind {
+            SERVED => {
+                let Some(job) = self.jobs.get(Handle::from_word(entry.body)) else {
+                    return Liveness::Stale;
+                };
+                if replica.paused.is_some() || job.due != entry.time {
+                    return Liveness::Stale;
+                }
+                words.push(job.identity);
+                words.push(job.began.as_nanos());
+            }
+            SHIP => {
+                let Some(shipment) = self.shipments.get(Handle::from_word(entry.body)) else {
+                    return Liveness::Stale;
+                };
+                if shipment.life != replica.origin.life() {
+                    return Liveness::Stale;
+                }
+                words.push(shipment.to as u64);
+                self.digest_payload(shipment.payload, words);
+            }
+            FLUSH if !replica.batch_open || entry.body != replica.batch_number => return Liveness::Stale,
+            _ => words.push(entry.body),
+        }
+        Liveness::Live
+    }
+
+    fn skip(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
+        let handle = Handle::from_word(entry.body);
+        match entry.kind {
+            SERVED => {
+                let replica = &self.replicas[member as usize];
+                let Some(job) = self.jobs.get_mut(handle) else { return };
+                if replica.paused.is_some() {
+                    job.overdue = true;
+                } else {
+                    cx.schedule_in_place(job.ticket, job.due, SERVED, replica.endpoint.id, entry.body);
+                }
+            }
+            SHIP => {
+                if let Some(shipment) = self.shipments.remove(handle) {
+                    self.release(shipment.payload);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn digest_peer(&self, message: &Message, words: &mut Words) {
+        self.digest_payload(message.handle, words);
+    }
+
+    fn lost(&mut self, message: &Message) {
+        self.release(message.handle);
+    }
+
+    fn doubled(&mut self, message: &Message) -> u64 {
+        self.retain(message.handle);
+        message.value
+    }
+
+    fn disturb(&mut self, member: u32, disturbance: Disturbance, cx: &mut Cx<'_, '_>) {
+        let replica = &mut self.replicas[member as usize];
+        match disturbance {
+            Disturbance::Crash { keep_state } => self.crash(member, keep_state, cx),
+            Disturbance::Restart => {
+                replica.down = false;
+                self.come_back(member, cx);
+            }
+            Disturbance::Pause => replica.paused = Some(replica.paused.unwrap_or(cx.now())),
+            Disturbance::Resume => self.resume(member, cx),
+            Disturbance::ClockStep(by) => {
+                let adjusted = replica.clock.adjust(cx.now(), by, None);
+                adjusted.expect("faults come in the order of time");
+            }
+            Disturbance::Slow(_) => {}
+        }
+    }
+
+    fn finish(&mut self, cx: &mut Cx<'_, '_>) {
+        let mut words = Vec::new();
+        for replica in &self.replicas {
+            let mut overhead = 0;
+            for (key, slot) in replica.slots.iter().enumerate() {
+                overhead += self.model.entry_size(&slot.entry).overhead(self.spec.value_bytes);
+                if slot.touched && cx.wants(What::Holds) {
+                    words.clear();
+                    push_versions(&self.model.versions(&slot.entry), &mut words);
+                    let key = store_key(self.index, key as u32);
+                    cx.record_with(What::Holds, replica.endpoint.id, [key, 0, 0], &words);
+                }
+            }
+            cx.record(
+                What::Metadata,
+                replica.endpoint.id,
+                [u64::from(self.index), overhead, 0],
+            );
+        }
+    }
+
+    fn audit(&self, _end: SimTime) -> Vec<String> {
+        let held: usize = self.replicas.iter().map(|replica| replica.in_work.len()).sum();
+        if held == self.jobs.len() {
+            Vec::new()
+        } else {
+            vec![format!(
+                "{}: {held} requests are in work, but {} are kept",
+                self.name,
+                self.jobs.len()
+            )]
+        }
+    }
+}
+
+impl<R: Resolution> Store<R> {
+    fn digest_payload(&self, payload: Handle, words: &mut Words) {
+        if let Some(payload) = self.payloads.get(payload) {
+            words.push(content_hash(&payload.content));
+        }
+    }
+}

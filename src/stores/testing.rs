@@ -1,0 +1,284 @@
+//! A minimal population for tests: clients that issue operations at given times, and a world around a store.
+
+use super::{Model, StoreSpec, build};
+use crate::kernel::{Entry, Kernel, Key, Origin, SimDuration, SimTime};
+use crate::network::{Network, NetworkSpec, SiteId};
+use crate::state::{Context, Op};
+use crate::world::call::{Attempt, Call, Outcome, Parts, Request, call_identity};
+use crate::world::message::{Message, MessageKind};
+use crate::world::population::{Cx, Directory, Endpoint, Population, Sites, kind};
+use crate::world::record::{Observer, Records, What};
+use crate::world::{Fault, FaultAction, FaultClock, World};
+use std::sync::{Arc, Mutex};
+
+/// What a client does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Act {
+    /// Reads a key at a replica.
+    Read { key: u32, replica: u32 },
+    /// Updates a key at a replica, blindly, or with the context of the last answer about the key.
+    Update {
+        key: u32,
+        replica: u32,
+        op: Op,
+        aware: bool,
+    },
+    /// Sends a message to another client.
+    Tell(u32),
+}
+
+/// What a client sees come back: which act, when, how its time divides.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Seen {
+    pub act: u32,
+    pub at: SimTime,
+    pub outcome: Outcome,
+    pub parts: Parts,
+    pub context: Context,
+}
+
+pub(crate) type Log = Arc<Mutex<Vec<(u32, Seen)>>>;
+
+/// Clients with scripts: (when, what).
+pub(crate) struct Clients {
+    endpoints: Vec<Endpoint>,
+    scripts: Vec<Vec<(SimTime, Act)>>,
+    contexts: Vec<Vec<Context>>,
+    store: u32,
+    idempotent: bool,
+    /// How many attempts each update makes at once.
+    attempts: u16,
+    log: Log,
+}
+
+impl Population for Clients {
+    fn handle(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
+        if entry.kind == kind::START {
+            for (index, (at, _)) in self.scripts[member as usize].iter().enumerate() {
+                cx.schedule(&mut self.endpoints[member as usize], *at, kind::OWN, index as u64);
+            }
+            return;
+        }
+        let (_, act) = self.scripts[member as usize][entry.body as usize];
+        let endpoint = &mut self.endpoints[member as usize];
+        let (replica, request, attempts) = match act {
+            Act::Read { key, replica } => (replica, Request::Read { key }, 1),
+            Act::Update {
+                key,
+                replica,
+                op,
+                aware,
+            } => {
+                let context = aware.then(|| self.contexts[member as usize][key as usize].clone());
+                (replica, Request::Update { key, op, context }, self.attempts)
+            }
+            Act::Tell(other) => {
+                let base = endpoint.id - member;
+                return cx.send(endpoint, Message::new(MessageKind::Plain, base + other, 0, 0));
+            }
+        };
+        let (now, server) = (cx.now(), self.store + replica);
+        let identity = call_identity(endpoint.id, entry.body as u32);
+        cx.record(What::CallStarted, endpoint.id, [identity, server as u64, 0]);
+        let call = cx.shared.calls.insert(Call {
+            activation: 0,
+            generation: 0,
+            open: true,
+            paths: attempts,
+            executed: 0,
+            tries: attempts,
+            spec: 0,
+            address: entry.body,
+            identity,
+            server,
+            began: now,
+            backoff: SimDuration::ZERO,
+            request: request.clone(),
+        });
+        for number in 1..=attempts {
+            let attempt = cx.shared.attempts.insert(Attempt {
+                call,
+                identity,
+                client: endpoint.id,
+                server,
+                number,
+                idempotent: self.idempotent,
+                key: endpoint.key,
+                address: entry.body,
+                sent: now,
+                began: now,
+                arrived: now,
+                started: now,
+                finished: now,
+                down: SimDuration::ZERO,
+                coordinated: SimDuration::ZERO,
+                answer_bytes: 0,
+                outcome: Outcome::Pending,
+                request: request.clone(),
+                context: None,
+            });
+            let message = Message::new(MessageKind::Request, server, 0, 16);
+            cx.send(endpoint, message.with(attempt));
+        }
+    }
+
+    fn receive(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        if message.kind != MessageKind::Response {
+            return;
+        }
+        let (now, handle) = (cx.now(), message.handle);
+        let Some(attempt) = cx.shared.attempts.get(handle) else {
+            return;
+        };
+        let call = attempt.call;
+        if cx.shared.calls.get(call).is_some_and(|call| call.open) {
+            let (key, update) = match attempt.request {
+                Request::Read { key } => (key, 0),
+                Request::Update { key, .. } => (key, 1),
+                Request::Work { .. } => unreachable!("clients don't ask for work"),
+            };
+            let context = attempt.context.clone().expect("an answer has a context");
+            self.contexts[member as usize][key as usize] = context.clone();
+            let seen = Seen {
+                act: attempt.identity as u32,
+                at: now,
+                outcome: attempt.outcome,
+                parts: attempt.parts(now),
+                context,
+            };
+            self.log.lock().unwrap().push((member, seen));
+            let words = [
+                attempt.identity,
+                u64::from(key),
+                update | u64::from(attempt.number) << 1,
+            ];
+            cx.record(What::OperationAcknowledged, self.endpoints[member as usize].id, words);
+            cx.close_call(call);
+        }
+        cx.drop_attempt(handle);
+    }
+}
+
+/// A fault that is on from one time to another.
+struct Once(std::vec::IntoIter<(SimTime, bool)>);
+
+impl FaultClock for Once {
+    fn next_transition(&mut self) -> Option<(SimTime, bool)> {
+        self.0.next()
+    }
+}
+
+pub(crate) fn ms(ms: u64) -> SimTime {
+    SimTime::ZERO + SimDuration::from_millis(ms)
+}
+
+/// A store, its clients, and what goes wrong.
+pub(crate) struct Bench {
+    pub model: Model,
+    pub spec: StoreSpec,
+    pub network: NetworkSpec,
+    /// Where each client is, and what it does.
+    pub clients: Vec<(SiteId, Vec<(SimTime, Act)>)>,
+    /// Faults by begin and end; replicas are named by their place.
+    pub faults: Vec<(SimTime, SimTime, FaultAction)>,
+    pub idempotent: bool,
+    pub attempts: u16,
+    pub seed: u64,
+}
+
+/// What a run of a [`Bench`] left.
+pub(crate) struct Ran {
+    pub observers: Vec<Box<dyn Observer>>,
+    pub log: Vec<(u32, Seen)>,
+    pub print: String,
+    pub end: crate::kernel::End,
+}
+
+impl Bench {
+    /// Replicas and clients are where the spec says; nothing goes wrong.
+    pub fn new(model: Model, spec: StoreSpec, network: NetworkSpec) -> Self {
+        Self {
+            model,
+            spec,
+            network,
+            clients: Vec::new(),
+            faults: Vec::new(),
+            idempotent: false,
+            attempts: 1,
+            seed: 1,
+        }
+    }
+
+    /// Runs until `until`.
+    pub fn run(self, until: SimTime, observers: Vec<Box<dyn Observer>>) -> Ran {
+        let root = Key::root(self.seed, 0);
+        let mut directory = Directory::default();
+        let mut rank = 0..;
+        let mut endpoint = |id, site, name: &str, member| Endpoint {
+            id,
+            site,
+            key: root.child(name).member(member),
+            origin: Origin::new(rank.next().unwrap()),
+            sent: 0,
+        };
+        let sites: Vec<SiteId> = self.spec.replicas.iter().map(|replica| replica.site).collect();
+        let store = directory.add("store", sites.len() as u32, Sites::Each(sites.clone()));
+        let replicas: Vec<Endpoint> = (0..)
+            .zip(&sites)
+            .map(|(n, site)| endpoint(store + n, *site, "store", n as u64))
+            .collect();
+        let sites: Vec<SiteId> = self.clients.iter().map(|(site, _)| *site).collect();
+        let base = directory.add("clients", sites.len().max(1) as u32, Sites::Each(sites.clone()));
+        let endpoints: Vec<Endpoint> = (0..)
+            .zip(&sites)
+            .map(|(n, site)| endpoint(base + n, *site, "clients", n as u64))
+            .collect();
+        directory.add("faults", self.faults.len().max(1) as u32, Sites::One(SiteId(0)));
+        let log = Log::default();
+        let (keys, clients) = (self.spec.keys.len(), sites.len());
+        let population = Clients {
+            endpoints: endpoints.clone(),
+            scripts: self.clients.into_iter().map(|(_, script)| script).collect(),
+            contexts: vec![vec![Context::default(); keys]; clients],
+            store,
+            idempotent: self.idempotent,
+            attempts: self.attempts,
+            log: log.clone(),
+        };
+        let faults = self.faults.into_iter().map(|(from, to, action)| Fault {
+            action,
+            clock: Box::new(Once(vec![(from, true), (to, false)].into_iter())),
+            origin: Origin::new(rank.next().unwrap()),
+            occurrences: 0,
+        });
+        let faults = faults.collect();
+        let network = Network::new(Arc::new(self.network), root).expect("a good network");
+        let store = build(&self.model, "store", 0, Arc::new(self.spec), replicas.clone());
+        let groups: Vec<Box<dyn Population>> = vec![store, Box::new(population)];
+        let world = World::new(groups, directory, network, faults, Records::new(observers));
+        let mut kernel = Kernel::new(world, SimDuration::from_secs(1));
+        kernel.prepare(|world, prepare| {
+            world.prepare(prepare, |starter| {
+                for (n, endpoint) in replicas.iter().chain(&endpoints).enumerate() {
+                    let mut origin = Origin::new(1_000_000 + n as u32);
+                    starter.schedule(&mut origin, SimTime::ZERO, kind::START, endpoint.id, 0);
+                }
+            });
+        });
+        let end = kernel.run(until, u64::MAX);
+        let now = kernel.now();
+        let print = kernel.fingerprint().print().to_string();
+        let mut world = kernel.into_model();
+        world.finish(now);
+        let breaches = world.audit(now);
+        assert!(breaches.is_empty(), "{breaches:?}");
+        let observers = std::mem::take(&mut world.shared.records).into_observers();
+        let log = std::mem::take(&mut *log.lock().unwrap());
+        Ran {
+            observers,
+            log,
+            print,
+            end,
+        }
+    }
+}

@@ -34,6 +34,10 @@ crate::language! {
             is: Spanned<Bound>,
             /// How sure it must be: the whole interval of this confidence has to lie inside the bound. Without it the value itself has to.
             confidence: Option<Spanned<Fraction>>,
+            /// The name of the known answer that this is, in scenarios that validate Quorate.
+            check: Option<String>,
+            /// Where the known answer comes from.
+            source: Option<String>,
         },
         /// An invariant that no run may violate.
         Always(Spanned<String>),

@@ -40,6 +40,19 @@ impl Measures for Anything {
     }
 }
 
+/// Knows the measures of the registry ([`crate::measures::find`]); takes invariants and events for known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Registry;
+
+impl Measures for Registry {
+    fn knows(&self, what: What, name: &str) -> Known {
+        if what != What::Measure || crate::measures::find(name).is_some() {
+            return Known::Yes;
+        }
+        Known::No(crate::measures::suggest(name))
+    }
+}
+
 /// Something that must hold after every run of a scenario.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expectation {
@@ -68,6 +81,8 @@ pub enum Expected {
         bound: Bound,
         /// The confidence with which; `None`: the value itself has to.
         confidence: Option<f64>,
+        /// The known answer that this is, and where that comes from.
+        known: Option<(String, String)>,
     },
     /// An invariant.
     Always {
@@ -102,6 +117,8 @@ pub(in crate::scenario) fn expectations(
                 stat,
                 is,
                 confidence,
+                check,
+                source,
             } => {
                 check_name(What::Measure, name, known, out);
                 check_variant(file, variant.as_ref(), out);
@@ -126,6 +143,7 @@ pub(in crate::scenario) fn expectations(
                     stat: stat.clone(),
                     bound: is.value.clone(),
                     confidence: confidence.map(|confidence| confidence.get()),
+                    known: check.clone().map(|check| (check, source.clone().unwrap_or_default())),
                 }
             }
             Expect::Always(name) => {

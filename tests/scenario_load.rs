@@ -2,7 +2,7 @@
 
 use quorate::kernel::{End, SimDuration};
 use quorate::scenario::syntax::{Memory, Show, Sources, render};
-use quorate::scenario::{Anything, Outcome, Plan, RunEnd, Scenario, build, load};
+use quorate::scenario::{Anything, Outcome, Plan, Registry, RunEnd, Scenario, build, load};
 use std::io;
 use std::path::Path;
 
@@ -28,17 +28,43 @@ fn good(text: &str) -> Scenario {
 
 fn shipped(name: &str) -> Scenario {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name);
-    let outcome = load(&path, &[], &Disk, &Anything);
+    let outcome = load(&path, &[], &Disk, &Registry);
     let said = render(&outcome.diagnostics, &outcome.sources, Show::default());
     assert!(outcome.diagnostics.is_empty(), "{said}");
     outcome.scenario.unwrap()
 }
 
 fn run(plan: &Plan, seed: u64) -> RunEnd {
-    let (end, _) = build(plan, seed, 0, vec![]).finish(200_000_000);
+    let (end, ..) = build(plan, seed, 0, vec![]).finish(200_000_000);
     assert_eq!(end.breaches, Vec::<String>::new());
     assert_eq!(end.halt, None);
     end
+}
+
+/// One replicate of each variant: where it ends, and after how many entries.
+fn ends(name: &str) -> Vec<(String, f64, End)> {
+    let scenario = shipped(name);
+    let plans = scenario.variants.iter();
+    plans
+        .map(|plan| {
+            let end = run(plan, scenario.seed);
+            println!("{name} {:20} {} {}", plan.variant, end.now, end.handled);
+            (plan.variant.clone(), end.now.as_secs_f64(), end.end)
+        })
+        .collect()
+}
+
+#[test]
+fn the_split_brain_runs_in_all_its_variants() {
+    let ends = ends("split_brain.ron");
+    assert_eq!(ends.len(), 4);
+}
+
+#[test]
+fn the_thundering_herd_runs_in_all_its_variants() {
+    let ends = ends("thundering_herd.ron");
+    assert_eq!(ends.len(), 7);
+    assert!(ends.iter().all(|(_, _, end)| *end == End::Stopped), "all tasks are done");
 }
 
 #[test]

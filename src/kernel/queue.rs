@@ -374,7 +374,12 @@ impl<B: Copy> Queue<B> {
         self.occupied.clear();
         self.occupied.resize((1 << self.ring_bits) / 64, 0);
         // A rebuild that changed nothing wasn't worth it, and the next one won't soon be.
-        let cost = all.len() as u64 * if before == (self.width_bits, self.ring_bits) { 8 } else { 1 };
+        let cost = all.len() as u64
+            * if before == (self.width_bits, self.ring_bits) {
+                8
+            } else {
+                1
+            };
         self.patience = cost.max(tuning::PERIOD);
         self.staging = all.len() >= LARGE;
         self.next_bucket = self.floor.as_nanos() >> self.width_bits;

@@ -74,7 +74,11 @@ mod tests {
             let words: Vec<u64> = (0..16).map(|n| draws.draw(crate::kernel::Purpose(0), n)).collect();
             for count in 3..=16 {
                 let bytes: Vec<u8> = words[..count].iter().flat_map(|word| word.to_le_bytes()).collect();
-                assert_eq!(super::hash(&words[..count]), XxHash3_128::oneshot(&bytes), "{count} words");
+                assert_eq!(
+                    super::hash(&words[..count]),
+                    XxHash3_128::oneshot(&bytes),
+                    "{count} words"
+                );
             }
         }
         let zeroes = [0u64; 3];

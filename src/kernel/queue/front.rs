@@ -130,7 +130,8 @@ impl<B: Copy> Front<B> {
             self.sorted[place] = entry;
         } else if self.cursor > 0 && before(&rest[REACH]) {
             let ahead = rest.iter().take_while(|other| !before(other)).count();
-            self.sorted.copy_within(self.cursor..self.cursor + ahead, self.cursor - 1);
+            self.sorted
+                .copy_within(self.cursor..self.cursor + ahead, self.cursor - 1);
             self.cursor -= 1;
             self.sorted[self.cursor + ahead] = entry;
         } else {

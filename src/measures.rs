@@ -10,7 +10,9 @@
 
 pub mod herd;
 pub mod registry;
+pub mod shared_state;
 pub mod sheet;
+pub mod state;
 pub mod tasks;
 pub mod traffic;
 pub mod windows;
@@ -46,6 +48,8 @@ pub struct Setting {
     pub limits: Vec<(Option<f64>, [u64; 3])>,
     /// For each service, how many requests it works on at once; `None`: any number.
     pub servers: Vec<Option<u32>>,
+    /// What is watched of shared state, if there is any.
+    pub state: Option<shared_state::Watched>,
 }
 
 /// How much is kept of what was measured, and how long a trigger's aftermath is watched.
@@ -77,11 +81,15 @@ pub fn standard(setting: &Setting) -> Vec<Box<dyn Measure>> {
 /// All measures, for a run, that keep as much as told.
 pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure>> {
     let setting = Arc::new(setting.clone());
-    vec![
+    let mut all: Vec<Box<dyn Measure>> = vec![
         Box::new(tasks::Tasks::new(Arc::clone(&setting), options)),
         Box::new(herd::Herd::new(Arc::clone(&setting), options)),
-        Box::new(traffic::Traffic::new(setting)),
-    ]
+        Box::new(traffic::Traffic::new(Arc::clone(&setting))),
+    ];
+    if let Some(watched) = &setting.state {
+        all.push(Box::new(state::SharedState::new(watched, options.sample)));
+    }
+    all
 }
 
 /// Something measured in a run.
@@ -219,6 +227,21 @@ impl Observer for Watch {
         for measure in &mut self.measures {
             measure.batch(batch);
         }
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
+}
+
+/// An observer that somebody else holds on to, to read its results once the run is over.
+impl<O: Observer + 'static> Observer for Arc<std::sync::Mutex<O>> {
+    fn wants(&self) -> Mask {
+        self.lock().unwrap_or_else(std::sync::PoisonError::into_inner).wants()
+    }
+
+    fn batch(&mut self, batch: Batch<'_>) {
+        self.lock().unwrap_or_else(std::sync::PoisonError::into_inner).batch(batch);
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {

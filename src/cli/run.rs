@@ -20,7 +20,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         return dry_run(&scenario, &options);
     }
     // The folder is reserved before the long work: a run that can't be written isn't begun.
-    let folder = if args.no_output { None } else { Some(Folder::reserve(&args.out, &scenario.file_name())?) };
+    let folder = if args.no_output { None } else { Some(Folder::reserve(&args.out, &folder_name(&scenario.name))?) };
     let began = Instant::now();
     let results = session::run_grid(&scenario, options)?;
     let judgements = judge::judge(&results, &quorate::experiment::claims(&scenario));
@@ -59,6 +59,13 @@ pub fn verdict(results: &Results, judgements: &[Judgement]) -> ExitCode {
         session::complain(&halt);
     }
     if results.halts().is_empty() { judge::overall(judgements).into() } else { ExitCode::Undecided }
+}
+
+/// A scenario's name as the name of a folder.
+fn folder_name(name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
+    let name: String = name.chars().map(safe).collect();
+    name.replace('-', "_")
 }
 
 /// The command that gives the same again.

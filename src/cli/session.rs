@@ -1,7 +1,7 @@
 //! What the subcommands share: reading scenarios, diagnostics, the terminal, interruption.
 
 use anyhow::{Context, Result, bail};
-use quorate::experiment::{Grid, Options, Progress, Results, results::Provenance};
+use quorate::experiment::{Registry, Grid, Options, Progress, Results, results::Provenance};
 use quorate::scenario::syntax::{Diagnostics, Show, SourceMap, Sources, render};
 use quorate::scenario::{self, Scenario};
 use std::io::{self, IsTerminal, Read, Write};
@@ -84,7 +84,7 @@ pub struct Opened {
 
 /// Reads a scenario and checks it.
 pub fn open(path: &Path, set: &[String]) -> Opened {
-    let outcome = scenario::load(path, set, &Files::default());
+    let outcome = scenario::load(path, set, &Files::default(), &Registry);
     Opened { sources: outcome.sources, diagnostics: outcome.diagnostics, scenario: outcome.scenario }
 }
 

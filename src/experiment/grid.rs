@@ -4,6 +4,7 @@
 //! cell's result depends on which thread ran it, or on the other cells.
 
 use crate::kernel::{Checkpoint, End, Handled, Perturbation, Print, SimTime};
+use crate::measures::shared_state::{Watched, WatchedStore};
 use crate::measures::{self, Setting, Sheet, Watch};
 use crate::scenario::Plan;
 use crate::scenario::build::build;
@@ -214,11 +215,27 @@ pub fn setting(plan: &Plan) -> Setting {
             })
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
+        state: watched(plan, &addresses.stores),
         limits: plan.services.iter().map(|service| limit(&service.spec)).collect(),
-        directory: addresses.into_directory(),
         warm_up: plan.warm_up,
         window: plan.window,
         horizon: plan.until.latest(),
         task_names: plan.task_names.clone(),
+        directory: addresses.into_directory(),
     }
+}
+
+/// What is watched of shared state.
+fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
+    use crate::faults::{FaultKind, Keep};
+    let stores = plan.stores.iter().zip(bases);
+    let stores: Vec<_> = stores.map(|(store, base)| WatchedStore::new(&store.model, &store.spec, *base)).collect();
+    let of_cuts = plan.faults.iter().zip(0u32..).filter(|(fault, _)| matches!(fault.kind, FaultKind::Partition { .. }));
+    let loses = |kind: &FaultKind| matches!(kind, FaultKind::Crash { keep: Keep::Nothing });
+    (!stores.is_empty()).then(|| Watched {
+        stores,
+        cuts: of_cuts.map(|(_, index)| index).collect(),
+        may_lose_state: plan.faults.iter().any(|fault| loses(&fault.kind)),
+        from: plan.warm_up,
+    })
 }

@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 11] = [
+const TABLES: [&[MeasureInfo]; 14] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -30,6 +30,17 @@ const TABLES: [&[MeasureInfo]; 11] = [
     traffic::KINDS,
     traffic::CAUSES,
     traffic::RUN,
+    super::shared_state::MEASURES,
+    super::state::STATE_SERIES,
+    COMPARED,
+];
+
+/// What is made of two variants together.
+const COMPARED: &[MeasureInfo] = measure_table![
+    "latency_trap.added", Seconds, Lower, "How much longer the program runs done in both variants took than in the other, run by run: the mean.";
+    "latency_trap.added.min", Seconds, Lower, "The least of these differences.";
+    "latency_trap.added.max", Seconds, Lower, "The greatest of these differences.";
+    "latency_trap.added.unpaired", Count, Lower, "Program runs that weren't done in both variants.";
 ];
 
 /// Everything that is measured.

@@ -1,9 +1,273 @@
-//! Which charts a result is shown as.
+//! Which charts a result is shown as: one for each question that its numbers can answer.
 
-use super::plots::Chart;
+use super::plots::{
+    Axis, Bar, Chart, Estimate, Frame, Limit, Line, Lines, Measure, Measures, Panel, Shade, StackedBars, TimeSeries, Unit,
+    interval_note,
+};
 use crate::experiment::Results;
+use crate::experiment::results::{RunResults, VariantResults};
+use crate::experiment::statistics::Level;
+use crate::world::call::Part;
+
+/// Points of a distribution function.
+const POINTS: usize = 300;
 
 /// The charts of these results, by name.
-pub fn charts(_results: &Results) -> Vec<(String, Chart)> {
-    Vec::new()
+pub fn charts(results: &Results) -> Vec<(String, Chart)> {
+    let all = [
+        ("latency_trap", latency_trap(results)),
+        ("task_time", distribution(results, "task.time", "Distribution of task time", "task time")),
+        ("arrivals", arrivals(results)),
+        ("amplification_goodput", amplification(results)),
+        ("conflicts", over_time(results, "state.conflicts", "Conflicting writes so far", "conflicts", Unit::Count)),
+        ("divergence", over_time(results, "state.diverged_keys", "Keys on which live replicas differ", "keys", Unit::Count)),
+        ("staleness", distribution(results, "state.stale_age", "Age of what stale reads missed", "age of a stale read")),
+        ("state_costs", state_costs(results)),
+    ];
+    all.into_iter().filter_map(|(name, chart)| Some((name.to_string(), chart?))).collect()
+}
+
+fn frame(results: &Results, title: &str) -> Frame {
+    let replicates = match results.replicates {
+        1 => "1 replicate".to_string(),
+        n => format!("{n} replicates"),
+    };
+    Frame {
+        title: format!("{title}, {replicates}"),
+        subtitle: format!("{}: {}  (seed {})", results.scenario, results.question, results.seed),
+        note: String::new(),
+    }
+}
+
+fn estimate(variant: &VariantResults, measure: &str) -> Option<Estimate> {
+    let of = variant.measures.get(measure)?;
+    Some(Estimate { value: of.mean, interval: of.low.zip(of.high) })
+}
+
+/// Mean task time by part, a bar for each variant.
+fn latency_trap(results: &Results) -> Option<Chart> {
+    let bars: Vec<Bar> = results
+        .variants
+        .iter()
+        .enumerate()
+        .filter_map(|(index, variant)| {
+            let total = estimate(variant, "task.time.mean")?;
+            let part = |part: &Part| variant.measures.get(&format!("task.part.{}", part.name())).map_or(0.0, |of| of.mean);
+            Some(Bar { name: variant.name.clone(), parts: Part::ALL.iter().map(part).collect(), total, reference: index == 0 })
+        })
+        .collect();
+    if bars.is_empty() {
+        return None;
+    }
+    let mut frame = frame(results, "Mean task time by part of the critical path");
+    frame.note = interval_note(Level::P95, results.replicates as u64);
+    Some(Chart::StackedBars(StackedBars {
+        frame,
+        axis: Axis::new("mean task time", Unit::Time),
+        parts: Part::ALL.iter().map(|part| part.name().to_string()).collect(),
+        bars,
+    }))
+}
+
+/// A distribution function for each variant, with the range over the replicates as a band.
+fn distribution(results: &Results, sample: &str, title: &str, axis: &str) -> Option<Chart> {
+    let lines: Vec<Line> = results.variants.iter().filter_map(|variant| distribution_line(variant, sample)).collect();
+    if lines.is_empty() {
+        return None;
+    }
+    let mut frame = frame(results, title);
+    if results.replicates > 1 {
+        frame.note = "Lines: mean over the replicates. Bands: their range.".to_string();
+    }
+    // Where the spread covers orders of magnitude, only a logarithmic axis shows both ends.
+    let ends = lines.iter().flat_map(|line| &line.points).map(|point| point.0).filter(|x| *x > 0.0);
+    let (low, high) = ends.fold((f64::MAX, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
+    let axis = if high > 50.0 * low { Axis::logarithmic(axis, Unit::Time) } else { Axis::new(axis, Unit::Time) };
+    Some(Chart::Lines(Lines { frame, x: axis, y: Axis::new("share at or below", Unit::Share), steps: true, lines }))
+}
+
+fn distribution_line(variant: &VariantResults, sample: &str) -> Option<Line> {
+    let runs: Vec<&[f64]> = variant
+        .runs
+        .iter()
+        .filter_map(|run| run.samples.get(sample))
+        .map(|sample| sample.values.as_slice())
+        .filter(|values| !values.is_empty())
+        .collect();
+    let mut grid: Vec<f64> = runs.iter().flat_map(|values| values.iter().copied()).collect();
+    if grid.is_empty() {
+        return None;
+    }
+    grid.sort_by(f64::total_cmp);
+    grid.dedup();
+    let step = grid.len().div_ceil(POINTS).max(1);
+    let last = grid.len() - 1;
+    let mut line = Line { name: variant.name.clone(), ..Line::default() };
+    for (index, x) in grid.iter().enumerate() {
+        // The ends are kept whole: the tail is what people look at.
+        if index % step != 0 && last - index > 20 {
+            continue;
+        }
+        let shares = runs.iter().map(|values| values.partition_point(|value| value <= x) as f64 / values.len() as f64);
+        let (mut sum, mut low, mut high) = (0.0, 1.0f64, 0.0f64);
+        for share in shares {
+            (sum, low, high) = (sum + share, low.min(share), high.max(share));
+        }
+        line.points.push((*x, sum / runs.len() as f64));
+        if runs.len() > 1 {
+            line.band.push((*x, low, high));
+        }
+    }
+    Some(line)
+}
+
+/// A series as a line: the mean over the replicates, and their range as a band. At the middle of each window.
+fn series_line(runs: &[RunResults], series: &str, name: &str) -> Option<Line> {
+    let all: Vec<_> = runs.iter().filter_map(|run| run.series.get(series)).filter(|series| !series.values.is_empty()).collect();
+    let longest = all.iter().map(|series| series.values.len()).max()?;
+    let window = all[0].window as f64 / 1e9;
+    let mut line = Line { name: name.to_string(), ..Line::default() };
+    // Very long series are drawn as means of neighbouring windows.
+    let group = longest.div_ceil(600).max(1);
+    for start in (0..longest).step_by(group) {
+        let values: Vec<f64> = all
+            .iter()
+            .filter_map(|series| {
+                let slice = series.values.get(start..(start + group).min(series.values.len()))?;
+                (!slice.is_empty()).then(|| slice.iter().sum::<f64>() / slice.len() as f64)
+            })
+            .collect();
+        // A window that not every replicate reached would jump: the mean is of those that did.
+        if values.is_empty() {
+            continue;
+        }
+        let x = (start as f64 + group as f64 / 2.0) * window;
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        line.points.push((x, mean));
+        if values.len() > 1 {
+            let low = values.iter().copied().fold(f64::MAX, f64::min);
+            let high = values.iter().copied().fold(f64::MIN, f64::max);
+            line.band.push((x, low, high));
+        }
+    }
+    Some(line)
+}
+
+/// When faults were on in the first run of the base: of scheduled ones that is so in every run.
+fn shades(results: &Results) -> Vec<Shade> {
+    let bands = results.variants.first().and_then(|variant| variant.runs.first()).map(|run| run.bands.as_slice());
+    bands
+        .unwrap_or_default()
+        .iter()
+        .map(|(name, start, end)| Shade { from: start.as_secs_f64(), to: end.as_secs_f64(), label: name.clone() })
+        .collect()
+}
+
+fn over_time(results: &Results, series: &str, title: &str, axis: &str, unit: Unit) -> Option<Chart> {
+    let lines: Vec<Line> =
+        results.variants.iter().filter_map(|variant| series_line(&variant.runs, series, &variant.name)).collect();
+    if lines.is_empty() {
+        return None;
+    }
+    let mut frame = frame(results, title);
+    if results.replicates > 1 {
+        frame.note = "Lines: mean over the replicates. Bands: their range.".to_string();
+    }
+    Some(Chart::TimeSeries(TimeSeries {
+        frame,
+        x: Axis::new("simulated time", Unit::Time),
+        y: Axis::new(axis, unit),
+        steps: false,
+        panels: vec![Panel { name: String::new(), lines }],
+        limit: None,
+        shades: shades(results),
+    }))
+}
+
+/// Arrivals and refusals over time, a panel for each variant.
+fn arrivals(results: &Results) -> Option<Chart> {
+    let refused = results.variants.iter().any(|variant| variant.measures.get("calls.refused").is_some_and(|of| of.mean > 0.0));
+    let limits = limits(results);
+    if !refused && limits.is_empty() {
+        return None;
+    }
+    let panels: Vec<Panel> = results
+        .variants
+        .iter()
+        .map(|variant| {
+            let line = |series, name| series_line(&variant.runs, series, name);
+            let lines = [("calls.arrivals.rate", "arrivals"), ("calls.refused.rate", "refused"), ("calls.goodput", "answered")];
+            Panel {
+                name: variant.name.clone(),
+                lines: lines.into_iter().filter_map(|(series, name)| line(series, name)).collect(),
+            }
+        })
+        .collect();
+    let mut frame = frame(results, "Requests, refusals and answers over time");
+    if results.replicates > 1 {
+        frame.note = "Lines: mean over the replicates. Bands: their range.".to_string();
+    }
+    Some(Chart::TimeSeries(TimeSeries {
+        frame,
+        x: Axis::new("simulated time", Unit::Time),
+        y: Axis::new("requests", Unit::PerSecond),
+        steps: false,
+        panels,
+        limit: match limits.as_slice() {
+            [(service, limit)] => Some(Limit { value: *limit, label: format!("rate limit of {service}") }),
+            _ => None,
+        },
+        shades: shades(results),
+    }))
+}
+
+/// The rate limits of the services that have one.
+fn limits(results: &Results) -> Vec<(String, f64)> {
+    let Some(base) = results.variants.first() else { return Vec::new() };
+    let of = |name: &str| Some(name.strip_prefix("service.")?.strip_suffix(".limit")?.to_string());
+    base.measures.iter().filter_map(|(name, limit)| Some((of(name)?, limit.mean))).collect()
+}
+
+/// Amplification and goodput, a row for each variant.
+fn amplification(results: &Results) -> Option<Chart> {
+    let column = |measure: &str, label: &str, unit: Unit, reference: Option<f64>| Measure {
+        axis: Axis::new(label, unit),
+        values: results.variants.iter().map(|variant| estimate(variant, measure)).collect(),
+        reference,
+    };
+    let columns = vec![
+        column("calls.amplification", "attempts per intended call", Unit::Number, Some(1.0)),
+        column("calls.goodput", "calls answered", Unit::PerSecond, None),
+    ];
+    let any = columns[0].values.iter().flatten().any(|of| of.value > 1.0);
+    let mut frame = frame(results, "Amplification and goodput");
+    frame.note = interval_note(Level::P95, results.replicates as u64);
+    let rows = results.variants.iter().map(|variant| variant.name.clone()).collect();
+    any.then(|| Chart::Measures(Measures { frame, rows, measures: columns, bars: false }))
+}
+
+/// What the shared state cost, a row for each variant.
+fn state_costs(results: &Results) -> Option<Chart> {
+    let candidates = [
+        ("state.conflicts", "conflicts", Unit::Count),
+        ("state.lost_updates", "lost updates", Unit::Count),
+        ("state.stale_reads.share", "stale reads", Unit::Share),
+        ("state.healed.max", "divergence after the heal", Unit::Time),
+    ];
+    let columns: Vec<Measure> = candidates
+        .into_iter()
+        .map(|(measure, label, unit)| Measure {
+            axis: Axis::new(label, unit),
+            values: results.variants.iter().map(|variant| estimate(variant, measure)).collect(),
+            reference: None,
+        })
+        .filter(|column| column.values.iter().flatten().any(|of| of.value > 0.0))
+        .collect();
+    if columns.is_empty() {
+        return None;
+    }
+    let mut frame = frame(results, "What sharing state cost");
+    frame.note = interval_note(Level::P95, results.replicates as u64);
+    let rows = results.variants.iter().map(|variant| variant.name.clone()).collect();
+    Some(Chart::Measures(Measures { frame, rows, measures: columns, bars: true }))
 }

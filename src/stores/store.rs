@@ -337,7 +337,7 @@ impl<R: Resolution> Store<R> {
         let dot = Dot::new(replica.origin, slot.number);
         let stamp = replica.clock.reading(cx.now());
         if let Some(attempt) = cx.shared.attempts.get(handle).filter(|_| cx.wants(What::Accepted)) {
-            let blind = u64::from(context.is_none());
+            let blind = u64::from(context.is_none() || !matches!(op, Op::Write(_)));
             let [what, with] = op_words(op);
             let mut extra = vec![
                 attempt.began.as_nanos(),

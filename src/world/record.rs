@@ -66,8 +66,9 @@ pub enum What {
     /// down, 1 if it waited, 2 if it was in work.
     RequestDropped,
     /// An update of shared state is accepted by a replica; what becomes of it follows. Subject: the replica; a: call identity;
-    /// b: store and key; c: dot; extra: when the call began, agent (bit 32 set: a blind update, without a context), the stamp,
-    /// the operation (two words), the versions that the replica showed before. See [`crate::stores::words`].
+    /// b: store and key; c: dot; extra: when the call began, agent (bit 32 set: the update builds on what the replica has heard,
+    /// as all do but a write to a register that comes with a context), the stamp, the operation (two words), the versions that
+    /// the replica showed before. See [`crate::stores::words`].
     Accepted,
     /// A read was served. Subject: the replica; a: call identity; b: store and key; c: attempt number; extra: when the call
     /// began, agent, versions.

@@ -163,6 +163,107 @@ codes! {
     "The path leads to nothing in this scenario. The message names the longest part that exists, and what stands there.";
     WrongIndex = 307, "an override names no item of the list",
     "The index is not below the length of the list. Items count from zero.";
+
+    UnknownSite = 401, "unknown site",
+    "Something is placed at, or goes to, a site that `sites` doesn't name.\n\n`sites: [\"inference\", \"tools\"]` declares two.";
+    UnknownService = 402, "unknown service",
+    "A call names a service that `services` doesn't declare.\n\n`services: {\"search\": (at: \"tools\", time: \"80ms\")}` declares one.";
+    UnknownPolicy = 403, "unknown policy",
+    "A step names a policy that `policies` doesn't declare. Steps without a policy make one attempt and wait for ever.";
+    UnknownGroup = 404, "unknown group of agents",
+    "A message or a fault names a group that `agents` doesn't declare.";
+    UnknownStore = 405, "unknown store",
+    "A step names a store that `state` doesn't declare.";
+    UnknownKey = 406, "unknown key",
+    "A step names a key that no store has. Keys are declared with their types: `keys: {\"notes\": Register(count: 20), \"done\": Counter}`.";
+    UnknownData = 407, "unknown data set",
+    "A law or table names a data set that neither comes with Quorate nor is declared: `data: {\"mine\": (file: \"mine.csv\")}`. The \
+     path is relative to the file that names it.";
+    UnknownColumn = 408, "unknown column",
+    "The data set has no column of this name. The names stand in the first line of its file, and are case-sensitive.";
+    UnknownVariantName = 409, "unknown variant of the scenario",
+    "An expectation names a variant that `variants` doesn't declare. The scenario as it stands is called `base`.";
+    UnknownMeasure = 410, "unknown measure",
+    "An expectation names a measure, an invariant or an event that Quorate doesn't know. The reference lists them all.";
+    UnknownRegion = 411, "unknown region",
+    "A site says that it lies in a region which the measured table doesn't have.";
+    UnknownTarget = 412, "a fault hits something unknown",
+    "A fault names what is neither a site nor a group of agents, a service or a store; or the fault can't happen to it: only \
+     services stall.";
+    AmbiguousName = 413, "a name means two things",
+    "The name fits two declarations: two stores have a key of this name, or a site and a group are called the same. Say which \
+     (`store: ...`), or rename one.";
+
+    BadData = 420, "a data set is malformed",
+    "The file isn't the table that it should be: a line has too many fields, a value is no number, or negative where that can't \
+     be. The message names the line of the data.";
+    EmptyData = 421, "a data set is empty",
+    "The column has no rows: there is nothing to draw from, and no arrival to replay.";
+    DataUnreadable = 422, "a data file can't be read",
+    "The file of a data set doesn't exist or can't be read. The path is relative to the file that names it.";
+
+    BadLaw = 430, "a law that can't be",
+    "The parameters make no law: a deviation below zero, an interval that ends before it begins, quantiles that fall, weights that \
+     are all zero. The message says which.";
+    LawForm = 431, "a law is given too little or too much",
+    "Some laws can be written in several ways, each of which says everything: `LogNormal` by `median` and `sigma`, by `mean` and \
+     `sd`, or by two quantiles; `Exponential` by `mean` or by `rate`.";
+
+    EndsBeforeStart = 440, "something ends before it starts",
+    "A fault's `until` isn't after its `at`.\n\n`Partition(groups: [[\"a\"]], at: \"60s\", until: \"90s\")` lasts 30 s; so does \
+     `at: \"60s\", for: \"30s\"`.";
+    Overlapping = 441, "windows overlap",
+    "The windows of one fault come in the order of time, and each begins after the end of the one before. Faults that overlap \
+     are two faults.";
+    EmptyGroup = 442, "an empty group",
+    "A list that has to name something names nothing: the side of a partition, the targets of a fault, the sites of a group.";
+    NoTime = 443, "it isn't said when",
+    "A fault says when it happens: `at` and `for` (or `until`), or `when` with several windows, flapping or drawn times.";
+    AfterTheEnd = 444, "it begins after the run has ended",
+    "A fault begins, or the warm-up ends, when the run is over, so it has no effect.";
+    Conflicting = 445, "two fields contradict each other",
+    "Of these fields one can stand, not both. The message says which.";
+    NamedTwice = 446, "something is named twice",
+    "A list names the same thing twice, or two entries are about the same pair of sites.";
+
+    EndlessLoop = 450, "a loop that never waits and never ends",
+    "A `Repeat` without end in which no step takes time would stop the simulated clock for ever.\n\n`Repeat(times: Forever, steps: \
+     [Send(...)])` never lets time pass; add a `Sleep` or a `Think`.";
+    NoArrivals = 451, "a stream without arrivals",
+    "A stream says when its agents arrive. All at once, or spread over a time, needs their number: `Stream(arrivals: 1000)`.";
+    TopicUnread = 452, "a topic that nobody receives",
+    "A message is sent to a group that neither handles its topic (`on: {\"topic\": [...]}`) nor waits for it. An `Ask` is answered \
+     by a handler with a `Reply`.";
+    NoTimeout = 453, "no timeout on a link that loses messages",
+    "A call over a link with loss, under a policy without `timeout`, waits for ever once its request or its answer is lost.";
+    RetryStorm = 454, "attempts without end and without a pause",
+    "The policy tries again at once and without end, and the service refuses what is too much: whoever is refused floods it. \
+     Give the policy a `backoff`, or a number of `attempts`.";
+    ModelRefusesKey = 455, "the consistency model has no such keys",
+    "The model doesn't realise this type of key, or the merge rule doesn't fit it. The message says what would do.";
+    WrongKeyType = 456, "an operation that the key doesn't have",
+    "Registers are written, counters are added to, sets have elements inserted and removed. All can be read.";
+    WrongPeers = 457, "messages can't be sent so",
+    "An `Ask` is answered by one peer, so it can't go to all. Agents of a stream come and go, so none of them has a number that \
+     others could know; they are reached with `Sender`.";
+
+    MissingLatency = 460, "a pair of sites has no latency",
+    "`matrix` gives the latency of the pairs of sites, but a site doesn't say its `region`, or the pair wasn't measured. Give \
+     the pair a link of its own, or say what stands for `missing` cells.";
+    BadLink = 461, "a link that can't be",
+    "The fields of the link don't fit together: it keeps the order and reorders, or has a queue but no bandwidth. The message \
+     says which.";
+
+    BadBound = 470, "a bound that can't be",
+    "A bound compares like with like, and its lower end isn't above its upper one. `Near` has a distance: `within` or `relative`.";
+    WrongVersion = 471, "another version of the language",
+    "This Quorate reads scenarios that start with `quorate: 1`.";
+    TooMany = 472, "too many",
+    "The entities of a scenario are numbered in 32 bits, and their groups in 16. The message says what is too many.";
+    NothingToDo = 473, "nothing happens",
+    "No agent is declared, so nothing happens in a run.";
+    BadNetwork = 474, "the network can't be built",
+    "The parts of the network are right each for itself, but don't fit together. The message names the part.";
 }
 
 #[cfg(test)]

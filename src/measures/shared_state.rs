@@ -1,0 +1,85 @@
+//! Shared state judged from outside: what conflicts, what is lost, what is stale, by the simulator's own knowledge of time
+//! and cause.
+//!
+//! The judge reads records and nothing else: a store can neither help nor mislead it. In reading order: `judge` follows the
+//! records; `ledger` is what it remembers of writes, keys, replicas and agents; `reads` judges reads, `spread` the way of
+//! effects to replicas; `past` and `frontier` are its clocks; `results` lists the measures with their units.
+//!
+//! # Definitions
+//!
+//! The causal past of an operation: what came before it in its agent's program (agents are sequential: an operation comes
+//! after all that its agent has begun before), what it or these have read, what had happened at the sender of a message
+//! before it was sent, and so on through chains. A *blind* update has also seen all that the replica which accepted it had
+//! heard of the key, outranked or not; every update is blind but a write to a register that comes with a context.
+//!
+//! - *Concurrent*: two writes of different agents to one key, neither in the other's past. *Conflict*: they don't commute
+//!   either. Writes to a register never commute; increments do; on a set only insert and remove of the same element don't.
+//! - *Overwritten unseen*: a write outranked, at some replica, by one that didn't have it in its past.
+//! - *Lost update*: an acknowledged write that no replica contains at the end and no other write had in its past. A
+//!   replica contains what it shows or keeps as a sibling, and what that was computed from. *Lost effect*: one that no
+//!   replica contains and that nobody *replaced*: a register's value is replaced by a write that had seen it, an insert by
+//!   a remove (and a remove by an insert) of the element that had seen it, an increment by nothing.
+//! - *Stale read*: one that lacks a write acknowledged before it began. It lacks what its replica had not heard of when it
+//!   served, and would keep, given what it held: under last-write-wins a write of higher rank; where causality decides, one
+//!   that nothing held there supersedes; otherwise any. Its *lag* is their number, its *age* the time from the oldest of
+//!   these acknowledgements to the moment when it was served.
+//! - *Session violations*, for each agent: a read that lacks an own write which was acknowledged before (read your writes),
+//!   or what an earlier read of the key has returned (monotonic reads); a write that becomes visible at a replica which
+//!   lacks an earlier write of its agent (monotonic writes), or what its agent has read before (writes follow reads). The
+//!   latter two count a write once each.
+//! - *Causal violation*: a read that lacks a write to its key in its agent's past.
+//! - *Divergence*: the time during which live replicas show different values of a key, summed over keys. *Healed*: the
+//!   time from the end of a cut until every live replica has what had been acknowledged by then.
+//! - *Duplicate effect*: one update applied once more, as another version.
+
+mod frontier;
+mod judge;
+mod ledger;
+mod past;
+mod reads;
+mod results;
+mod series;
+mod spread;
+#[cfg(test)]
+mod tests;
+
+pub use judge::SharedStateJudge;
+pub use results::{MEASURES, SharedState};
+pub use series::{Samples, Steps};
+
+use crate::kernel::SimTime;
+use crate::state::{Keeping, KeyType};
+use crate::stores::{Model, StoreSpec};
+
+/// What the judge is told about the stores before the run.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// The stores, by their number in records.
+    pub stores: Vec<WatchedStore>,
+    /// The faults that are cuts, by their index.
+    pub cuts: Vec<u32>,
+    /// Whether replicas may lose their state: then nothing is forgotten before the end.
+    pub may_lose_state: bool,
+    /// Updates accepted, and reads begun, before this aren't counted.
+    pub from: SimTime,
+}
+
+/// One store.
+#[derive(Debug, Clone)]
+pub struct WatchedStore {
+    /// Its replicas' ids, in order.
+    pub replicas: Vec<u32>,
+    /// Its keys, in order: what they are, and which effects the model keeps.
+    pub keys: Vec<(KeyType, Keeping)>,
+}
+
+impl WatchedStore {
+    /// A store as it is built: under this model, with the first of its replicas' ids.
+    pub fn new(model: &Model, spec: &StoreSpec, base: u32) -> Self {
+        let keys = spec.keys.iter().map(|(_, key)| (*key, model.keeping(*key)));
+        Self {
+            replicas: (base..).take(spec.replicas.len()).collect(),
+            keys: keys.collect(),
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! The judge: follows the records of stores and agents.
+
+use super::Watched;
+use super::frontier::Frontier;
+use super::ledger::{Dep, Ledger, NONE, Pending, Write, flag};
+use super::past::Past;
+use super::results::Tally;
+use super::spread::Heal;
+use crate::kernel::{SimTime, Ticket};
+use crate::state::{Dot, KeyType, Op, Versions};
+use crate::stores::words::{of_op_words, of_version_words};
+use crate::world::message::MessageKind;
+use crate::world::record::{Batch, Mask, Observer, Record, What};
+use std::collections::BTreeMap;
+
+/// Judges shared state by records. Register it as an observer; ask for [`SharedStateJudge::results`] once the run is over.
+///
+/// Its memory grows by some 200 bytes for each accepted update; the causal past of one is kept while a replica holds it or
+/// hasn't heard of it.
+#[derive(Debug)]
+pub struct SharedStateJudge {
+    pub(super) ledger: Ledger,
+    cuts: Vec<u32>,
+    pub(super) from: SimTime,
+    pub(super) tally: Tally,
+    pub(super) now: SimTime,
+    entry: Option<Ticket>,
+    /// Acknowledgements so far.
+    pub(super) acks: u64,
+    /// What senders knew, by message, and the entry in which it was sent.
+    sent: BTreeMap<u64, (Ticket, Past)>,
+    /// Writes that the current entry made visible, and where.
+    pub(super) to_check: Vec<(u32, u32)>,
+    /// Writes that may be forgotten once the current entry is over.
+    pub(super) to_retire: Vec<u32>,
+    /// Keys that heard of something in the current entry.
+    pub(super) touched: Vec<(u32, u32)>,
+    pub(super) heals: Vec<Heal>,
+    /// How many keys are diverged.
+    pub(super) diverged: u64,
+    /// Versions that replicas hold at the end.
+    pub(super) holds: Vec<u32>,
+    pub(super) breaches: Vec<String>,
+}
+
+impl SharedStateJudge {
+    /// A judge of these stores.
+    pub fn new(watched: &Watched) -> Self {
+        Self {
+            ledger: Ledger::new(watched),
+            cuts: watched.cuts.clone(),
+            from: watched.from,
+            tally: Tally::default(),
+            now: SimTime::ZERO,
+            entry: None,
+            acks: 0,
+            sent: BTreeMap::new(),
+            to_check: Vec::new(),
+            to_retire: Vec::new(),
+            touched: Vec::new(),
+            heals: Vec::new(),
+            diverged: 0,
+            holds: Vec::new(),
+            breaches: Vec::new(),
+        }
+    }
+
+    /// What stores said about themselves that contradicts what they did; empty unless a store is broken.
+    pub fn breaches(&self) -> &[String] {
+        &self.breaches
+    }
+
+    /// The operation under way with this identity; one whose beginning wasn't seen begins now.
+    pub(super) fn pending(&mut self, identity: u64, agent: u32, began: SimTime) -> &mut Pending {
+        let (past, acks_before) = (&self.ledger.agents[agent as usize].past, self.acks);
+        self.ledger.pending.entry(identity).or_insert_with(|| Pending {
+            agent,
+            past: past.clone(),
+            acks_before,
+            began,
+            views: Vec::new(),
+        })
+    }
+
+    fn call_started(&mut self, record: &Record) {
+        if self.ledger.replica(record.b as u32).is_none() {
+            return;
+        }
+        let agent = self.ledger.agent(record.subject);
+        self.pending(record.a, agent, record.time);
+        self.ledger.agents[agent as usize].past.learn(agent, number_of(record.a));
+    }
+
+    fn accepted(&mut self, record: &Record, extra: &[u64]) {
+        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let (key, agent) = (self.ledger.key(record.b), self.ledger.agent(extra[1] as u32));
+        let (blind, number) = (extra[1] >> 32 & 1 == 1, number_of(record.a));
+        let op = of_op_words([extra[3], extra[4]]);
+        let write = self.ledger.writes.len() as u32;
+        let ledger = &mut self.ledger;
+        let mut past = match ledger.pending.get(&record.a) {
+            Some(pending) => pending.past.clone(),
+            None => ledger.agents[agent as usize].past.clone(),
+        };
+        if blind {
+            past.join(&ledger.copy(replica, key).past);
+        }
+        let first = ledger.update_of(agent, number);
+        let state = &mut ledger.keys[key as usize];
+        if first.is_none() {
+            // A second version of an update has seen the first one, but nobody meant to replace it.
+            state.seen.join(&past);
+        }
+        past.learn(agent, number);
+        ledger.agents[agent as usize].past.join(&past);
+        let counted = record.time >= self.from && first.is_none();
+        let mut flags = if counted { flag::COUNTED } else { 0 };
+        flags |= if first.is_some() { flag::DUPLICATE } else { 0 };
+        ledger.writes.push(Write {
+            op,
+            dot: Dot::from_bits(record.c),
+            stamp: extra[2] as i64,
+            key,
+            agent,
+            number,
+            acked: 0,
+            acked_at: SimTime::ZERO,
+            past: Some(past),
+            bases: Vec::new(),
+            deps: Vec::new(),
+            winners: Vec::new(),
+            again: NONE,
+            heard_by: 0,
+            held_by: 0,
+            flags,
+        });
+        ledger.keys[key as usize].note(Dot::from_bits(record.c), write);
+        for replica in ledger.keys[key as usize].replicas.clone() {
+            ledger.copy_mut(replica, key).missing.insert(write);
+        }
+        match first {
+            Some(first) => {
+                let mut last = first as usize;
+                while ledger.writes[last].again != NONE {
+                    last = ledger.writes[last].again as usize;
+                }
+                ledger.writes[last].again = write;
+                self.tally.duplicate_effects += u64::from(record.time >= self.from);
+            }
+            None => {
+                let writes = &mut ledger.agents[agent as usize].writes;
+                let place = writes.partition_point(|(other, _)| *other < number);
+                writes.insert(place, (number, write));
+                self.tally.writes += u64::from(counted);
+                self.find_concurrent(write);
+                self.find_deps(write);
+            }
+        }
+    }
+
+    /// Finds the writes that are concurrent to a new one, and those among them that are in conflict with it.
+    fn find_concurrent(&mut self, write: u32) {
+        let ledger = &mut self.ledger;
+        let it = &ledger.writes[write as usize];
+        let (agent, number, op) = (it.agent, it.number, it.op);
+        let Some(past) = it.past.clone() else { return };
+        let writes = &ledger.writes;
+        // A write accepted before may know of this one if its agent went on without waiting.
+        let counts = |other: u32| {
+            let other = writes[other as usize].past.as_ref();
+            other.is_none_or(|other| !other.knows(agent, number))
+        };
+        let state = &mut ledger.keys[it.key as usize];
+        let mut concurrent: Vec<u32> = Vec::new();
+        let mut conflicts: Vec<u32> = Vec::new();
+        let any = state.frontier.confront(&past, agent, counts, |other| concurrent.push(other));
+        state.frontier.add(agent, number, write, !any);
+        let mut conflict = any && state.kind == KeyType::Register;
+        if state.kind == KeyType::Register {
+            conflicts.clone_from(&concurrent);
+        }
+        if let Op::Insert(element) | Op::Remove(element) = op {
+            let side = usize::from(matches!(op, Op::Remove(_)));
+            let sides = state.elements.entry(element).or_default();
+            let against: &mut Frontier = &mut sides[1 - side].frontier;
+            conflict = against.confront(&past, agent, counts, |other| conflicts.push(other));
+            sides[side].frontier.add(agent, number, write, !conflict);
+            sides[side].seen.join(&past);
+        }
+        concurrent.extend(any.then_some(write));
+        conflicts.extend(conflict.then_some(write));
+        for (bit, found) in [(flag::CONCURRENT, concurrent), (flag::CONFLICT, conflicts)] {
+            for write in found {
+                let it = &mut ledger.writes[write as usize];
+                if it.flags & bit == 0 {
+                    it.flags |= bit;
+                    let counted = u64::from(it.flags & flag::COUNTED != 0);
+                    match bit {
+                        flag::CONCURRENT => self.tally.concurrent += counted,
+                        _ => self.tally.conflicts += counted,
+                    }
+                }
+            }
+        }
+        self.tally.conflicts_over_time.set(self.now, self.tally.conflicts);
+    }
+
+    /// Notes what should be visible before a new write: earlier writes of its agent, and what that had read.
+    fn find_deps(&mut self, write: u32) {
+        let ledger = &mut self.ledger;
+        let it = &ledger.writes[write as usize];
+        let (agent, number, store) = (it.agent as usize, it.number, ledger.store_of(it.key));
+        let everywhere = |other: u32| {
+            let other = &ledger.writes[other as usize];
+            other.heard_by as usize == ledger.keys[other.key as usize].replicas.len()
+        };
+        let mut spreading = std::mem::take(&mut ledger.agents[agent].spreading);
+        let mut reads = std::mem::take(&mut ledger.agents[agent].reads);
+        if !ledger.may_lose_state {
+            spreading.retain(|own| !everywhere(*own));
+        }
+        let in_store = |other: &u32| ledger.store_of(ledger.writes[*other as usize].key) == store;
+        let before = |own: &&u32| ledger.writes[**own as usize].number < number;
+        let own = spreading.iter().filter(before).copied().filter(in_store).map(Dep::Own);
+        let mut deps: Vec<Dep> = own.collect();
+        for (&key, so_far) in reads.iter_mut().filter(|(key, _)| ledger.store_of(**key) == store) {
+            let unstable = |head: &u32| ledger.may_lose_state || !everywhere(*head);
+            deps.extend(so_far.heads.iter().copied().filter(unstable).map(Dep::Read));
+            let mut replicas = ledger.keys[key as usize].replicas.clone();
+            if replicas.any(|replica| !ledger.copy(replica, key).heard.includes(&so_far.effects)) {
+                deps.push(Dep::Effects(key, so_far.effects.clone()));
+            }
+        }
+        spreading.push(write);
+        ledger.agents[agent].spreading = spreading;
+        ledger.agents[agent].reads = reads;
+        ledger.writes[write as usize].deps = deps;
+    }
+
+    fn acknowledged(&mut self, record: &Record) {
+        let Some(agent) = self.ledger.known_agent(record.subject) else { return };
+        self.acks += 1;
+        if record.c & 1 == 0 {
+            return self.read_acknowledged(record.a, (record.c >> 1) as u16);
+        }
+        let Some(pending) = self.ledger.pending.remove(&record.a) else { return };
+        let Some(write) = self.ledger.update_of(agent, number_of(record.a)) else { return };
+        let it = &mut self.ledger.writes[write as usize];
+        if it.acked == 0 {
+            (it.acked, it.acked_at) = (self.acks, record.time);
+        }
+        self.tally.acknowledged += u64::from(pending.began >= self.from);
+    }
+
+    fn failed(&mut self, record: &Record) {
+        let update = record.c & 1 == 1;
+        let pending = self.ledger.pending.get(&record.a);
+        let counted = pending.map_or(record.time, |pending| pending.began) >= self.from;
+        // An update that its agent has given up may still be accepted.
+        if !update {
+            self.ledger.pending.remove(&record.a);
+        }
+        self.tally.unavailable_reads += u64::from(counted && !update);
+        self.tally.unavailable_updates += u64::from(counted && update);
+    }
+
+    fn message(&mut self, record: &Record) {
+        let agents = MessageKind::Answer as u64;
+        if record.a & 0xff > agents {
+            return;
+        }
+        match record.what {
+            What::Sent => {
+                if let Some(agent) = self.ledger.known_agent(record.subject) {
+                    let past = &self.ledger.agents[agent as usize].past;
+                    if !past.is_empty() {
+                        self.sent.insert(record.c, (record.entry, past.clone()));
+                    }
+                }
+            }
+            What::Delivered => {
+                // A copy that comes later has nothing to add.
+                if let Some((_, past)) = self.sent.remove(&record.c) {
+                    let agent = self.ledger.agent(record.subject);
+                    self.ledger.agents[agent as usize].past.join(&past);
+                }
+            }
+            // Where one of two copies is lost on its way, the other may still come.
+            _ => {
+                if self.sent.get(&record.c).is_some_and(|(entry, _)| *entry == record.entry) {
+                    self.sent.remove(&record.c);
+                }
+            }
+        }
+    }
+
+    fn holds(&mut self, record: &Record, extra: &[u64]) {
+        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let key = self.ledger.key(record.a);
+        let copy = self.ledger.copy(replica, key);
+        let agrees = match of_version_words(extra) {
+            Versions::Heads(heads) => {
+                let found: Vec<_> = heads.iter().filter_map(|head| self.ledger.keys[key as usize].find(*head)).collect();
+                let agrees = found.len() == heads.len() && found.iter().all(|head| copy.held.contains(head));
+                self.holds.extend(found);
+                agrees
+            }
+            Versions::Effects(effects) => effects == copy.heard,
+        };
+        if !agrees {
+            let problem = format!("replica {} holds of key {key} what it never said it applied", record.subject);
+            self.breaches.push(problem);
+        }
+    }
+
+    fn built_on(&mut self, record: &Record) {
+        let key = self.ledger.key(record.a) as usize;
+        let find = |bits| self.ledger.keys[key].find(Dot::from_bits(bits));
+        if let (Some(version), Some(base)) = (find(record.b), find(record.c)) {
+            self.ledger.writes[version as usize].bases.push(base);
+        }
+    }
+
+    fn follow(&mut self, record: &Record, extra: &[u64]) {
+        if self.entry != Some(record.entry) || self.now != record.time {
+            self.check_order();
+            if self.now != record.time {
+                self.tally.diverged_over_time.set(self.now, self.diverged);
+            }
+            (self.entry, self.now) = (Some(record.entry), record.time);
+        }
+        match record.what {
+            What::CallStarted => self.call_started(record),
+            What::Accepted => self.accepted(record, extra),
+            What::ReadServed => self.read_served(record, extra),
+            What::OperationAcknowledged => self.acknowledged(record),
+            What::OperationFailed => self.failed(record),
+            What::Applied => self.applied(record),
+            What::BuiltOn => self.built_on(record),
+            What::Outranked => self.outranked(record),
+            What::Sent | What::Delivered | What::Lost => self.message(record),
+            What::Visible => {
+                if let Some(replica) = self.ledger.replica(record.subject) {
+                    let key = self.ledger.key(record.a);
+                    self.ledger.copy_mut(replica, key).shown = record.b;
+                    self.compare(key);
+                }
+            }
+            What::FaultEnded => {
+                if self.cuts.contains(&(record.a as u32)) {
+                    self.healed(record.time);
+                }
+            }
+            What::Crashed => {
+                if let Some(replica) = self.ledger.replica(record.subject) {
+                    self.crashed(replica, record.a == 1);
+                }
+            }
+            What::Restarted => {
+                if let Some(replica) = self.ledger.replica(record.subject) {
+                    self.restarted(replica);
+                }
+            }
+            What::Holds => self.holds(record, extra),
+            What::Metadata => self.tally.metadata_bytes += record.b,
+            _ => {}
+        }
+    }
+}
+
+impl Ledger {
+    /// The store of a key.
+    fn store_of(&self, key: u32) -> u32 {
+        self.first_key.partition_point(|first| *first <= key) as u32 - 1
+    }
+}
+
+/// The number of an operation in its agent's program, from 1.
+fn number_of(identity: u64) -> u32 {
+    (identity as u32).saturating_add(1)
+}
+
+impl Observer for SharedStateJudge {
+    fn wants(&self) -> Mask {
+        Mask::of(&[
+            What::CallStarted,
+            What::Accepted,
+            What::ReadServed,
+            What::OperationAcknowledged,
+            What::OperationFailed,
+            What::Applied,
+            What::BuiltOn,
+            What::Outranked,
+            What::Sent,
+            What::Delivered,
+            What::Lost,
+            What::Visible,
+            What::FaultEnded,
+            What::Crashed,
+            What::Restarted,
+            What::Holds,
+            What::Metadata,
+        ])
+    }
+
+    fn batch(&mut self, batch: Batch<'_>) {
+        let wants = self.wants();
+        for record in batch.records.iter().filter(|record| wants.has(record.what)) {
+            self.follow(record, batch.extra(record));
+        }
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
+}

@@ -1,0 +1,325 @@
+//! What the judge remembers: writes, keys, replicas, agents.
+
+use super::Watched;
+use super::frontier::Frontier;
+use super::past::Past;
+use crate::kernel::SimTime;
+use crate::state::{Dot, DotSet, Keeping, KeyType, Op, Origin};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// No write.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// What was found out about a write.
+pub(super) mod flag {
+    /// It takes part in the counts.
+    pub const COUNTED: u8 = 1;
+    /// It is another version of an update that was accepted before.
+    pub const DUPLICATE: u8 = 2;
+    pub const CONCURRENT: u8 = 4;
+    pub const CONFLICT: u8 = 8;
+    pub const OVERWRITTEN: u8 = 16;
+    pub const MONOTONIC_WRITES: u8 = 32;
+    pub const WRITES_FOLLOW_READS: u8 = 64;
+}
+
+/// A version: one accepted update.
+#[derive(Debug, Clone)]
+pub(super) struct Write {
+    pub op: Op,
+    pub dot: Dot,
+    pub stamp: i64,
+    pub key: u32,
+    pub agent: u32,
+    /// The operation's number in its agent's program, from 1.
+    pub number: u32,
+    /// The place of its acknowledgement among all, from 1; 0 for none yet.
+    pub acked: u64,
+    pub acked_at: SimTime,
+    /// Its causal past, itself included, as long as somebody may ask for it.
+    pub past: Option<Past>,
+    /// The versions that it was computed from.
+    pub bases: Vec<u32>,
+    /// What has to be visible before it.
+    pub deps: Vec<Dep>,
+    /// The versions that it was outranked by.
+    pub winners: Vec<u32>,
+    /// Another version of the same update.
+    pub again: u32,
+    /// How many replicas have heard of it, and how many hold it.
+    pub heard_by: u16,
+    pub held_by: u16,
+    pub flags: u8,
+}
+
+/// Something that a write comes after.
+#[derive(Debug, Clone)]
+pub(super) enum Dep {
+    /// An earlier write of its agent.
+    Own(u32),
+    /// A version that its agent had read.
+    Read(u32),
+    /// Effects that its agent had read, of a key.
+    Effects(u32, DotSet),
+}
+
+/// A key.
+#[derive(Debug, Clone)]
+pub(super) struct KeyState {
+    pub kind: KeyType,
+    pub keeping: Keeping,
+    /// The places of this key's replicas among all.
+    pub replicas: std::ops::Range<u32>,
+    /// Its place in its store.
+    pub local: u32,
+    /// The writes by origin and number.
+    versions: Vec<(Origin, Vec<u32>)>,
+    pub frontier: Frontier,
+    /// Of sets: the inserts and the removes of each element.
+    pub elements: BTreeMap<u64, [Side; 2]>,
+    /// Everything that some write had in its past.
+    pub seen: Past,
+    pub diverged: Option<SimTime>,
+    pub divergence: u64,
+}
+
+/// The inserts of one element, or its removes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Side {
+    pub frontier: Frontier,
+    /// What they had in their pasts.
+    pub seen: Past,
+}
+
+impl KeyState {
+    /// The write under a dot.
+    pub fn find(&self, dot: Dot) -> Option<u32> {
+        let (_, writes) = self.versions.iter().find(|(origin, _)| *origin == dot.origin)?;
+        writes.get(dot.number.checked_sub(1)? as usize).copied()
+    }
+
+    pub fn note(&mut self, dot: Dot, write: u32) {
+        match self.versions.iter_mut().find(|(origin, _)| *origin == dot.origin) {
+            Some((_, writes)) => writes.push(write),
+            None => self.versions.push((dot.origin, vec![write])),
+        }
+    }
+
+    pub fn writes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.versions.iter().flat_map(|(_, writes)| writes.iter().copied())
+    }
+
+    /// Whether values are versions, not folds of effects.
+    pub fn has_heads(&self) -> bool {
+        self.keeping != Keeping::All
+    }
+}
+
+/// A key at a replica.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Copy {
+    pub heard: DotSet,
+    /// Of keys with versions: those that are shown or kept.
+    pub held: Vec<u32>,
+    /// The pasts of all that was heard.
+    pub past: Past,
+    /// Of ranked keys: the highest rank that was applied.
+    pub top: Option<(i64, Dot)>,
+    /// Writes that it hasn't heard of.
+    pub missing: BTreeSet<u32>,
+    /// The digest of what it shows.
+    pub shown: u64,
+}
+
+/// A replica.
+#[derive(Debug, Clone)]
+pub(super) struct ReplicaState {
+    pub store: u32,
+    pub live: bool,
+    /// By the key's place in its store.
+    pub copies: Vec<Copy>,
+}
+
+/// What an agent has read of a key and may expect to see again.
+#[derive(Debug, Clone)]
+pub(super) struct ReadSoFar {
+    /// The acknowledgement of the latest read.
+    pub acked: u64,
+    pub heads: Vec<u32>,
+    pub effects: DotSet,
+}
+
+/// An agent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AgentState {
+    pub past: Past,
+    /// Its accepted updates: number and write.
+    pub writes: Vec<(u32, u32)>,
+    /// Its writes that some replica may still lack.
+    pub spreading: Vec<u32>,
+    pub reads: BTreeMap<u32, ReadSoFar>,
+}
+
+/// An operation under way.
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub agent: u32,
+    /// What its agent knew when it began.
+    pub past: Past,
+    /// The acknowledgements before it began.
+    pub acks_before: u64,
+    pub began: SimTime,
+    /// What was read, by attempt.
+    pub views: Vec<super::reads::ReadView>,
+}
+
+/// Everything that is remembered.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub writes: Vec<Write>,
+    pub keys: Vec<KeyState>,
+    /// The first key of each store.
+    pub first_key: Vec<u32>,
+    pub replicas: Vec<ReplicaState>,
+    replica_of: BTreeMap<u32, u32>,
+    pub agents: Vec<AgentState>,
+    /// The place of each entity among the agents, and one for those that aren't known.
+    agent_of: Vec<u32>,
+    pub pending: BTreeMap<u64, Pending>,
+    pub may_lose_state: bool,
+}
+
+impl Ledger {
+    pub fn new(watched: &Watched) -> Self {
+        let mut ledger = Self {
+            may_lose_state: watched.may_lose_state,
+            ..Self::default()
+        };
+        for (store, spec) in watched.stores.iter().enumerate() {
+            let first = ledger.replicas.len() as u32;
+            let range = first..first + spec.replicas.len() as u32;
+            ledger.first_key.push(ledger.keys.len() as u32);
+            let copy = |(key, _): &(KeyType, Keeping)| Copy {
+                shown: key.empty().digest(),
+                ..Copy::default()
+            };
+            for (&id, place) in spec.replicas.iter().zip(first..) {
+                ledger.replica_of.insert(id, place);
+                ledger.replicas.push(ReplicaState {
+                    store: store as u32,
+                    live: true,
+                    copies: spec.keys.iter().map(copy).collect(),
+                });
+            }
+            for (&(kind, keeping), local) in spec.keys.iter().zip(0..) {
+                ledger.keys.push(KeyState {
+                    kind,
+                    keeping,
+                    replicas: range.clone(),
+                    local,
+                    versions: Vec::new(),
+                    frontier: Frontier::default(),
+                    elements: BTreeMap::new(),
+                    seen: Past::default(),
+                    diverged: None,
+                    divergence: 0,
+                });
+            }
+        }
+        ledger
+    }
+
+    /// The place of a replica.
+    pub fn replica(&self, entity: u32) -> Option<u32> {
+        self.replica_of.get(&entity).copied()
+    }
+
+    /// The agent that an entity is; it becomes one if it wasn't.
+    pub fn agent(&mut self, entity: u32) -> u32 {
+        let place = entity as usize;
+        if self.agent_of.len() <= place {
+            self.agent_of.resize(place + 1, NONE);
+        }
+        if self.agent_of[place] == NONE {
+            self.agent_of[place] = self.agents.len() as u32;
+            self.agents.push(AgentState::default());
+        }
+        self.agent_of[place]
+    }
+
+    /// The agent that an entity is, if it is one.
+    pub fn known_agent(&self, entity: u32) -> Option<u32> {
+        self.agent_of.get(entity as usize).copied().filter(|agent| *agent != NONE)
+    }
+
+    /// The place of a store's key.
+    pub fn key(&self, word: u64) -> u32 {
+        let (store, key) = crate::stores::words::of_store_key(word);
+        self.first_key[store as usize] + key
+    }
+
+    pub fn copy(&self, replica: u32, key: u32) -> &Copy {
+        &self.replicas[replica as usize].copies[self.keys[key as usize].local as usize]
+    }
+
+    pub fn copy_mut(&mut self, replica: u32, key: u32) -> &mut Copy {
+        &mut self.replicas[replica as usize].copies[self.keys[key as usize].local as usize]
+    }
+
+    /// The update of an agent under a number: its first version.
+    pub fn update_of(&self, agent: u32, number: u32) -> Option<u32> {
+        let writes = &self.agents[agent as usize].writes;
+        let place = writes.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        Some(writes[place].1)
+    }
+
+    /// Whether a write's past knows another one.
+    pub fn has_seen(&self, write: u32, other: u32) -> bool {
+        let other = &self.writes[other as usize];
+        let past = &self.writes[write as usize].past;
+        past.as_ref().is_some_and(|past| past.knows(other.agent, other.number))
+    }
+
+    /// Whether a replica lacks a write: it hasn't heard of it, and would keep it.
+    pub fn lacks(&self, replica: u32, write: u32) -> bool {
+        let it = &self.writes[write as usize];
+        let copy = self.copy(replica, it.key);
+        if copy.heard.contains(it.dot) {
+            return false;
+        }
+        match self.keys[it.key as usize].keeping {
+            Keeping::Ranked => copy.top.is_none_or(|top| (it.stamp, it.dot) > top),
+            Keeping::Causal => {
+                if copy.held.iter().any(|&held| self.has_seen(held, write)) {
+                    return false;
+                }
+                let mut above = it.winners.clone();
+                let mut place = 0;
+                while let Some(&winner) = above.get(place) {
+                    let next = &self.writes[winner as usize];
+                    if copy.heard.contains(next.dot) {
+                        return false;
+                    }
+                    let new = next.winners.iter().filter(|next| !above.contains(next));
+                    let new: Vec<u32> = new.copied().collect();
+                    above.extend(new);
+                    place += 1;
+                }
+                true
+            }
+            Keeping::All => true,
+        }
+    }
+
+    /// Forgets what nobody will ask about a write any more.
+    pub fn retire(&mut self, write: u32) {
+        let it = &mut self.writes[write as usize];
+        let replicas = &self.keys[it.key as usize].replicas;
+        if it.heard_by as usize == replicas.len() {
+            it.deps = Vec::new();
+            if it.held_by == 0 && !self.may_lose_state {
+                it.past = None;
+            }
+        }
+    }
+}

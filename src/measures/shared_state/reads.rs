@@ -1,0 +1,135 @@
+//! Judging reads: what they lack, and what their agents could expect.
+
+use super::SharedStateJudge;
+use super::ledger::{Pending, ReadSoFar};
+use super::past::Past;
+use crate::kernel::SimTime;
+use crate::state::{DotSet, Versions};
+use crate::stores::words::of_version_words;
+use crate::world::record::Record;
+
+/// What one attempt of a read saw.
+#[derive(Debug, Clone)]
+pub(super) struct ReadView {
+    attempt: u16,
+    key: u32,
+    past: Past,
+    heads: Vec<u32>,
+    effects: DotSet,
+    /// Earlier reads of the key that it still doesn't reflect.
+    owed: Vec<u32>,
+    lag: u64,
+    age: u64,
+    own: bool,
+    earlier: bool,
+    causal: bool,
+}
+
+impl SharedStateJudge {
+    /// A replica serves a read.
+    pub(super) fn read_served(&mut self, record: &Record, extra: &[u64]) {
+        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let (key, agent) = (self.ledger.key(record.b), self.ledger.agent(extra[1] as u32));
+        let began = SimTime::from_nanos(extra[0]);
+        self.pending(record.a, agent, began);
+        let pending = &self.ledger.pending[&record.a];
+        let mut view = ReadView {
+            attempt: record.c as u16,
+            key,
+            past: Past::default(),
+            heads: Vec::new(),
+            effects: DotSet::default(),
+            owed: Vec::new(),
+            lag: 0,
+            age: 0,
+            own: false,
+            earlier: false,
+            causal: false,
+        };
+        let copy = self.ledger.copy(replica, key);
+        match of_version_words(&extra[2..]) {
+            Versions::Heads(heads) => {
+                let found = heads.iter().filter_map(|head| self.ledger.keys[key as usize].find(*head));
+                view.heads = found.collect();
+                for head in &view.heads {
+                    if let Some(past) = &self.ledger.writes[*head as usize].past {
+                        view.past.join(past);
+                    }
+                }
+            }
+            Versions::Effects(effects) => {
+                view.past = copy.past.clone();
+                view.effects = effects;
+            }
+        }
+        self.find_lacking(replica, pending, &mut view, record.time);
+        // What a replica doesn't lack now although it hasn't heard of it, it never will.
+        let ledger = &self.ledger;
+        let settled: Vec<u32> = copy.missing.iter().copied().filter(|write| !ledger.lacks(replica, *write)).collect();
+        let missing = &mut self.ledger.copy_mut(replica, key).missing;
+        missing.retain(|write| settled.binary_search(write).is_err());
+        if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
+            pending.views.push(view);
+        }
+    }
+
+    fn find_lacking(&self, replica: u32, pending: &Pending, view: &mut ReadView, now: SimTime) {
+        let ledger = &self.ledger;
+        let copy = ledger.copy(replica, view.key);
+        let mut oldest = now;
+        for &write in &copy.missing {
+            let it = &ledger.writes[write as usize];
+            let acked = it.acked != 0 && it.acked <= pending.acks_before;
+            let own = it.agent == pending.agent;
+            if !(acked || (!own && pending.past.knows(it.agent, it.number))) || !ledger.lacks(replica, write) {
+                continue;
+            }
+            if acked {
+                view.lag += 1;
+                oldest = oldest.min(it.acked_at);
+                view.own |= own;
+            }
+            view.causal |= pending.past.knows(it.agent, it.number);
+        }
+        view.age = (now - oldest).as_nanos();
+        if let Some(before) = ledger.agents[pending.agent as usize].reads.get(&view.key) {
+            let lacking = before.heads.iter().copied().filter(|head| ledger.lacks(replica, *head));
+            view.owed = lacking.collect();
+            if before.acked <= pending.acks_before {
+                view.earlier = !view.owed.is_empty() || !copy.heard.includes(&before.effects);
+            }
+        }
+    }
+
+    /// The answer of a read reaches its agent.
+    pub(super) fn read_acknowledged(&mut self, identity: u64, attempt: u16) {
+        let Some(pending) = self.ledger.pending.remove(&identity) else { return };
+        let chosen = pending.views.iter().position(|view| attempt == 0 || view.attempt == attempt);
+        let Some(view) = chosen.and_then(|place| pending.views.into_iter().nth(place)) else { return };
+        let agent = &mut self.ledger.agents[pending.agent as usize];
+        agent.past.join(&view.past);
+        let acked = self.acks;
+        let so_far = agent.reads.entry(view.key).or_insert_with(|| ReadSoFar {
+            acked,
+            heads: Vec::new(),
+            effects: DotSet::default(),
+        });
+        so_far.acked = acked;
+        so_far.effects.join(&view.effects);
+        so_far.heads = view.owed;
+        so_far.heads.extend(view.heads.iter().filter(|head| !so_far.heads.contains(head)).copied().collect::<Vec<_>>());
+        if pending.began < self.from {
+            return;
+        }
+        let tally = &mut self.tally;
+        tally.reads += 1;
+        if view.lag > 0 {
+            tally.stale_reads += 1;
+            tally.stale_age.push(view.age);
+            tally.stale_lag.push(view.lag);
+        }
+        tally.read_your_writes += u64::from(view.own);
+        tally.monotonic_reads += u64::from(view.earlier);
+        tally.causal_violations += u64::from(view.causal);
+    }
+}

@@ -1,0 +1,227 @@
+//! The measures of shared state, with their names, units and meanings.
+
+use super::SharedStateJudge;
+use crate::measures::{Better, MeasureInfo, Unit};
+use super::ledger::{KeyState, Write, flag};
+use super::series::{Samples, Steps};
+use crate::kernel::SimTime;
+use crate::state::{KeyType, Op};
+
+/// What is counted while the run goes on.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    pub writes: u64,
+    pub acknowledged: u64,
+    pub reads: u64,
+    pub concurrent: u64,
+    pub conflicts: u64,
+    pub overwritten_unseen: u64,
+    pub stale_reads: u64,
+    pub stale_age: Samples,
+    pub stale_lag: Samples,
+    pub read_your_writes: u64,
+    pub monotonic_reads: u64,
+    pub monotonic_writes: u64,
+    pub writes_follow_reads: u64,
+    pub causal_violations: u64,
+    pub unavailable_reads: u64,
+    pub unavailable_updates: u64,
+    pub duplicate_effects: u64,
+    pub metadata_bytes: u64,
+    pub conflicts_over_time: Steps,
+    pub diverged_over_time: Steps,
+}
+
+/// The results for the shared state of one run. The definitions are those of [`super`](crate::measures::shared_state).
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // `MEASURES` documents each of them, with its unit.
+pub struct SharedState {
+    pub writes: u64,
+    pub acknowledged: u64,
+    pub reads: u64,
+    pub concurrent: u64,
+    pub conflicts: u64,
+    pub overwritten_unseen: u64,
+    pub lost_updates: u64,
+    pub lost_effects: u64,
+    pub stale_reads: u64,
+    /// In nanoseconds, of stale reads.
+    pub stale_age: Samples,
+    /// In writes, of stale reads.
+    pub stale_lag: Samples,
+    pub read_your_writes: u64,
+    pub monotonic_reads: u64,
+    pub monotonic_writes: u64,
+    pub writes_follow_reads: u64,
+    pub causal_violations: u64,
+    /// In nanoseconds, by key in the order of stores and keys.
+    pub divergence: Vec<u64>,
+    /// For each end of a cut: when, and the nanoseconds until all was healed, if it was.
+    pub heals: Vec<(SimTime, Option<u64>)>,
+    pub unavailable_reads: u64,
+    pub unavailable_updates: u64,
+    pub metadata_bytes: u64,
+    pub duplicate_effects: u64,
+    /// Conflicts so far.
+    pub conflicts_over_time: Steps,
+    /// Keys whose live replicas differ.
+    pub diverged_over_time: Steps,
+}
+
+/// A share; none of nothing.
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+/// Declares the table: what the registry says, and how each number follows from the results.
+macro_rules! measures {
+    ($($name:literal, $unit:ident, $better:ident, $doc:literal, $value:expr;)*) => {
+        /// Every measure of shared state, in the order of tables.
+        pub const MEASURES: &[MeasureInfo] = &[
+            $(MeasureInfo { name: $name, unit: Unit::$unit, better: Better::$better, doc: $doc }),*
+        ];
+        /// How each of them follows from the results, in the same order.
+        const VALUES: &[fn(&SharedState) -> Option<f64>] = &[$($value),*];
+    };
+}
+
+measures! {
+    "state.writes", Count, Neither, "Updates that a replica accepted, retries counted once.", |s| Some(s.writes as f64);
+    "state.acknowledged", Count, Neither, "Updates whose answer reached their agent in time.", |s| Some(s.acknowledged as f64);
+    "state.reads", Count, Neither, "Reads whose answer reached their agent in time.", |s| Some(s.reads as f64);
+    "state.concurrent", Count, Lower, "Updates with a concurrent update of the same key: neither had seen the other, even through a chain.", |s| Some(s.concurrent as f64);
+    "state.concurrent.share", Share, Lower, "Of all accepted updates, those with a concurrent one.", |s| share(s.concurrent, s.writes);
+    "state.conflicts", Count, Lower, "Updates with a concurrent one that they don't commute with, counted once each.", |s| Some(s.conflicts as f64);
+    "state.conflicts.share", Share, Lower, "Of all accepted updates, those in conflict.", |s| share(s.conflicts, s.writes);
+    "state.overwritten_unseen", Count, Lower, "Updates outranked, at some replica, by one that had not seen them.", |s| Some(s.overwritten_unseen as f64);
+    "state.overwritten_unseen.share", Share, Lower, "Of all accepted updates, those overwritten unseen.", |s| share(s.overwritten_unseen, s.writes);
+    "state.lost_updates", Count, Lower, "Acknowledged updates that are on no replica at the end and that no other update of the key had seen.", |s| Some(s.lost_updates as f64);
+    "state.lost_effects", Count, Lower, "Acknowledged updates that are on no replica at the end and that nobody replaced knowingly; an increment can't be replaced.", |s| Some(s.lost_effects as f64);
+    "state.stale_reads", Count, Lower, "Reads that lack an update acknowledged before they began which the store would keep.", |s| Some(s.stale_reads as f64);
+    "state.stale_reads.share", Share, Lower, "Of all reads, those that were stale.", |s| share(s.stale_reads, s.reads);
+    "state.stale_age.mean", Seconds, Lower, "Of stale reads: the time from the oldest acknowledgement that they lack to their serving, mean.", |s| s.stale_age.mean().map(|ns| ns / 1e9);
+    "state.stale_age.p50", Seconds, Lower, "Of stale reads: median age.", |s| s.stale_age.quantile(0.5).map(seconds);
+    "state.stale_age.p90", Seconds, Lower, "Of stale reads: 90th percentile of the age.", |s| s.stale_age.quantile(0.9).map(seconds);
+    "state.stale_age.p99", Seconds, Lower, "Of stale reads: 99th percentile of the age.", |s| s.stale_age.quantile(0.99).map(seconds);
+    "state.stale_age.max", Seconds, Lower, "Of stale reads: highest age.", |s| (s.stale_age.count > 0).then(|| seconds(s.stale_age.max));
+    "state.stale_lag.mean", Count, Lower, "Of stale reads: how many acknowledged updates they lack, mean.", |s| s.stale_lag.mean();
+    "state.stale_lag.p50", Count, Lower, "Of stale reads: median lag.", |s| s.stale_lag.quantile(0.5).map(|lag| lag as f64);
+    "state.stale_lag.p90", Count, Lower, "Of stale reads: 90th percentile of the lag.", |s| s.stale_lag.quantile(0.9).map(|lag| lag as f64);
+    "state.stale_lag.p99", Count, Lower, "Of stale reads: 99th percentile of the lag.", |s| s.stale_lag.quantile(0.99).map(|lag| lag as f64);
+    "state.stale_lag.max", Count, Lower, "Of stale reads: highest lag.", |s| (s.stale_lag.count > 0).then_some(s.stale_lag.max as f64);
+    "state.read_your_writes", Count, Lower, "Reads that lack an acknowledged update of their own agent.", |s| Some(s.read_your_writes as f64);
+    "state.read_your_writes.share", Share, Lower, "Of all reads, those that lack an acknowledged update of their own agent.", |s| share(s.read_your_writes, s.reads);
+    "state.monotonic_reads", Count, Lower, "Reads that lack what an earlier read of the same agent and key returned.", |s| Some(s.monotonic_reads as f64);
+    "state.monotonic_writes", Count, Lower, "Updates visible at a replica before an earlier update of their agent.", |s| Some(s.monotonic_writes as f64);
+    "state.writes_follow_reads", Count, Lower, "Updates visible at a replica before something that their agent had read.", |s| Some(s.writes_follow_reads as f64);
+    "state.causal_violations", Count, Lower, "Reads that lack an update in their agent's causal past.", |s| Some(s.causal_violations as f64);
+    "state.divergence.total", Seconds, Lower, "Time during which live replicas show different values of a key, summed over keys.", |s| Some(seconds(s.divergence.iter().sum()));
+    "state.divergence.max", Seconds, Lower, "The same, of the key that diverged longest.", |s| s.divergence.iter().max().map(|ns| seconds(*ns));
+    "state.healed", Seconds, Lower, "Time from the end of the last cut until everything acknowledged before it was on every live replica.", |s| s.heals.last().and_then(|(_, took)| took.map(seconds));
+    "state.healed.max", Seconds, Lower, "The same, of the cut that took longest to heal; nothing if one never did.", |s| s.heals.iter().map(|(_, took)| *took).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()).map(seconds);
+    "state.unhealed", Count, Lower, "Cuts that ended but were not healed by the end of the run.", |s| Some(s.heals.iter().filter(|(_, took)| took.is_none()).count() as f64);
+    "state.unavailable", Count, Lower, "Reads and updates refused or timed out.", |s| Some((s.unavailable_reads + s.unavailable_updates) as f64);
+    "state.unavailable.share", Share, Lower, "Of all operations that ended, those refused or timed out.", |s| { let failed = s.unavailable_reads + s.unavailable_updates; share(failed, failed + s.reads + s.acknowledged) };
+    "state.metadata", Bytes, Lower, "Clocks, tombstones and siblings at the end, summed over replicas.", |s| Some(s.metadata_bytes as f64);
+    "state.duplicate_effects", Count, Lower, "Second and further versions of one intended update.", |s| Some(s.duplicate_effects as f64);
+}
+
+impl SharedState {
+    /// Every measure by name; nothing where there is no such number.
+    pub fn measures(&self) -> Vec<(&'static str, Option<f64>)> {
+        MEASURES.iter().zip(VALUES).map(|(measure, value)| (measure.name, value(self))).collect()
+    }
+
+    /// One measure.
+    pub fn measure(&self, name: &str) -> Option<f64> {
+        let place = MEASURES.iter().position(|measure| measure.name == name)?;
+        VALUES[place](self)
+    }
+}
+
+impl SharedStateJudge {
+    /// The results of a run that ended at `end`, after the last batch.
+    pub fn results(&mut self, end: SimTime) -> SharedState {
+        self.check_order();
+        self.tally.diverged_over_time.set(self.now, self.diverged);
+        let (lost_updates, lost_effects) = self.lost();
+        let tally = self.tally.clone();
+        let open = |key: &KeyState| key.diverged.map_or(0, |since| end.since(since).as_nanos());
+        SharedState {
+            writes: tally.writes,
+            acknowledged: tally.acknowledged,
+            reads: tally.reads,
+            concurrent: tally.concurrent,
+            conflicts: tally.conflicts,
+            overwritten_unseen: tally.overwritten_unseen,
+            lost_updates,
+            lost_effects,
+            stale_reads: tally.stale_reads,
+            stale_age: tally.stale_age,
+            stale_lag: tally.stale_lag,
+            read_your_writes: tally.read_your_writes,
+            monotonic_reads: tally.monotonic_reads,
+            monotonic_writes: tally.monotonic_writes,
+            writes_follow_reads: tally.writes_follow_reads,
+            causal_violations: tally.causal_violations,
+            divergence: self.ledger.keys.iter().map(|key| key.divergence + open(key)).collect(),
+            heals: self.heals.iter().map(|heal| (heal.at, heal.took)).collect(),
+            unavailable_reads: tally.unavailable_reads,
+            unavailable_updates: tally.unavailable_updates,
+            metadata_bytes: tally.metadata_bytes,
+            duplicate_effects: tally.duplicate_effects,
+            conflicts_over_time: tally.conflicts_over_time,
+            diverged_over_time: tally.diverged_over_time,
+        }
+    }
+
+    /// Acknowledged updates that no replica contains: those that no other update had seen, and those that nobody replaced.
+    fn lost(&self) -> (u64, u64) {
+        let ledger = &self.ledger;
+        let mut contained = vec![false; ledger.writes.len()];
+        let copies = ledger.replicas.iter().flat_map(|replica| &replica.copies);
+        let mut found: Vec<u32> = copies.flat_map(|copy| &copy.held).chain(&self.holds).copied().collect();
+        while let Some(write) = found.pop() {
+            if !std::mem::replace(&mut contained[write as usize], true) {
+                found.extend(&ledger.writes[write as usize].bases);
+            }
+        }
+        let on_some = |write: &Write| {
+            let mut replicas = ledger.keys[write.key as usize].replicas.clone();
+            replicas.any(|replica| ledger.copy(replica, write.key).heard.contains(write.dot))
+        };
+        let (mut updates, mut effects) = (0, 0);
+        for (place, write) in ledger.writes.iter().enumerate() {
+            if write.flags & flag::COUNTED == 0 || write.acked == 0 {
+                continue;
+            }
+            let key = &ledger.keys[write.key as usize];
+            let mut versions = std::iter::successors(Some(place as u32), |version| {
+                Some(ledger.writes[*version as usize].again).filter(|again| *again != super::ledger::NONE)
+            });
+            let held = versions.any(|version| {
+                contained[version as usize] || (!key.has_heads() && on_some(&ledger.writes[version as usize]))
+            });
+            if !held {
+                updates += u64::from(!key.seen.knows(write.agent, write.number));
+                effects += u64::from(!is_replaced(key, write));
+            }
+        }
+        (updates, effects)
+    }
+}
+
+/// Whether somebody who had seen a write took its effect away.
+fn is_replaced(key: &KeyState, write: &Write) -> bool {
+    let (side, element) = match write.op {
+        Op::Write(_) | Op::Add(_) => return key.kind == KeyType::Register && key.seen.knows(write.agent, write.number),
+        Op::Insert(element) => (1, element),
+        Op::Remove(element) => (0, element),
+    };
+    let sides = key.elements.get(&element);
+    sides.is_some_and(|sides| sides[side].seen.knows(write.agent, write.number))
+}

@@ -1,0 +1,77 @@
+//! Shared state as a measure: what the judge found, on the sheet.
+
+use super::shared_state::{Samples, SharedStateJudge, Steps, Watched};
+use super::{Better, Measure, MeasureInfo, Sample, Series, Sheet, Unit};
+use crate::kernel::SimTime;
+use crate::world::record::{Batch, Mask, Observer};
+
+/// What is on a sheet beside the judge's numbers.
+pub(super) const STATE_SERIES: &[MeasureInfo] = &[
+    MeasureInfo {
+        name: "state.diverged_keys",
+        unit: Unit::Count,
+        better: Better::Lower,
+        doc: "Keys whose live replicas show different values: the most in each window, as a series.",
+    },
+    MeasureInfo {
+        name: "state.stale_age",
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        doc: "Ages of stale reads: a sample for their distribution.",
+    },
+];
+
+/// The measure of shared state.
+pub struct SharedState {
+    judge: SharedStateJudge,
+    /// The most values of a sample that are kept.
+    sample: usize,
+}
+
+impl SharedState {
+    /// For a run with these stores.
+    pub fn new(watched: &Watched, sample: usize) -> Self {
+        Self { judge: SharedStateJudge::new(watched), sample }
+    }
+}
+
+impl Measure for SharedState {
+    fn wants(&self) -> Mask {
+        self.judge.wants()
+    }
+
+    fn batch(&mut self, batch: Batch<'_>) {
+        self.judge.batch(batch);
+    }
+
+    fn finish(mut self: Box<Self>, end: SimTime, sheet: &mut Sheet) {
+        let results = self.judge.results(end);
+        for (name, value) in results.measures() {
+            sheet.number(name, value);
+        }
+        sheet.series.insert("state.conflicts".into(), series(&results.conflicts_over_time, end, |(last, _)| last));
+        sheet.series.insert("state.diverged_keys".into(), series(&results.diverged_over_time, end, |(_, most)| most));
+        if results.stale_age.count > 0 {
+            sheet.samples.insert("state.stale_age".into(), sample(&results.stale_age, self.sample));
+        }
+    }
+}
+
+/// The whole run in windows: after the last change the last value holds.
+fn series(steps: &Steps, end: SimTime, pick: impl Fn((u64, u64)) -> u64) -> Series {
+    let mut values: Vec<f64> = steps.buckets.iter().map(|bucket| pick(*bucket) as f64).collect();
+    let last = steps.buckets.last().map_or(0.0, |(last, _)| *last as f64);
+    let windows = (end.as_nanos() / steps.width + 1) as usize;
+    values.resize(windows.max(values.len()), last);
+    Series { window: steps.width, values }
+}
+
+/// The sample in seconds, ascending, thinned evenly.
+fn sample(samples: &Samples, most: usize) -> Sample {
+    let mut sorted = samples.kept.clone();
+    sorted.sort_unstable();
+    let keep = most.max(2).min(sorted.len());
+    let place = |index: usize| if keep < 2 { 0 } else { index * (sorted.len() - 1) / (keep - 1) };
+    let values = (0..keep).map(|index| sorted[place(index)] as f64 / 1e9).collect();
+    Sample { count: samples.count, values }
+}

@@ -1,0 +1,100 @@
+//! The scenario language: the nouns as they are written, before any name is resolved.
+//!
+//! Every type here is declared with [`language!`](crate::language), so that what is read and what the reference says are
+//! one. What a text means is [`super::resolve`]'s business.
+
+pub mod agents;
+pub mod compare;
+pub mod faults;
+pub mod laws;
+pub mod network;
+pub mod policies;
+pub mod services;
+pub mod state;
+pub mod steps;
+
+pub use agents::{Arrive, Group};
+pub use compare::{Amount, Bound, Change, Expect, Statistic};
+pub use faults::Fault;
+pub use laws::{NumberLaw, TimeLaw};
+pub use network::{Link, Network, Sites};
+pub use policies::Policy;
+pub use services::Service;
+pub use state::Store;
+pub use steps::Step;
+
+use super::syntax::quantity::{Duration, Positive};
+use super::syntax::{Named, Spanned};
+
+crate::language! {
+    /// A scenario: one file, with what it includes.
+    ///
+    /// `include: ["base.ron"]` may stand beside these fields: the included files are read first, and this file wins over them.
+    pub struct Scenario {
+        /// The version of the language: 1.
+        quorate: Spanned<u32>,
+        /// The scenario's name; results are kept under it.
+        name: Spanned<String>,
+        /// The question that the scenario answers.
+        question: String = String::new(),
+        /// What the scenario as it stands is called beside its variants.
+        base: String = "base".to_string(),
+        /// Where all randomness starts from.
+        seed: u64 = 1,
+        /// How many times each variant runs, each time with other random numbers.
+        replicates: Positive<u32> = positive(10),
+        /// When a run ends.
+        until: Spanned<Until>,
+        /// What begins before this time isn't measured.
+        warm_up: Spanned<Duration> = Spanned::from(Duration::ZERO),
+        /// The length of the windows in which rates over time are measured.
+        window: Positive<Duration> = positive(Duration::from_secs(1)),
+        /// Data sets in files of one's own; those that come with Quorate need no declaration.
+        data: Named<DataSet> = Named::default(),
+        /// The places: what is in one site is near.
+        sites: Sites,
+        /// The links between the sites.
+        network: Spanned<Network> = Spanned::from(Network::default()),
+        /// What agents call: inference, tools, databases.
+        services: Named<Service> = Named::default(),
+        /// What agents share: stores of typed keys, replicated at sites.
+        state: Named<Store> = Named::default(),
+        /// Named client behaviour: timeout, attempts, backoff.
+        policies: Named<Policy> = Named::default(),
+        /// The agents, in groups.
+        agents: Named<Group> = Named::default(),
+        /// What goes wrong, and when.
+        faults: Named<Spanned<Fault>> = Named::default(),
+        /// Changes of this scenario to compare it with. The scenario as it stands always runs as the variant `base`.
+        variants: Named<Vec<Change>> = Named::default(),
+        /// What must hold.
+        expect: Vec<Spanned<Expect>> = Vec::new(),
+    }
+
+    /// When a run ends.
+    pub enum Until {
+        /// At this time.
+        At(Positive<Duration>),
+        /// When every task is over, or at the time `within`. Tasks that aren't over by then are counted as censored.
+        AllDone {
+            /// The latest end.
+            within: Positive<Duration>,
+        },
+    }
+
+    /// A table in a file.
+    pub struct DataSet {
+        /// The file: CSV with a header line, gzip or not. The path is relative to the file that names it.
+        file: Spanned<String>,
+    }
+}
+
+/// A value that is above zero: for defaults.
+pub(crate) fn positive<T: super::syntax::quantity::Zero>(value: T) -> Positive<T> {
+    Positive::new(value).expect("a default above zero")
+}
+
+/// The value of an empty struct: for types whose fields all have defaults.
+pub(crate) fn of_defaults<T: super::syntax::Decode>() -> T {
+    super::syntax::from_text("()").expect("all fields have defaults")
+}

@@ -1,0 +1,181 @@
+//! `variants` and `expect`: changes of a scenario, and what must hold.
+
+use crate::scenario::syntax::quantity::{Bytes, Fraction, Money, Positive, Rate, SignedDuration};
+use crate::scenario::syntax::{Code, Cx, Decode, Diagnostic, Encode, Node, Path, Spanned, Value};
+use serde::Serialize;
+use std::fmt;
+
+crate::language! {
+    /// A change of the scenario.
+    pub enum Change {
+        /// Puts a value where a path leads: `Set(path: "services.search.at", to: "inference")`. The last name of the path may
+        /// be a field that the scenario leaves out.
+        Set {
+            /// The way to the value: names and indices from the top of the file.
+            path: Spanned<Path>,
+            /// The new value.
+            to: Node,
+        },
+    }
+
+    /// Something that must hold after every run of a scenario.
+    pub enum Expect {
+        /// A bound on a measure.
+        Measure {
+            /// The measure.
+            name: Spanned<String>,
+            /// The variant whose measure it is. Without it that of every variant.
+            variant: Option<Spanned<String>>,
+            /// The variant whose measure is taken away from it, replicate by replicate.
+            over: Option<Spanned<String>>,
+            /// What is made of the replicates.
+            stat: Statistic = Statistic::Mean,
+            /// The bound.
+            is: Spanned<Bound>,
+            /// How sure it must be: the whole interval of this confidence has to lie inside the bound. Without it the value itself has to.
+            confidence: Option<Spanned<Fraction>>,
+            /// The name of the known answer that this is, for `quorate validate`.
+            row: Option<String>,
+            /// Where the known answer comes from.
+            source: Option<String>,
+        },
+        /// An invariant that no run may violate.
+        Always(Spanned<String>),
+        /// Something that must happen.
+        Sometimes {
+            /// The event.
+            event: Spanned<String>,
+            /// The variant in which it must happen. Without it in any.
+            variant: Option<Spanned<String>>,
+            /// How often at least, over all runs.
+            at_least: Positive<u64> = super::positive(1),
+        },
+    }
+
+    /// What is made of the replicates.
+    pub enum Statistic {
+        /// Their mean.
+        Mean,
+        /// Their median.
+        Median,
+        /// The least of them.
+        Min,
+        /// The greatest of them.
+        Max,
+        /// Their sum.
+        Sum,
+        /// Every one of them.
+        Each,
+    }
+
+    /// Where a value has to lie. Ends belong to it.
+    pub enum Bound {
+        /// Between two values.
+        Between(Amount, Amount),
+        /// At or below a value.
+        AtMost(Amount),
+        /// At or above a value.
+        AtLeast(Amount),
+        /// Near a value: by a distance, or by a part of the value.
+        Near {
+            /// The value.
+            value: Amount,
+            /// The greatest distance.
+            within: Option<Amount>,
+            /// The greatest distance as a part of the value.
+            relative: Option<Fraction>,
+        },
+    }
+}
+
+/// A value with its unit, whatever it measures.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub enum Amount {
+    /// A plain number, or a percentage.
+    Number(f64),
+    /// A duration, which may be negative.
+    Time(SignedDuration),
+    /// Money.
+    Money(Money),
+    /// How often something happens.
+    Rate(Rate),
+    /// A size.
+    Bytes(Bytes),
+}
+
+impl Amount {
+    /// What it measures, in words.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Number(_) => "a plain number",
+            Self::Time(_) => "a duration",
+            Self::Money(_) => "money",
+            Self::Rate(_) => "a rate",
+            Self::Bytes(_) => "a size",
+        }
+    }
+
+    /// The value in base units: seconds, dollars, events a second, bytes.
+    pub fn base(self) -> f64 {
+        match self {
+            Self::Number(number) => number,
+            Self::Time(time) => time.0 as f64 / 1e9,
+            Self::Money(money) => money.0 as f64 / 1e9,
+            Self::Rate(rate) => rate.per_second(),
+            Self::Bytes(bytes) => bytes.0 as f64,
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Time(time) => time.fmt(f),
+            Self::Money(money) => money.fmt(f),
+            Self::Rate(rate) => rate.fmt(f),
+            Self::Bytes(bytes) => bytes.fmt(f),
+        }
+    }
+}
+
+impl Decode for Amount {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        let Value::Text(text) = &node.value else {
+            return f64::decode(node, cx).map(Self::Number);
+        };
+        let percent = || {
+            let number = text.trim().strip_suffix('%')?.trim_end();
+            let number = number.parse::<f64>().ok().filter(|number| number.is_finite())?;
+            Some(Self::Number(number / 100.0))
+        };
+        let found = percent()
+            .or_else(|| text.parse().ok().map(Self::Time))
+            .or_else(|| text.parse().ok().map(Self::Money))
+            .or_else(|| text.parse().ok().map(Self::Rate))
+            .or_else(|| text.parse().ok().map(Self::Bytes));
+        if found.is_none() {
+            let message = format!("expected a number or a quantity, found {}", node.found());
+            let problem = Diagnostic::error(Code::BadQuantity, node.span, message);
+            cx.push(
+                problem.note("it is a number, or one with a unit: \"5.25s\", \"3 USD\", \"40/s\", \"64KiB\", \"2%\""),
+            );
+        }
+        found
+    }
+    fn type_name() -> String {
+        "number or quantity (`0.02`, `\"5.25s\"`, `\"3 USD\"`, `\"40/s\"`, `\"64KiB\"`, `\"2%\"`)".into()
+    }
+}
+
+impl Encode for Amount {
+    fn encode(&self) -> Node {
+        match self {
+            Self::Number(number) => number.encode(),
+            Self::Time(time) => time.encode(),
+            Self::Money(money) => money.encode(),
+            Self::Rate(rate) => rate.encode(),
+            Self::Bytes(bytes) => bytes.encode(),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `services`: what agents call.
+
+use super::laws::{NumberLaw, TimeLaw};
+use crate::scenario::syntax::Spanned;
+use crate::scenario::syntax::quantity::{Bytes, Duration, Money, Positive, Rate};
+
+crate::language! {
+    /// Something that agents call: a model, a tool, a database.
+    pub struct Service {
+        /// Its site.
+        at: Spanned<String>,
+        /// How many requests are in work at once.
+        servers: Servers = Servers::Unlimited,
+        /// How many requests may wait for a server; one more is refused. Without it any number may.
+        queue: Option<u32>,
+        /// How long the work on a request takes.
+        time: ServiceTime = ServiceTime::Law(constant()),
+        /// How many tokens a request has, unless the call says it.
+        tokens: Option<Tokens>,
+        /// The rate limit at its door.
+        limit: Option<RateLimit>,
+        /// What may be spent in all; beyond it every request is refused.
+        budget: Option<Budget>,
+        /// What a call costs.
+        price: Option<Price>,
+        /// The size of an answer.
+        answer: Bytes = Bytes(0),
+    }
+
+    /// How many requests are in work at once.
+    pub enum Servers {
+        /// Any number.
+        Unlimited,
+        /// So many; the number alone means this.
+        Count(Positive<u32>) as bare,
+    }
+
+    /// How long the work on a request takes.
+    pub enum ServiceTime {
+        /// By the request's tokens.
+        Tokens {
+            /// The time to the first token.
+            first: Spanned<TimeLaw> = constant(),
+            /// The time for each token of the prompt.
+            each_in: Spanned<TimeLaw> = constant(),
+            /// The time for each token of the answer.
+            each_out: Spanned<TimeLaw> = constant(),
+        },
+        /// By a law; the law alone means this.
+        Law(Spanned<TimeLaw>) as bare,
+    }
+
+    /// How many tokens a request has.
+    pub enum Tokens {
+        /// By two laws.
+        Laws {
+            /// Tokens of the prompt.
+            tokens_in: Spanned<NumberLaw> = Spanned::from(NumberLaw::Constant(0.0)),
+            /// Tokens of the answer.
+            tokens_out: Spanned<NumberLaw>,
+        } as bare,
+        /// Both from one row of a data set, so that they belong together.
+        Data {
+            /// The data set.
+            data: Spanned<String>,
+            /// The column of the prompt's tokens; without it the prompt has none.
+            tokens_in: Option<Spanned<String>>,
+            /// The column of the answer's tokens.
+            tokens_out: Spanned<String>,
+            /// How rows are taken.
+            order: RowOrder = RowOrder::Random,
+        },
+    }
+
+    /// How rows are taken from a data set.
+    pub enum RowOrder {
+        /// A random row for each request.
+        Random,
+        /// Row after row for the requests of an agent, from the start again after the last.
+        Replay,
+    }
+
+    /// A token bucket: a rate, refilled continuously, with room for a burst. It starts full.
+    pub struct RateLimit {
+        /// How many requests pass in how much time.
+        rate: Positive<Rate>,
+        /// How many may pass at once after a pause.
+        burst: Positive<u64> = super::positive(1),
+        /// What happens to a request beyond it.
+        excess: Excess = Excess::Refuse { retry_after: true },
+    }
+
+    /// What happens to a request beyond the limit.
+    pub enum Excess {
+        /// It is refused.
+        Refuse {
+            /// Whether the refusal says when to try again.
+            retry_after: bool = true,
+        },
+        /// It waits at the door, in order.
+        Wait,
+    }
+
+    /// What may be spent in all.
+    pub struct Budget {
+        /// Calls.
+        calls: Option<Positive<u64>>,
+        /// Tokens, in and out together.
+        tokens: Option<Positive<u64>>,
+        /// Money.
+        money: Option<Positive<Money>>,
+    }
+
+    /// What a call costs: the parts add up.
+    pub struct Price {
+        /// Each call.
+        call: Money = Money(0),
+        /// A million tokens of the prompt.
+        million_in: Spanned<Money> = Spanned::from(Money(0)),
+        /// A million tokens of the answer.
+        million_out: Spanned<Money> = Spanned::from(Money(0)),
+    }
+}
+
+/// No time at all.
+pub(super) fn constant() -> Spanned<TimeLaw> {
+    Spanned::from(TimeLaw::Constant(Duration::ZERO))
+}

@@ -1,0 +1,206 @@
+//! The steps of a program.
+
+use super::laws::{NumberLaw, TimeLaw};
+use crate::scenario::syntax::Spanned;
+use crate::scenario::syntax::quantity::{Bytes, Duration, Positive, Probability};
+
+/// Declares the steps; those on shared state have the fields that say which key, which replica and how.
+macro_rules! steps {
+    (
+        plain { $($plain:tt)* }
+        state { $( $(#[doc = $vdoc:literal])* $variant:ident { $( $(#[doc = $fdoc:literal])* $field:ident : $ty:ty $(= $default:expr)? ),* } ),* $(,)? }
+    ) => {
+        crate::language! {
+            /// One step of a program.
+            pub enum Step {
+                $(
+                    $(#[doc = $vdoc])*
+                    $variant {
+                        /// The key, by its name.
+                        key: Spanned<String>,
+                        /// The store, where two stores have a key of this name.
+                        store: Option<Spanned<String>>,
+                        /// Which of several keys of this name, from 0 and rounded down; without it any, all alike.
+                        which: Option<Spanned<NumberLaw>>,
+                        $( $(#[doc = $fdoc])* $field: $ty $(= $default)?, )*
+                        /// Which replica is asked.
+                        replica: Replica = Replica::Nearest,
+                        /// The policy.
+                        policy: Option<Spanned<String>>,
+                    },
+                )*
+                $($plain)*
+            }
+        }
+    };
+}
+
+steps! {
+    plain {
+        /// Local work: the agent is busy, and handles no message meanwhile.
+        Think(Spanned<TimeLaw>),
+        /// A wait; the agent handles messages meanwhile.
+        Sleep(Spanned<TimeLaw>),
+        /// A call to a service, and the wait for its answer.
+        Call {
+            /// The service.
+            service: Spanned<String>,
+            /// The policy.
+            policy: Option<Spanned<String>>,
+            /// The size of the request.
+            request: Spanned<Bytes> = Spanned::from(Bytes(0)),
+            /// How many tokens the request has; otherwise the service says it.
+            tokens: Option<CallTokens>,
+        },
+        /// A message; no answer is waited for.
+        Send {
+            /// Who receives it.
+            to: Peers,
+            /// What it is about.
+            topic: Spanned<String>,
+            /// Its size.
+            bytes: Spanned<Bytes> = Spanned::from(Bytes(0)),
+        },
+        /// A message, and the wait for its answer.
+        Ask {
+            /// Who is asked: one.
+            to: Peers,
+            /// What it is about.
+            topic: Spanned<String>,
+            /// Its size.
+            bytes: Spanned<Bytes> = Spanned::from(Bytes(0)),
+            /// How long the answer may take. Without it for ever.
+            timeout: Option<Positive<Duration>>,
+        },
+        /// The answer to the ask that is being handled.
+        Reply {
+            /// Its size.
+            bytes: Spanned<Bytes> = Spanned::from(Bytes(0)),
+        },
+        /// The wait for a message.
+        Wait {
+            /// Its topic; without one any topic that has no handler.
+            topic: Option<Spanned<String>>,
+            /// How many of them.
+            count: Positive<u32> = super::positive(1),
+            /// How long at most. Without it for ever.
+            timeout: Option<Positive<Duration>>,
+        },
+        /// Steps, so many times.
+        Repeat {
+            /// How often.
+            times: Times,
+            /// What.
+            steps: Vec<Spanned<Step>>,
+        },
+        /// Branches, all at once; it is over when the last is.
+        Parallel(Vec<Vec<Spanned<Step>>>),
+        /// One of several lists of steps, with probabilities in proportion to the weights.
+        Choose(Vec<(f64, Vec<Spanned<Step>>)>),
+        /// Starts the guess while its basis is under way. A right guess is waited for; a wrong one is thrown away and done again.
+        Speculate {
+            /// What the guess depends on.
+            basis: Vec<Spanned<Step>>,
+            /// What is done on a guess.
+            guess: Vec<Spanned<Step>>,
+            /// The probability that the guess is right.
+            right: Probability,
+        },
+        /// Steps that are measured under a name of their own.
+        Task {
+            /// The name.
+            name: Spanned<String>,
+            /// What it consists of.
+            steps: Vec<Spanned<Step>>,
+        },
+        /// The end of the program, or of the handler.
+        Stop,
+    }
+    state {
+        /// Reads a key.
+        Read {},
+        /// Writes a register: a value that no other write has.
+        Write {
+            /// Whether the write says what the agent last saw of the key.
+            informed: bool = false
+        },
+        /// Adds to a counter.
+        Add {
+            /// How much; a whole number.
+            by: Spanned<NumberLaw> = Spanned::from(NumberLaw::Constant(1.0))
+        },
+        /// Inserts an element into a set.
+        Insert {
+            /// The element's number.
+            element: Spanned<NumberLaw>
+        },
+        /// Removes an element from a set.
+        Remove {
+            /// The element's number.
+            element: Spanned<NumberLaw>
+        },
+        /// Reads a key, thinks, and changes the key, saying what was read.
+        Update {
+            /// The time between the read and the change.
+            think: Spanned<TimeLaw> = super::services::constant(),
+            /// The change.
+            op: Spanned<UpdateOp> = Spanned::from(UpdateOp::Write)
+        },
+    }
+}
+
+crate::language! {
+    /// A change of a key.
+    pub enum UpdateOp {
+        /// A register is written.
+        Write,
+        /// Something is added to a counter.
+        Add(Spanned<NumberLaw>),
+        /// An element is inserted into a set.
+        Insert(Spanned<NumberLaw>),
+        /// An element is removed from a set.
+        Remove(Spanned<NumberLaw>),
+    }
+
+    /// Which replica of a store is asked.
+    pub enum Replica {
+        /// The one in the agent's site, or the nearest by mean latency.
+        Nearest,
+        /// Any, anew each time.
+        Random,
+        /// The one in this site.
+        At(Spanned<String>),
+    }
+
+    /// How many tokens a call has.
+    pub struct CallTokens {
+        /// Tokens of the prompt.
+        tokens_in: Spanned<NumberLaw> = Spanned::from(NumberLaw::Constant(0.0)),
+        /// Tokens of the answer.
+        tokens_out: Spanned<NumberLaw> = Spanned::from(NumberLaw::Constant(0.0)),
+    }
+
+    /// How often steps are repeated.
+    pub enum Times {
+        /// Without end.
+        Forever,
+        /// So often, drawn anew each time and rounded; a number alone means this.
+        Law(Spanned<NumberLaw>) as bare,
+    }
+
+    /// Who receives a message.
+    pub enum Peers {
+        /// One of a group at random, never the sender.
+        Any(Spanned<String>),
+        /// Everyone of a group but the sender.
+        All(Spanned<String>),
+        /// The agent of a group with the sender's own number, modulo the size of the group.
+        Same(Spanned<String>),
+        /// The agent behind the sender, in a ring; the group is the sender's own or one of the same size.
+        Next(Spanned<String>),
+        /// The agent with this number in a group.
+        Member(Spanned<String>, u32),
+        /// Who sent the message that is being handled, or was waited for last.
+        Sender,
+    }
+}

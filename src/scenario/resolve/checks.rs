@@ -1,0 +1,213 @@
+//! Checks of what several parts of a scenario mean together.
+
+use super::Resolver;
+use crate::agents::step::Step;
+use crate::scenario::language::policies::{Attempts, Backoff};
+use crate::scenario::language::services::Excess;
+use crate::scenario::language::steps::Peers;
+use crate::scenario::language::{Group, Service, Step as Written};
+use crate::scenario::syntax::{Code, Diagnostic, Spanned, suggest, write};
+use std::collections::BTreeSet;
+
+/// Whether a pass through these steps may take time, or leave the program. Where it can't, a loop around them hangs.
+///
+/// A call counts as waiting: whether it takes time depends on network and service; a run in which it takes none is stopped
+/// with its place.
+pub(super) fn may_leave_or_wait(steps: &[Step]) -> bool {
+    steps.iter().any(|step| match step {
+        Step::Think(law) | Step::Sleep(law) => law.support().1 > 0.0,
+        Step::Call(_) | Step::Operate(_) | Step::Ask { .. } | Step::Wait { .. } | Step::Stop => true,
+        Step::Send(_) | Step::Reply { .. } => false,
+        Step::Repeat { times, steps } => {
+            times.as_ref().is_none_or(|times| times.support().1 >= 0.5) && may_leave_or_wait(steps)
+        }
+        Step::Parallel(branches) => branches.iter().any(|branch| may_leave_or_wait(branch)),
+        Step::Choose(options) => options
+            .iter()
+            .any(|(weight, steps)| *weight > 0.0 && may_leave_or_wait(steps)),
+        Step::Speculate { basis, guess, .. } => may_leave_or_wait(basis) || may_leave_or_wait(guess),
+        Step::Task { steps, .. } => may_leave_or_wait(steps),
+    })
+}
+
+/// What a group takes in.
+struct Receives<'s> {
+    handled: BTreeSet<&'s str>,
+    awaited: BTreeSet<&'s str>,
+    /// Whether it waits for any topic.
+    any: bool,
+}
+
+impl<'s> Receives<'s> {
+    fn of(group: &'s Group) -> Self {
+        let (mut awaited, mut any) = (BTreeSet::new(), false);
+        group.each_step(&mut |step| {
+            if let Written::Wait { topic, .. } = &step.value {
+                match topic {
+                    Some(topic) => {
+                        awaited.insert(topic.value.as_str());
+                    }
+                    None => any = true,
+                }
+            }
+        });
+        Self {
+            handled: group.on.names().collect(),
+            awaited,
+            any,
+        }
+    }
+
+    fn takes(&self, topic: &str) -> bool {
+        self.any || self.handled.contains(topic) || self.awaited.contains(topic)
+    }
+}
+
+impl Resolver<'_, '_> {
+    /// Warns of topics that nobody takes in, and refuses asks that nobody can answer.
+    pub(super) fn check_topics(&mut self) {
+        let file = self.file;
+        let receives: Vec<Receives<'_>> = file.agents.canonical().map(|(_, group)| Receives::of(group)).collect();
+        for (_, group) in file.agents.canonical() {
+            group.each_step(&mut |step| {
+                let (to, topic, asks) = match &step.value {
+                    Written::Send { to, topic, .. } => (to, topic, None),
+                    Written::Ask { to, topic, timeout, .. } => (to, topic, Some(timeout.is_some())),
+                    _ => return,
+                };
+                let receivers: Vec<&Receives<'_>> = match to {
+                    Peers::Sender => receives.iter().collect(),
+                    Peers::Any(group)
+                    | Peers::All(group)
+                    | Peers::Same(group)
+                    | Peers::Next(group)
+                    | Peers::Member(group, _) => match file.agents.position(group) {
+                        Some(at) => vec![&receives[at]],
+                        None => return,
+                    },
+                };
+                let taken = receivers.iter().any(|receiver| receiver.takes(topic));
+                let answered = receivers
+                    .iter()
+                    .any(|receiver| receiver.handled.contains(topic.value.as_str()));
+                let problem = match asks {
+                    None if !taken => {
+                        let message = format!("nobody there handles or waits for the topic {}", write::quoted(topic));
+                        Diagnostic::warning(Code::TopicUnread, topic.span, message)
+                    }
+                    Some(timeout) if !answered => {
+                        let message = format!("nobody there answers the topic {}", write::quoted(topic));
+                        match timeout {
+                            true => Diagnostic::warning(Code::TopicUnread, topic.span, message),
+                            false => {
+                                Diagnostic::error(Code::TopicUnread, topic.span, message + ": the ask waits for ever")
+                            }
+                        }
+                    }
+                    _ => return,
+                };
+                let known: BTreeSet<&str> = receivers
+                    .iter()
+                    .flat_map(|receiver| receiver.handled.iter().chain(&receiver.awaited))
+                    .copied()
+                    .collect();
+                let problem = match suggest::nearest(topic, known) {
+                    Some(near) => {
+                        let near = write::quoted(near);
+                        problem.replace(format!("did you mean {near}?"), topic.span, near.clone())
+                    }
+                    None => problem,
+                };
+                self.out.push(problem);
+            });
+        }
+    }
+
+    /// Warns of calls that wait for ever, and of retries that flood. Once for each group, service and policy.
+    pub(super) fn check_calls(&mut self) {
+        let file = self.file;
+        for (_, group) in file.agents.canonical() {
+            let mut seen: BTreeSet<(&str, Option<&str>)> = BTreeSet::new();
+            group.each_step(&mut |step| {
+                let Written::Call { service, policy, .. } = &step.value else {
+                    return;
+                };
+                let policy = policy.as_ref();
+                if !seen.insert((&service.value, policy.map(|policy| policy.value.as_str()))) {
+                    return;
+                }
+                if let Some(called) = file.services.get(service) {
+                    self.check_timeout(group, called, service, policy);
+                    self.check_retries(called, service, policy);
+                }
+            });
+        }
+    }
+
+    fn check_timeout(
+        &mut self,
+        group: &Group,
+        called: &Service,
+        service: &Spanned<String>,
+        policy: Option<&Spanned<String>>,
+    ) {
+        let written = policy.and_then(|policy| self.file.policies.get(policy));
+        if written.is_some_and(|policy| policy.timeout.is_some()) || (policy.is_some() && written.is_none()) {
+            return;
+        }
+        let sites = &self.file.sites.0;
+        let place = |name: &str| sites.position(name).map(|at| crate::network::SiteId(at as u32));
+        let Some(there) = place(&called.at) else { return };
+        let lossy = group
+            .at
+            .value
+            .0
+            .iter()
+            .filter_map(|site| place(site))
+            .any(|here| self.loses(here, there) || self.loses(there, here));
+        if lossy {
+            let message = format!(
+                "calls of {} have no timeout, and the link loses messages",
+                write::quoted(service)
+            );
+            let problem = Diagnostic::warning(Code::NoTimeout, policy.unwrap_or(service).span, message);
+            self.out
+                .push(problem.help("whoever loses a message waits for ever: name a policy with a `timeout`"));
+        }
+    }
+
+    fn check_retries(&mut self, called: &Service, service: &Spanned<String>, policy: Option<&Spanned<String>>) {
+        let Some(written) = policy.and_then(|policy| self.file.policies.get(policy)) else {
+            return;
+        };
+        let unlimited = matches!(written.attempts.value, Attempts::Unlimited);
+        let at_once = matches!(written.backoff.value, Backoff::None);
+        let waits_anyway = written.honours_retry_after
+            && called.queue.is_none()
+            && matches!(
+                called.limit.as_ref().map(|limit| &limit.excess),
+                Some(Excess::Refuse { retry_after: true })
+            );
+        let refuses = called.queue.is_some()
+            || called
+                .limit
+                .as_ref()
+                .is_some_and(|limit| matches!(limit.excess, Excess::Refuse { .. }));
+        if unlimited && at_once && refuses && !waits_anyway {
+            let message = format!(
+                "attempts without end and without a pause, at {}, which refuses what is too much",
+                write::quoted(service)
+            );
+            let problem = Diagnostic::warning(Code::RetryStorm, written.attempts.span, message);
+            self.out.push(problem.label(service.span, "called here"));
+        }
+        if unlimited && called.budget.is_some() {
+            let message = format!(
+                "attempts without end at {}, which refuses everything once its budget is spent",
+                write::quoted(service)
+            );
+            let problem = Diagnostic::warning(Code::RetryStorm, written.attempts.span, message);
+            self.out.push(problem.label(service.span, "called here"));
+        }
+    }
+}

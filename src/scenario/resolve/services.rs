@@ -1,0 +1,185 @@
+//! `services` and `policies`.
+
+use super::Resolver;
+use crate::agents::{Backoff, Policy};
+use crate::random::{Law, Order};
+use crate::scenario::language::policies::{Attempts, Backoff as Waiting};
+use crate::scenario::language::services::{Excess, RowOrder, Servers, ServiceTime as Time, Tokens as Counted};
+use crate::scenario::language::{Policy as Written, Service};
+use crate::scenario::plan::ServicePlan;
+use crate::scenario::syntax::quantity::Money;
+use crate::scenario::syntax::{Code, Spanned};
+use crate::services::{Budget, Excess as Beyond, RateLimit, ServiceSpec, ServiceTime, Tokens};
+use std::sync::Arc;
+
+impl Resolver<'_, '_> {
+    /// The services by name. One that can't be resolved is left out; its problems are reported.
+    pub(super) fn services(&mut self) -> Vec<ServicePlan> {
+        let file = self.file;
+        let mut plans = Vec::new();
+        for (name, service) in file.services.canonical() {
+            let (site, spec) = (self.site(&service.at), self.service(service));
+            if let (Some(site), Some(spec)) = (site, spec) {
+                plans.push(ServicePlan {
+                    name: name.value.clone(),
+                    site,
+                    spec: Arc::new(spec),
+                });
+            }
+        }
+        plans
+    }
+
+    fn service(&mut self, service: &Service) -> Option<ServiceSpec> {
+        let time = match &service.time {
+            Time::Law(law) => self.time(law).map(ServiceTime::Law),
+            Time::Tokens {
+                first,
+                each_in,
+                each_out,
+            } => {
+                let laws = (self.time(first), self.time(each_in), self.time(each_out));
+                self.tokens_time(laws)
+            }
+        };
+        let tokens = match &service.tokens {
+            Some(tokens) => self.tokens(tokens).map(Some),
+            None => Some(None),
+        };
+        let limit = service.limit.as_ref().map(|limit| RateLimit {
+            count: limit.rate.events(),
+            period: crate::kernel::SimDuration::from_nanos(limit.rate.nanos()),
+            burst: *limit.burst,
+            excess: match limit.excess {
+                Excess::Refuse { retry_after } => Beyond::Refuse { retry_after },
+                Excess::Wait => Beyond::Wait,
+            },
+        });
+        let money = |money: &Money| u64::try_from(money.0).ok();
+        let budget = service.budget.as_ref().map(|budget| Budget {
+            calls: budget.calls.map(|calls| *calls),
+            tokens: budget.tokens.map(|tokens| *tokens),
+            money: budget.money.map(|limit| money(&limit).unwrap_or(u64::MAX)),
+        });
+        let price = service.price.as_ref();
+        let per_call = price.map_or(0, |price| money(&price.call).unwrap_or(u64::MAX));
+        let per_token = price.map_or(Some((0, 0)), |price| {
+            Some((self.per_token(&price.million_in)?, self.per_token(&price.million_out)?))
+        });
+        let answer_bytes = self.bytes(&Spanned::new(service.answer, service.at.span));
+        let (price_per_token_in, price_per_token_out) = per_token?;
+        Some(ServiceSpec {
+            servers: match service.servers {
+                Servers::Unlimited => None,
+                Servers::Count(count) => Some(*count),
+            },
+            queue: service.queue,
+            time: time?,
+            tokens: tokens?,
+            limit,
+            budget,
+            price_per_call: per_call,
+            price_per_token_in,
+            price_per_token_out,
+            answer_bytes: answer_bytes?,
+        })
+    }
+
+    fn tokens_time(&mut self, laws: (Option<Law>, Option<Law>, Option<Law>)) -> Option<ServiceTime> {
+        Some(ServiceTime::Tokens {
+            first: laws.0?,
+            each_in: laws.1?,
+            each_out: laws.2?,
+        })
+    }
+
+    fn tokens(&mut self, tokens: &Counted) -> Option<Tokens> {
+        match tokens {
+            Counted::Laws { tokens_in, tokens_out } => {
+                let laws = (
+                    self.amount(tokens_in, "a number of tokens"),
+                    self.amount(tokens_out, "a number of tokens"),
+                );
+                Some(Tokens::Laws {
+                    tokens_in: laws.0?,
+                    tokens_out: laws.1?,
+                })
+            }
+            Counted::Data {
+                data,
+                tokens_in,
+                tokens_out,
+                order,
+            } => {
+                let mut columns = vec![tokens_out];
+                columns.extend(tokens_in.iter().filter(|column| column.value != tokens_out.value));
+                let rows = self.data.rows(data, &columns, self.out)?;
+                for column in rows.columns() {
+                    if column.least() < 0.0 || column.greatest() > f64::from(u32::MAX) {
+                        let message = format!("the column \"{}\" holds numbers that count no tokens", column.name());
+                        self.error(Code::BadData, data.span, message);
+                        return None;
+                    }
+                }
+                Some(Tokens::Rows {
+                    order: match order {
+                        RowOrder::Random => Order::Random,
+                        RowOrder::Replay => Order::Replay,
+                    },
+                    tokens_in: tokens_in.as_ref().map(|_| columns.len() - 1),
+                    tokens_out: 0,
+                    rows,
+                })
+            }
+        }
+    }
+
+    /// The price of one token in nano-dollars, of the price of a million.
+    fn per_token(&mut self, million: &Spanned<Money>) -> Option<u64> {
+        if million.0 % 1_000_000 != 0 {
+            let message =
+                "a token would cost a part of a billionth of a dollar; a million cost a multiple of 0.001 USD";
+            self.error(Code::TooFine, million.span, message);
+            return None;
+        }
+        Some(u64::try_from(million.0 / 1_000_000).unwrap_or(u64::MAX))
+    }
+
+    /// A size that messages can have.
+    pub(super) fn bytes(&mut self, bytes: &Spanned<crate::scenario::syntax::Bytes>) -> Option<u32> {
+        let fits = u32::try_from(bytes.0).ok();
+        if fits.is_none() {
+            self.error(Code::QuantityRange, bytes.span, "a message has less than 4 GiB");
+        }
+        fits
+    }
+
+    /// A policy.
+    pub(super) fn policy(&mut self, policy: &Written) -> Policy {
+        if let Waiting::Exponential { base, cap }
+        | Waiting::FullJitter { base, cap }
+        | Waiting::EqualJitter { base, cap }
+        | Waiting::DecorrelatedJitter { base, cap } = &policy.backoff.value
+            && **cap < **base
+        {
+            self.error(Code::Conflicting, policy.backoff.span, "the `cap` is below the `base`");
+        }
+        Policy {
+            timeout: policy.timeout.map(|timeout| *timeout),
+            attempts: match policy.attempts.value {
+                Attempts::Unlimited => None,
+                Attempts::Count(count) => Some(*count),
+            },
+            backoff: match policy.backoff.value {
+                Waiting::None => Backoff::None,
+                Waiting::Fixed(wait) => Backoff::Fixed(*wait),
+                Waiting::Exponential { base, cap } => Backoff::Exponential { base: *base, cap: *cap },
+                Waiting::FullJitter { base, cap } => Backoff::FullJitter { base: *base, cap: *cap },
+                Waiting::EqualJitter { base, cap } => Backoff::EqualJitter { base: *base, cap: *cap },
+                Waiting::DecorrelatedJitter { base, cap } => Backoff::DecorrelatedJitter { base: *base, cap: *cap },
+            },
+            honours_retry_after: policy.honours_retry_after,
+            idempotency_key: policy.idempotency_key,
+        }
+    }
+}

@@ -159,7 +159,11 @@ pub fn judge(results: &Results, claims: &[Claim]) -> Vec<Judgement> {
 
 /// The verdict on all: the worst of them.
 pub fn overall(judgements: &[Judgement]) -> Verdict {
-    judgements.iter().map(|judgement| judgement.verdict).max().unwrap_or(Verdict::Holds)
+    judgements
+        .iter()
+        .map(|judgement| judgement.verdict)
+        .max()
+        .unwrap_or(Verdict::Holds)
 }
 
 fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judgement {
@@ -192,7 +196,9 @@ fn nothing(why: String) -> (Found, Verdict) {
 }
 
 fn values(runs: &[RunResults], measure: &str) -> Vec<f64> {
-    runs.iter().filter_map(|run| run.measures.get(measure).copied()).collect()
+    runs.iter()
+        .filter_map(|run| run.measures.get(measure).copied())
+        .collect()
 }
 
 fn mean(values: &[f64], claim: &Claim, confidence: Option<f64>) -> (Found, Verdict) {
@@ -206,9 +212,20 @@ fn mean(values: &[f64], claim: &Claim, confidence: Option<f64>) -> (Found, Verdi
 fn verdict_of(summary: &Summary, bound: Bound, confident: bool) -> (Found, Verdict) {
     let interval = summary.interval;
     let (low, high) = (interval.map(|i| i.low), interval.map(|i| i.high));
-    let found = Found::Value { value: summary.mean, low, high };
+    let found = Found::Value {
+        value: summary.mean,
+        low,
+        high,
+    };
     if !confident {
-        return (found, if bound.holds(summary.mean) { Verdict::Holds } else { Verdict::Fails });
+        return (
+            found,
+            if bound.holds(summary.mean) {
+                Verdict::Holds
+            } else {
+                Verdict::Fails
+            },
+        );
     }
     // With a confidence, the interval must lie wholly within the bound to hold, and wholly outside to fail.
     let verdict = match interval {
@@ -240,7 +257,10 @@ fn difference(
         };
     }
     let both = variant.runs.iter().zip(&than.runs).filter_map(|(here, there)| {
-        Some((*there.measures.get(&claim.measure)?, *here.measures.get(&claim.measure)?))
+        Some((
+            *there.measures.get(&claim.measure)?,
+            *here.measures.get(&claim.measure)?,
+        ))
     });
     let (before, after): (Vec<f64>, Vec<f64>) = both.unzip();
     let level = confidence.and_then(Level::new).unwrap_or(Level::P95);
@@ -252,8 +272,19 @@ fn difference(
 
 fn added_verdict(added: &Added, which: &str, claim: &Claim, confidence: Option<f64>) -> (Found, Verdict) {
     let one = |value: f64| {
-        let verdict = if claim.bound.holds(value) { Verdict::Holds } else { Verdict::Fails };
-        (Found::Value { value, low: None, high: None }, verdict)
+        let verdict = if claim.bound.holds(value) {
+            Verdict::Holds
+        } else {
+            Verdict::Fails
+        };
+        (
+            Found::Value {
+                value,
+                low: None,
+                high: None,
+            },
+            verdict,
+        )
     };
     match which {
         ".min" => one(added.least),
@@ -261,7 +292,11 @@ fn added_verdict(added: &Added, which: &str, claim: &Claim, confidence: Option<f
         ".unpaired" => one(added.unpaired as f64),
         _ => {
             let interval = added.low.zip(added.high);
-            let found = Found::Value { value: added.mean, low: added.low, high: added.high };
+            let found = Found::Value {
+                value: added.mean,
+                low: added.low,
+                high: added.high,
+            };
             let (low, high) = claim.bound.ends();
             let verdict = match (confidence, interval) {
                 (None, _) => return one_with(found, claim.bound.holds(added.mean)),
@@ -287,7 +322,13 @@ fn each(variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
     let satisfied = all.iter().filter(|value| claim.bound.holds(**value)).count() as u32;
     let (low, high) = claim.bound.ends();
     let distance = |value: f64| (low - value).max(value - high);
-    let worst = all.iter().copied().fold(*first, |worst, value| if distance(value) > distance(worst) { value } else { worst });
+    let worst = all.iter().copied().fold(*first, |worst, value| {
+        if distance(value) > distance(worst) {
+            value
+        } else {
+            worst
+        }
+    });
     let of = variant.runs.len() as u32;
     // A run without the number neither satisfies nor breaks the claim.
     let verdict = if satisfied == of {
@@ -311,7 +352,14 @@ fn one_of_all(variant: &VariantResults, claim: &Claim, scope: Scope) -> (Found, 
     };
     match value {
         None => nothing(format!("no run has a value of '{}'", claim.measure)),
-        Some(value) => one_with(Found::Value { value, low: None, high: None }, claim.bound.holds(value)),
+        Some(value) => one_with(
+            Found::Value {
+                value,
+                low: None,
+                high: None,
+            },
+            claim.bound.holds(value),
+        ),
     }
 }
 

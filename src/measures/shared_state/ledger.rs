@@ -40,7 +40,7 @@ pub(super) struct Write {
     pub past: Option<Past>,
     /// The versions that it was computed from.
     pub bases: Vec<u32>,
-    /// What has to be visible before it.
+    /// What its agent had read and not every replica has heard of: it should be visible before.
     pub deps: Vec<Dep>,
     /// The versions that it was outranked by.
     pub winners: Vec<u32>,
@@ -52,14 +52,12 @@ pub(super) struct Write {
     pub flags: u8,
 }
 
-/// Something that a write comes after.
+/// Something that an agent had read before it wrote.
 #[derive(Debug, Clone)]
 pub(super) enum Dep {
-    /// An earlier write of its agent.
-    Own(u32),
-    /// A version that its agent had read.
+    /// A version.
     Read(u32),
-    /// Effects that its agent had read, of a key.
+    /// Effects of a key.
     Effects(u32, DotSet),
 }
 
@@ -138,6 +136,8 @@ pub(super) struct ReplicaState {
     pub live: bool,
     /// By the key's place in its store.
     pub copies: Vec<Copy>,
+    /// Writes that it hasn't heard of, by their agent.
+    pub missing_of: BTreeMap<u32, BTreeSet<u32>>,
 }
 
 /// What an agent has read of a key and may expect to see again.
@@ -155,8 +155,6 @@ pub(super) struct AgentState {
     pub past: Past,
     /// Its accepted updates: number and write.
     pub writes: Vec<(u32, u32)>,
-    /// Its writes that some replica may still lack.
-    pub spreading: Vec<u32>,
     pub reads: BTreeMap<u32, ReadSoFar>,
 }
 
@@ -209,6 +207,7 @@ impl Ledger {
                     store: store as u32,
                     live: true,
                     copies: spec.keys.iter().map(copy).collect(),
+                    missing_of: BTreeMap::new(),
                 });
             }
             for (&(kind, keeping), local) in spec.keys.iter().zip(0..) {
@@ -249,7 +248,10 @@ impl Ledger {
 
     /// The agent that an entity is, if it is one.
     pub fn known_agent(&self, entity: u32) -> Option<u32> {
-        self.agent_of.get(entity as usize).copied().filter(|agent| *agent != NONE)
+        self.agent_of
+            .get(entity as usize)
+            .copied()
+            .filter(|agent| *agent != NONE)
     }
 
     /// The place of a store's key.
@@ -264,6 +266,32 @@ impl Ledger {
 
     pub fn copy_mut(&mut self, replica: u32, key: u32) -> &mut Copy {
         &mut self.replicas[replica as usize].copies[self.keys[key as usize].local as usize]
+    }
+
+    /// A replica hasn't heard of a write.
+    pub fn miss(&mut self, replica: u32, write: u32) {
+        let it = &self.writes[write as usize];
+        let (key, agent) = (it.key, it.agent);
+        self.copy_mut(replica, key).missing.insert(write);
+        self.replicas[replica as usize]
+            .missing_of
+            .entry(agent)
+            .or_default()
+            .insert(write);
+    }
+
+    /// A replica has heard of a write, or wouldn't keep it any more.
+    pub fn unmiss(&mut self, replica: u32, write: u32) {
+        let it = &self.writes[write as usize];
+        let (key, agent) = (it.key, it.agent);
+        self.copy_mut(replica, key).missing.remove(&write);
+        let missing_of = &mut self.replicas[replica as usize].missing_of;
+        if let Some(of_agent) = missing_of.get_mut(&agent) {
+            of_agent.remove(&write);
+            if of_agent.is_empty() {
+                missing_of.remove(&agent);
+            }
+        }
     }
 
     /// The update of an agent under a number: its first version.

@@ -43,7 +43,7 @@ pub struct SharedState {
     pub conflicts: u64,
     pub overwritten_unseen: u64,
     pub lost_updates: u64,
-    pub lost_effects: u64,
+    pub lost_unseen: u64,
     pub stale_reads: u64,
     /// In nanoseconds, of stale reads.
     pub stale_age: Samples,
@@ -110,8 +110,8 @@ measures! {
     "state.conflicts.share", "share", "Of all accepted updates, those in conflict.", |s| share(s.conflicts, s.writes);
     "state.overwritten_unseen", "updates", "Updates outranked, at some replica, by one that had not seen them.", |s| Some(s.overwritten_unseen as f64);
     "state.overwritten_unseen.share", "share", "Of all accepted updates, those overwritten unseen.", |s| share(s.overwritten_unseen, s.writes);
-    "state.lost_updates", "updates", "Acknowledged updates that are on no replica at the end and that no other update of the key had seen.", |s| Some(s.lost_updates as f64);
-    "state.lost_effects", "updates", "Acknowledged updates that are on no replica at the end and that nobody replaced knowingly; an increment can't be replaced.", |s| Some(s.lost_effects as f64);
+    "state.lost_updates", "updates", "Acknowledged updates whose effect is on no replica at the end and was taken away by nobody who had seen it; an increment can't be taken away.", |s| Some(s.lost_updates as f64);
+    "state.lost_unseen", "updates", "Of those, the ones that no other update of the key had seen, even through a chain.", |s| Some(s.lost_unseen as f64);
     "state.stale_reads", "reads", "Reads that lack an update acknowledged before they began which the store would keep.", |s| Some(s.stale_reads as f64);
     "state.stale_reads.share", "share", "Of all reads, those that were stale.", |s| share(s.stale_reads, s.reads);
     "state.stale_age.mean", "s", "Of stale reads: the time from the oldest acknowledgement that they lack to their serving, mean.", |s| s.stale_age.mean().map(|ns| ns / 1e9);
@@ -144,7 +144,10 @@ measures! {
 impl SharedState {
     /// Every measure by name; nothing where there is no such number.
     pub fn measures(&self) -> Vec<(&'static str, Option<f64>)> {
-        MEASURES.iter().map(|measure| (measure.name, (measure.value)(self))).collect()
+        MEASURES
+            .iter()
+            .map(|measure| (measure.name, (measure.value)(self)))
+            .collect()
     }
 
     /// One measure.
@@ -159,7 +162,7 @@ impl SharedStateJudge {
     pub fn results(&mut self, end: SimTime) -> SharedState {
         self.check_order();
         self.tally.diverged_over_time.set(self.now, self.diverged);
-        let (lost_updates, lost_effects) = self.lost();
+        let (lost_updates, lost_unseen) = self.lost();
         let tally = self.tally.clone();
         let open = |key: &KeyState| key.diverged.map_or(0, |since| end.since(since).as_nanos());
         SharedState {
@@ -170,7 +173,7 @@ impl SharedStateJudge {
             conflicts: tally.conflicts,
             overwritten_unseen: tally.overwritten_unseen,
             lost_updates,
-            lost_effects,
+            lost_unseen,
             stale_reads: tally.stale_reads,
             stale_age: tally.stale_age,
             stale_lag: tally.stale_lag,
@@ -190,7 +193,7 @@ impl SharedStateJudge {
         }
     }
 
-    /// Acknowledged updates that no replica contains: those that no other update had seen, and those that nobody replaced.
+    /// Acknowledged updates that no replica contains and nobody replaced, and those of them that no other update had seen.
     fn lost(&self) -> (u64, u64) {
         let ledger = &self.ledger;
         let mut contained = vec![false; ledger.writes.len()];
@@ -205,7 +208,7 @@ impl SharedStateJudge {
             let mut replicas = ledger.keys[write.key as usize].replicas.clone();
             replicas.any(|replica| ledger.copy(replica, write.key).heard.contains(write.dot))
         };
-        let (mut updates, mut effects) = (0, 0);
+        let (mut updates, mut unseen) = (0, 0);
         for (place, write) in ledger.writes.iter().enumerate() {
             if write.flags & flag::COUNTED == 0 || write.acked == 0 {
                 continue;
@@ -218,11 +221,11 @@ impl SharedStateJudge {
                 contained[version as usize] || (!key.has_heads() && on_some(&ledger.writes[version as usize]))
             });
             if !held {
-                updates += u64::from(!key.seen.knows(write.agent, write.number));
-                effects += u64::from(!is_replaced(key, write));
+                updates += u64::from(!is_replaced(key, write));
+                unseen += u64::from(!key.seen.knows(write.agent, write.number));
             }
         }
-        (updates, effects)
+        (updates, unseen)
     }
 }
 

@@ -20,10 +20,14 @@ pub(super) struct Heal {
 impl SharedStateJudge {
     /// Effects become visible at a replica, or are kept there.
     pub(super) fn applied(&mut self, record: &Record) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let key = self.ledger.key(record.a);
         for dot in of_range_words(record.b, record.c).dots() {
-            let Some(write) = self.ledger.keys[key as usize].find(dot) else { continue };
+            let Some(write) = self.ledger.keys[key as usize].find(dot) else {
+                continue;
+            };
             self.hear(replica, write);
             let ledger = &mut self.ledger;
             let (heads, keeping) = (ledger.keys[key as usize].has_heads(), ledger.keys[key as usize].keeping);
@@ -47,9 +51,8 @@ impl SharedStateJudge {
             let it = &self.ledger.writes[write as usize];
             (it.key, it.dot)
         };
-        let copy = self.ledger.copy_mut(replica, key);
-        copy.missing.remove(&write);
-        if copy.heard.insert(dot) {
+        if self.ledger.copy_mut(replica, key).heard.insert(dot) {
+            self.ledger.unmiss(replica, write);
             let it = &mut self.ledger.writes[write as usize];
             it.heard_by += 1;
             if let Some(past) = it.past.clone() {
@@ -62,7 +65,9 @@ impl SharedStateJudge {
 
     /// An effect is outranked at a replica.
     pub(super) fn outranked(&mut self, record: &Record) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let key = self.ledger.key(record.a);
         let find = |bits| self.ledger.keys[key as usize].find(Dot::from_bits(bits));
         let Some(loser) = find(record.b) else { return };
@@ -90,15 +95,17 @@ impl SharedStateJudge {
     /// Looks at what the last entry has made visible, once all of it is.
     pub(super) fn check_order(&mut self) {
         for (replica, write) in std::mem::take(&mut self.to_check) {
-            let it = &self.ledger.writes[write as usize];
+            let (agent, number, flags) = {
+                let it = &self.ledger.writes[write as usize];
+                (it.agent, it.number, it.flags)
+            };
             let mut found = 0;
+            if flags & flag::MONOTONIC_WRITES == 0 && self.lacks_earlier(replica, agent, number) {
+                found |= flag::MONOTONIC_WRITES;
+            }
+            let it = &self.ledger.writes[write as usize];
             for dep in &it.deps {
                 match dep {
-                    Dep::Own(other) if found & flag::MONOTONIC_WRITES == 0 => {
-                        if self.ledger.lacks(replica, *other) {
-                            found |= flag::MONOTONIC_WRITES;
-                        }
-                    }
                     Dep::Read(other) if found & flag::WRITES_FOLLOW_READS == 0 => {
                         if self.ledger.lacks(replica, *other) {
                             found |= flag::WRITES_FOLLOW_READS;
@@ -137,17 +144,42 @@ impl SharedStateJudge {
         }
     }
 
+    /// Whether a replica lacks a write of an agent before this number. What it would not keep any more is forgotten.
+    fn lacks_earlier(&mut self, replica: u32, agent: u32, number: u32) -> bool {
+        let ledger = &self.ledger;
+        let Some(missing) = ledger.replicas[replica as usize].missing_of.get(&agent) else {
+            return false;
+        };
+        let earlier = missing
+            .iter()
+            .copied()
+            .filter(|write| ledger.writes[*write as usize].number < number);
+        let (mut gone, mut lacking) = (Vec::new(), false);
+        for write in earlier {
+            if ledger.lacks(replica, write) {
+                lacking = true;
+                break;
+            }
+            gone.push(write);
+        }
+        gone.into_iter().for_each(|write| self.ledger.unmiss(replica, write));
+        lacking
+    }
+
     /// A cut ends.
     pub(super) fn healed(&mut self, now: SimTime) {
         let ledger = &self.ledger;
         let mut left = BTreeMap::new();
         for (key, it) in ledger.keys.iter().enumerate() {
-            for replica in it.replicas.clone().filter(|replica| ledger.replicas[*replica as usize].live) {
+            for replica in it
+                .replicas
+                .clone()
+                .filter(|replica| ledger.replicas[*replica as usize].live)
+            {
                 let key = key as u32;
                 let missing = ledger.copy(replica, key).missing.iter().copied();
-                let lacking = missing.filter(|write| {
-                    ledger.writes[*write as usize].acked != 0 && ledger.lacks(replica, *write)
-                });
+                let lacking =
+                    missing.filter(|write| ledger.writes[*write as usize].acked != 0 && ledger.lacks(replica, *write));
                 let lacking: Vec<u32> = lacking.collect();
                 if !lacking.is_empty() {
                     left.insert((replica, key), lacking);
@@ -189,7 +221,9 @@ impl SharedStateJudge {
                 it.heard_by -= 1;
             }
         }
-        ledger.copy_mut(replica, key).missing.extend(all);
+        for write in all {
+            ledger.miss(replica, write);
+        }
     }
 
     /// A replica comes back.

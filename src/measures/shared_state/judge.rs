@@ -361,11 +361,7 @@ impl SharedStateJudge {
                     self.compare(key);
                 }
             }
-            What::FaultEnded => {
-                if self.cuts.contains(&(record.a as u32)) {
-                    self.healed(record.time);
-                }
-            }
+            What::FaultEnded if self.cuts.contains(&(record.a as u32)) => self.healed(record.time),
             What::Crashed => {
                 if let Some(replica) = self.ledger.replica(record.subject) {
                     self.crashed(replica, record.a == 1);

@@ -105,16 +105,13 @@ impl SharedStateJudge {
             }
             let it = &self.ledger.writes[write as usize];
             for dep in &it.deps {
-                match dep {
-                    Dep::Read(other) if found & flag::WRITES_FOLLOW_READS == 0 => {
-                        if self.ledger.lacks(replica, *other) {
-                            found |= flag::WRITES_FOLLOW_READS;
-                        }
-                    }
-                    Dep::Effects(key, effects) if !self.ledger.copy(replica, *key).heard.includes(effects) => {
-                        found |= flag::WRITES_FOLLOW_READS;
-                    }
-                    _ => {}
+                let lacking = match dep {
+                    Dep::Read(other) => self.ledger.lacks(replica, *other),
+                    Dep::Effects(key, effects) => !self.ledger.copy(replica, *key).heard.includes(effects),
+                };
+                if lacking {
+                    found |= flag::WRITES_FOLLOW_READS;
+                    break;
                 }
             }
             let news = found & !it.flags;

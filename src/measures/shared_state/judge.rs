@@ -357,8 +357,7 @@ impl SharedStateJudge {
             What::Visible => {
                 if let Some(replica) = self.ledger.replica(record.subject) {
                     let key = self.ledger.key(record.a);
-                    self.ledger.copy_mut(replica, key).shown = record.b;
-                    self.compare(key);
+                    self.shows(replica, key, record.b);
                 }
             }
             What::FaultEnded if self.cuts.contains(&(record.a as u32)) => self.healed(record.time),
@@ -376,13 +375,6 @@ impl SharedStateJudge {
             What::Metadata => self.tally.metadata_bytes += record.b,
             _ => {}
         }
-    }
-}
-
-impl Ledger {
-    /// The store of a key.
-    fn store_of(&self, key: u32) -> u32 {
-        self.first_key.partition_point(|first| *first <= key) as u32 - 1
     }
 }
 

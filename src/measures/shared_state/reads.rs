@@ -69,7 +69,6 @@ impl SharedStateJudge {
         let settled: Vec<u32> = copy
             .missing
             .iter()
-            .copied()
             .filter(|write| !ledger.lacks(replica, *write))
             .collect();
         settled.into_iter().for_each(|write| self.ledger.unmiss(replica, write));
@@ -82,7 +81,7 @@ impl SharedStateJudge {
         let ledger = &self.ledger;
         let copy = ledger.copy(replica, view.key);
         let mut oldest = now;
-        for &write in &copy.missing {
+        for write in copy.missing.iter() {
             let it = &ledger.writes[write as usize];
             let acked = it.acked != 0 && it.acked <= pending.acks_before;
             let own = it.agent == pending.agent;

@@ -94,7 +94,9 @@ impl SharedStateJudge {
 
     /// Looks at what the last entry has made visible, once all of it is.
     pub(super) fn check_order(&mut self) {
-        for (replica, write) in std::mem::take(&mut self.to_check) {
+        // The lists go back with their room: this happens after every entry.
+        let mut to_check = std::mem::take(&mut self.to_check);
+        for (replica, write) in to_check.drain(..) {
             let (agent, number, flags) = {
                 let it = &self.ledger.writes[write as usize];
                 (it.agent, it.number, it.flags)
@@ -122,12 +124,12 @@ impl SharedStateJudge {
                 self.tally.writes_follow_reads += u64::from(news & flag::WRITES_FOLLOW_READS != 0);
             }
         }
-        for write in std::mem::take(&mut self.to_retire) {
+        self.to_check = to_check;
+        for write in self.to_retire.drain(..) {
             self.ledger.retire(write);
         }
-        let touched = std::mem::take(&mut self.touched);
         for heal in self.heals.iter_mut().filter(|heal| heal.took.is_none()) {
-            for place in &touched {
+            for place in &self.touched {
                 if let Some(left) = heal.left.get_mut(place) {
                     left.retain(|write| self.ledger.lacks(place.0, *write));
                     if left.is_empty() {
@@ -139,6 +141,7 @@ impl SharedStateJudge {
                 heal.took = Some((self.now - heal.at).as_nanos());
             }
         }
+        self.touched.clear();
     }
 
     /// Whether a replica lacks a write of an agent before this number. What it would not keep any more is forgotten.
@@ -149,7 +152,6 @@ impl SharedStateJudge {
         };
         let earlier = missing
             .iter()
-            .copied()
             .filter(|write| ledger.writes[*write as usize].number < number);
         let (mut gone, mut lacking) = (Vec::new(), false);
         for write in earlier {
@@ -174,7 +176,7 @@ impl SharedStateJudge {
                 .filter(|replica| ledger.replicas[*replica as usize].live)
             {
                 let key = key as u32;
-                let missing = ledger.copy(replica, key).missing.iter().copied();
+                let missing = ledger.copy(replica, key).missing.iter();
                 let lacking =
                     missing.filter(|write| ledger.writes[*write as usize].acked != 0 && ledger.lacks(replica, *write));
                 let lacking: Vec<u32> = lacking.collect();
@@ -235,18 +237,48 @@ impl SharedStateJudge {
         (first..first + keys).for_each(|key| self.compare(key));
     }
 
-    /// Sees whether the live replicas show the same of a key.
-    pub(super) fn compare(&mut self, key: u32) {
+    /// A replica shows another value of a key.
+    pub(super) fn shows(&mut self, replica: u32, key: u32, digest: u64) {
+        let live = self.ledger.replicas[replica as usize].live;
+        let before = std::mem::replace(&mut self.ledger.copy_mut(replica, key).shown, digest);
+        if !live {
+            return;
+        }
+        let shown = &mut self.ledger.keys[key as usize].shown;
+        if let Some(place) = shown.iter().position(|(other, _)| *other == before) {
+            shown[place].1 -= 1;
+            if shown[place].1 == 0 {
+                shown.swap_remove(place);
+            }
+        }
+        match shown.iter_mut().find(|(other, _)| *other == digest) {
+            Some((_, count)) => *count += 1,
+            None => shown.push((digest, 1)),
+        }
+        self.judge_divergence(key);
+    }
+
+    /// Counts anew what the live replicas show of a key.
+    fn compare(&mut self, key: u32) {
         let ledger = &self.ledger;
-        let replicas = ledger.keys[key as usize].replicas.clone();
-        let live = replicas.filter(|replica| ledger.replicas[*replica as usize].live);
-        let mut shown = live.map(|replica| ledger.copy(replica, key).shown);
-        let differ = match shown.next() {
-            Some(first) => shown.any(|other| other != first),
-            None => false,
-        };
+        let mut shown: Vec<(u64, u32)> = Vec::new();
+        for replica in ledger.keys[key as usize].replicas.clone() {
+            if !ledger.replicas[replica as usize].live {
+                continue;
+            }
+            let digest = ledger.copy(replica, key).shown;
+            match shown.iter_mut().find(|(other, _)| *other == digest) {
+                Some((_, count)) => *count += 1,
+                None => shown.push((digest, 1)),
+            }
+        }
+        self.ledger.keys[key as usize].shown = shown;
+        self.judge_divergence(key);
+    }
+
+    fn judge_divergence(&mut self, key: u32) {
         let it = &mut self.ledger.keys[key as usize];
-        match (it.diverged, differ) {
+        match (it.diverged, it.shown.len() > 1) {
             (None, true) => {
                 it.diverged = Some(self.now);
                 self.diverged += 1;

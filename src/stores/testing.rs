@@ -188,7 +188,6 @@ pub(crate) struct Bench {
 
 /// What a run of a [`Bench`] left.
 pub(crate) struct Ran {
-    pub observers: Vec<Box<dyn Observer>>,
     pub log: Vec<(u32, Seen)>,
     pub print: String,
     pub end: crate::kernel::End,
@@ -272,13 +271,8 @@ impl Bench {
         world.finish(now);
         let breaches = world.audit(now);
         assert!(breaches.is_empty(), "{breaches:?}");
-        let observers = std::mem::take(&mut world.shared.records).into_observers();
+        world.shared.records.flush();
         let log = std::mem::take(&mut *log.lock().unwrap());
-        Ran {
-            observers,
-            log,
-            print,
-            end,
-        }
+        Ran { log, print, end }
     }
 }

@@ -12,14 +12,18 @@ fn scenario(name: &str, text: &str) -> Scenario {
     let sites: Vec<String> = (0..100).map(|site| format!("\"s{site}\"")).collect();
     let text = text.replace("\"SITES\"", &sites.join(", "));
     let outcome = load(name.as_ref(), &[], &Memory::new().with(name, text), &Registry);
-    outcome.scenario.unwrap_or_else(|| panic!("{name} has problems: {:?}", outcome.diagnostics))
+    outcome
+        .scenario
+        .unwrap_or_else(|| panic!("{name} has problems: {:?}", outcome.diagnostics))
 }
 
 /// The peak of this process's memory in MiB, where the system says it.
 fn peak_memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
+    line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok())
+        .unwrap_or(f64::NAN)
+        / 1024.0
 }
 
 fn main() {
@@ -29,8 +33,14 @@ fn main() {
         ("million", include_str!("scenarios/million.ron")),
     ];
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    println!("{:>15} {:>9} {:>22} {:>10} {:>10} {:>10}", "scenario", "built s", "rate", "ns/event", "measured", "peak MiB");
-    for (name, text) in all.into_iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one == name)) {
+    println!(
+        "{:>15} {:>9} {:>22} {:>10} {:>10} {:>10}",
+        "scenario", "built s", "rate", "ns/event", "measured", "peak MiB"
+    );
+    for (name, text) in all
+        .into_iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one == name))
+    {
         let scenario = scenario(&format!("{name}.ron"), text);
         let plan = &scenario.variants[0];
         let start = Instant::now();
@@ -50,7 +60,14 @@ fn main() {
             "-".to_string()
         } else {
             let start = Instant::now();
-            let cell = Grid::new(&scenario.variants, Options { seed: scenario.seed, ..Options::default() }).run_cell(0, 0);
+            let cell = Grid::new(
+                &scenario.variants,
+                Options {
+                    seed: scenario.seed,
+                    ..Options::default()
+                },
+            )
+            .run_cell(0, 0);
             assert_eq!(cell.print, end.print, "measuring leaves no trace");
             if name == "mm1" {
                 let wait = cell.sheet.numbers["service.queue.wait.mean"];

@@ -64,7 +64,10 @@ fn the_split_brain_runs_in_all_its_variants() {
 fn the_thundering_herd_runs_in_all_its_variants() {
     let ends = ends("thundering_herd.ron");
     assert_eq!(ends.len(), 7);
-    assert!(ends.iter().all(|(_, _, end)| *end == End::Stopped), "all tasks are done");
+    assert!(
+        ends.iter().all(|(_, _, end)| *end == End::Stopped),
+        "all tasks are done"
+    );
 }
 
 #[test]

@@ -154,7 +154,9 @@ impl<'a> Grid<'a> {
         }
         let (end, mut world, checkpoints) = run.finish(self.options.max_events);
         let observers = std::mem::take(&mut world.shared.records).into_observers();
-        let watches = observers.into_iter().filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
+        let watches = observers
+            .into_iter()
+            .filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
         let mut sheet = watches.map(|watch| watch.finish(end.now)).next().unwrap_or_default();
         sheet.number("run.breaches", Some(end.breaches.len() as f64));
         Cell {
@@ -228,8 +230,14 @@ pub fn setting(plan: &Plan) -> Setting {
 fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
     use crate::faults::{FaultKind, Keep};
     let stores = plan.stores.iter().zip(bases);
-    let stores: Vec<_> = stores.map(|(store, base)| WatchedStore::new(&store.model, &store.spec, *base)).collect();
-    let of_cuts = plan.faults.iter().zip(0u32..).filter(|(fault, _)| matches!(fault.kind, FaultKind::Partition { .. }));
+    let stores: Vec<_> = stores
+        .map(|(store, base)| WatchedStore::new(&store.model, &store.spec, *base))
+        .collect();
+    let of_cuts = plan
+        .faults
+        .iter()
+        .zip(0u32..)
+        .filter(|(fault, _)| matches!(fault.kind, FaultKind::Partition { .. }));
     let loses = |kind: &FaultKind| matches!(kind, FaultKind::Crash { keep: Keep::Nothing });
     (!stores.is_empty()).then(|| Watched {
         stores,

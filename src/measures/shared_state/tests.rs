@@ -9,9 +9,9 @@ use crate::network::{Cut, Group, InTransit, Latency, LinkSpec, Loss, NetworkSpec
 use crate::random::Law;
 use crate::state::siblings::Blind;
 use crate::state::{Crdt, DottedVersionVectors, KeyType, LastWriteWins, Op, VersionVectors};
+use crate::stores::testing::FaultAction;
 use crate::stores::testing::{Act, Bench, Log, Ran, ms};
 use crate::stores::{AntiEntropy, Model, StoreSpec};
-use crate::world::FaultAction;
 use std::sync::{Arc, Mutex};
 
 pub(super) const LWW: Model = Model::LastWriteWins(LastWriteWins);
@@ -263,8 +263,8 @@ fn writes_that_overtake_each_other_break_monotonic_writes() {
         bench.network.classes[1].latency = Latency::Law(Law::Constant(10e6));
         bench.network.cuts.push(Cut {
             name: "hold".into(),
-            from: Group::Sites(vec![SiteId(0)]),
-            to: Group::Sites(vec![SiteId(1)]),
+            from: Group::sites([SiteId(0)]),
+            to: Group::sites([SiteId(1)]),
             both_ways: false,
             in_flight: InTransit::Lost,
             sent: InTransit::Held,
@@ -300,8 +300,8 @@ fn what_loses_and_what_converges_after_a_partition() {
         }
         bench.network.cuts.push(Cut {
             name: "split".into(),
-            from: Group::Sites(vec![SiteId(0)]),
-            to: Group::Sites(vec![SiteId(1), SiteId(2)]),
+            from: Group::sites([SiteId(0)]),
+            to: Group::sites([SiteId(1), SiteId(2)]),
             both_ways: true,
             in_flight: InTransit::Lost,
             sent: InTransit::Lost,

@@ -7,8 +7,8 @@ use crate::random::Law;
 use crate::random::math::exp;
 use crate::state::{Clock, KeyType, Op};
 use crate::stores::StoreSpec;
+use crate::stores::testing::FaultAction;
 use crate::stores::testing::{Bench, ms};
-use crate::world::FaultAction;
 
 fn secs(s: f64) -> SimDuration {
     SimDuration::from_nanos_f64(s * 1e9)

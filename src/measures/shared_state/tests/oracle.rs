@@ -30,6 +30,10 @@ impl Observer for Tape {
                 .map(|record| (*record, batch.extra(record).to_vec())),
         );
     }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -280,3 +280,54 @@ proptest! {
         check(&case)?;
     }
 }
+
+/// Counts the records of each kind.
+#[derive(Debug, Default)]
+struct Kinds(std::collections::BTreeMap<String, u64>);
+
+impl quorate::world::record::Observer for Kinds {
+    fn wants(&self) -> quorate::world::record::Mask {
+        quorate::world::record::Mask::ALL
+    }
+    fn batch(&mut self, batch: quorate::world::record::Batch<'_>) {
+        use quorate::world::record::What;
+        for record in batch.records {
+            let detail = match record.what {
+                What::StepEnded => format!("StepEnded {}", record.b),
+                What::TaskEnded => format!("TaskEnded {}", record.b & 255),
+                What::CallEnded => format!("CallEnded {}", record.c),
+                what => format!("{what:?}"),
+            };
+            *self.0.entry(detail).or_default() += 1;
+        }
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
+}
+
+#[test]
+fn the_random_worlds_cover_what_can_happen() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut all = std::collections::BTreeMap::<String, u64>::new();
+    for _ in 0..100 {
+        let case = case().new_tree(&mut runner).unwrap().current();
+        let run = quorate::scenario::build(&plan(&case), case.seed, 0, vec![Box::new(Kinds::default())]);
+        let (_, mut world, _) = run.finish(5_000_000);
+        let observers = std::mem::take(&mut world.shared.records).into_observers();
+        let kinds = observers.into_iter().next().unwrap().into_any().downcast::<Kinds>().unwrap();
+        for (kind, count) in kinds.0 {
+            *all.entry(kind).or_default() += count;
+        }
+    }
+    println!("{all:#?}");
+    for kind in [
+        "AskReplied", "Paused", "Resumed", "Crashed", "Restarted", "GuessRight", "GuessWrong", "AttemptTimedOut", "AttemptRefused",
+        "AnswerUnused", "RequestDropped", "Duplicated", "Lost", "TaskEnded 0", "TaskEnded 1", "TaskEnded 2", "StepEnded 0",
+        "StepEnded 1", "StepEnded 2", "StepEnded 3", "StepEnded 4", "CallEnded 0", "CallEnded 1", "CallEnded 2",
+    ] {
+        assert!(all.get(kind).is_some_and(|count| *count > 10), "{kind}: {:?}", all.get(kind));
+    }
+}

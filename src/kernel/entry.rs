@@ -38,6 +38,12 @@ impl<B> Entry<B> {
         self.time.cmp(&other.time).then_with(|| self.tie().cmp(&other.tie()))
     }
 
+    /// Whether this entry comes before the other.
+    #[inline(always)]
+    pub(super) fn is_before(&self, other: &Self) -> bool {
+        self.time < other.time || self.time == other.time && self.tie() < other.tie()
+    }
+
     /// What decides between entries of one time: step, origin, number.
     #[inline]
     fn tie(&self) -> u128 {

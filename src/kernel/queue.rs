@@ -117,19 +117,23 @@ impl<B: Copy> Queue<B> {
     #[inline(always)]
     pub fn push(&mut self, entry: Entry<B>) {
         let bucket = entry.time.as_nanos() >> self.width_bits;
-        if bucket < self.next_bucket {
-            self.push_late(entry);
-        } else {
-            self.file(bucket, entry);
+        if bucket >= self.next_bucket {
+            return self.file(bucket, entry);
         }
+        self.traffic.late += 1;
+        if self.front.insert_from_behind(entry) {
+            #[cfg(test)]
+            (self.inside.in_place += 1);
+            return;
+        }
+        self.push_late(entry);
     }
 
-    /// Adds an entry of the current bucket, or of one before.
+    /// Adds an entry that comes late and doesn't belong to the end of what is known to come.
     #[inline(never)]
     fn push_late(&mut self, entry: Entry<B>) {
-        self.traffic.late += 1;
         let heaped = self.front.in_heap();
-        self.front.insert(entry);
+        self.front.insert_ahead(entry);
         if self.front.in_heap() == heaped {
             #[cfg(test)]
             (self.inside.in_place += 1);

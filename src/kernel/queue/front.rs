@@ -86,7 +86,7 @@ impl<B: Copy> Front<B> {
     pub(super) fn settle(&mut self) {
         let Some(late) = self.late.peek() else { return };
         let next = self.sorted.get(self.cursor);
-        if next.is_some_and(|next| next.order(&late.0) == Ordering::Less) {
+        if next.is_some_and(|next| next.is_before(&late.0)) {
             return;
         }
         let entry = late.0;
@@ -110,24 +110,34 @@ impl<B: Copy> Front<B> {
         Some(entry)
     }
 
-    /// Adds an entry that belongs into the current bucket: in its place if that is near an end of the sorted run, else into
-    /// the heap.
-    pub(super) fn insert(&mut self, entry: Entry<B>) {
-        let rest = &self.sorted[self.cursor..];
-        let before = |other: &Entry<B>| entry.order(other) == Ordering::Less;
-        if rest.len() <= REACH || !before(&rest[rest.len() - REACH]) {
-            let behind = rest.iter().rev().take_while(|other| before(other)).count();
+    /// Adds an entry that belongs into the current bucket, if its place is near the end of the sorted run; else false.
+    ///
+    /// Inlined so that the fields of the entry are written where they belong, not to the stack first.
+    #[inline(always)]
+    pub(super) fn insert_from_behind(&mut self, entry: Entry<B>) -> bool {
+        let waiting = self.sorted.len() - self.cursor;
+        if waiting > REACH && entry.is_before(&self.sorted[self.sorted.len() - REACH]) {
+            return false;
+        }
+        if self.sorted.len() == self.sorted.capacity() {
             self.make_room();
-            let place = self.sorted.len() - behind;
-            self.sorted.push(entry);
-            let mut last = self.sorted.len() - 1;
-            while last > place {
-                self.sorted[last] = self.sorted[last - 1];
-                last -= 1;
-            }
-            self.sorted[place] = entry;
-        } else if self.cursor > 0 && before(&rest[REACH]) {
-            let ahead = rest.iter().take_while(|other| !before(other)).count();
+        }
+        self.sorted.push(entry);
+        let run = &mut self.sorted[self.cursor..];
+        let mut place = run.len() - 1;
+        while place > 0 && entry.is_before(&run[place - 1]) {
+            run[place] = run[place - 1];
+            place -= 1;
+        }
+        run[place] = entry;
+        true
+    }
+
+    /// Adds an entry whose place is further ahead: in it if it's near the beginning of the sorted run, else into the heap.
+    pub(super) fn insert_ahead(&mut self, entry: Entry<B>) {
+        let rest = &self.sorted[self.cursor..];
+        if self.cursor > 0 && rest.len() > REACH && entry.is_before(&rest[REACH]) {
+            let ahead = rest.iter().take_while(|other| !entry.is_before(other)).count();
             self.sorted
                 .copy_within(self.cursor..self.cursor + ahead, self.cursor - 1);
             self.cursor -= 1;
@@ -138,9 +148,9 @@ impl<B: Copy> Front<B> {
     }
 
     /// Gives the room of entries that were handed out back to the run before it grows.
-    #[inline]
+    #[cold]
     fn make_room(&mut self) {
-        if self.sorted.len() == self.sorted.capacity() && self.cursor > self.sorted.len() / 2 {
+        if self.cursor > self.sorted.len() / 2 {
             self.sorted.drain(..self.cursor);
             self.cursor = 0;
         }
@@ -194,12 +204,12 @@ impl<B: Copy> Front<B> {
 fn insertion_sort<B: Copy>(run: &mut [Entry<B>]) -> bool {
     let mut moves = MOVES * run.len();
     for at in 1..run.len() {
-        if run[at].order(&run[at - 1]) != Ordering::Less {
+        if !run[at].is_before(&run[at - 1]) {
             continue;
         }
         let entry = run[at];
         let mut place = at;
-        while place > 0 && entry.order(&run[place - 1]) == Ordering::Less {
+        while place > 0 && entry.is_before(&run[place - 1]) {
             run[place] = run[place - 1];
             place -= 1;
         }

@@ -229,8 +229,14 @@ pub fn setting(plan: &Plan) -> Setting {
 fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
     use crate::faults::{FaultKind, Keep};
     let stores = plan.stores.iter().zip(bases);
-    let stores: Vec<_> = stores.map(|(store, base)| WatchedStore::new(&store.model, &store.spec, *base)).collect();
-    let of_cuts = plan.faults.iter().zip(0u32..).filter(|(fault, _)| matches!(fault.kind, FaultKind::Partition { .. }));
+    let stores: Vec<_> = stores
+        .map(|(store, base)| WatchedStore::new(&store.model, &store.spec, *base))
+        .collect();
+    let of_cuts = plan
+        .faults
+        .iter()
+        .zip(0u32..)
+        .filter(|(fault, _)| matches!(fault.kind, FaultKind::Partition { .. }));
     let loses = |kind: &FaultKind| matches!(kind, FaultKind::Crash { keep: Keep::Nothing });
     (!stores.is_empty()).then(|| Watched {
         stores,

@@ -395,13 +395,23 @@ pub fn claims(scenario: &Scenario) -> Vec<Claim> {
 fn claim(expectation: &Expectation) -> Claim {
     let place = expectation.place.clone();
     match &expectation.expected {
-        Expected::Measure { name, variant, over, stat, bound, confidence, known } => Claim {
+        Expected::Measure {
+            name,
+            variant,
+            over,
+            stat,
+            bound,
+            confidence,
+            known,
+        } => Claim {
             measure: name.clone(),
             variant: variant.clone(),
             over: over.clone(),
             bound: bound_of(bound),
             scope: match stat {
-                Statistic::Mean => Scope::Mean { confidence: *confidence },
+                Statistic::Mean => Scope::Mean {
+                    confidence: *confidence,
+                },
                 Statistic::Median => Scope::Median,
                 Statistic::Min => Scope::Min,
                 Statistic::Max => Scope::Max,
@@ -412,7 +422,10 @@ fn claim(expectation: &Expectation) -> Claim {
             known: known.clone(),
         },
         Expected::Always { name } => {
-            let measure = INVARIANTS.iter().find(|(of, ..)| of == name).map_or(name.as_str(), |(_, measure, _)| measure);
+            let measure = INVARIANTS
+                .iter()
+                .find(|(of, ..)| of == name)
+                .map_or(name.as_str(), |(_, measure, _)| measure);
             Claim {
                 measure: measure.to_string(),
                 variant: None,
@@ -423,7 +436,11 @@ fn claim(expectation: &Expectation) -> Claim {
                 known: None,
             }
         }
-        Expected::Sometimes { event, variant, at_least } => Claim {
+        Expected::Sometimes {
+            event,
+            variant,
+            at_least,
+        } => Claim {
             measure: event.clone(),
             variant: variant.clone(),
             over: None,
@@ -440,7 +457,11 @@ fn bound_of(bound: &language::Bound) -> Bound {
         language::Bound::Between(low, high) => Bound::Between(low.base(), high.base()),
         language::Bound::AtMost(high) => Bound::AtMost(high.base()),
         language::Bound::AtLeast(low) => Bound::AtLeast(low.base()),
-        language::Bound::Near { value, within, relative } => {
+        language::Bound::Near {
+            value,
+            within,
+            relative,
+        } => {
             let value = value.base();
             let part = relative.as_ref().map(|part| part.get() * value.abs());
             let within = within.as_ref().map(|within| within.base());
@@ -457,18 +478,58 @@ fn bound_of(bound: &language::Bound) -> Bound {
 
 /// The invariants that a scenario can demand: name, the count that has to be zero in every run, and what it means.
 pub const INVARIANTS: &[(&str, &str, &str)] = &[
-    ("no_lost_updates", "state.lost_updates", "No acknowledged update is lost."),
+    (
+        "no_lost_updates",
+        "state.lost_updates",
+        "No acknowledged update is lost.",
+    ),
     ("no_conflicts", "state.conflicts", "No two concurrent updates conflict."),
-    ("no_stale_reads", "state.stale_reads", "No read lacks an update acknowledged before it began."),
-    ("read_your_writes", "state.read_your_writes", "No read lacks an acknowledged update of its own agent."),
-    ("monotonic_reads", "state.monotonic_reads", "No read lacks what an earlier read of the same agent and key returned."),
-    ("causal", "state.causal_violations", "No read lacks an update in its agent's causal past."),
-    ("healed", "state.unhealed", "After every cut all that was acknowledged before is on every live replica by the end."),
-    ("available", "state.unavailable", "No operation on shared state is refused or timed out."),
+    (
+        "no_stale_reads",
+        "state.stale_reads",
+        "No read lacks an update acknowledged before it began.",
+    ),
+    (
+        "read_your_writes",
+        "state.read_your_writes",
+        "No read lacks an acknowledged update of its own agent.",
+    ),
+    (
+        "monotonic_reads",
+        "state.monotonic_reads",
+        "No read lacks what an earlier read of the same agent and key returned.",
+    ),
+    (
+        "causal",
+        "state.causal_violations",
+        "No read lacks an update in its agent's causal past.",
+    ),
+    (
+        "healed",
+        "state.unhealed",
+        "After every cut all that was acknowledged before is on every live replica by the end.",
+    ),
+    (
+        "available",
+        "state.unavailable",
+        "No operation on shared state is refused or timed out.",
+    ),
     ("no_failed_tasks", "task.failed", "No task fails."),
-    ("no_unfinished_tasks", "task.unfinished", "Every task is over when the run ends."),
-    ("no_duplicate_effects", "calls.duplicate_effects", "No call is executed more than once."),
-    ("no_dropped_messages", "messages.dropped", "No message is dropped by a full mailbox or for want of a reader."),
+    (
+        "no_unfinished_tasks",
+        "task.unfinished",
+        "Every task is over when the run ends.",
+    ),
+    (
+        "no_duplicate_effects",
+        "calls.duplicate_effects",
+        "No call is executed more than once.",
+    ),
+    (
+        "no_dropped_messages",
+        "messages.dropped",
+        "No message is dropped by a full mailbox or for want of a reader.",
+    ),
 ];
 
 /// Knows the measures, invariants and events that an expectation can name.

@@ -88,11 +88,15 @@ impl SharedStateJudge {
         }
         let agent = self.ledger.agent(record.subject);
         self.pending(record.a, agent, record.time);
-        self.ledger.agents[agent as usize].past.learn(agent, number_of(record.a));
+        self.ledger.agents[agent as usize]
+            .past
+            .learn(agent, number_of(record.a));
     }
 
     fn accepted(&mut self, record: &Record, extra: &[u64]) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let (key, agent) = (self.ledger.key(record.b), self.ledger.agent(extra[1] as u32));
         let (blind, number) = (extra[1] >> 32 & 1 == 1, number_of(record.a));
         let op = of_op_words([extra[3], extra[4]]);
@@ -173,7 +177,9 @@ impl SharedStateJudge {
         let state = &mut ledger.keys[it.key as usize];
         let mut concurrent: Vec<u32> = Vec::new();
         let mut conflicts: Vec<u32> = Vec::new();
-        let any = state.frontier.confront(&past, agent, counts, |other| concurrent.push(other));
+        let any = state
+            .frontier
+            .confront(&past, agent, counts, |other| concurrent.push(other));
         state.frontier.add(agent, number, write, !any);
         let mut conflict = any && state.kind == KeyType::Register;
         if state.kind == KeyType::Register {
@@ -238,13 +244,19 @@ impl SharedStateJudge {
     }
 
     fn acknowledged(&mut self, record: &Record) {
-        let Some(agent) = self.ledger.known_agent(record.subject) else { return };
+        let Some(agent) = self.ledger.known_agent(record.subject) else {
+            return;
+        };
         self.acks += 1;
         if record.c & 1 == 0 {
             return self.read_acknowledged(record.a, (record.c >> 1) as u16);
         }
-        let Some(pending) = self.ledger.pending.remove(&record.a) else { return };
-        let Some(write) = self.ledger.update_of(agent, number_of(record.a)) else { return };
+        let Some(pending) = self.ledger.pending.remove(&record.a) else {
+            return;
+        };
+        let Some(write) = self.ledger.update_of(agent, number_of(record.a)) else {
+            return;
+        };
         let it = &mut self.ledger.writes[write as usize];
         if it.acked == 0 {
             (it.acked, it.acked_at) = (self.acks, record.time);
@@ -287,7 +299,11 @@ impl SharedStateJudge {
             }
             // Where one of two copies is lost on its way, the other may still come.
             _ => {
-                if self.sent.get(&record.c).is_some_and(|(entry, _)| *entry == record.entry) {
+                if self
+                    .sent
+                    .get(&record.c)
+                    .is_some_and(|(entry, _)| *entry == record.entry)
+                {
                     self.sent.remove(&record.c);
                 }
             }
@@ -295,12 +311,17 @@ impl SharedStateJudge {
     }
 
     fn holds(&mut self, record: &Record, extra: &[u64]) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let key = self.ledger.key(record.a);
         let copy = self.ledger.copy(replica, key);
         let agrees = match of_version_words(extra) {
             Versions::Heads(heads) => {
-                let found: Vec<_> = heads.iter().filter_map(|head| self.ledger.keys[key as usize].find(*head)).collect();
+                let found: Vec<_> = heads
+                    .iter()
+                    .filter_map(|head| self.ledger.keys[key as usize].find(*head))
+                    .collect();
                 let agrees = found.len() == heads.len() && found.iter().all(|head| copy.held.contains(head));
                 self.holds.extend(found);
                 agrees
@@ -308,7 +329,10 @@ impl SharedStateJudge {
             Versions::Effects(effects) => effects == copy.heard,
         };
         if !agrees {
-            let problem = format!("replica {} holds of key {key} what it never said it applied", record.subject);
+            let problem = format!(
+                "replica {} holds of key {key} what it never said it applied",
+                record.subject
+            );
             self.breaches.push(problem);
         }
     }

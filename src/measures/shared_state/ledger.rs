@@ -249,7 +249,10 @@ impl Ledger {
 
     /// The agent that an entity is, if it is one.
     pub fn known_agent(&self, entity: u32) -> Option<u32> {
-        self.agent_of.get(entity as usize).copied().filter(|agent| *agent != NONE)
+        self.agent_of
+            .get(entity as usize)
+            .copied()
+            .filter(|agent| *agent != NONE)
     }
 
     /// The place of a store's key.

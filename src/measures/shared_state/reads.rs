@@ -28,7 +28,9 @@ pub(super) struct ReadView {
 impl SharedStateJudge {
     /// A replica serves a read.
     pub(super) fn read_served(&mut self, record: &Record, extra: &[u64]) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let (key, agent) = (self.ledger.key(record.b), self.ledger.agent(extra[1] as u32));
         let began = SimTime::from_nanos(extra[0]);
         self.pending(record.a, agent, began);
@@ -49,7 +51,9 @@ impl SharedStateJudge {
         let copy = self.ledger.copy(replica, key);
         match of_version_words(&extra[2..]) {
             Versions::Heads(heads) => {
-                let found = heads.iter().filter_map(|head| self.ledger.keys[key as usize].find(*head));
+                let found = heads
+                    .iter()
+                    .filter_map(|head| self.ledger.keys[key as usize].find(*head));
                 view.heads = found.collect();
                 for head in &view.heads {
                     if let Some(past) = &self.ledger.writes[*head as usize].past {
@@ -65,7 +69,12 @@ impl SharedStateJudge {
         self.find_lacking(replica, pending, &mut view, record.time);
         // What a replica doesn't lack now although it hasn't heard of it, it never will.
         let ledger = &self.ledger;
-        let settled: Vec<u32> = copy.missing.iter().copied().filter(|write| !ledger.lacks(replica, *write)).collect();
+        let settled: Vec<u32> = copy
+            .missing
+            .iter()
+            .copied()
+            .filter(|write| !ledger.lacks(replica, *write))
+            .collect();
         let missing = &mut self.ledger.copy_mut(replica, key).missing;
         missing.retain(|write| settled.binary_search(write).is_err());
         if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
@@ -103,9 +112,16 @@ impl SharedStateJudge {
 
     /// The answer of a read reaches its agent.
     pub(super) fn read_acknowledged(&mut self, identity: u64, attempt: u16) {
-        let Some(pending) = self.ledger.pending.remove(&identity) else { return };
-        let chosen = pending.views.iter().position(|view| attempt == 0 || view.attempt == attempt);
-        let Some(view) = chosen.and_then(|place| pending.views.into_iter().nth(place)) else { return };
+        let Some(pending) = self.ledger.pending.remove(&identity) else {
+            return;
+        };
+        let chosen = pending
+            .views
+            .iter()
+            .position(|view| attempt == 0 || view.attempt == attempt);
+        let Some(view) = chosen.and_then(|place| pending.views.into_iter().nth(place)) else {
+            return;
+        };
         let agent = &mut self.ledger.agents[pending.agent as usize];
         agent.past.join(&view.past);
         let acked = self.acks;
@@ -117,7 +133,13 @@ impl SharedStateJudge {
         so_far.acked = acked;
         so_far.effects.join(&view.effects);
         so_far.heads = view.owed;
-        so_far.heads.extend(view.heads.iter().filter(|head| !so_far.heads.contains(head)).copied().collect::<Vec<_>>());
+        so_far.heads.extend(
+            view.heads
+                .iter()
+                .filter(|head| !so_far.heads.contains(head))
+                .copied()
+                .collect::<Vec<_>>(),
+        );
         if pending.began < self.from {
             return;
         }

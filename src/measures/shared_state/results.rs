@@ -1,10 +1,10 @@
 //! The measures of shared state, with their names, units and meanings.
 
 use super::SharedStateJudge;
-use crate::measures::{Better, MeasureInfo, Unit};
 use super::ledger::{KeyState, Write, flag};
 use super::series::{Samples, Steps};
 use crate::kernel::SimTime;
+use crate::measures::{Better, MeasureInfo, Unit};
 use crate::state::{KeyType, Op};
 
 /// What is counted while the run goes on.
@@ -133,7 +133,11 @@ measures! {
 impl SharedState {
     /// Every measure by name; nothing where there is no such number.
     pub fn measures(&self) -> Vec<(&'static str, Option<f64>)> {
-        MEASURES.iter().zip(VALUES).map(|(measure, value)| (measure.name, value(self))).collect()
+        MEASURES
+            .iter()
+            .zip(VALUES)
+            .map(|(measure, value)| (measure.name, value(self)))
+            .collect()
     }
 
     /// One measure.

@@ -20,10 +20,14 @@ pub(super) struct Heal {
 impl SharedStateJudge {
     /// Effects become visible at a replica, or are kept there.
     pub(super) fn applied(&mut self, record: &Record) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let key = self.ledger.key(record.a);
         for dot in of_range_words(record.b, record.c).dots() {
-            let Some(write) = self.ledger.keys[key as usize].find(dot) else { continue };
+            let Some(write) = self.ledger.keys[key as usize].find(dot) else {
+                continue;
+            };
             self.hear(replica, write);
             let ledger = &mut self.ledger;
             let (heads, keeping) = (ledger.keys[key as usize].has_heads(), ledger.keys[key as usize].keeping);
@@ -62,7 +66,9 @@ impl SharedStateJudge {
 
     /// An effect is outranked at a replica.
     pub(super) fn outranked(&mut self, record: &Record) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let key = self.ledger.key(record.a);
         let find = |bits| self.ledger.keys[key as usize].find(Dot::from_bits(bits));
         let Some(loser) = find(record.b) else { return };
@@ -142,12 +148,15 @@ impl SharedStateJudge {
         let ledger = &self.ledger;
         let mut left = BTreeMap::new();
         for (key, it) in ledger.keys.iter().enumerate() {
-            for replica in it.replicas.clone().filter(|replica| ledger.replicas[*replica as usize].live) {
+            for replica in it
+                .replicas
+                .clone()
+                .filter(|replica| ledger.replicas[*replica as usize].live)
+            {
                 let key = key as u32;
                 let missing = ledger.copy(replica, key).missing.iter().copied();
-                let lacking = missing.filter(|write| {
-                    ledger.writes[*write as usize].acked != 0 && ledger.lacks(replica, *write)
-                });
+                let lacking =
+                    missing.filter(|write| ledger.writes[*write as usize].acked != 0 && ledger.lacks(replica, *write));
                 let lacking: Vec<u32> = lacking.collect();
                 if !lacking.is_empty() {
                     left.insert((replica, key), lacking);

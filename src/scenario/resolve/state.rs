@@ -1,7 +1,6 @@
 //! `state`: stores, their keys and their models.
 
 use super::Resolver;
-use std::sync::Arc;
 use crate::network::SiteId;
 use crate::scenario::language::Store;
 use crate::scenario::language::state::{Blind as NoContext, Keys, MergeRule as Rule, Model, RegisterType as Registers};
@@ -12,6 +11,7 @@ use crate::state::siblings::{Blind, MergeRule, MergeRules};
 use crate::state::{
     Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, Realisation, Refusal, Resolution, VersionVectors,
 };
+use std::sync::Arc;
 
 /// The keys of one name in one store.
 #[derive(Debug, Clone, Copy)]
@@ -115,17 +115,28 @@ impl Resolver<'_, '_> {
         };
         match &store.model.value {
             Model::LastWriteWins => Built::LastWriteWins(LastWriteWins),
-            Model::VersionVectors { register, counter, set, blind: no_context } => Built::VersionVectors(VersionVectors {
+            Model::VersionVectors {
+                register,
+                counter,
+                set,
+                blind: no_context,
+            } => Built::VersionVectors(VersionVectors {
                 rules: rules(register, counter, set),
                 blind: blind(no_context),
             }),
-            Model::DottedVersionVectors { register, counter, set, blind: no_context } => {
-                Built::DottedVersionVectors(DottedVersionVectors {
-                    rules: rules(register, counter, set),
-                    blind: blind(no_context),
-                })
-            }
-            Model::Crdt { register, blind: no_context } => Built::Crdt(Crdt {
+            Model::DottedVersionVectors {
+                register,
+                counter,
+                set,
+                blind: no_context,
+            } => Built::DottedVersionVectors(DottedVersionVectors {
+                rules: rules(register, counter, set),
+                blind: blind(no_context),
+            }),
+            Model::Crdt {
+                register,
+                blind: no_context,
+            } => Built::Crdt(Crdt {
                 register: match register {
                     Registers::MultiValue => RegisterType::MultiValue,
                     Registers::LastWriter => RegisterType::LastWriter,
@@ -160,7 +171,9 @@ impl Resolver<'_, '_> {
             until: of.until.map(|until| crate::kernel::SimTime::ZERO + until),
         });
         spec.value_bytes = store.value.0;
-        spec.processing = self.time(&store.time).filter(|law| *law != crate::random::Law::Constant(0.0));
+        spec.processing = self
+            .time(&store.time)
+            .filter(|law| *law != crate::random::Law::Constant(0.0));
         spec
     }
 

@@ -23,7 +23,12 @@ impl Observer for Tape {
     }
 
     fn batch(&mut self, batch: Batch<'_>) {
-        self.0.extend(batch.records.iter().map(|record| (*record, batch.extra(record).to_vec())));
+        self.0.extend(
+            batch
+                .records
+                .iter()
+                .map(|record| (*record, batch.extra(record).to_vec())),
+        );
     }
 }
 
@@ -102,7 +107,9 @@ fn by_search(model: &Model, kinds: &[crate::state::KeyType], replicas: u32, tape
     for (place, (record, extra)) in tape.iter().enumerate() {
         let key = of_store_key(record.a).1;
         let find = |versions: &[Version], key, bits| {
-            versions.iter().position(|version| version.key == key && version.dot == Dot::from_bits(bits))
+            versions
+                .iter()
+                .position(|version| version.key == key && version.dot == Dot::from_bits(bits))
         };
         let keeping = |key: u32| model.keeping(kinds[key as usize]);
         match record.what {
@@ -167,11 +174,17 @@ fn by_search(model: &Model, kinds: &[crate::state::KeyType], replicas: u32, tape
             What::ReadServed => {
                 let key = of_store_key(record.b).1;
                 let seen: Vec<usize> = match of_version_words(&extra[2..]) {
-                    Versions::Heads(heads) => heads.iter().filter_map(|dot| find(&versions, key, dot.bits())).collect(),
+                    Versions::Heads(heads) => heads
+                        .iter()
+                        .filter_map(|dot| find(&versions, key, dot.bits()))
+                        .collect(),
                     Versions::Effects(set) => set.dots().filter_map(|dot| find(&versions, key, dot.bits())).collect(),
                 };
                 let heard = heard.get(&(record.subject, key)).cloned().unwrap_or_default();
-                let top = heard.iter().map(|version| (versions[*version].stamp, versions[*version].dot)).max();
+                let top = heard
+                    .iter()
+                    .map(|version| (versions[*version].stamp, versions[*version].dot))
+                    .max();
                 let mine = graph.past(started[&record.a]);
                 let (mut stale, mut causal, mut own) = (None::<(u64, u64)>, false, false);
                 for (place, version) in versions.iter().enumerate().filter(|(_, version)| version.key == key) {
@@ -179,9 +192,18 @@ fn by_search(model: &Model, kinds: &[crate::state::KeyType], replicas: u32, tape
                         let held = held.get(&(record.subject, key)).cloned().unwrap_or_default();
                         let mut above = BTreeSet::from([place]);
                         for _ in 0..versions.len() {
-                            above.extend(winners.iter().filter(|(loser, _)| above.contains(loser)).map(|(_, winner)| *winner).collect::<Vec<_>>());
+                            above.extend(
+                                winners
+                                    .iter()
+                                    .filter(|(loser, _)| above.contains(loser))
+                                    .map(|(_, winner)| *winner)
+                                    .collect::<Vec<_>>(),
+                            );
                         }
-                        !above.is_disjoint(&heard) || held.iter().any(|h| graph.past(versions[*h].accepted).contains(&version.started))
+                        !above.is_disjoint(&heard)
+                            || held
+                                .iter()
+                                .any(|h| graph.past(versions[*h].accepted).contains(&version.started))
                     };
                     let lacks = !heard.contains(&place)
                         && match keeping(key) {
@@ -236,7 +258,12 @@ fn by_search(model: &Model, kinds: &[crate::state::KeyType], replicas: u32, tape
     let end = ms(100_000);
     for (place, (from, differ)) in spans.iter().enumerate() {
         let to = spans.get(place + 1).map_or(end, |(to, _)| *to);
-        for (sum, _) in counts.divergence.iter_mut().zip(differ).filter(|(_, differs)| **differs) {
+        for (sum, _) in counts
+            .divergence
+            .iter_mut()
+            .zip(differ)
+            .filter(|(_, differs)| **differs)
+        {
             *sum += (to - *from).as_nanos();
         }
     }
@@ -262,8 +289,13 @@ fn by_search(model: &Model, kinds: &[crate::state::KeyType], replicas: u32, tape
     let all = 0..versions.len();
     for a in all.clone() {
         counts.concurrent += usize::from(all.clone().any(|b| concurrent(a, b)));
-        counts.conflicts += usize::from(all.clone().any(|b| concurrent(a, b) && conflict(versions[a].op, versions[b].op)));
-        let seen = all.clone().any(|b| a != b && versions[a].key == versions[b].key && pasts[b].contains(&versions[a].started));
+        counts.conflicts += usize::from(
+            all.clone()
+                .any(|b| concurrent(a, b) && conflict(versions[a].op, versions[b].op)),
+        );
+        let seen = all
+            .clone()
+            .any(|b| a != b && versions[a].key == versions[b].key && pasts[b].contains(&versions[a].started));
         counts.lost_updates += usize::from(acked.contains_key(&a) && !contained.contains(&a) && !seen);
     }
     counts.overwritten_unseen = overwritten.len();
@@ -273,7 +305,13 @@ fn by_search(model: &Model, kinds: &[crate::state::KeyType], replicas: u32, tape
 
 fn by_judge(judge: &mut SharedStateJudge) -> Counts {
     let s = judge.results(ms(100_000));
-    let mut stale: Vec<_> = s.stale_age.kept.iter().copied().zip(s.stale_lag.kept.iter().copied()).collect();
+    let mut stale: Vec<_> = s
+        .stale_age
+        .kept
+        .iter()
+        .copied()
+        .zip(s.stale_lag.kept.iter().copied())
+        .collect();
     stale.sort_unstable();
     Counts {
         concurrent: s.concurrent as usize,
@@ -311,7 +349,10 @@ fn history() -> impl Strategy<Value = Vec<Vec<(u64, Act)>>> {
 
 fn prepared(model: Model, scripts: &[Vec<(u64, Act)>], slow: u64, loss: f64, entropy: bool) -> Bench {
     let mut bench = bench(model, 3, 40);
-    bench.spec.replication.delay = Some(Law::Uniform { low: 0.0, high: slow as f64 * 1e6 });
+    bench.spec.replication.delay = Some(Law::Uniform {
+        low: 0.0,
+        high: slow as f64 * 1e6,
+    });
     // Only what goes between replicas is lost.
     bench.network.classes[1].loss = Loss::Independent(0.0);
     bench.spec.replicas[2].clock = crate::state::Clock::new(60_000_000, 0).unwrap();

@@ -123,10 +123,12 @@ fn service() -> impl Strategy<Value = ServiceSpec> {
 }
 
 fn fault() -> impl Strategy<Value = FaultSpec> {
-    let agents = || (AGENTS..AGENTS + 3, any::<bool>()).prop_map(|(at, peer)| {
-        let at = if peer { at - AGENTS + PEERS } else { at };
-        Scope::Tags(at..at + 1)
-    });
+    let agents = || {
+        (AGENTS..AGENTS + 3, any::<bool>()).prop_map(|(at, peer)| {
+            let at = if peer { at - AGENTS + PEERS } else { at };
+            Scope::Tags(at..at + 1)
+        })
+    };
     let services = || (0usize..2).prop_map(|index| Scope::Service(SERVICES[index]));
     let keep = prop_oneof![Just(Keep::State), Just(Keep::Nothing)];
     let what = prop_oneof![
@@ -140,14 +142,20 @@ fn fault() -> impl Strategy<Value = FaultSpec> {
         for (gap, length) in gaps {
             let start = at + SimDuration::from_millis(gap);
             let lasts = SimDuration::from_millis(length);
-            windows.push(Window { at: start, lasts: Some(lasts) });
+            windows.push(Window {
+                at: start,
+                lasts: Some(lasts),
+            });
             at = start + lasts;
         }
         FaultSpec {
             name: String::new(),
             kind,
             when: When::Windows(windows),
-            targets: vec![Target { name: "it".into(), scope }],
+            targets: vec![Target {
+                name: "it".into(),
+                scope,
+            }],
             independence: Independence::Together,
         }
     })
@@ -161,6 +169,7 @@ struct Case {
     faults: Vec<FaultSpec>,
     loss: f64,
     duplication: f64,
+    latency: Law,
     goes_on: bool,
     at_once: u16,
     seed: u64,
@@ -170,20 +179,40 @@ fn case() -> impl Strategy<Value = Case> {
     let world = (
         prop::collection::vec(policy(), 4),
         prop::collection::vec(service(), 2),
-        prop::collection::vec(fault(), 0..4),
+        prop::collection::vec(fault(), 0..9),
         prop_oneof![Just(0.0), Just(0.2)],
         prop_oneof![Just(0.0), Just(0.3)],
+        // Constant and no latency make things happen at once.
+        prop_oneof![
+            Just(Law::Uniform {
+                low: 1.0 * MS,
+                high: 20.0 * MS
+            }),
+            Just(Law::Constant(10.0 * MS)),
+            Just(Law::Constant(0.0)),
+        ],
     );
     let rest = (any::<bool>(), 1u16..3, any::<u64>());
-    (prop::collection::vec(step(), 1..6), world, rest).prop_map(|(steps, world, (goes_on, at_once, seed))| {
-        let (policies, services, faults, loss, duplication) = world;
-        Case { steps, policies, services, faults, loss, duplication, goes_on, at_once, seed }
+    (prop::collection::vec(step(), 3..12), world, rest).prop_map(|(steps, world, (goes_on, at_once, seed))| {
+        let (policies, services, faults, loss, duplication, latency) = world;
+        Case {
+            steps,
+            policies,
+            services,
+            faults,
+            loss,
+            duplication,
+            latency,
+            goes_on,
+            at_once,
+            seed,
+        }
     })
 }
 
 fn plan(case: &Case) -> Plan {
     let link = LinkSpec {
-        latency: Latency::Law(Law::Uniform { low: 1.0 * MS, high: 20.0 * MS }),
+        latency: Latency::Law(case.latency.clone()),
         loss: Loss::Independent(case.loss),
         duplication: case.duplication,
         ..LinkSpec::default()
@@ -206,7 +235,10 @@ fn plan(case: &Case) -> Plan {
         count: Some(3),
         is_stream: false,
         max_alive: 0,
-        arrivals: Arrivals::Spread { from: SimTime::ZERO, over: SimDuration::from_millis(20) },
+        arrivals: Arrivals::Spread {
+            from: SimTime::ZERO,
+            over: SimDuration::from_millis(20),
+        },
         stagger: None,
         program,
         policies: policies.clone(),
@@ -218,15 +250,27 @@ fn plan(case: &Case) -> Plan {
         sites: Sites::One(SiteId(site)),
     };
     let think = |ms: f64| Step::Think(Law::Constant(ms * MS));
-    let call = Step::Call(CallStep { server: SERVICES[1], policy: 1, bytes: 1, tokens: None });
+    let call = Step::Call(CallStep {
+        server: SERVICES[1],
+        policy: 1,
+        bytes: 1,
+        tokens: None,
+    });
     let handlers = vec![
         (HANDLED, vec![think(4.0), Step::Reply { bytes: 5 }, think(2.0)]),
-        (HANDLED_BY_CALLING, vec![Step::Parallel(vec![vec![call.clone()], vec![think(9.0), call]])]),
+        (
+            HANDLED_BY_CALLING,
+            vec![Step::Parallel(vec![vec![call.clone()], vec![think(9.0), call]])],
+        ),
     ];
     let peer = [Step::Repeat {
         times: Some(Law::Constant(40.0)),
         steps: vec![
-            Step::Wait { topic: Some(AWAITED), count: 2, timeout: Some(SimDuration::from_millis(25)) },
+            Step::Wait {
+                topic: Some(AWAITED),
+                count: 2,
+                timeout: Some(SimDuration::from_millis(25)),
+            },
             think(3.0),
             Step::Reply { bytes: 9 },
         ],
@@ -241,14 +285,21 @@ fn plan(case: &Case) -> Plan {
         services,
         stores: vec![],
         agents: vec![
-            Arc::new(group("agents", Program::compile(&case.steps, &handlers, "agents.agents"), 0)),
+            Arc::new(group(
+                "agents",
+                Program::compile(&case.steps, &handlers, "agents.agents"),
+                0,
+            )),
             Arc::new(group("peers", Program::compile(&peer, &handlers, "agents.peers"), 1)),
         ],
         faults: Arc::new(
             case.faults
                 .iter()
                 .zip(0..)
-                .map(|(fault, index)| FaultSpec { name: format!("fault {index}"), ..fault.clone() })
+                .map(|(fault, index)| FaultSpec {
+                    name: format!("fault {index}"),
+                    ..fault.clone()
+                })
                 .collect(),
         ),
         task_names: vec![String::new(), "part".into()],
@@ -267,13 +318,19 @@ fn check(case: &Case) -> Result<u64, TestCaseError> {
     prop_assert_eq!(end.breaches, Vec::<String>::new());
     prop_assert!(end.halt.is_none(), "{:?}", end.halt);
     let observers = std::mem::take(&mut world.shared.records).into_observers();
-    let path = observers.into_iter().next().unwrap().into_any().downcast::<CriticalPath>().unwrap();
+    let path = observers
+        .into_iter()
+        .next()
+        .unwrap()
+        .into_any()
+        .downcast::<CriticalPath>()
+        .unwrap();
     prop_assert_eq!(path.wrong(), &[] as &[String]);
     Ok(path.checked())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, max_shrink_iters: 4000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_parts_of_every_task_are_rebuilt_from_the_records(case in case()) {
@@ -317,17 +374,48 @@ fn the_random_worlds_cover_what_can_happen() {
         let run = quorate::scenario::build(&plan(&case), case.seed, 0, vec![Box::new(Kinds::default())]);
         let (_, mut world, _) = run.finish(5_000_000);
         let observers = std::mem::take(&mut world.shared.records).into_observers();
-        let kinds = observers.into_iter().next().unwrap().into_any().downcast::<Kinds>().unwrap();
+        let kinds = observers
+            .into_iter()
+            .next()
+            .unwrap()
+            .into_any()
+            .downcast::<Kinds>()
+            .unwrap();
         for (kind, count) in kinds.0 {
             *all.entry(kind).or_default() += count;
         }
     }
     println!("{all:#?}");
     for kind in [
-        "AskReplied", "Paused", "Resumed", "Crashed", "Restarted", "GuessRight", "GuessWrong", "AttemptTimedOut", "AttemptRefused",
-        "AnswerUnused", "RequestDropped", "Duplicated", "Lost", "TaskEnded 0", "TaskEnded 1", "TaskEnded 2", "StepEnded 0",
-        "StepEnded 1", "StepEnded 2", "StepEnded 3", "StepEnded 4", "CallEnded 0", "CallEnded 1", "CallEnded 2",
+        "AskReplied",
+        "Paused",
+        "Resumed",
+        "Crashed",
+        "Restarted",
+        "GuessRight",
+        "GuessWrong",
+        "AttemptTimedOut",
+        "AttemptRefused",
+        "AnswerUnused",
+        "RequestDropped",
+        "Duplicated",
+        "Lost",
+        "TaskEnded 0",
+        "TaskEnded 1",
+        "TaskEnded 2",
+        "StepEnded 0",
+        "StepEnded 1",
+        "StepEnded 2",
+        "StepEnded 3",
+        "StepEnded 4",
+        "CallEnded 0",
+        "CallEnded 1",
+        "CallEnded 2",
     ] {
-        assert!(all.get(kind).is_some_and(|count| *count > 10), "{kind}: {:?}", all.get(kind));
+        assert!(
+            all.get(kind).is_some_and(|count| *count > 10),
+            "{kind}: {:?}",
+            all.get(kind)
+        );
     }
 }

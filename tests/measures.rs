@@ -250,7 +250,10 @@ fn everything_on_a_sheet_is_in_the_registry() {
         })
         .filter(|pattern| !pattern.contains("recover") && !pattern.contains("metastable"))
         .collect();
-    let never: Vec<&str> = never.into_iter().filter(|name| *name != "task.time.p99" && !name.starts_with("state.") && !name.starts_with("latency_trap.")).collect();
+    let never: Vec<&str> = never
+        .into_iter()
+        .filter(|name| *name != "task.time.p99" && !name.starts_with("state.") && !name.starts_with("latency_trap."))
+        .collect();
     assert_eq!(never, ["run.events"], "the registry promises what no sheet has");
     for info in measures::infos() {
         let value = sheet.numbers.get(info.name).copied().unwrap_or(0.0);

@@ -157,7 +157,11 @@ impl AgentGroup {
                         self.act(WAKE, body, cx);
                     }
                 }
-                Deferred::Entry { kind: TIMEOUT, body, at } => {
+                Deferred::Entry {
+                    kind: TIMEOUT,
+                    body,
+                    at,
+                } => {
                     let timer = self.timer_mut(body as u32);
                     if timer.deadline == at {
                         timer.deadline = SimTime::NEVER;

@@ -11,7 +11,7 @@ use crate::world::Starter;
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, Sites, kind, purpose};
 use crate::world::record::What;
-use crate::world::slab::Slab;
+use crate::world::slab::{Handle, Slab};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -401,6 +401,8 @@ impl AgentGroup {
         agent.main.steps = 0;
         agent.main.path = run as u64;
         agent.main.failed = false;
+        // An ask that the run before took up and didn't answer is forgotten with it.
+        agent.main.answers = Handle::NONE;
         agent.main.mark = cx.now();
         let exit = self.end_of_program(0);
         let identity = (self.agents[member as usize].ordinal as u64) << 32 | run as u64;

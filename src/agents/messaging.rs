@@ -237,7 +237,11 @@ impl AgentGroup {
         let activation = self.activation(id);
         activation.needs -= 1;
         let needs = activation.needs;
-        let how = if needs == 0 { Settled::Done } else { Settled::OneOfSeveral };
+        let how = if needs == 0 {
+            Settled::Done
+        } else {
+            Settled::OneOfSeveral
+        };
         self.step_ended_at(id, how, message.identity(), until, cx);
         self.note_taken(id, message, cx);
         if needs == 0 {

@@ -224,7 +224,11 @@ impl AgentGroup {
         self.activation(id).state = state;
         if cx.wants(What::StepBegan) {
             let member = self.activation(id).member;
-            cx.record(What::StepBegan, self.base + member, [self.name_of(id), state as u64, about]);
+            cx.record(
+                What::StepBegan,
+                self.base + member,
+                [self.name_of(id), state as u64, about],
+            );
         }
     }
 

@@ -92,7 +92,8 @@ impl CriticalPath {
 
     fn complain(&mut self, record: &Record, what: impl std::fmt::Display) {
         if self.wrong.len() < 20 {
-            self.wrong.push(format!("at {} for entity {}: {what}", record.time, record.subject));
+            self.wrong
+                .push(format!("at {} for entity {}: {what}", record.time, record.subject));
         }
     }
 
@@ -104,7 +105,12 @@ impl CriticalPath {
         match walk(&thread.log, extra[0], record.time.as_nanos()) {
             Ok(parts) if parts.0 == extra[1..8] => {}
             Ok(parts) => {
-                let what = format!("the parts of task {:x} are {:?}, rebuilt {:?}", record.a, &extra[1..8], parts.0);
+                let what = format!(
+                    "the parts of task {:x} are {:?}, rebuilt {:?}",
+                    record.a,
+                    &extra[1..8],
+                    parts.0
+                );
                 self.complain(record, what);
             }
             Err(why) => self.complain(record, format!("task {:x}: {why}", record.a)),
@@ -125,7 +131,12 @@ impl CriticalPath {
             }
             Err(why) => self.complain(record, why),
         }
-        if until < now && !self.pauses.get(&record.subject).is_some_and(|all| all.iter().any(|(from, to)| *from <= until && *to == now)) {
+        if until < now
+            && !self
+                .pauses
+                .get(&record.subject)
+                .is_some_and(|all| all.iter().any(|(from, to)| *from <= until && *to == now))
+        {
             self.complain(record, "what came while nobody stood still was dealt with late");
         }
         if record.b != Settled::OneOfSeveral as u64 {
@@ -155,7 +166,11 @@ impl CriticalPath {
         let failed = record.b == Settled::Failed as u64;
         if is(State::Thinking) {
             if until - thread.mark != open.left {
-                return Err(format!("thought for {} ns where {} were left", until - thread.mark, open.left));
+                return Err(format!(
+                    "thought for {} ns where {} were left",
+                    until - thread.mark,
+                    open.left
+                ));
             }
             return Ok(vec![(until, Way::Part(Part::Thinking))]);
         }
@@ -176,14 +191,20 @@ impl CriticalPath {
             (false, false) if is(State::Asking) => self.ask(thread, open, record, until),
             (false, false) => {
                 let sent = self.journey(record.c, until)?.sent;
-                Ok(vec![(sent, Way::Part(Part::Coordination)), (until, Way::Part(Part::Network))])
+                Ok(vec![
+                    (sent, Way::Part(Part::Coordination)),
+                    (until, Way::Part(Part::Network)),
+                ])
             }
         }
     }
 
     /// The journey of a message that came at `until`, or before and was dealt with then.
     fn journey(&self, message: u64, until: u64) -> Result<&Journey, String> {
-        let journey = self.journeys.get(&message).ok_or("a message that nobody delivered was used")?;
+        let journey = self
+            .journeys
+            .get(&message)
+            .ok_or("a message that nobody delivered was used")?;
         if journey.came.iter().any(|came| *came <= until) {
             Ok(journey)
         } else {
@@ -218,7 +239,10 @@ impl CriticalPath {
     }
 
     fn ask(&self, thread: &Thread, open: Open, record: &Record, until: u64) -> Result<Vec<(u64, Way)>, String> {
-        let question = self.questions.get(&open.about).ok_or("an ask was answered that nobody took up")?;
+        let question = self
+            .questions
+            .get(&open.about)
+            .ok_or("an ask was answered that nobody took up")?;
         let peer = question.peer.clone().ok_or("an ask was answered by nobody")?;
         let asked = self.journey(open.about, until)?;
         let answered = self.journey(record.c, until)?;
@@ -226,7 +250,10 @@ impl CriticalPath {
             return Err("an ask, its answer and their messages don't fit".into());
         }
         let arrived = asked.came[0];
-        let stood = self.pauses.get(&peer.agent).map_or(0, |all| overlap(all, arrived, peer.taken));
+        let stood = self
+            .pauses
+            .get(&peer.agent)
+            .map_or(0, |all| overlap(all, arrived, peer.taken));
         Ok(vec![
             (arrived, Way::Part(Part::Network)),
             (peer.taken, Way::Mailbox { stood }),
@@ -237,7 +264,9 @@ impl CriticalPath {
 
     /// An agent goes on after a pause: what it thought until then is done, and the rest is still to do.
     fn resumed(&mut self, agent: u32, now: u64) {
-        let Some(since) = self.paused.remove(&agent) else { return };
+        let Some(since) = self.paused.remove(&agent) else {
+            return;
+        };
         self.pauses.entry(agent).or_default().push((since, now));
         for thread in self.threads.values_mut().filter(|thread| thread.agent == agent) {
             if let Some(open) = &mut thread.open

@@ -81,10 +81,16 @@ pub(super) fn walk(log: &[Stretch], from: u64, to: u64) -> Result<Parts, String>
             }
             Way::Peer(log) => parts.merge(&walk(log, stretch.from, stretch.to)?),
             Way::Join(branches) => {
-                let last = branches.iter().map(|branch| branch.ended).max().ok_or("a join of no branches")?;
+                let last = branches
+                    .iter()
+                    .map(|branch| branch.ended)
+                    .max()
+                    .ok_or("a join of no branches")?;
                 let mut at_last = branches.iter().filter(|branch| branch.ended == last);
                 let first = at_last.clone().map(|branch| branch.index).min();
-                let branch = at_last.find(|branch| Some(branch.index) == first).ok_or("a join of no branches")?;
+                let branch = at_last
+                    .find(|branch| Some(branch.index) == first)
+                    .ok_or("a join of no branches")?;
                 parts.merge(&walk(&branch.log, stretch.from, stretch.to)?);
             }
         }
@@ -117,11 +123,22 @@ mod tests {
             ended,
             log: vec![stretch(10, ended, Way::Part(part))],
         };
-        let branches = vec![branch(2, 30, Part::Down), branch(1, 30, Part::Service), branch(0, 20, Part::Network)];
+        let branches = vec![
+            branch(2, 30, Part::Down),
+            branch(1, 30, Part::Service),
+            branch(0, 20, Part::Network),
+        ];
         let log = [
             stretch(0, 10, Way::Part(Part::Thinking)),
             stretch(10, 30, Way::Join(branches)),
-            stretch(30, 45, Way::Served { down: 3, coordinated: 2 }),
+            stretch(
+                30,
+                45,
+                Way::Served {
+                    down: 3,
+                    coordinated: 2,
+                },
+            ),
         ];
         let parts = walk(&log, 0, 45).unwrap();
         assert_eq!(parts.0, [10, 30, 0, 0, 0, 2, 3]);
@@ -130,7 +147,10 @@ mod tests {
 
     #[test]
     fn gaps_and_stretches_across_an_end_are_found() {
-        let log = [stretch(0, 10, Way::Part(Part::Thinking)), stretch(12, 20, Way::Part(Part::Down))];
+        let log = [
+            stretch(0, 10, Way::Part(Part::Thinking)),
+            stretch(12, 20, Way::Part(Part::Down)),
+        ];
         assert!(walk(&log, 0, 20).is_err());
         assert!(walk(&log, 12, 19).is_err());
         assert!(walk(&log, 5, 10).is_err());

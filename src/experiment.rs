@@ -10,6 +10,7 @@ pub mod judge;
 pub mod results;
 
 pub use grid::{Cell, Grid, Options, Progress};
+pub use judge::{Registry, claims};
 pub use results::Results;
 
 pub use crate::statistics;

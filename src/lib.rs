@@ -20,6 +20,7 @@ pub mod measures;
 pub mod network;
 pub mod output;
 pub mod random;
+pub mod reference;
 pub mod scenario;
 pub mod services;
 pub mod state;

@@ -255,8 +255,8 @@ impl Service {
         };
         let again = job.again;
         if again {
-            // What was done before the crash is lost, and the time with it.
-            attempt.down += now - attempt.started;
+            // What was done before the crash is lost, and all the time with it, whatever was lost before.
+            attempt.down = now - attempt.started;
         } else {
             attempt.started = now;
         }

@@ -34,8 +34,8 @@ crate::language! {
             is: Spanned<Bound>,
             /// How sure it must be: the whole interval of this confidence has to lie inside the bound. Without it the value itself has to.
             confidence: Option<Spanned<Fraction>>,
-            /// The name of the known answer that this is, in scenarios that validate Quorate.
-            check: Option<String>,
+            /// The name of the known answer that this is, for `quorate validate`.
+            row: Option<String>,
             /// Where the known answer comes from.
             source: Option<String>,
         },

@@ -81,7 +81,7 @@ pub enum Expected {
         bound: Bound,
         /// The confidence with which; `None`: the value itself has to.
         confidence: Option<f64>,
-        /// The known answer that this is, and where that comes from.
+        /// The name of a known answer that this is, and where that comes from.
         known: Option<(String, String)>,
     },
     /// An invariant.
@@ -117,7 +117,7 @@ pub(in crate::scenario) fn expectations(
                 stat,
                 is,
                 confidence,
-                check,
+                row,
                 source,
             } => {
                 check_name(What::Measure, name, known, out);
@@ -143,7 +143,7 @@ pub(in crate::scenario) fn expectations(
                     stat: stat.clone(),
                     bound: is.value.clone(),
                     confidence: confidence.map(|confidence| confidence.get()),
-                    known: check.clone().map(|check| (check, source.clone().unwrap_or_default())),
+                    known: row.clone().map(|row| (row, source.clone().unwrap_or_default())),
                 }
             }
             Expect::Always(name) => {

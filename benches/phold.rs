@@ -3,7 +3,7 @@
 //!
 //! N processes with 64 B of state. At time 0 each sends E events; on an event at time t a process adds 1 to its count, folds t
 //! into its checksum, draws a delay 0.1 + Exp(mean 0.9) seconds and a uniform destination, and sends one event there.
-//! `cargo bench --bench phold -- [EVENTS [N [E]]] [alone]`
+//! `cargo bench --bench phold -- [EVENTS [N [E]]] [alone | sparse]`
 //!
 //! Rates are events per second of processor time: other programs on the machine slow the caches, but don't count as time.
 #![allow(clippy::disallowed_types)] // A benchmark reads the clock.
@@ -175,6 +175,9 @@ fn main() {
     let numbers: Vec<u64> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
     let events = numbers.first().copied().unwrap_or(20_000_000);
     let alone = std::env::args().any(|arg| arg == "alone");
+    if std::env::args().any(|arg| arg == "sparse") {
+        return sparse::compare(events / 2);
+    }
     println!("PHOLD, million events per second");
     println!("        N   E  quorate    heap  ratio   floor  ratio  peak MiB  fingerprint");
     for (n, per_process) in [(1_024, 1), (65_536, 1), (65_536, 16), (1_048_576, 1)] {

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// A late entry is put in its place in the sorted bucket if that is at most this far from either end.
-const REACH: usize = 32;
+const REACH: usize = 64;
 /// An insertion sort may move this many entries for each that it sorts; then sorting by comparison is better.
 const MOVES: usize = 6;
 

@@ -353,7 +353,8 @@ impl AgentGroup {
         let spec = cx.shared.calls.get(handle).map_or(0, |call| call.spec);
         cx.close_call(handle);
         if spec & OPERATION != 0 {
-            let words = self.operation_words(spec, attempt.identity, &attempt.request);
+            let mut words = self.operation_words(spec, attempt.identity, &attempt.request);
+            words[2] |= (attempt.number as u64) << 1;
             cx.record(What::OperationAcknowledged, self.base + member, words);
             let store = (words[1] >> 32) as u16;
             if self.carries_contexts[store as usize]

@@ -157,7 +157,8 @@ impl<'a> Grid<'a> {
         let watches = observers
             .into_iter()
             .filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
-        let sheet = watches.map(|watch| watch.finish(end.now)).next().unwrap_or_default();
+        let mut sheet = watches.map(|watch| watch.finish(end.now)).next().unwrap_or_default();
+        sheet.number("run.breaches", Some(end.breaches.len() as f64));
         Cell {
             variant,
             replicate,

@@ -479,6 +479,16 @@ fn bound_of(bound: &language::Bound) -> Bound {
 /// The invariants that a scenario can demand: name, the count that has to be zero in every run, and what it means.
 pub const INVARIANTS: &[(&str, &str, &str)] = &[
     (
+        "network.conservation",
+        "run.breaches",
+        "Sent + duplicated = delivered + lost + held + travelling. Checked in every run anyway.",
+    ),
+    (
+        "queue.littles_law",
+        "run.breaches",
+        "The area under every queue is the time spent in it. Checked in every run anyway.",
+    ),
+    (
         "no_lost_updates",
         "state.lost_updates",
         "No acknowledged update is lost.",

@@ -37,6 +37,7 @@ const TABLES: [&[MeasureInfo]; 14] = [
 
 /// What is made of two variants together.
 const COMPARED: &[MeasureInfo] = measure_table![
+    "run.breaches", Count, Lower, "Breaches of the laws that hold in every run: conservation of messages, Little's law. Anything but 0 is a bug.";
     "latency_trap.added", Seconds, Lower, "How much longer the program runs done in both variants took than in the other, run by run: the mean.";
     "latency_trap.added.min", Seconds, Lower, "The least of these differences.";
     "latency_trap.added.max", Seconds, Lower, "The greatest of these differences.";

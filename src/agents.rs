@@ -11,6 +11,7 @@ pub mod policy;
 pub mod program;
 pub mod step;
 pub mod stepping;
+pub mod swapping;
 
 pub use group::{AgentGroup, Arrivals, GroupSpec};
 pub use policy::{Backoff, Policy};

@@ -3,6 +3,7 @@
 use super::activation::{Activation, EXTRA, Frame, JoinState, NIL, State, TaskEnd, Timer};
 use super::policy::Policy;
 use super::program::Program;
+use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, prefetch};
 use crate::network::SiteId;
 use crate::random::Law;
@@ -162,6 +163,8 @@ pub struct AgentGroup {
     pub(super) contexts: BTreeMap<(u32, u16, u32), Context>,
     /// The key that an agent's activation chose last.
     pub(super) chosen: BTreeMap<u32, u32>,
+    /// The compare-and-swaps under way, by activation.
+    pub(super) swaps: BTreeMap<u32, SwapState>,
     pub(super) deferred: BTreeMap<u32, (SimTime, Vec<Deferred>)>,
     /// When what is handled now became possible, if the agent stood still since.
     pub(super) enabled_at: Option<SimTime>,
@@ -234,6 +237,7 @@ impl AgentGroup {
             joins: Slab::default(),
             contexts: BTreeMap::new(),
             chosen: BTreeMap::new(),
+            swaps: BTreeMap::new(),
             deferred: BTreeMap::new(),
             enabled_at: None,
             uses_timers,

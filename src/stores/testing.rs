@@ -70,7 +70,16 @@ impl Population for Clients {
                 aware,
             } => {
                 let context = aware.then(|| self.contexts[member as usize][key as usize].clone());
-                (replica, Request::Update { key, op, context }, self.attempts)
+                (
+                    replica,
+                    Request::Update {
+                        key,
+                        op,
+                        context,
+                        expects: None,
+                    },
+                    self.attempts,
+                )
             }
             Act::Tell(other) => {
                 let base = endpoint.id - member;
@@ -116,6 +125,7 @@ impl Population for Clients {
                 outcome: Outcome::Pending,
                 request: request.clone(),
                 context: None,
+                version: 0,
             });
             let message = Message::new(MessageKind::Request, server, 0, 16);
             cx.send(endpoint, message.with(attempt));

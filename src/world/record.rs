@@ -117,6 +117,9 @@ pub enum What {
     /// The run is over, and the answer to an attempt that its client still waits for is on its way. Subject: the client; a: call
     /// identity; b: server; c: attempt number.
     AnswerUnderWay,
+    /// A conditional update of shared state reached a replica, which compared versions. Subject: the replica; a: call identity;
+    /// b: store and key; c: 1 if it was applied, 0 if the key had moved on.
+    Swapped,
 }
 
 /// A set of [`What`]s.

@@ -1,10 +1,12 @@
 //! Floor 3: agents: their programs, their policies, and the groups and streams that run them.
 //!
 //! In reading order: [`step`] is a program as written, with names resolved; [`program`] compiles it to one flat array of
-//! instructions for a group; [`policy`] is how a client behaves; [`group`] runs it all.
+//! instructions for a group; [`policy`] is how a client behaves; [`group`] runs it all, step by step in [`stepping`], with the
+//! calls of [`calling`], the messages of [`messaging`], and what faults do in [`disturbance`].
 
 pub mod activation;
 pub mod calling;
+pub mod disturbance;
 pub mod group;
 pub mod messaging;
 pub mod policy;

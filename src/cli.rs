@@ -23,8 +23,10 @@ use std::path::PathBuf;
 /// wrong. Quorate runs it, bit for bit the same every time, and says what it costs.
 #[derive(Debug, Parser)]
 #[command(name = "quorate", version, disable_help_subcommand = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 all expectations hold; 1 some don't; 2 the scenario or the command line is wrong; \
-3 it couldn't be decided; 101 a bug.\nNO_COLOR is respected. Tables go to standard output, progress to standard error.")]
+#[command(
+    after_help = "Exit codes: 0 all expectations hold; 1 some don't; 2 the scenario or the command line is wrong; \
+3 it couldn't be decided; 101 a bug.\nNO_COLOR is respected. Tables go to standard output, progress to standard error."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -247,7 +249,12 @@ pub fn main() -> std::process::ExitCode {
         Command::Validate(args) => validate::validate(&args),
         Command::List { folder, format } => list::list(&folder, format),
         Command::New { name, into } => new::new(&name, &into),
-        Command::Compare { before, after, format, force } => compare::compare(&before, &after, format, force),
+        Command::Compare {
+            before,
+            after,
+            format,
+            force,
+        } => compare::compare(&before, &after, format, force),
         Command::Help { topic } => help::help(topic.as_deref()),
         Command::Reference { of } => help::reference(of),
         Command::Completions { shell } => shells::completions(shell),

@@ -241,7 +241,9 @@ impl<O: Observer + 'static> Observer for Arc<std::sync::Mutex<O>> {
     }
 
     fn batch(&mut self, batch: Batch<'_>) {
-        self.lock().unwrap_or_else(std::sync::PoisonError::into_inner).batch(batch);
+        self.lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .batch(batch);
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {

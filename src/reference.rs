@@ -7,7 +7,10 @@ use crate::state;
 
 /// The nouns and fields of a scenario.
 pub fn language() -> String {
-    format!("# The scenario language\n\nMade by `quorate reference language` from the types that read a scenario.\n\n{}", Reference::of::<Scenario>().markdown())
+    format!(
+        "# The scenario language\n\nMade by `quorate reference language` from the types that read a scenario.\n\n{}",
+        Reference::of::<Scenario>().markdown()
+    )
 }
 
 /// One type of the language, if there's one of that name.
@@ -21,7 +24,10 @@ pub fn noun(name: &str) -> Option<String> {
             None if field.required => " (required)".to_string(),
             None => String::new(),
         };
-        text.push_str(&format!("\n  {}: {}{default}\n      {}\n", field.name, field.type_name, field.doc));
+        text.push_str(&format!(
+            "\n  {}: {}{default}\n      {}\n",
+            field.name, field.type_name, field.doc
+        ));
     }
     for variant in &found.variants {
         text.push_str(&format!("\n  {}\n      {}\n", variant.name, variant.doc));
@@ -41,7 +47,12 @@ pub fn measures() -> String {
             Better::Higher => "higher",
             Better::Neither => "",
         };
-        text.push_str(&format!("| `{}` | {} | {better} | {} |\n", info.name, info.unit.name(), info.doc));
+        text.push_str(&format!(
+            "| `{}` | {} | {better} | {} |\n",
+            info.name,
+            info.unit.name(),
+            info.doc
+        ));
     }
     text
 }
@@ -51,16 +62,28 @@ pub fn models() -> String {
     let mut text = String::from("# Consistency models\n\nMade by `quorate reference models` from the registry.\n");
     for model in state::models() {
         let keys: Vec<String> = model.keys.iter().map(ToString::to_string).collect();
-        text.push_str(&format!("\n## {} (`{}`)\n\nKeys: {}.\n\n{}\n", model.title, model.name, keys.join(", "), model.doc));
+        text.push_str(&format!(
+            "\n## {} (`{}`)\n\nKeys: {}.\n\n{}\n",
+            model.title,
+            model.name,
+            keys.join(", "),
+            model.doc
+        ));
     }
     text
 }
 
 /// The diagnostics.
 pub fn diagnostics() -> String {
-    let mut text = String::from("# Diagnostics\n\nMade by `quorate reference diagnostics`; `quorate help E0101` explains one.\n");
+    let mut text =
+        String::from("# Diagnostics\n\nMade by `quorate reference diagnostics`; `quorate help E0101` explains one.\n");
     for code in Code::ALL {
-        text.push_str(&format!("\n## E{:04}: {}\n\n{}\n", code.number(), code.title(), code.explanation()));
+        text.push_str(&format!(
+            "\n## E{:04}: {}\n\n{}\n",
+            code.number(),
+            code.title(),
+            code.explanation()
+        ));
     }
     text
 }

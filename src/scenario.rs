@@ -15,7 +15,7 @@
 //! let files = Memory::new().with("greeting.ron", text);
 //! let outcome = load("greeting.ron".as_ref(), &[], &files, &Anything);
 //! let scenario = outcome.scenario.expect("it has no errors");
-//! let (end, _) = build(&scenario.variants[0], scenario.seed, 0, vec![]).finish(u64::MAX);
+//! let (end, ..) = build(&scenario.variants[0], scenario.seed, 0, vec![]).finish(u64::MAX);
 //! assert_eq!(end.now.as_nanos(), 45_000_000);
 //! ```
 
@@ -30,4 +30,4 @@ pub mod syntax;
 pub use build::{Run, RunEnd, build};
 pub use load::{Outcome, Scenario, load};
 pub use plan::Plan;
-pub use resolve::{Anything, Expectation, Expected, Known, Measures, What};
+pub use resolve::{Anything, Expectation, Expected, Known, Measures, Registry, What};

@@ -5,7 +5,7 @@
 //! is how records put versions into words.
 //!
 //! Which consistency model a store runs is one value of [`Model`]. A new model is a type that implements
-//! [`Resolution`](crate::state::Resolution), and one line there.
+//! [`Resolution`], and one line there.
 
 mod content;
 mod recovery;

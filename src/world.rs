@@ -86,7 +86,10 @@ impl World {
                 prepare.schedule(origin, step.at, kind::FAULT, base + index as u32, 0);
             }
         }
-        starts(&mut Starter { prepare });
+        starts(&mut Starter {
+            prepare,
+            unfinished: &mut self.shared.unfinished,
+        });
     }
 
     /// The id of the first timeline: the timelines are the directory's last group, whether the others are there yet or not.
@@ -386,9 +389,16 @@ impl World {
 #[derive(Debug)]
 pub struct Starter<'a, 'q> {
     prepare: &'a mut crate::kernel::Prepare<'q, u64>,
+    unfinished: &'a mut u64,
 }
 
 impl Starter<'_, '_> {
+    /// A task is going to begin: a run that waits for all tasks waits for it. Whoever says so calls [`Cx::task_over`] once it
+    /// has begun, and counts for itself.
+    pub fn expect_task(&mut self) {
+        *self.unfinished += 1;
+    }
+
     /// An entry for an entity, in the next place of its origin.
     pub fn schedule(&mut self, origin: &mut Origin, at: SimTime, kind: u16, target: u32, body: u64) {
         self.prepare.schedule(origin, at, kind, target, body);

@@ -1,8 +1,9 @@
 //! Scenarios from text to runs.
 
 use quorate::kernel::{End, SimDuration};
-use quorate::scenario::syntax::{Memory, Show, Sources, render};
-use quorate::scenario::{Anything, Outcome, Plan, RunEnd, Scenario, build, load};
+use quorate::scenario::syntax::{Memory, Reference, Show, Sources, render};
+use quorate::scenario::{Anything, Outcome, Plan, Registry, RunEnd, Scenario, build, load};
+use quorate::world::record::{Batch, Mask, Observer, What};
 use std::io;
 use std::path::Path;
 
@@ -28,17 +29,46 @@ fn good(text: &str) -> Scenario {
 
 fn shipped(name: &str) -> Scenario {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name);
-    let outcome = load(&path, &[], &Disk, &Anything);
+    let outcome = load(&path, &[], &Disk, &Registry);
     let said = render(&outcome.diagnostics, &outcome.sources, Show::default());
     assert!(outcome.diagnostics.is_empty(), "{said}");
     outcome.scenario.unwrap()
 }
 
 fn run(plan: &Plan, seed: u64) -> RunEnd {
-    let (end, _) = build(plan, seed, 0, vec![]).finish(200_000_000);
+    let (end, ..) = build(plan, seed, 0, vec![]).finish(200_000_000);
     assert_eq!(end.breaches, Vec::<String>::new());
     assert_eq!(end.halt, None);
     end
+}
+
+/// One replicate of each variant: where it ends, and after how many entries.
+fn ends(name: &str) -> Vec<(String, f64, End)> {
+    let scenario = shipped(name);
+    let plans = scenario.variants.iter();
+    plans
+        .map(|plan| {
+            let end = run(plan, scenario.seed);
+            println!("{name} {:20} {} {}", plan.variant, end.now, end.handled);
+            (plan.variant.clone(), end.now.as_secs_f64(), end.end)
+        })
+        .collect()
+}
+
+#[test]
+fn the_split_brain_runs_in_all_its_variants() {
+    let ends = ends("split_brain.ron");
+    assert_eq!(ends.len(), 4);
+}
+
+#[test]
+fn the_thundering_herd_runs_in_all_its_variants() {
+    let ends = ends("thundering_herd.ron");
+    assert_eq!(ends.len(), 7);
+    assert!(
+        ends.iter().all(|(_, _, end)| *end == End::Stopped),
+        "all tasks are done"
+    );
 }
 
 #[test]
@@ -69,4 +99,206 @@ fn a_small_scenario_runs() {
         .map(|plan| run(plan, 1).now.as_nanos())
         .collect();
     assert_eq!(ends, [78_000_000, 18_000_000]);
+}
+
+/// Plans as texts, in the order of their names.
+fn plans(scenario: &Scenario) -> Vec<String> {
+    let mut plans: Vec<String> = scenario.variants.iter().map(|plan| format!("{plan:?}")).collect();
+    plans[1..].sort();
+    plans
+}
+
+const ORDERED: &str = r#"(
+    quorate: 1, name: "order", seed: 5, until: At("30s"),
+    data: {"x": (file: "x.csv"), "y": (file: "y.csv")},
+    sites: ["a", "b", "c"],
+    network: (
+        default: (one_way: Exponential(mean: "20ms"), loss: 0.02),
+        links: [(between: ("a", "b"), one_way: "5ms"), (from: "c", to: "a", loss: 0.5), (from: "a", to: "c", order: Pair)],
+    ),
+    services: {
+        "one": (at: "a", servers: 2, time: Empirical(data: "x", column: "v", unit: "1ms")),
+        "two": (at: "b", time: Empirical(data: "y", column: "v", unit: "1ms")),
+    },
+    state: {
+        "m": (at: ["a", "c"], keys: {"k": Register(count: 2), "n": Counter}, model: LastWriteWins, anti_entropy: (every: "1s")),
+        "l": (at: ["b"], keys: {"s": Set}, model: Crdt),
+    },
+    policies: {"p": (timeout: "1s", attempts: 3), "q": (timeout: "2s", attempts: 2, backoff: Fixed("50ms"))},
+    agents: {
+        "u": (count: 7, at: ["a", "b"], program: [Repeat(times: 20, steps: [
+            Call(service: "one", policy: "q"),
+            Call(service: "two", policy: "p"),
+            Send(to: Any("v"), topic: "t"),
+            Update(key: "k", policy: "p"),
+            Add(key: "n", policy: "q"),
+            Insert(key: "s", element: Uniform(low: 0, high: 9), policy: "p"),
+        ])], on: {"r": [Think("1ms")], "z": []}),
+        "v": (count: 4, at: "c", program: [Task(name: "x", steps: [Think("1s")])], on: {"t": [Send(to: Sender, topic: "r")]}),
+    },
+    faults: {
+        "f": Partition(groups: [["a"], ["b", "u"]], at: "5s", for: "3s"),
+        "g": Crash(who: ["one", "v"], when: Drawn(to_failure: Exponential(mean: "5s"), to_repair: "1s"), each: Member),
+    },
+    variants: {"w": [Set(path: "services.one.at", to: "c")], "h": [Set(path: "network.default.loss", to: 0)]},
+    expect: [Always("a"), Always("b")],
+)"#;
+
+/// The same with every map, struct and unordered list the other way round.
+const SHUFFLED: &str = r#"(
+    expect: [Always("b"), Always("a")],
+    variants: {"h": [Set(path: "network.default.loss", to: 0)], "w": [Set(to: "c", path: "services.one.at")]},
+    faults: {
+        "g": Crash(each: Member, when: Drawn(to_repair: "1s", to_failure: Exponential(mean: "5s")), who: ["one", "v"]),
+        "f": Partition(for: "3s", at: "5s", groups: [["a"], ["b", "u"]]),
+    },
+    agents: {
+        "v": (on: {"t": [Send(topic: "r", to: Sender)]}, program: [Task(steps: [Think("1s")], name: "x")], at: "c", count: 4),
+        "u": (on: {"z": [], "r": [Think("1ms")]}, program: [Repeat(steps: [
+            Call(policy: "q", service: "one"),
+            Call(policy: "p", service: "two"),
+            Send(topic: "t", to: Any("v")),
+            Update(policy: "p", key: "k"),
+            Add(policy: "q", key: "n"),
+            Insert(policy: "p", element: Uniform(high: 9, low: 0), key: "s"),
+        ], times: 20)], at: ["a", "b"], count: 7),
+    },
+    policies: {"q": (backoff: Fixed("50ms"), attempts: 2, timeout: "2s"), "p": (attempts: 3, timeout: "1s")},
+    state: {
+        "l": (model: Crdt, keys: {"s": Set}, at: ["b"]),
+        "m": (anti_entropy: (every: "1s"), model: LastWriteWins, keys: {"n": Counter, "k": Register(count: 2)}, at: ["a", "c"]),
+    },
+    services: {
+        "two": (time: Empirical(unit: "1ms", column: "v", data: "y"), at: "b"),
+        "one": (time: Empirical(unit: "1ms", column: "v", data: "x"), servers: 2, at: "a"),
+    },
+    network: (
+        links: [(from: "a", to: "c", order: Pair), (from: "c", to: "a", loss: 0.5), (one_way: "5ms", between: ("a", "b"))],
+        default: (loss: 0.02, one_way: Exponential(mean: "20ms")),
+    ),
+    sites: ["c", "b", "a"],
+    data: {"y": (file: "y.csv"), "x": (file: "x.csv")},
+    until: At("30s"), seed: 5, name: "order", quorate: 1,
+)"#;
+
+#[test]
+fn the_order_of_declarations_changes_no_byte() {
+    let read = |text: &str| {
+        let files = Memory::new()
+            .with("s.ron", text)
+            .with("x.csv", "v\n1\n5\n9\n")
+            .with("y.csv", "v\n2\n2\n7\n");
+        let outcome = load("s.ron".as_ref(), &[], &files, &Anything);
+        let said = render(&outcome.diagnostics, &outcome.sources, Show::default());
+        outcome.scenario.unwrap_or_else(|| panic!("{said}"))
+    };
+    let (ordered, shuffled) = (read(ORDERED), read(SHUFFLED));
+    assert_eq!(ordered.hash, shuffled.hash);
+    assert_eq!(plans(&ordered), plans(&shuffled));
+    let (one, other) = (run(&ordered.variants[0], 5), run(&shuffled.variants[0], 5));
+    assert!(one.handled > 1000, "{}", one.handled);
+    assert_eq!((one.print, one.handled), (other.print, other.handled));
+    // What is said in another file, or in the data, is part of the scenario.
+    let other_data = Memory::new()
+        .with("s.ron", ORDERED)
+        .with("x.csv", "v\n1\n5\n8\n")
+        .with("y.csv", "v\n2\n2\n7\n");
+    let other_data = load("s.ron".as_ref(), &[], &other_data, &Anything);
+    assert_ne!(other_data.scenario.unwrap().hash, ordered.hash);
+}
+
+/// A scenario whose times are all multiplied, and whose rates are all divided, by a power of two.
+fn scaled(factor: u32) -> Scenario {
+    let (ms, s) = (
+        |n: u32| format!("\"{}ms\"", n * factor),
+        |n: u32| format!("\"{}s\"", n * factor),
+    );
+    good(&format!(
+        r#"(
+            quorate: 1, name: "scale", until: At({}), window: {}, sites: ["a", "b"],
+            network: (default: (one_way: LogNormal(median: {}, sigma: 0.5), loss: 0.05)),
+            services: {{"tool": (
+                at: "b", servers: 2, time: Gamma(shape: 2.5, scale: {}),
+                limit: (rate: "{}/s", burst: 3, excess: Refuse(retry_after: true)),
+            )}},
+            policies: {{"p": (timeout: {}, attempts: 6, backoff: FullJitter(base: {}, cap: {}), honours_retry_after: true)}},
+            agents: {{"x": (count: 20, at: "a", start: Poisson(rate: "{}/s"), program: [
+                Repeat(times: 10, steps: [Think(Exponential(mean: {})), Call(service: "tool", policy: "p")]),
+            ])}},
+            faults: {{"f": Crash(who: ["tool"], when: Drawn(to_failure: Exponential(mean: {}), to_repair: {}))}},
+        )"#,
+        s(4096),
+        s(1),
+        ms(32),
+        ms(16),
+        64.0 / f64::from(factor),
+        s(1),
+        ms(128),
+        s(4),
+        4.0 / f64::from(factor),
+        ms(256),
+        s(32),
+        s(1),
+    ))
+}
+
+#[test]
+fn doubling_all_times_and_halving_all_rates_doubles_the_run() {
+    let (one, two) = (run(&scaled(1).variants[0], 9), run(&scaled(2).variants[0], 9));
+    assert!(one.handled > 500);
+    assert_eq!(one.handled, two.handled);
+    // Every drawn time is rounded to whole nanoseconds, twice as coarsely in one of the runs.
+    let scenario = |factor| {
+        let scenario = scaled(factor);
+        let log = Ends::default();
+        let (end, ..) = build(&scenario.variants[0], 9, 0, vec![Box::new(log.clone())]).finish(u64::MAX);
+        assert_eq!(end.breaches, Vec::<String>::new());
+        let ends = log.0.lock().unwrap().clone();
+        ends
+    };
+    let (one, two) = (scenario(1), scenario(2));
+    assert_eq!(one.len(), 20);
+    for ((agent, at), (same, twice)) in one.iter().zip(&two) {
+        assert_eq!(agent, same);
+        assert!(twice.abs_diff(at * 2) < 2000, "{at} {twice}");
+    }
+}
+
+/// When the tasks of which agents ended.
+#[derive(Clone, Default)]
+struct Ends(std::sync::Arc<std::sync::Mutex<Vec<(u32, u64)>>>);
+
+impl Observer for Ends {
+    fn wants(&self) -> Mask {
+        Mask::of(&[What::TaskEnded])
+    }
+    fn batch(&mut self, batch: Batch<'_>) {
+        let ended = batch.records.iter().filter(|record| record.what == What::TaskEnded);
+        let mut ends = self.0.lock().unwrap();
+        ends.extend(ended.map(|record| (record.subject, record.time.as_nanos())));
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
+}
+
+#[test]
+fn the_reference_describes_every_noun() {
+    let reference = Reference::of::<quorate::scenario::language::Scenario>();
+    for described in reference.types() {
+        assert!(!described.doc.is_empty(), "{}", described.name);
+        let fields = described
+            .variants
+            .iter()
+            .flat_map(|variant| &variant.fields)
+            .chain(&described.fields);
+        for field in fields {
+            assert!(!field.doc.is_empty(), "{}.{}", described.name, field.name);
+        }
+    }
+    for name in [
+        "Scenario", "Network", "Service", "Store", "Policy", "Group", "Step", "Fault", "Expect", "TimeLaw",
+    ] {
+        assert!(reference.find(name).is_some(), "{name}");
+    }
 }

@@ -12,6 +12,7 @@ pub const EXTRA: u32 = 1 << 31;
 
 /// What an activation is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(u64)]
 pub enum State {
     /// Nothing: it has no program to run now.
     Idle,
@@ -37,6 +38,22 @@ pub enum State {
     Speculating,
     /// Its agent is down; it goes on with the same instruction.
     Halted,
+}
+
+/// How what an activation worked on or waited for was settled; the number in records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(u64)]
+pub enum Settled {
+    /// It is done, answered, or there.
+    Done,
+    /// It failed, or its time was up.
+    Failed,
+    /// One of several messages came; the wait goes on.
+    OneOfSeveral,
+    /// It was thrown away, or its agent crashed.
+    Lost,
+    /// Its agent is back from a crash, and begins the step anew.
+    Back,
 }
 
 /// A thread of an agent.
@@ -154,6 +171,8 @@ pub struct JoinState {
     pub parts: Parts,
     /// Whether a branch failed.
     pub failed: bool,
+    /// Whether the first branch failed: a guess's basis.
+    pub basis_failed: bool,
     /// For a guess: whether it has proved right.
     pub verdict: Option<bool>,
 }
@@ -163,6 +182,7 @@ impl JoinState {
     pub fn ended(&mut self, branch: u16, now: SimTime, parts: &Parts, failed: bool) {
         self.branches[branch as usize] = NIL;
         self.failed |= failed;
+        self.basis_failed |= failed && branch == 0;
         let later = self
             .last
             .is_none_or(|(at, index)| now > at || (now == at && branch < index));

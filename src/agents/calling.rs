@@ -1,6 +1,6 @@
 //! Calls and operations from the client's side: attempts, timeouts, backoff, answers.
 
-use super::activation::State;
+use super::activation::{Settled, State};
 use super::group::AgentGroup;
 use super::policy::Policy;
 use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
@@ -64,7 +64,7 @@ impl AgentGroup {
             Action::Add(law) => Some(Op::Add(draw(law) as i64)),
         };
         if step.swap == Some(Swap::Read) {
-            self.begin_swap(id, cx);
+            self.begin_swap(id);
         }
         let request = match op {
             None => Request::Read { key },
@@ -127,6 +127,7 @@ impl AgentGroup {
         };
         let handle = cx.shared.calls.insert(call);
         self.activation(id).handle = handle;
+        self.begin_step(id, State::Calling, identity, cx);
         self.launch(id, cx);
         if self.activation(id).state == State::Calling {
             self.start_handlers(member, cx);
@@ -230,7 +231,7 @@ impl AgentGroup {
                 self.attempt_failed(id, retry_after, cx);
             }
             Outcome::Done | Outcome::Moved | Outcome::Pending => {
-                let until = self.enabled_at.unwrap_or(cx.now());
+                let until = self.enabled(id, cx);
                 let times = [attempt.sent, attempt.arrived, attempt.started, attempt.finished].map(SimTime::as_nanos);
                 let extra = [
                     times[0],
@@ -265,8 +266,10 @@ impl AgentGroup {
                 self.attempt_failed(id, None, cx);
             }
             State::Asking => {
+                let until = self.enabled(id, cx);
                 self.stop_waiting(id, cx);
                 self.settle(id, Part::Coordination, cx);
+                self.step_ended_at(id, Settled::Failed, 0, until, cx);
                 self.step_failed(id, cx);
             }
             State::Waiting => self.wait_timed_out(id, cx),
@@ -279,7 +282,7 @@ impl AgentGroup {
         let handle = self.activation(id).handle;
         let member = self.activation(id).member;
         let key = self.agents[member as usize].endpoint.key;
-        let until = self.enabled_at.unwrap_or(cx.now());
+        let until = self.enabled(id, cx);
         let Some(call) = cx.shared.calls.get_mut(handle) else {
             return;
         };
@@ -321,17 +324,19 @@ impl AgentGroup {
         let activation = self.activation(id);
         let (handle, member) = (activation.handle, activation.member);
         activation.handle = Handle::NONE;
-        let tries = cx.shared.calls.get(handle).map_or(0, |call| call.tries);
+        let (tries, executed) = cx.shared.calls.get(handle).map_or((0, 0), |call| (call.tries, call.executed));
         cx.close_call(handle);
         let began = self.activation(id).mark;
-        let extra = [began.as_nanos(), tries as u64];
+        let extra = [began.as_nanos(), tries as u64, executed as u64];
         cx.record_with(
             What::CallEnded,
             self.base + member,
             [identity, server as u64, 0],
             &extra,
         );
+        let until = self.enabled(id, cx);
         self.settle_parts(id, parts, cx);
+        self.step_ended_at(id, Settled::Failed, identity, until, cx);
         self.step_failed(id, cx);
     }
 
@@ -354,8 +359,9 @@ impl AgentGroup {
         cx.close_call(handle);
         let moved = attempt.outcome == Outcome::Moved;
         if spec & OPERATION != 0 && !moved {
-            let words = self.operation_words(spec, attempt.identity, &attempt.request);
             self.note_version(id, &attempt.request, attempt.version);
+            let mut words = self.operation_words(spec, attempt.identity, &attempt.request);
+            words[2] |= (attempt.number as u64) << 1;
             cx.record(What::OperationAcknowledged, self.base + member, words);
             let store = (words[1] >> 32) as u16;
             if self.carries_contexts[store as usize]
@@ -367,7 +373,9 @@ impl AgentGroup {
         let extra = [attempt.began.as_nanos(), attempt.number as u64];
         let words = [attempt.identity, attempt.server as u64, done as u64];
         cx.record_with(What::CallEnded, self.base + member, words, &extra);
+        let until = self.enabled(id, cx);
         self.settle_parts(id, parts, cx);
+        self.step_ended_at(id, Settled::Done, attempt.identity, until, cx);
         if moved {
             return self.swap_refused(id, spec, attempt.identity, &attempt.request, cx);
         }

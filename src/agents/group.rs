@@ -1,6 +1,6 @@
 //! A group of agents: a fixed number of them, or an open stream of arrivals.
 
-use super::activation::{Activation, EXTRA, Frame, JoinState, NIL, State, TaskEnd, Timer};
+use super::activation::{Activation, EXTRA, Frame, JoinState, NIL, State, Timer};
 use super::policy::Policy;
 use super::program::Program;
 use super::swapping::SwapState;
@@ -9,7 +9,6 @@ use crate::network::SiteId;
 use crate::random::Law;
 use crate::state::Context;
 use crate::world::Starter;
-use crate::world::call::Part;
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, Sites, kind, purpose};
 use crate::world::record::What;
@@ -166,6 +165,10 @@ pub struct AgentGroup {
     /// The compare-and-swaps under way, by activation.
     pub(super) swaps: BTreeMap<u32, SwapState>,
     pub(super) deferred: BTreeMap<u32, (SimTime, Vec<Deferred>)>,
+    /// How long each agent stood still in pauses that are over.
+    pub(super) stood: BTreeMap<u32, SimDuration>,
+    /// Activations whose branches are being started.
+    pub(super) launching: Vec<u32>,
     /// When what is handled now became possible, if the agent stood still since.
     pub(super) enabled_at: Option<SimTime>,
     pub(super) uses_timers: bool,
@@ -239,6 +242,8 @@ impl AgentGroup {
             chosen: BTreeMap::new(),
             swaps: BTreeMap::new(),
             deferred: BTreeMap::new(),
+            stood: BTreeMap::new(),
+            launching: Vec::new(),
             enabled_at: None,
             uses_timers,
             free_slots: Vec::new(),
@@ -334,6 +339,7 @@ impl AgentGroup {
         self.arrived += 1;
         if let Some(at) = self.arrival_after(cx.now(), self.arrived) {
             cx.schedule(&mut self.source, at, ARRIVAL, 0);
+            cx.task_began();
         }
         let member = match self.free_slots.pop() {
             Some(member) => {
@@ -362,7 +368,7 @@ impl AgentGroup {
                 self.add_agent(ordinal)
             }
         };
-        self.begin_run(member, cx);
+        self.begin_or_put_off(member, cx);
     }
 
     /// An agent of a fixed group starts, or its tick has come.
@@ -375,11 +381,14 @@ impl AgentGroup {
                 let at = at.saturating_add(self.stagger(member, index)).max(cx.now());
                 let agent = &mut self.agents[member as usize];
                 cx.schedule(&mut agent.endpoint, at, kind::START, 0);
+                cx.task_began();
             }
-        }
-        let agent = &self.agents[member as usize];
-        if agent.main.state == State::Idle && !agent.down && !agent.paused {
-            self.begin_run(member, cx);
+            let agent = &self.agents[member as usize];
+            if agent.main.state == State::Idle && !agent.down && !agent.paused {
+                self.begin_run(member, cx);
+            }
+        } else {
+            self.begin_or_put_off(member, cx);
         }
     }
 
@@ -396,6 +405,8 @@ impl AgentGroup {
         agent.main.steps = 0;
         agent.main.path = run as u64;
         agent.main.failed = false;
+        // An ask that the run before took up and didn't answer is forgotten with it.
+        agent.main.answers = Handle::NONE;
         agent.main.mark = cx.now();
         let exit = self.end_of_program(0);
         let identity = (self.agents[member as usize].ordinal as u64) << 32 | run as u64;
@@ -418,6 +429,7 @@ impl AgentGroup {
     pub(super) fn end_run(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         let agent = &mut self.agents[member as usize];
         agent.main.state = State::Idle;
+        agent.main.failed = false;
         agent.main.generation = agent.main.generation.wrapping_add(1);
         let ticks = matches!(self.spec.arrivals, Arrivals::Ticks { .. }) && !self.spec.is_stream;
         if ticks || !self.spec.program.handlers.is_empty() {
@@ -451,7 +463,7 @@ impl AgentGroup {
         }
     }
 
-    fn timer(&self, id: u32) -> Option<&Timer> {
+    pub(super) fn timer(&self, id: u32) -> Option<&Timer> {
         if id & EXTRA == 0 {
             self.timers.get(id as usize)
         } else {
@@ -459,7 +471,7 @@ impl AgentGroup {
         }
     }
 
-    fn timer_mut(&mut self, id: u32) -> &mut Timer {
+    pub(super) fn timer_mut(&mut self, id: u32) -> &mut Timer {
         if id & EXTRA == 0 {
             &mut self.timers[id as usize]
         } else {
@@ -517,6 +529,7 @@ impl Population for AgentGroup {
             if let Some(at) = self.arrival_after(SimTime::ZERO, 0) {
                 let id = self.source.id;
                 starter.schedule(&mut self.source.origin, at, ARRIVAL, id, 0);
+                starter.expect_task();
             }
             return;
         }
@@ -541,21 +554,33 @@ impl Population for AgentGroup {
             let start = at.saturating_add(self.stagger(member, 0));
             let agent = &mut self.agents[member as usize];
             starter.schedule(&mut agent.endpoint.origin, start, kind::START, agent.endpoint.id, 0);
+            starter.expect_task();
         }
     }
 
     fn handle(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
         match entry.kind {
-            kind::START => self.tick(member, cx),
-            ARRIVAL => self.arrive(cx),
+            // What is scheduled to begin counts as unfinished, so that a run isn't over before everybody has begun.
+            kind::START => {
+                self.tick(member, cx);
+                cx.task_over();
+            }
+            ARRIVAL => {
+                self.arrive(cx);
+                cx.task_over();
+            }
             kind => {
                 let member = self.activation(entry.body as u32).member;
+                let paused = self.agents[member as usize].paused;
                 if kind == TIMEOUT {
                     let timer = self.timer_mut(entry.body as u32);
                     timer.queued = SimTime::NEVER;
-                    timer.deadline = SimTime::NEVER;
+                    // A timeout that is put off stays armed, so that an answer that is handled before it still disarms it.
+                    if !paused {
+                        timer.deadline = SimTime::NEVER;
+                    }
                 }
-                if self.agents[member as usize].paused {
+                if paused {
                     let deferred = Deferred::Entry {
                         kind,
                         body: entry.body,
@@ -570,6 +595,7 @@ impl Population for AgentGroup {
 
     fn receive(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
         if self.agents[member as usize].paused {
+            self.ask_arrived(member, message, cx);
             return self.defer(
                 member,
                 Deferred::Message {
@@ -653,155 +679,11 @@ impl Population for AgentGroup {
                 if !agent.paused && !agent.down {
                     agent.paused = true;
                     self.deferred.insert(member, (cx.now(), Vec::new()));
+                    cx.record(What::Paused, self.base + member, [0; 3]);
                 }
             }
             Disturbance::Resume => self.resume(member, cx),
             Disturbance::ClockStep(_) | Disturbance::Slow(_) => {}
         }
-    }
-}
-
-impl AgentGroup {
-    fn defer(&mut self, member: u32, what: Deferred) {
-        if let Some((_, waiting)) = self.deferred.get_mut(&member) {
-            waiting.push(what);
-        }
-    }
-
-    /// The extra activations of an agent.
-    pub(super) fn extras_of(&self, member: u32) -> Vec<u32> {
-        let own = |activation: &&Activation| activation.member == member && activation.state != State::Idle;
-        let all = self.extras.iter().zip(0u32..).filter(|(activation, _)| own(activation));
-        all.map(|(_, index)| index | EXTRA).collect()
-    }
-
-    fn crash(&mut self, member: u32, keep_state: bool, cx: &mut Cx<'_, '_>) {
-        self.resume_silently(member);
-        if self.agents[member as usize].down {
-            return;
-        }
-        for id in self.extras_of(member) {
-            if self.activation(id).state != State::Idle && self.activation(id).parent == NIL {
-                self.kill(id, cx);
-            }
-        }
-        let agent = &mut self.agents[member as usize];
-        agent.down = true;
-        agent.handlers = 0;
-        agent.thinking = 0;
-        self.empty_mailbox(member, cx);
-        if self.agents[member as usize].main.state == State::Idle {
-            return;
-        }
-        let part = match self.agents[member as usize].main.state {
-            State::Waiting | State::Asking => Part::Coordination,
-            _ => Part::Retrying,
-        };
-        self.settle(member, part, cx);
-        self.stop_waiting(member, cx);
-        let main = &mut self.agents[member as usize].main;
-        main.state = State::Halted;
-        if !keep_state {
-            self.unwind_all(member, TaskEnd::Aborted, cx);
-            self.agents[member as usize].main.state = State::Idle;
-            self.agents[member as usize].main.failed = true;
-        }
-    }
-
-    fn restart(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
-        let agent = &mut self.agents[member as usize];
-        if !std::mem::take(&mut agent.down) {
-            return;
-        }
-        if agent.main.state == State::Halted {
-            self.settle(member, Part::Down, cx);
-            self.activation(member).state = State::Running;
-            self.run(member, cx);
-        } else if agent.alive && agent.main.failed {
-            self.begin_run(member, cx);
-        }
-    }
-
-    /// Forgets a pause: the agent crashes.
-    fn resume_silently(&mut self, member: u32) {
-        self.agents[member as usize].paused = false;
-        self.deferred.remove(&member);
-    }
-
-    fn resume(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
-        let Some((since, waiting)) = self.deferred.remove(&member) else {
-            return;
-        };
-        self.agents[member as usize].paused = false;
-        let now = cx.now();
-        // Work stood still: what was left of it is still to be done.
-        let mut all = self.extras_of(member);
-        all.push(member);
-        for &id in &all {
-            let activation = self.activation(id);
-            if activation.state == State::Thinking {
-                let left = activation.due.since(since.max(activation.mark));
-                self.settle_at(id, Part::Thinking, since, cx);
-                self.settle(id, Part::Down, cx);
-                self.wake_at(id, now + left, cx);
-            }
-        }
-        for what in waiting {
-            match what {
-                Deferred::Entry { kind: WAKE, body, at } => {
-                    let activation = self.activation(body as u32);
-                    if activation.generation == (body >> 32) as u32 {
-                        self.enabled_at = Some(at);
-                        self.act(WAKE, body, cx);
-                    }
-                }
-                Deferred::Entry { kind, body, at } => {
-                    self.enabled_at = Some(at);
-                    self.act(kind, body, cx);
-                }
-                Deferred::Message { message, at } => {
-                    self.enabled_at = Some(at);
-                    self.receive(member, &message, cx);
-                }
-            }
-            self.enabled_at = None;
-        }
-    }
-
-    /// The call, ask or join that an activation waits for is given up.
-    pub(super) fn stop_waiting(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
-        self.disarm(id);
-        let activation = self.activation(id);
-        activation.generation = activation.generation.wrapping_add(1);
-        let (state, handle, member) = (activation.state, activation.handle, activation.member);
-        activation.handle = Handle::NONE;
-        activation.state = State::Running;
-        match state {
-            State::Calling | State::BackingOff => self.give_up_call(member, handle, cx),
-            State::Asking => {
-                cx.shared.asks.remove(handle);
-            }
-            State::Thinking => {
-                let agent = &mut self.agents[member as usize];
-                agent.thinking = agent.thinking.saturating_sub(1);
-            }
-            State::Forked | State::Speculating => {
-                if let Some(join) = self.joins.remove(handle) {
-                    join.branches
-                        .into_iter()
-                        .filter(|branch| *branch != NIL)
-                        .for_each(|branch| self.kill(branch, cx));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Throws an activation away, with everything that it started.
-    pub(super) fn kill(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
-        self.stop_waiting(id, cx);
-        self.settle(id, Part::Retrying, cx);
-        self.unwind_all(id, TaskEnd::Aborted, cx);
-        self.free(id);
     }
 }

@@ -1,9 +1,9 @@
 //! Messages between agents: sending, asking, waiting, mailboxes and handlers.
 
-use super::activation::{NIL, State};
+use super::activation::{NIL, Settled, State};
 use super::group::{AgentGroup, Letter};
 use super::step::{Peers, SendStep};
-use crate::world::call::{Ask, Part, Parts};
+use crate::world::call::{Answered, Ask, Part, Parts, Taker};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose};
 use crate::world::record::What;
@@ -56,19 +56,22 @@ impl AgentGroup {
         let (send, timeout) = spec.program.asks[index as usize];
         let step = &spec.program.sends[send as usize];
         let now = cx.now();
+        let endpoint = &self.agents[self.peek(id).map_or(0, |activation| activation.member) as usize].endpoint;
+        // The identity that the message is about to get.
+        let identity = (endpoint.id as u64) << 32 | endpoint.sent as u64;
         let ask = Ask {
             activation: id,
+            identity,
             sent: now,
             arrived: None,
-            begun: now,
-            answered: now,
-            parts: Parts::default(),
+            takers: Vec::new(),
+            answer: None,
         };
         let handle = cx.shared.asks.insert(ask);
         let activation = self.activation(id);
         activation.handle = handle;
-        activation.state = State::Asking;
         let member = activation.member;
+        self.begin_step(id, State::Asking, identity, cx);
         if let Some(timeout) = timeout {
             self.arm(id, now.saturating_add(timeout), cx);
         }
@@ -83,32 +86,59 @@ impl AgentGroup {
             return;
         };
         let id = ask.activation;
+        let until = self.enabled(id, cx);
+        let parts = ask.split(until).expect("an answer comes from somebody who answered");
         self.disarm(id);
         let member = self.activation(id).member;
         self.agents[member as usize].sender = message.from;
         self.activation(id).handle = Handle::NONE;
-        let until = self.enabled_at.unwrap_or(cx.now());
-        self.settle_parts(id, &ask.split(until), cx);
+        self.settle_parts(id, &parts, cx);
+        self.step_ended_at(id, Settled::Done, message.identity(), until, cx);
         self.step_over(id);
         self.run(id, cx);
     }
 
-    /// Answers the ask that an activation took up, if there's one.
+    /// Answers the ask that an activation took up, if there's one, and nobody has answered it.
     pub(super) fn reply(&mut self, id: u32, bytes: u32, cx: &mut Cx<'_, '_>) {
         let handle = std::mem::replace(&mut self.activation(id).answers, Handle::NONE);
         let now = cx.now();
-        let account = self.account(id);
+        let mut parts = self.account(id);
+        let name = self.name_of(id);
         let Some(ask) = cx.shared.asks.get_mut(handle) else {
             return;
         };
-        for (part, now) in ask.parts.0.iter_mut().zip(account.0) {
-            *part = now - *part;
+        let taker = ask.takers.iter().find(|taker| taker.activation == name);
+        let (Some(taker), Some((_, stood)), None) = (taker, ask.arrived, ask.answer) else {
+            return;
+        };
+        for (part, before) in parts.0.iter_mut().zip(taker.account.0) {
+            *part -= before;
         }
-        ask.answered = now;
+        ask.answer = Some(Answered {
+            taken: taker.at,
+            stood: taker.stood - stood,
+            at: now,
+            parts,
+        });
+        let question = ask.identity;
         let activation = self.activation(id);
         let (member, asker) = (activation.member, activation.asker);
+        let endpoint = &mut self.agents[member as usize].endpoint;
+        let answer = (endpoint.id as u64) << 32 | endpoint.sent as u64;
+        cx.record(What::AskReplied, endpoint.id, [name, answer, question]);
         let message = Message::new(MessageKind::Answer, asker, 0, bytes).with(handle);
-        cx.send(&mut self.agents[member as usize].endpoint, message);
+        cx.send(endpoint, message);
+    }
+
+    /// An ask has reached its peer, who may stand still.
+    pub(super) fn ask_arrived(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        if message.kind == MessageKind::Ask
+            && let Some(ask) = cx.shared.asks.get_mut(message.handle)
+        {
+            let stood = self.stood(member, now);
+            ask.arrived.get_or_insert((now, stood));
+        }
     }
 
     /// Where an activation's time has gone since it began, over all of its frames.
@@ -124,12 +154,7 @@ impl AgentGroup {
 
     /// A message for an agent: to whoever waits for it, to a handler, or into the mailbox.
     pub(super) fn letter(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
-        let now = cx.now();
-        if message.kind == MessageKind::Ask
-            && let Some(ask) = cx.shared.asks.get_mut(message.handle)
-        {
-            ask.arrived.get_or_insert(now);
-        }
+        self.ask_arrived(member, message, cx);
         let agent = &self.agents[member as usize];
         let dropped = (!agent.alive && self.spec.program.handlers.is_empty()) || agent.down;
         let (letters, most) = (agent.letters, self.spec.mailbox);
@@ -193,7 +218,7 @@ impl AgentGroup {
             self.step_over(id);
             return true;
         }
-        self.activation(id).state = State::Waiting;
+        self.begin_step(id, State::Waiting, 0, cx);
         if let Some(timeout) = wait.timeout {
             self.arm(id, cx.now().saturating_add(timeout), cx);
         }
@@ -203,16 +228,23 @@ impl AgentGroup {
 
     /// A message reaches the activation that waits for it.
     fn take_up(&mut self, id: u32, message: &Message, cx: &mut Cx<'_, '_>) {
-        let until = self.enabled_at.unwrap_or(cx.now());
+        let until = self.enabled(id, cx);
         let mark = self.activation(id).mark;
         let mut parts = Parts::default();
         parts.add(Part::Coordination, message.sent.since(mark));
         parts.add(Part::Network, until - message.sent.max(mark));
         self.settle_parts(id, &parts, cx);
-        self.note_taken(id, message, cx);
         let activation = self.activation(id);
         activation.needs -= 1;
-        if activation.needs == 0 {
+        let needs = activation.needs;
+        let how = if needs == 0 {
+            Settled::Done
+        } else {
+            Settled::OneOfSeveral
+        };
+        self.step_ended_at(id, how, message.identity(), until, cx);
+        self.note_taken(id, message, cx);
+        if needs == 0 {
             self.disarm(id);
             self.step_over(id);
             self.run(id, cx);
@@ -226,17 +258,27 @@ impl AgentGroup {
         if message.kind == MessageKind::Ask {
             self.activation(id).answers = message.handle;
             self.activation(id).asker = message.from;
-            let (account, now) = (self.account(id), cx.now());
+            let (account, at, stood) = (self.account(id), cx.now(), self.stood(member, cx.now()));
+            let activation = self.name_of(id);
             if let Some(ask) = cx.shared.asks.get_mut(message.handle) {
-                ask.begun = now;
-                ask.parts = account;
+                // An earlier taking under this name was the copy's, or that of an activation which is gone.
+                ask.takers.retain(|taker| taker.activation != activation);
+                ask.takers.push(Taker {
+                    activation,
+                    at,
+                    stood,
+                    account,
+                });
+                cx.record(What::AskTaken, self.base + member, [activation, 0, message.identity()]);
             }
         }
     }
 
     /// A wait goes on without its message.
     pub(super) fn wait_timed_out(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        let until = self.enabled(id, cx);
         self.settle(id, Part::Coordination, cx);
+        self.step_ended_at(id, Settled::Failed, 0, until, cx);
         self.step_over(id);
         self.run(id, cx);
     }
@@ -262,6 +304,8 @@ impl AgentGroup {
             let path = message.identity().rotate_left(17) ^ 0x68_616e_646c_6572;
             let id = self.spawn(member, at, NIL, path, cx.now());
             self.activation(id).is_handler = true;
+            let words = [self.name_of(id), u64::MAX, 0];
+            cx.record(What::ActivationBegan, self.base + member, words);
             let exit = self.end_of_program(at);
             self.push_frame(id, exit, None, 0, cx);
             self.note_taken(id, &message, cx);

@@ -1,6 +1,6 @@
 //! Running programs: one instruction after another until the activation waits, and the account of where its time went.
 
-use super::activation::{Activation, EXTRA, Frame, JoinState, NIL, State, TaskEnd, Timer};
+use super::activation::{Activation, EXTRA, Frame, JoinState, NIL, Settled, State, TaskEnd, Timer};
 use super::group::AgentGroup;
 use super::program::{Guess, Instruction};
 use crate::kernel::{Key, SimDuration, SimTime, Stream};
@@ -26,13 +26,15 @@ impl AgentGroup {
                 Instruction::Think(law) => {
                     let duration = self.draw_duration(id, &program.laws[law as usize]);
                     self.agents[member as usize].thinking += 1;
-                    self.activation(id).state = State::Thinking;
-                    return self.wake_at(id, cx.now().saturating_add(duration), cx);
+                    let due = cx.now().saturating_add(duration);
+                    self.begin_step(id, State::Thinking, due.as_nanos(), cx);
+                    return self.wake_at(id, due, cx);
                 }
                 Instruction::Sleep(law) => {
                     let duration = self.draw_duration(id, &program.laws[law as usize]);
-                    self.activation(id).state = State::Sleeping;
-                    self.wake_at(id, cx.now().saturating_add(duration), cx);
+                    let due = cx.now().saturating_add(duration);
+                    self.begin_step(id, State::Sleeping, due.as_nanos(), cx);
+                    self.wake_at(id, due, cx);
                     return self.start_handlers(member, cx);
                 }
                 Instruction::Call(call) => return self.begin_call(id, call, cx),
@@ -93,11 +95,15 @@ impl AgentGroup {
                         self.activation(id).pc = *after;
                         continue;
                     }
-                    return self.fork(id, branches, State::Forked, cx);
+                    if !self.fork(id, branches, State::Forked, cx) {
+                        return;
+                    }
                 }
                 Instruction::Speculate(guess) => {
                     let Guess { basis, guess, .. } = program.guesses[guess as usize];
-                    return self.fork(id, &[basis, guess], State::Speculating, cx);
+                    if !self.fork(id, &[basis, guess], State::Speculating, cx) {
+                        return;
+                    }
                 }
                 Instruction::Join => return self.branch_ended(id, cx),
                 Instruction::TaskBegin { name, exit } => {
@@ -177,26 +183,74 @@ impl AgentGroup {
         match state {
             State::Thinking => {
                 self.agents[member as usize].thinking -= 1;
+                let until = self.enabled(id, cx);
                 self.settle(id, Part::Thinking, cx);
+                self.step_ended_at(id, Settled::Done, 0, until, cx);
                 self.step_over(id);
                 self.run(id, cx);
                 self.start_handlers(member, cx);
             }
             State::Sleeping => {
+                let until = self.enabled(id, cx);
                 self.settle(id, Part::Coordination, cx);
+                self.step_ended_at(id, Settled::Done, 0, until, cx);
                 self.step_over(id);
                 self.run(id, cx);
             }
             State::BackingOff => self.launch(id, cx),
-            State::SwapBackingOff => self.swap_again(id, cx),
+            State::SwapBackingOff => self.swap_backed_off(id, cx),
             _ => {}
         }
+    }
+
+    /// When what is handled now could be done: earlier than now if the agent stood still since, but not before the activation
+    /// was last accounted for.
+    #[inline]
+    pub(super) fn enabled(&self, id: u32, cx: &Cx<'_, '_>) -> SimTime {
+        match (self.enabled_at, self.peek(id)) {
+            (Some(at), Some(activation)) => at.max(activation.mark),
+            _ => cx.now(),
+        }
+    }
+
+    /// An activation's name in records.
+    #[inline]
+    pub(super) fn name_of(&self, id: u32) -> u64 {
+        (self.base as u64) << 32 | id as u64
+    }
+
+    /// An activation begins to work or to wait. `about` is for the records.
+    #[inline]
+    pub(super) fn begin_step(&mut self, id: u32, state: State, about: u64, cx: &mut Cx<'_, '_>) {
+        self.activation(id).state = state;
+        if cx.wants(What::StepBegan) {
+            let member = self.activation(id).member;
+            cx.record(
+                What::StepBegan,
+                self.base + member,
+                [self.name_of(id), state as u64, about],
+            );
+        }
+    }
+
+    /// Records that what an activation worked on or waited for is settled, and could be so at `until`.
+    #[inline]
+    pub(super) fn step_ended_at(&mut self, id: u32, how: Settled, about: u64, until: SimTime, cx: &mut Cx<'_, '_>) {
+        if cx.wants(What::StepEnded) {
+            let (subject, name) = (self.base + self.activation(id).member, self.name_of(id));
+            cx.record_with(What::StepEnded, subject, [name, how as u64, about], &[until.as_nanos()]);
+        }
+    }
+
+    /// The same, where it could be settled only now.
+    pub(super) fn step_ended(&mut self, id: u32, how: Settled, about: u64, cx: &mut Cx<'_, '_>) {
+        self.step_ended_at(id, how, about, cx.now(), cx);
     }
 
     /// Accounts for the time since the last settlement.
     #[inline]
     pub(super) fn settle(&mut self, id: u32, part: Part, cx: &Cx<'_, '_>) {
-        let until = self.enabled_at.unwrap_or(cx.now());
+        let until = self.enabled(id, cx);
         self.settle_at(id, part, until, cx);
         if until < cx.now() {
             self.settle_at(id, Part::Down, cx.now(), cx);
@@ -215,7 +269,7 @@ impl AgentGroup {
 
     /// Accounts for the time since the last settlement, split as told.
     pub(super) fn settle_parts(&mut self, id: u32, parts: &Parts, cx: &Cx<'_, '_>) {
-        let until = self.enabled_at.unwrap_or(cx.now());
+        let until = self.enabled(id, cx);
         let activation = self.activation(id);
         debug_assert_eq!(
             parts.total(),
@@ -258,7 +312,7 @@ impl AgentGroup {
         self.activation(id).frame = index;
         if let Some(identity) = task {
             let subject = self.base + member;
-            cx.record(What::TaskStarted, subject, [identity, name as u64, 0]);
+            cx.record(What::TaskStarted, subject, [identity, name as u64, self.name_of(id)]);
         }
     }
 
@@ -285,7 +339,8 @@ impl AgentGroup {
                 extra[0] = frame.began.as_nanos();
                 extra[1..].copy_from_slice(&frame.parts.0);
                 let how = end as u64 | (frame.name as u64) << 8;
-                cx.record_with(What::TaskEnded, subject, [identity, how, 0], &extra);
+                let activation = self.name_of(id);
+                cx.record_with(What::TaskEnded, subject, [identity, how, activation], &extra);
             }
             cx.task_over();
         }
@@ -301,6 +356,12 @@ impl AgentGroup {
 
     /// A step failed beyond its policy: the task around it ends, or the program goes on.
     pub(super) fn step_failed(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        self.fail(id);
+        self.run(id, cx);
+    }
+
+    /// Goes to where an activation goes on after a failure.
+    fn fail(&mut self, id: u32) {
         if self.spec.failure_ends_task {
             let frame = self.activation(id).frame;
             let exit = self.frames[frame as usize].exit;
@@ -311,7 +372,6 @@ impl AgentGroup {
         } else {
             self.step_over(id);
         }
-        self.run(id, cx);
     }
 
     /// An extra activation that starts at `pc`.
@@ -353,16 +413,20 @@ impl AgentGroup {
         self.free_extras.push(id & !EXTRA);
     }
 
-    fn fork(&mut self, id: u32, places: &[(u32, u32)], state: State, cx: &mut Cx<'_, '_>) {
+    /// Starts branches. True if all is over at once and the activation goes on: it does so in the caller's loop, so that many
+    /// such forks don't nest.
+    fn fork(&mut self, id: u32, places: &[(u32, u32)], state: State, cx: &mut Cx<'_, '_>) -> bool {
+        self.begin_step(id, state, 0, cx);
         let activation = self.activation(id);
         let (member, path, steps) = (activation.member, activation.path, activation.steps as u64);
-        activation.state = state;
         let mut branches = Vec::with_capacity(places.len());
         for (index, (place, _)) in places.iter().enumerate() {
             // Branch paths hang below the step that forks, so that another branch shifts nobody's draws.
             let path = branch_path(path, steps, index as u64);
             let branch = self.spawn(member, *place, id, path, cx.now());
             self.activation(branch).branch = index as u16;
+            let words = [self.name_of(branch), self.name_of(id), index as u64];
+            cx.record(What::ActivationBegan, self.base + member, words);
             branches.push(branch);
         }
         let join = JoinState {
@@ -370,10 +434,12 @@ impl AgentGroup {
             last: None,
             parts: Parts::default(),
             failed: false,
+            basis_failed: false,
             verdict: None,
         };
         let handle = self.joins.insert(join);
         self.activation(id).handle = handle;
+        self.launching.push(id);
         for (branch, (_, exit)) in branches.into_iter().zip(places) {
             // An earlier branch may have ended the whole already, if a guess proved wrong at once.
             let meant = self
@@ -385,8 +451,18 @@ impl AgentGroup {
                 self.run(branch, cx);
             }
         }
-        if self.activation(id).state == state {
-            self.start_handlers(member, cx);
+        self.launching.pop();
+        if self.activation(id).state == State::Running {
+            return true;
+        }
+        self.start_handlers(member, cx);
+        false
+    }
+
+    /// An activation goes on after its join: now, or in the loop that is starting its branches.
+    fn go_on(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        if !self.launching.contains(&id) {
+            self.run(id, cx);
         }
     }
 
@@ -394,7 +470,13 @@ impl AgentGroup {
     fn branch_ended(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
         let activation = self.activation(id);
         let (parent, branch, failed) = (activation.parent, activation.branch, activation.failed);
-        let parts = self.pop_frame(id, TaskEnd::Done, cx);
+        // A branch that stops within a task ends the task as well.
+        let mut parts = self.pop_frame(id, TaskEnd::Done, cx);
+        while self.activation(id).frame != NIL {
+            parts = self.pop_frame(id, TaskEnd::Done, cx);
+        }
+        let (member, name) = (self.activation(id).member, self.name_of(id));
+        cx.record(What::ActivationEnded, self.base + member, [name, 0, 0]);
         self.free(id);
         let handle = self.activation(parent).handle;
         let speculating = self.activation(parent).state == State::Speculating;
@@ -423,6 +505,8 @@ impl AgentGroup {
         cx.record(what, self.base + member, [0; 3]);
         let Some(join) = self.joins.get_mut(handle) else { return };
         join.verdict = Some(right);
+        // The failure of a guess that is thrown away doesn't matter: it's done again.
+        join.failed = if right { join.failed } else { join.basis_failed };
         if right && !join.failed {
             if join.is_complete() {
                 self.joined(parent, cx);
@@ -456,15 +540,16 @@ impl AgentGroup {
         activation.state = State::Running;
         self.settle_join(parent, join, cx);
         if join.failed {
-            return self.step_failed(parent, cx);
+            self.fail(parent);
+        } else {
+            let activation = self.activation(parent);
+            activation.pc = after;
+            activation.steps += 1;
         }
-        let activation = self.activation(parent);
-        activation.pc = after;
-        activation.steps += 1;
-        self.run(parent, cx);
+        self.go_on(parent, cx);
     }
 
-    fn settle_join(&mut self, parent: u32, join: &JoinState, cx: &Cx<'_, '_>) {
+    fn settle_join(&mut self, parent: u32, join: &JoinState, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
         let activation = self.activation(parent);
         debug_assert_eq!(
@@ -477,6 +562,7 @@ impl AgentGroup {
         if frame != NIL {
             self.frames[frame as usize].parts.merge(&join.parts);
         }
+        self.step_ended(parent, Settled::Done, 0, cx);
     }
 
     /// An activation's program is over.
@@ -490,6 +576,8 @@ impl AgentGroup {
         if activation.is_handler {
             self.reply(id, 0, cx);
             self.unwind_all(id, end, cx);
+            let name = self.name_of(id);
+            cx.record(What::ActivationEnded, self.base + member, [name, 0, 0]);
             self.free(id);
             let agent = &mut self.agents[member as usize];
             agent.handlers = agent.handlers.saturating_sub(1);

@@ -17,7 +17,10 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
             paths.extend(session::scenarios_below(path)?);
         }
     }
-    let opened: Vec<(PathBuf, Opened)> = paths.into_iter().map(|path| (path.clone(), session::open(&path, &args.set))).collect();
+    let opened: Vec<(PathBuf, Opened)> = paths
+        .into_iter()
+        .map(|path| (path.clone(), session::open(&path, &args.set)))
+        .collect();
     let wrong = opened.iter().filter(|(_, opened)| opened.scenario.is_none()).count();
     match args.format {
         Format::Table => {
@@ -29,7 +32,12 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
                     (Some(_), warnings) => format!("{}: ok, {}\n", path.display(), counted(warnings, "warning")),
                     (None, 0) => format!("{}: {}\n", path.display(), counted(errors, "error")),
                     (None, warnings) => {
-                        format!("{}: {}, {}\n", path.display(), counted(errors, "error"), counted(warnings, "warning"))
+                        format!(
+                            "{}: {}, {}\n",
+                            path.display(),
+                            counted(errors, "error"),
+                            counted(warnings, "warning")
+                        )
                     }
                 };
                 print(&line)?;

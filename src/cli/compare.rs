@@ -14,7 +14,11 @@ use std::path::Path;
 pub fn compare(before: &Path, after: &Path, format: Format, force: bool) -> Result<ExitCode> {
     let (first, second) = (read(before)?, read(after)?);
     if first.scenario != second.scenario && !force {
-        bail!("these are results of different scenarios, {} and {}: compare them with --force", first.scenario, second.scenario);
+        bail!(
+            "these are results of different scenarios, {} and {}: compare them with --force",
+            first.scenario,
+            second.scenario
+        );
     }
     let comparison = hold(&first, &second);
     match format {
@@ -26,19 +30,30 @@ pub fn compare(before: &Path, after: &Path, format: Format, force: bool) -> Resu
 }
 
 fn read(folder: &Path) -> Result<Written> {
-    let path = if folder.is_dir() { folder.join("results.json") } else { folder.to_path_buf() };
+    let path = if folder.is_dir() {
+        folder.join("results.json")
+    } else {
+        folder.to_path_buf()
+    };
     let bytes = std::fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
     let written: Written =
         serde_json::from_slice(&bytes).with_context(|| format!("{} holds no results of a run", path.display()))?;
     if written.schema != SCHEMA {
-        bail!("{} has schema {}, but this version reads schema {SCHEMA}", path.display(), written.schema);
+        bail!(
+            "{} has schema {}, but this version reads schema {SCHEMA}",
+            path.display(),
+            written.schema
+        );
     }
     Ok(written)
 }
 
 fn show(comparison: &Comparison) -> Result<()> {
     if comparison.identical && comparison.rows.is_empty() {
-        return print(&format!("identical: every fingerprint and all {} numbers are the same\n", comparison.compared));
+        return print(&format!(
+            "identical: every fingerprint and all {} numbers are the same\n",
+            comparison.compared
+        ));
     }
     for variant in &comparison.unmatched {
         print(&format!("variant '{variant}' is in one of them only\n"))?;
@@ -64,7 +79,18 @@ fn show(comparison: &Comparison) -> Result<()> {
             Cell::Text(if row.differs { "yes" } else { "no" }.into()),
         ]);
     }
-    let how = if comparison.paired { "replicates are paired" } else { "seeds differ: Welch's interval" };
-    table.note(&format!("{} of {} numbers moved; 95 % intervals, {how}", comparison.rows.len(), comparison.compared));
-    print(&table.render(Look { colour: session::colour(), ..Look::default() }))
+    let how = if comparison.paired {
+        "replicates are paired"
+    } else {
+        "seeds differ: Welch's interval"
+    };
+    table.note(&format!(
+        "{} of {} numbers moved; 95 % intervals, {how}",
+        comparison.rows.len(),
+        comparison.compared
+    ));
+    print(&table.render(Look {
+        colour: session::colour(),
+        ..Look::default()
+    }))
 }

@@ -39,7 +39,10 @@ impl Folder {
                 return Err(error).with_context(|| format!("can't lock {}", lock_path.display()));
             }
         }
-        Ok(Self { path: parent.join(name), _lock: lock })
+        Ok(Self {
+            path: parent.join(name),
+            _lock: lock,
+        })
     }
 
     /// Where it is.
@@ -53,7 +56,11 @@ impl Folder {
     /// If something can't be written; then the old folder is as it was.
     pub fn replace(&self, files: &[File]) -> Result<()> {
         let beside = |what: &str| {
-            let name = self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = self
+                .path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
             self.path.with_file_name(format!(".{name}.{what}"))
         };
         let (fresh, old) = (beside("new"), beside("old"));

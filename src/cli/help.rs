@@ -15,7 +15,12 @@ pub fn help(topic: Option<&str>) -> Result<ExitCode> {
         return Ok(ExitCode::Ok);
     };
     if let Some(code) = Code::find(topic) {
-        print(&format!("E{:04}: {}\n\n{}\n", code.number(), code.title(), code.explanation()))?;
+        print(&format!(
+            "E{:04}: {}\n\n{}\n",
+            code.number(),
+            code.title(),
+            code.explanation()
+        ))?;
         return Ok(ExitCode::Ok);
     }
     if let Some(command) = Cli::command().find_subcommand_mut(topic) {

@@ -18,18 +18,34 @@ pub fn list(folder: &Path, format: Format) -> Result<ExitCode> {
                 let variants: Vec<String> = scenario.variants.iter().map(|plan| plan.variant.clone()).collect();
                 (shown, scenario.question, variants, true)
             }
-            None => (shown, format!("has problems: see `quorate check {}`", path.display()), Vec::new(), false),
+            None => (
+                shown,
+                format!("has problems: see `quorate check {}`", path.display()),
+                Vec::new(),
+                false,
+            ),
         });
     }
     let wrong = rows.iter().any(|row| !row.3);
     match format {
         Format::Table => {
-            let columns = vec![Column::text("scenario"), Column::text("question"), Column::number("variants")];
+            let columns = vec![
+                Column::text("scenario"),
+                Column::text("question"),
+                Column::number("variants"),
+            ];
             let mut table = Table::new("", columns);
             for (path, question, variants, _) in &rows {
-                table.row(vec![Cell::Text(path.clone()), Cell::Text(question.clone()), Cell::Count(variants.len() as u64)]);
+                table.row(vec![
+                    Cell::Text(path.clone()),
+                    Cell::Text(question.clone()),
+                    Cell::Count(variants.len() as u64),
+                ]);
             }
-            print(&table.render(Look { colour: session::colour(), ..Look::default() }))?;
+            print(&table.render(Look {
+                colour: session::colour(),
+                ..Look::default()
+            }))?;
         }
         Format::Json => {
             let all: Vec<_> = rows

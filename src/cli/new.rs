@@ -22,7 +22,12 @@ pub fn new(name: &str, into: &Path) -> Result<ExitCode> {
         .create_new(true)
         .open(&path)
         .with_context(|| format!("can't write {} (an existing file isn't replaced)", path.display()))?;
-    file.write_all(STARTER.replace("NAME", stem).as_bytes()).with_context(|| format!("can't write {}", path.display()))?;
-    print(&format!("{} is ready: run it with `quorate run {}`\n", path.display(), path.display()))?;
+    file.write_all(STARTER.replace("NAME", stem).as_bytes())
+        .with_context(|| format!("can't write {}", path.display()))?;
+    print(&format!(
+        "{} is ready: run it with `quorate run {}`\n",
+        path.display(),
+        path.display()
+    ))?;
     Ok(ExitCode::Ok)
 }

@@ -20,14 +20,21 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         return dry_run(&scenario, &options);
     }
     // The folder is reserved before the long work: a run that can't be written isn't begun.
-    let folder = if args.no_output { None } else { Some(Folder::reserve(&args.out, &folder_name(&scenario.name))?) };
+    let folder = if args.no_output {
+        None
+    } else {
+        Some(Folder::reserve(&args.out, &folder_name(&scenario.name))?)
+    };
     let began = Instant::now();
     let results = session::run_grid(&scenario, options)?;
     let judgements = judge::judge(&results, &quorate::experiment::claims(&scenario));
     let reproduce = reproduce(args, &results);
     match args.format {
         Format::Table => {
-            let look = output::tables::Look { colour: session::colour(), ..Default::default() };
+            let look = output::tables::Look {
+                colour: session::colour(),
+                ..Default::default()
+            };
             print(&summary::answer(&results, &judgements, args.all, look))?;
             print(&format!("\nseed {} · reproduce: {reproduce}\n", results.seed))?;
         }
@@ -39,7 +46,12 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             bail!("interrupted: {} is as it was", folder.path().display());
         }
         folder.replace(&files)?;
-        let events: u64 = results.variants.iter().flat_map(|variant| &variant.runs).map(|run| run.events).sum();
+        let events: u64 = results
+            .variants
+            .iter()
+            .flat_map(|variant| &variant.runs)
+            .map(|run| run.events)
+            .sum();
         session::complain(&format!(
             "{} runs, {} events in {:.1} s; results in {}",
             results.variants.iter().map(|variant| variant.runs.len()).sum::<usize>(),
@@ -54,23 +66,42 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 /// The exit code that results and judgements make together. Breaches of the laws are bugs, and end the process as one.
 pub fn verdict(results: &Results, judgements: &[Judgement]) -> ExitCode {
     let breaches = results.breaches();
-    assert!(breaches.is_empty(), "a law that holds in every run is broken:\n{}", breaches.join("\n"));
+    assert!(
+        breaches.is_empty(),
+        "a law that holds in every run is broken:\n{}",
+        breaches.join("\n")
+    );
     for halt in results.halts() {
         session::complain(&halt);
     }
-    if results.halts().is_empty() { judge::overall(judgements).into() } else { ExitCode::Undecided }
+    if results.halts().is_empty() {
+        judge::overall(judgements).into()
+    } else {
+        ExitCode::Undecided
+    }
 }
 
 /// A scenario's name as the name of a folder.
 fn folder_name(name: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
+            c
+        } else {
+            '_'
+        }
+    };
     let name: String = name.chars().map(safe).collect();
     name.replace('-', "_")
 }
 
 /// The command that gives the same again.
 fn reproduce(args: &RunArgs, results: &Results) -> String {
-    let mut command = format!("quorate run {} --seed {} --replicates {}", quoted(&args.scenario.display().to_string()), results.seed, results.replicates);
+    let mut command = format!(
+        "quorate run {} --seed {} --replicates {}",
+        quoted(&args.scenario.display().to_string()),
+        results.seed,
+        results.replicates
+    );
     for set in &args.settings.set {
         command.push_str(&format!(" --set {}", quoted(set)));
     }
@@ -82,12 +113,22 @@ fn reproduce(args: &RunArgs, results: &Results) -> String {
 
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_string() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_string()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// Says what would run, and about how long: one run of the base is timed.
 fn dry_run(scenario: &Scenario, options: &Options) -> Result<ExitCode> {
-    let grid = Grid::new(&scenario.variants, Options { measured: true, ..options.clone() });
+    let grid = Grid::new(
+        &scenario.variants,
+        Options {
+            measured: true,
+            ..options.clone()
+        },
+    );
     let began = Instant::now();
     let cell = grid.run_cell(0, 0);
     let seconds = began.elapsed().as_secs_f64();

@@ -1,7 +1,7 @@
 //! What the subcommands share: reading scenarios, diagnostics, the terminal, interruption.
 
 use anyhow::{Context, Result, bail};
-use quorate::experiment::{Registry, Grid, Options, Progress, Results, results::Provenance};
+use quorate::experiment::{Grid, Options, Progress, Registry, Results, results::Provenance};
 use quorate::scenario::syntax::{Diagnostics, Show, SourceMap, Sources, render};
 use quorate::scenario::{self, Scenario};
 use std::io::{self, IsTerminal, Read, Write};
@@ -67,7 +67,9 @@ impl Sources for Files {
             return Ok(self.stdin.get_or_init(|| bytes).clone());
         }
         let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        std::fs::File::open(path)?
+            .take(limit as u64 + 1)
+            .read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 }
@@ -85,7 +87,11 @@ pub struct Opened {
 /// Reads a scenario and checks it.
 pub fn open(path: &Path, set: &[String]) -> Opened {
     let outcome = scenario::load(path, set, &Files::default(), &Registry);
-    Opened { sources: outcome.sources, diagnostics: outcome.diagnostics, scenario: outcome.scenario }
+    Opened {
+        sources: outcome.sources,
+        diagnostics: outcome.diagnostics,
+        scenario: outcome.scenario,
+    }
 }
 
 /// Prints problems to standard error.
@@ -93,7 +99,10 @@ pub fn report(opened: &Opened) {
     if opened.diagnostics.is_empty() {
         return;
     }
-    let show = Show { colour: colour_errors(), most: 50 };
+    let show = Show {
+        colour: colour_errors(),
+        most: 50,
+    };
     let _ = writeln!(io::stderr(), "{}", render(&opened.diagnostics, &opened.sources, show));
 }
 
@@ -107,7 +116,11 @@ pub fn open_or_complain(path: &Path, set: &[String]) -> Result<Scenario> {
     let errors = opened.diagnostics.error_count();
     match opened.scenario {
         Some(scenario) => Ok(scenario),
-        None => bail!("{}: {errors} {} found", path.display(), if errors == 1 { "problem" } else { "problems" }),
+        None => bail!(
+            "{}: {errors} {} found",
+            path.display(),
+            if errors == 1 { "problem" } else { "problems" }
+        ),
     }
 }
 
@@ -184,10 +197,16 @@ pub fn scenarios_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        let entries = std::fs::read_dir(&folder).with_context(|| format!("can't read the folder {}", folder.display()))?;
+        let entries =
+            std::fs::read_dir(&folder).with_context(|| format!("can't read the folder {}", folder.display()))?;
         for entry in entries {
-            let path = entry.with_context(|| format!("can't read the folder {}", folder.display()))?.path();
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let path = entry
+                .with_context(|| format!("can't read the folder {}", folder.display()))?
+                .path();
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
             if path.is_dir() && !name.starts_with('.') {
                 folders.push(path);
             } else if name.ends_with(".ron") && !name.ends_with(".baseline.ron") && !name.starts_with('_') {

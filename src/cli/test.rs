@@ -25,7 +25,12 @@ pub fn test(args: &TestArgs) -> Result<ExitCode> {
     for path in session::scenarios_below(&args.folder)? {
         let outcome = test_one(&path, args)?;
         if args.format == Format::Table {
-            print(&format!("{} {}: {}\n", mark(outcome.code), path.display(), outcome.line))?;
+            print(&format!(
+                "{} {}: {}\n",
+                mark(outcome.code),
+                path.display(),
+                outcome.line
+            ))?;
             for detail in &outcome.details {
                 print(&format!("     {detail}\n"))?;
             }
@@ -39,7 +44,11 @@ pub fn test(args: &TestArgs) -> Result<ExitCode> {
         ExitCode::Failed => 2,
         ExitCode::Usage => 3,
     };
-    let worst = outcomes.iter().map(|outcome| outcome.code).max_by_key(|code| severity(*code)).unwrap_or(ExitCode::Ok);
+    let worst = outcomes
+        .iter()
+        .map(|outcome| outcome.code)
+        .max_by_key(|code| severity(*code))
+        .unwrap_or(ExitCode::Ok);
     let count = |code: ExitCode| outcomes.iter().filter(|outcome| outcome.code == code).count();
     if args.format == Format::Json {
         let all: Vec<_> = outcomes
@@ -55,8 +64,16 @@ pub fn test(args: &TestArgs) -> Result<ExitCode> {
             .collect();
         print(&(serde_json::to_string_pretty(&all)? + "\n"))?;
     } else {
-        let (failed, broken, open) = (count(ExitCode::Failed), count(ExitCode::Usage), count(ExitCode::Undecided));
-        print(&format!("{} passed, {} failed, {open} undecided\n", count(ExitCode::Ok), failed + broken))?;
+        let (failed, broken, open) = (
+            count(ExitCode::Failed),
+            count(ExitCode::Usage),
+            count(ExitCode::Undecided),
+        );
+        print(&format!(
+            "{} passed, {} failed, {open} undecided\n",
+            count(ExitCode::Ok),
+            failed + broken
+        ))?;
     }
     Ok(worst)
 }
@@ -79,7 +96,12 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
     session::report(&opened);
     let Some(scenario) = opened.scenario else {
         let line = format!("{} problems, see above", opened.diagnostics.error_count());
-        return Ok(Outcome { path: path.into(), code: ExitCode::Usage, line, details: Vec::new() });
+        return Ok(Outcome {
+            path: path.into(),
+            code: ExitCode::Usage,
+            line,
+            details: Vec::new(),
+        });
     };
     let options = Options {
         seed: scenario.seed,
@@ -91,9 +113,16 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
     let results = session::run_grid(&scenario, options)?;
     let judgements = judge::judge(&results, &quorate::experiment::claims(&scenario));
     let mut code: ExitCode = super::run::verdict(&results, &judgements);
-    let mut details: Vec<String> =
-        judgements.iter().filter(|judgement| judgement.verdict != Verdict::Holds).map(describe).collect();
-    let mut line = format!("{} of {} expectations hold", judgements.len() - details.len(), judgements.len());
+    let mut details: Vec<String> = judgements
+        .iter()
+        .filter(|judgement| judgement.verdict != Verdict::Holds)
+        .map(describe)
+        .collect();
+    let mut line = format!(
+        "{} of {} expectations hold",
+        judgements.len() - details.len(),
+        judgements.len()
+    );
     let file = baseline_path(path);
     if args.bless {
         let text = Baseline::of(&results).to_text();
@@ -114,14 +143,23 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
                 if moved.len() > 20 {
                     details.push(format!("and {} more", moved.len() - 20));
                 }
-                details.push(format!("replay: quorate run {} --seed {}", path.display(), results.seed));
+                details.push(format!(
+                    "replay: quorate run {} --seed {}",
+                    path.display(),
+                    results.seed
+                ));
                 if code != ExitCode::Usage {
                     code = ExitCode::Failed;
                 }
             }
         }
     }
-    Ok(Outcome { path: path.into(), code, line, details })
+    Ok(Outcome {
+        path: path.into(),
+        code,
+        line,
+        details,
+    })
 }
 
 fn against_baseline(file: &Path, results: &Results) -> Result<Option<Vec<Moved>>> {
@@ -139,26 +177,55 @@ fn tell(moved: &Moved) -> String {
         Moved::Scenario { .. } => "the scenario itself has changed".to_string(),
         Moved::Settings(what) => what.clone(),
         Moved::Variant(name) => format!("variant '{name}' came or went"),
-        Moved::Fingerprint { variant, replicate, was, is } => {
-            format!("{variant}, replicate {replicate}: fingerprint {} -> {}", &was[..8.min(was.len())], &is[..8.min(is.len())])
+        Moved::Fingerprint {
+            variant,
+            replicate,
+            was,
+            is,
+        } => {
+            format!(
+                "{variant}, replicate {replicate}: fingerprint {} -> {}",
+                &was[..8.min(was.len())],
+                &is[..8.min(is.len())]
+            )
         }
-        Moved::Measure { variant, measure, was, is } => {
+        Moved::Measure {
+            variant,
+            measure,
+            was,
+            is,
+        } => {
             let unit = unit_of(measure);
             let show = |value: &Option<f64>| value.map_or("none".to_string(), |value| numbers::quantity(value, &unit));
-            let part = was.zip(*is).filter(|(was, _)| *was != 0.0).map(|(was, is)| format!(" ({:+.2} %)", (is / was - 1.0) * 100.0));
-            format!("{variant}: {measure} {} -> {}{}", show(was), show(is), part.unwrap_or_default())
+            let part = was
+                .zip(*is)
+                .filter(|(was, _)| *was != 0.0)
+                .map(|(was, is)| format!(" ({:+.2} %)", (is / was - 1.0) * 100.0));
+            format!(
+                "{variant}: {measure} {} -> {}{}",
+                show(was),
+                show(is),
+                part.unwrap_or_default()
+            )
         }
     }
 }
 
 /// A judgement in a line.
 fn describe(judgement: &Judgement) -> String {
-    let over = judgement.over.as_ref().map(|over| format!(" over {over}")).unwrap_or_default();
+    let over = judgement
+        .over
+        .as_ref()
+        .map(|over| format!(" over {over}"))
+        .unwrap_or_default();
     let word = match judgement.verdict {
         Verdict::Holds => "holds",
         Verdict::Fails => "FAILS",
         Verdict::Undecided => "undecided",
     };
     let (found, wanted) = (summary::found(judgement), summary::wanted(judgement));
-    format!("{}{over}: {} is {found}, wanted {wanted}: {word} ({})", judgement.variant, judgement.measure, judgement.place)
+    format!(
+        "{}{over}: {} is {found}, wanted {wanted}: {word} ({})",
+        judgement.variant, judgement.measure, judgement.place
+    )
 }

@@ -14,7 +14,11 @@ pub fn validate(args: &ValidateArgs) -> Result<ExitCode> {
     let mut rows: Vec<(u64, Judgement)> = Vec::new();
     for path in session::scenarios_below(&args.folder)? {
         let scenario = session::open_or_complain(&path, &[])?;
-        let seeds = if args.seeds.is_empty() { vec![scenario.seed] } else { args.seeds.clone() };
+        let seeds = if args.seeds.is_empty() {
+            vec![scenario.seed]
+        } else {
+            args.seeds.clone()
+        };
         for seed in seeds {
             let options = Options {
                 seed,
@@ -26,11 +30,19 @@ pub fn validate(args: &ValidateArgs) -> Result<ExitCode> {
             let results = session::run_grid(&scenario, options)?;
             let judgements = judge::judge(&results, &quorate::experiment::claims(&scenario));
             super::run::verdict(&results, &judgements);
-            rows.extend(judgements.into_iter().filter(|row| row.known.is_some()).map(|row| (seed, row)));
+            rows.extend(
+                judgements
+                    .into_iter()
+                    .filter(|row| row.known.is_some())
+                    .map(|row| (seed, row)),
+            );
         }
     }
     if rows.is_empty() {
-        bail!("no scenario in {} has an expectation with a source", args.folder.display());
+        bail!(
+            "no scenario in {} has an expectation with a source",
+            args.folder.display()
+        );
     }
     rows.sort_by(|a, b| (&a.1.known, a.0).cmp(&(&b.1.known, b.0)));
     match args.format {
@@ -41,7 +53,10 @@ pub fn validate(args: &ValidateArgs) -> Result<ExitCode> {
     let failed = rows.iter().filter(|(_, row)| row.verdict == Verdict::Fails).count();
     let open = rows.iter().filter(|(_, row)| row.verdict == Verdict::Undecided).count();
     if args.format == Format::Table {
-        print(&format!("{} passed, {failed} failed, {open} undecided\n", rows.len() - failed - open))?;
+        print(&format!(
+            "{} passed, {failed} failed, {open} undecided\n",
+            rows.len() - failed - open
+        ))?;
     }
     Ok(if failed > 0 {
         ExitCode::Failed
@@ -59,13 +74,24 @@ fn cells(seed: u64, row: &Judgement) -> [String; 6] {
         Verdict::Fails => "FAILS",
         Verdict::Undecided => "undecided",
     };
-    [id, seed.to_string(), summary::wanted(row), summary::found(row), verdict.to_string(), source]
+    [
+        id,
+        seed.to_string(),
+        summary::wanted(row),
+        summary::found(row),
+        verdict.to_string(),
+        source,
+    ]
 }
 
 fn markdown(rows: &[(u64, Judgement)]) -> String {
-    let mut text = String::from("| row | seed | expected | simulated | verdict | source |\n|---|---|---|---|---|---|\n");
+    let mut text =
+        String::from("| row | seed | expected | simulated | verdict | source |\n|---|---|---|---|---|---|\n");
     for (seed, row) in rows {
-        text.push_str(&format!("| {} |\n", cells(*seed, row).map(|cell| cell.replace('|', "\\|")).join(" | ")));
+        text.push_str(&format!(
+            "| {} |\n",
+            cells(*seed, row).map(|cell| cell.replace('|', "\\|")).join(" | ")
+        ));
     }
     text
 }
@@ -96,5 +122,8 @@ fn table(rows: &[(u64, Judgement)]) -> String {
             Cell::Text(source),
         ]);
     }
-    table.render(Look { colour: session::colour(), ..Look::default() })
+    table.render(Look {
+        colour: session::colour(),
+        ..Look::default()
+    })
 }

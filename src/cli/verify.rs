@@ -56,7 +56,11 @@ pub fn fingerprints(args: &FingerprintArgs) -> Result<ExitCode> {
     let mut scenario = session::open_or_complain(&args.scenario, &args.settings.set)?;
     session::choose_variants(&mut scenario, &args.settings.variants)?;
     let perturb = args.perturb.as_deref().map(perturbation).transpose()?;
-    let options = Options { measured: args.measured, perturb, ..session::options(&scenario, &args.settings) };
+    let options = Options {
+        measured: args.measured,
+        perturb,
+        ..session::options(&scenario, &args.settings)
+    };
     let grid = Grid::new(&scenario.variants, options);
     if let Some(witness) = &args.witness {
         let [variant, replicate, from, to] = numbers(witness)?;
@@ -85,7 +89,11 @@ pub fn fingerprints(args: &FingerprintArgs) -> Result<ExitCode> {
             replicate: cell.replicate,
             handled: cell.handled,
             print: cell.print.to_string(),
-            checkpoints: cell.checkpoints.iter().map(|at| (at.handled, at.print.to_string())).collect(),
+            checkpoints: cell
+                .checkpoints
+                .iter()
+                .map(|at| (at.handled, at.print.to_string()))
+                .collect(),
         })
         .collect();
     print(&serde_json::to_string(&prints)?)?;
@@ -93,13 +101,28 @@ pub fn fingerprints(args: &FingerprintArgs) -> Result<ExitCode> {
 }
 
 fn numbers<const N: usize>(text: &str) -> Result<[u64; N]> {
-    let parts: Vec<u64> = text.split(':').map(str::parse).collect::<Result<_, _>>().context("numbers with ':' between them")?;
-    parts.try_into().ok().with_context(|| format!("'{text}' should be {N} numbers with ':' between them"))
+    let parts: Vec<u64> = text
+        .split(':')
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .context("numbers with ':' between them")?;
+    parts
+        .try_into()
+        .ok()
+        .with_context(|| format!("'{text}' should be {N} numbers with ':' between them"))
 }
 
 fn perturbation(text: &str) -> Result<(usize, u32, Perturbation)> {
     let [variant, replicate, index] = numbers(text)?;
-    Ok((variant as usize, replicate as u32, Perturbation { index, word: 3, mask: 1 << 17 }))
+    Ok((
+        variant as usize,
+        replicate as u32,
+        Perturbation {
+            index,
+            word: 3,
+            mask: 1 << 17,
+        },
+    ))
 }
 
 /// A process of this very program.
@@ -114,7 +137,11 @@ struct Process<'a> {
 impl Process<'_> {
     fn run(&self, witness: Option<String>) -> Result<Vec<u8>> {
         let mut command = Command::new(std::env::current_exe().context("can't find this program itself")?);
-        command.arg("fingerprints").arg(&self.args.scenario).arg("--jobs").arg(self.jobs.to_string());
+        command
+            .arg("fingerprints")
+            .arg(&self.args.scenario)
+            .arg("--jobs")
+            .arg(self.jobs.to_string());
         let settings = &self.args.settings;
         for set in &settings.set {
             command.arg("--set").arg(set);
@@ -138,7 +165,11 @@ impl Process<'_> {
         if let Some(witness) = witness {
             command.arg("--witness").arg(witness);
         }
-        let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("can't start a second process")?;
+        let output = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .context("can't start a second process")?;
         if !output.status.success() {
             bail!("the process with {} ended with {}", self.what, output.status);
         }
@@ -163,8 +194,20 @@ pub fn verify(args: &VerifyArgs) -> Result<ExitCode> {
     let mut scenario = session::open_or_complain(&args.scenario, &args.settings.set)?;
     session::choose_variants(&mut scenario, &args.settings.variants)?;
     let many = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-    let one = Process { args, what: "one thread", jobs: 1, measured: false, perturb: None };
-    let other = Process { args, what: "several threads", jobs: many, measured: true, perturb: args.perturb.as_deref() };
+    let one = Process {
+        args,
+        what: "one thread",
+        jobs: 1,
+        measured: false,
+        perturb: None,
+    };
+    let other = Process {
+        args,
+        what: "several threads",
+        jobs: many,
+        measured: true,
+        perturb: args.perturb.as_deref(),
+    };
     let (first, second) = (one.prints()?, other.prints()?);
     let events: u64 = first.iter().map(|print| print.handled).sum();
     let differing = first.iter().zip(&second).find(|(a, b)| a != b);
@@ -181,18 +224,40 @@ pub fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         return Ok(ExitCode::Ok);
     };
     // The first checkpoint that differs bounds the first event that does.
-    let same = a.checkpoints.iter().zip(&b.checkpoints).take_while(|(a, b)| a == b).count();
+    let same = a
+        .checkpoints
+        .iter()
+        .zip(&b.checkpoints)
+        .take_while(|(a, b)| a == b)
+        .count();
     let from = if same == 0 { 0 } else { a.checkpoints[same - 1].0 };
-    let to = [a, b].iter().map(|print| print.checkpoints.get(same).map_or(print.handled, |at| at.0)).max().unwrap_or(from);
+    let to = [a, b]
+        .iter()
+        .map(|print| print.checkpoints.get(same).map_or(print.handled, |at| at.0))
+        .max()
+        .unwrap_or(from);
     let (seen, also) = (
         one.seen(a.variant, a.replicate, from, to + 1)?,
         other.seen(a.variant, a.replicate, from, to + 1)?,
     );
-    let place = seen.iter().zip(&also).position(|(a, b)| a != b).unwrap_or(seen.len().min(also.len()));
+    let place = seen
+        .iter()
+        .zip(&also)
+        .position(|(a, b)| a != b)
+        .unwrap_or(seen.len().min(also.len()));
     let variant = &scenario.variants[a.variant].variant;
-    let mut text = format!("{}: NOT deterministic: variant {variant}, replicate {}\n", scenario.name, a.replicate);
-    text.push_str(&format!("the first event that differs is number {}\n", from + place as u64));
-    for (who, event) in [("one thread:     ", seen.get(place)), ("several threads:", also.get(place))] {
+    let mut text = format!(
+        "{}: NOT deterministic: variant {variant}, replicate {}\n",
+        scenario.name, a.replicate
+    );
+    text.push_str(&format!(
+        "the first event that differs is number {}\n",
+        from + place as u64
+    ));
+    for (who, event) in [
+        ("one thread:     ", seen.get(place)),
+        ("several threads:", also.get(place)),
+    ] {
         text.push_str(&match event {
             None => format!("  {who} the run was over\n"),
             Some(event) => format!(
@@ -202,7 +267,10 @@ pub fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         });
     }
     if let Some(before) = place.checked_sub(1).and_then(|place| seen.get(place)) {
-        text.push_str(&format!("  just before: at {} ns, kind {}, for {}\n", before.time_ns, before.kind, before.target));
+        text.push_str(&format!(
+            "  just before: at {} ns, kind {}, for {}\n",
+            before.time_ns, before.kind, before.target
+        ));
     }
     print(&text)?;
     Ok(ExitCode::Failed)

@@ -88,9 +88,16 @@ impl Baseline {
     /// The baseline that these results make.
     pub fn of(results: &Results) -> Self {
         let variants = results.variants.iter().map(|variant| {
-            let fingerprints = variant.runs.iter().take(FINGERPRINTS).map(|run| run.fingerprint.clone()).collect();
+            let fingerprints = variant
+                .runs
+                .iter()
+                .take(FINGERPRINTS)
+                .map(|run| run.fingerprint.clone())
+                .collect();
             let measures = variant.measures.iter().filter(|(name, _)| is_key(name));
-            let measures = measures.map(|(name, estimate)| (name.clone(), rounded(estimate))).collect();
+            let measures = measures
+                .map(|(name, estimate)| (name.clone(), rounded(estimate)))
+                .collect();
             (variant.name.clone(), VariantBaseline { fingerprints, measures })
         });
         Self {
@@ -116,7 +123,10 @@ impl Baseline {
 
     /// The baseline as text: one line a number, so that a diff shows what moved.
     pub fn to_text(&self) -> String {
-        let pretty = ron::ser::PrettyConfig::new().indentor("  ").new_line("\n").struct_names(false);
+        let pretty = ron::ser::PrettyConfig::new()
+            .indentor("  ")
+            .new_line("\n")
+            .struct_names(false);
         let body = ron::ser::to_string_pretty(self, pretty).expect("a baseline is plain data");
         format!("// Made by `quorate test --bless`; read it in a diff.\n{body}\n")
     }
@@ -126,11 +136,17 @@ impl Baseline {
         let now = Self::of(results);
         let mut moved = Vec::new();
         if self.scenario_hash != now.scenario_hash {
-            moved.push(Moved::Scenario { was: self.scenario_hash.clone(), is: now.scenario_hash.clone() });
+            moved.push(Moved::Scenario {
+                was: self.scenario_hash.clone(),
+                is: now.scenario_hash.clone(),
+            });
         }
         if (self.seed, self.replicates) != (now.seed, now.replicates) {
             let (was, is) = ((self.seed, self.replicates), (now.seed, now.replicates));
-            moved.push(Moved::Settings(format!("seed {}, {} replicates -> seed {}, {} replicates", was.0, was.1, is.0, is.1)));
+            moved.push(Moved::Settings(format!(
+                "seed {}, {} replicates -> seed {}, {} replicates",
+                was.0, was.1, is.0, is.1
+            )));
         }
         let all: std::collections::BTreeSet<&String> = self.variants.keys().chain(now.variants.keys()).collect();
         for name in all {
@@ -146,14 +162,24 @@ impl Baseline {
 fn compare(variant: &str, was: &VariantBaseline, is: &VariantBaseline, moved: &mut Vec<Moved>) {
     for (replicate, (was, is)) in was.fingerprints.iter().zip(&is.fingerprints).enumerate() {
         if was != is {
-            moved.push(Moved::Fingerprint { variant: variant.into(), replicate, was: was.clone(), is: is.clone() });
+            moved.push(Moved::Fingerprint {
+                variant: variant.into(),
+                replicate,
+                was: was.clone(),
+                is: is.clone(),
+            });
         }
     }
     let all: std::collections::BTreeSet<&String> = was.measures.keys().chain(is.measures.keys()).collect();
     for measure in all {
         let (was, is) = (was.measures.get(measure).copied(), is.measures.get(measure).copied());
         if was != is {
-            moved.push(Moved::Measure { variant: variant.into(), measure: measure.clone(), was, is });
+            moved.push(Moved::Measure {
+                variant: variant.into(),
+                measure: measure.clone(),
+                was,
+                is,
+            });
         }
     }
 }

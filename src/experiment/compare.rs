@@ -76,8 +76,13 @@ pub struct Comparison {
 pub fn compare(before: &Written, after: &Written) -> Comparison {
     use super::statistics::{Level, Paired, Summary};
     let paired = before.seed == after.seed;
-    let mut comparison =
-        Comparison { identical: true, unmatched: Vec::new(), paired, rows: Vec::new(), compared: 0 };
+    let mut comparison = Comparison {
+        identical: true,
+        unmatched: Vec::new(),
+        paired,
+        rows: Vec::new(),
+        compared: 0,
+    };
     for variant in &after.variants {
         if !before.variants.iter().any(|other| other.name == variant.name) {
             comparison.unmatched.push(variant.name.clone());
@@ -92,10 +97,15 @@ pub fn compare(before: &Written, after: &Written) -> Comparison {
             variant.runs.iter().map(|run| run.fingerprint.clone()).collect()
         };
         comparison.identical &= prints(variant) == prints(other);
-        let names: std::collections::BTreeSet<&String> = variant.runs.iter().flat_map(|run| run.measures.keys()).collect();
+        let names: std::collections::BTreeSet<&String> =
+            variant.runs.iter().flat_map(|run| run.measures.keys()).collect();
         for name in names {
             let values = |variant: &WrittenVariant| -> Vec<f64> {
-                variant.runs.iter().filter_map(|run| run.measures.get(name).copied()).collect()
+                variant
+                    .runs
+                    .iter()
+                    .filter_map(|run| run.measures.get(name).copied())
+                    .collect()
             };
             let (was, is) = (values(variant), values(other));
             let (Some(first), Some(second)) = (Summary::of(&was, Level::P95), Summary::of(&is, Level::P95)) else {

@@ -31,7 +31,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 0, replicates: 1, jobs: 0, max_events: u64::MAX, measured: true, perturb: None }
+        Self {
+            seed: 0,
+            replicates: 1,
+            jobs: 0,
+            max_events: u64::MAX,
+            measured: true,
+            perturb: None,
+        }
     }
 }
 
@@ -125,13 +132,19 @@ impl<'a> Grid<'a> {
                 })
                 .collect()
         });
-        cells.into_iter().collect::<Option<Vec<_>>>().ok_or(GridError::Interrupted)
+        cells
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .ok_or(GridError::Interrupted)
     }
 
     /// Runs one cell.
     pub fn run_cell(&self, variant: usize, replicate: u32) -> Cell {
         let plan = &self.plans[variant];
-        let watch = self.options.measured.then(|| Watch::new(measures::standard(&setting(plan))));
+        let watch = self
+            .options
+            .measured
+            .then(|| Watch::new(measures::standard(&setting(plan))));
         let observers = watch.into_iter().map(|watch| Box::new(watch) as _).collect();
         let mut run = build(plan, self.options.seed, replicate as u64, observers);
         if let Some((at, of, spoil)) = self.options.perturb
@@ -141,7 +154,9 @@ impl<'a> Grid<'a> {
         }
         let (end, mut world, checkpoints) = run.finish(self.options.max_events);
         let observers = std::mem::take(&mut world.shared.records).into_observers();
-        let watches = observers.into_iter().filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
+        let watches = observers
+            .into_iter()
+            .filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
         let mut sheet = watches.map(|watch| watch.finish(end.now)).next().unwrap_or_default();
         sheet.number("run.breaches", Some(end.breaches.len() as f64));
         Cell {
@@ -167,7 +182,8 @@ impl<'a> Grid<'a> {
         {
             run.kernel.perturb(spoil);
         }
-        run.kernel.run(self.plans[variant].until.latest(), self.options.max_events.min(to));
+        run.kernel
+            .run(self.plans[variant].until.latest(), self.options.max_events.min(to));
         let directory = &run.kernel.model().shared.directory;
         let seen = run.kernel.witnessed().iter();
         seen.map(|handled| (*handled, directory.name(handled.target))).collect()
@@ -181,11 +197,16 @@ pub fn setting(plan: &Plan) -> Setting {
     let stores = plan.stores.iter().zip(&addresses.stores);
     let limit = |spec: &crate::services::ServiceSpec| {
         let rate = spec.limit.map(|limit| limit.count as f64 / limit.period.as_secs_f64());
-        (rate, [spec.price_per_call, spec.price_per_token_in, spec.price_per_token_out])
+        (
+            rate,
+            [spec.price_per_call, spec.price_per_token_in, spec.price_per_token_out],
+        )
     };
     Setting {
         services: services.map(|(service, id)| (*id, service.name.clone())).collect(),
-        stores: stores.map(|(store, id)| (*id, store.sites.len() as u32, store.name.clone())).collect(),
+        stores: stores
+            .map(|(store, id)| (*id, store.sites.len() as u32, store.name.clone()))
+            .collect(),
         faults: plan
             .faults
             .iter()
@@ -209,8 +230,14 @@ pub fn setting(plan: &Plan) -> Setting {
 fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
     use crate::faults::{FaultKind, Keep};
     let stores = plan.stores.iter().zip(bases);
-    let stores: Vec<_> = stores.map(|(store, base)| WatchedStore::new(&store.model, &store.spec, *base)).collect();
-    let of_cuts = plan.faults.iter().zip(0u32..).filter(|(fault, _)| matches!(fault.kind, FaultKind::Partition { .. }));
+    let stores: Vec<_> = stores
+        .map(|(store, base)| WatchedStore::new(&store.model, &store.spec, *base))
+        .collect();
+    let of_cuts = plan
+        .faults
+        .iter()
+        .zip(0u32..)
+        .filter(|(fault, _)| matches!(fault.kind, FaultKind::Partition { .. }));
     let loses = |kind: &FaultKind| matches!(kind, FaultKind::Crash { keep: Keep::Nothing });
     (!stores.is_empty()).then(|| Watched {
         stores,

@@ -159,7 +159,11 @@ pub fn judge(results: &Results, claims: &[Claim]) -> Vec<Judgement> {
 
 /// The verdict on all: the worst of them.
 pub fn overall(judgements: &[Judgement]) -> Verdict {
-    judgements.iter().map(|judgement| judgement.verdict).max().unwrap_or(Verdict::Holds)
+    judgements
+        .iter()
+        .map(|judgement| judgement.verdict)
+        .max()
+        .unwrap_or(Verdict::Holds)
 }
 
 fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judgement {
@@ -192,7 +196,9 @@ fn nothing(why: String) -> (Found, Verdict) {
 }
 
 fn values(runs: &[RunResults], measure: &str) -> Vec<f64> {
-    runs.iter().filter_map(|run| run.measures.get(measure).copied()).collect()
+    runs.iter()
+        .filter_map(|run| run.measures.get(measure).copied())
+        .collect()
 }
 
 fn mean(values: &[f64], claim: &Claim, confidence: Option<f64>) -> (Found, Verdict) {
@@ -206,9 +212,20 @@ fn mean(values: &[f64], claim: &Claim, confidence: Option<f64>) -> (Found, Verdi
 fn verdict_of(summary: &Summary, bound: Bound, confident: bool) -> (Found, Verdict) {
     let interval = summary.interval;
     let (low, high) = (interval.map(|i| i.low), interval.map(|i| i.high));
-    let found = Found::Value { value: summary.mean, low, high };
+    let found = Found::Value {
+        value: summary.mean,
+        low,
+        high,
+    };
     if !confident {
-        return (found, if bound.holds(summary.mean) { Verdict::Holds } else { Verdict::Fails });
+        return (
+            found,
+            if bound.holds(summary.mean) {
+                Verdict::Holds
+            } else {
+                Verdict::Fails
+            },
+        );
     }
     // With a confidence, the interval must lie wholly within the bound to hold, and wholly outside to fail.
     let verdict = match interval {
@@ -240,7 +257,10 @@ fn difference(
         };
     }
     let both = variant.runs.iter().zip(&than.runs).filter_map(|(here, there)| {
-        Some((*there.measures.get(&claim.measure)?, *here.measures.get(&claim.measure)?))
+        Some((
+            *there.measures.get(&claim.measure)?,
+            *here.measures.get(&claim.measure)?,
+        ))
     });
     let (before, after): (Vec<f64>, Vec<f64>) = both.unzip();
     let level = confidence.and_then(Level::new).unwrap_or(Level::P95);
@@ -252,8 +272,19 @@ fn difference(
 
 fn added_verdict(added: &Added, which: &str, claim: &Claim, confidence: Option<f64>) -> (Found, Verdict) {
     let one = |value: f64| {
-        let verdict = if claim.bound.holds(value) { Verdict::Holds } else { Verdict::Fails };
-        (Found::Value { value, low: None, high: None }, verdict)
+        let verdict = if claim.bound.holds(value) {
+            Verdict::Holds
+        } else {
+            Verdict::Fails
+        };
+        (
+            Found::Value {
+                value,
+                low: None,
+                high: None,
+            },
+            verdict,
+        )
     };
     match which {
         ".min" => one(added.least),
@@ -261,7 +292,11 @@ fn added_verdict(added: &Added, which: &str, claim: &Claim, confidence: Option<f
         ".unpaired" => one(added.unpaired as f64),
         _ => {
             let interval = added.low.zip(added.high);
-            let found = Found::Value { value: added.mean, low: added.low, high: added.high };
+            let found = Found::Value {
+                value: added.mean,
+                low: added.low,
+                high: added.high,
+            };
             let (low, high) = claim.bound.ends();
             let verdict = match (confidence, interval) {
                 (None, _) => return one_with(found, claim.bound.holds(added.mean)),
@@ -287,7 +322,13 @@ fn each(variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
     let satisfied = all.iter().filter(|value| claim.bound.holds(**value)).count() as u32;
     let (low, high) = claim.bound.ends();
     let distance = |value: f64| (low - value).max(value - high);
-    let worst = all.iter().copied().fold(*first, |worst, value| if distance(value) > distance(worst) { value } else { worst });
+    let worst = all.iter().copied().fold(*first, |worst, value| {
+        if distance(value) > distance(worst) {
+            value
+        } else {
+            worst
+        }
+    });
     let of = variant.runs.len() as u32;
     // A run without the number neither satisfies nor breaks the claim.
     let verdict = if satisfied == of {
@@ -311,7 +352,14 @@ fn one_of_all(variant: &VariantResults, claim: &Claim, scope: Scope) -> (Found, 
     };
     match value {
         None => nothing(format!("no run has a value of '{}'", claim.measure)),
-        Some(value) => one_with(Found::Value { value, low: None, high: None }, claim.bound.holds(value)),
+        Some(value) => one_with(
+            Found::Value {
+                value,
+                low: None,
+                high: None,
+            },
+            claim.bound.holds(value),
+        ),
     }
 }
 
@@ -347,13 +395,23 @@ pub fn claims(scenario: &Scenario) -> Vec<Claim> {
 fn claim(expectation: &Expectation) -> Claim {
     let place = expectation.place.clone();
     match &expectation.expected {
-        Expected::Measure { name, variant, over, stat, bound, confidence, known } => Claim {
+        Expected::Measure {
+            name,
+            variant,
+            over,
+            stat,
+            bound,
+            confidence,
+            known,
+        } => Claim {
             measure: name.clone(),
             variant: variant.clone(),
             over: over.clone(),
             bound: bound_of(bound),
             scope: match stat {
-                Statistic::Mean => Scope::Mean { confidence: *confidence },
+                Statistic::Mean => Scope::Mean {
+                    confidence: *confidence,
+                },
                 Statistic::Median => Scope::Median,
                 Statistic::Min => Scope::Min,
                 Statistic::Max => Scope::Max,
@@ -364,7 +422,10 @@ fn claim(expectation: &Expectation) -> Claim {
             known: known.clone(),
         },
         Expected::Always { name } => {
-            let measure = INVARIANTS.iter().find(|(of, ..)| of == name).map_or(name.as_str(), |(_, measure, _)| measure);
+            let measure = INVARIANTS
+                .iter()
+                .find(|(of, ..)| of == name)
+                .map_or(name.as_str(), |(_, measure, _)| measure);
             Claim {
                 measure: measure.to_string(),
                 variant: None,
@@ -375,7 +436,11 @@ fn claim(expectation: &Expectation) -> Claim {
                 known: None,
             }
         }
-        Expected::Sometimes { event, variant, at_least } => Claim {
+        Expected::Sometimes {
+            event,
+            variant,
+            at_least,
+        } => Claim {
             measure: event.clone(),
             variant: variant.clone(),
             over: None,
@@ -392,7 +457,11 @@ fn bound_of(bound: &language::Bound) -> Bound {
         language::Bound::Between(low, high) => Bound::Between(low.base(), high.base()),
         language::Bound::AtMost(high) => Bound::AtMost(high.base()),
         language::Bound::AtLeast(low) => Bound::AtLeast(low.base()),
-        language::Bound::Near { value, within, relative } => {
+        language::Bound::Near {
+            value,
+            within,
+            relative,
+        } => {
             let value = value.base();
             let part = relative.as_ref().map(|part| part.get() * value.abs());
             let within = within.as_ref().map(|within| within.base());
@@ -409,20 +478,68 @@ fn bound_of(bound: &language::Bound) -> Bound {
 
 /// The invariants that a scenario can demand: name, the count that has to be zero in every run, and what it means.
 pub const INVARIANTS: &[(&str, &str, &str)] = &[
-    ("network.conservation", "run.breaches", "Sent + duplicated = delivered + lost + held + travelling. Checked in every run anyway."),
-    ("queue.littles_law", "run.breaches", "The area under every queue is the time spent in it. Checked in every run anyway."),
-    ("no_lost_updates", "state.lost_updates", "No acknowledged update is lost."),
+    (
+        "network.conservation",
+        "run.breaches",
+        "Sent + duplicated = delivered + lost + held + travelling. Checked in every run anyway.",
+    ),
+    (
+        "queue.littles_law",
+        "run.breaches",
+        "The area under every queue is the time spent in it. Checked in every run anyway.",
+    ),
+    (
+        "no_lost_updates",
+        "state.lost_updates",
+        "No acknowledged update is lost.",
+    ),
     ("no_conflicts", "state.conflicts", "No two concurrent updates conflict."),
-    ("no_stale_reads", "state.stale_reads", "No read lacks an update acknowledged before it began."),
-    ("read_your_writes", "state.read_your_writes", "No read lacks an acknowledged update of its own agent."),
-    ("monotonic_reads", "state.monotonic_reads", "No read lacks what an earlier read of the same agent and key returned."),
-    ("causal", "state.causal_violations", "No read lacks an update in its agent's causal past."),
-    ("healed", "state.unhealed", "After every cut all that was acknowledged before is on every live replica by the end."),
-    ("available", "state.unavailable", "No operation on shared state is refused or timed out."),
+    (
+        "no_stale_reads",
+        "state.stale_reads",
+        "No read lacks an update acknowledged before it began.",
+    ),
+    (
+        "read_your_writes",
+        "state.read_your_writes",
+        "No read lacks an acknowledged update of its own agent.",
+    ),
+    (
+        "monotonic_reads",
+        "state.monotonic_reads",
+        "No read lacks what an earlier read of the same agent and key returned.",
+    ),
+    (
+        "causal",
+        "state.causal_violations",
+        "No read lacks an update in its agent's causal past.",
+    ),
+    (
+        "healed",
+        "state.unhealed",
+        "After every cut all that was acknowledged before is on every live replica by the end.",
+    ),
+    (
+        "available",
+        "state.unavailable",
+        "No operation on shared state is refused or timed out.",
+    ),
     ("no_failed_tasks", "task.failed", "No task fails."),
-    ("no_unfinished_tasks", "task.unfinished", "Every task is over when the run ends."),
-    ("no_duplicate_effects", "calls.duplicate_effects", "No call is executed more than once."),
-    ("no_dropped_messages", "messages.dropped", "No message is dropped by a full mailbox or for want of a reader."),
+    (
+        "no_unfinished_tasks",
+        "task.unfinished",
+        "Every task is over when the run ends.",
+    ),
+    (
+        "no_duplicate_effects",
+        "calls.duplicate_effects",
+        "No call is executed more than once.",
+    ),
+    (
+        "no_dropped_messages",
+        "messages.dropped",
+        "No message is dropped by a full mailbox or for want of a reader.",
+    ),
 ];
 
 /// Knows the measures, invariants and events that an expectation can name.

@@ -157,7 +157,11 @@ impl Results {
     /// # Panics
     /// Panics if a cell is missing.
     pub fn of(from: &Provenance, replicates: u32, cells: Vec<Cell>) -> Self {
-        assert_eq!(cells.len(), from.variants.len() * replicates as usize, "a grid is complete");
+        assert_eq!(
+            cells.len(),
+            from.variants.len() * replicates as usize,
+            "a grid is complete"
+        );
         let mut cells = cells.into_iter();
         let mut variants: Vec<VariantResults> = from
             .variants
@@ -205,18 +209,28 @@ impl Results {
 
     /// Every breach of a law that holds in every run, with where it happened.
     pub fn breaches(&self) -> Vec<String> {
-        let runs = self.variants.iter().flat_map(|variant| variant.runs.iter().map(move |run| (&variant.name, run)));
+        let runs = self
+            .variants
+            .iter()
+            .flat_map(|variant| variant.runs.iter().map(move |run| (&variant.name, run)));
         runs.flat_map(|(variant, run)| {
-            run.breaches.iter().map(move |breach| format!("{variant}, replicate {}: {breach}", run.replicate))
+            run.breaches
+                .iter()
+                .map(move |breach| format!("{variant}, replicate {}: {breach}", run.replicate))
         })
         .collect()
     }
 
     /// Every problem met at run time, with where it happened.
     pub fn halts(&self) -> Vec<String> {
-        let runs = self.variants.iter().flat_map(|variant| variant.runs.iter().map(move |run| (&variant.name, run)));
+        let runs = self
+            .variants
+            .iter()
+            .flat_map(|variant| variant.runs.iter().map(move |run| (&variant.name, run)));
         runs.filter_map(|(variant, run)| {
-            run.halt.as_ref().map(|halt| format!("{variant}, replicate {}: {halt}", run.replicate))
+            run.halt
+                .as_ref()
+                .map(|halt| format!("{variant}, replicate {}: {halt}", run.replicate))
         })
         .collect()
     }
@@ -233,10 +247,13 @@ impl RunResults {
             End::Livelock { .. } => "an instant never ended",
         };
         let halt = match (cell.halt, cell.end) {
-            (Some(halt), _) => Some(format!("at {}, {}: {} ({})", halt.at, halt.place, halt.message, halt.entity)),
-            (None, End::Livelock { at, target }) => {
-                Some(format!("at {at}, entity {target}: something reacts to itself without any delay, for ever"))
-            }
+            (Some(halt), _) => Some(format!(
+                "at {}, {}: {} ({})",
+                halt.at, halt.place, halt.message, halt.entity
+            )),
+            (None, End::Livelock { at, target }) => Some(format!(
+                "at {at}, entity {target}: something reacts to itself without any delay, for ever"
+            )),
             (None, End::EventLimit) => Some(format!("at {}: the limit of events was reached", cell.now)),
             (None, _) => None,
         };
@@ -265,15 +282,30 @@ fn estimates(runs: &[RunResults]) -> BTreeMap<String, Estimate> {
     let mut all = BTreeMap::new();
     for name in names(runs.iter()) {
         let values: Vec<f64> = runs.iter().filter_map(|run| run.measures.get(name).copied()).collect();
-        let Some(summary) = Summary::of(&values, Level::P95) else { continue };
+        let Some(summary) = Summary::of(&values, Level::P95) else {
+            continue;
+        };
         // One yes or no for each run is a proportion: Student's interval would be wrong at its ends.
         let verdict = measures::find(name).is_some_and(|info| info.unit == Unit::Verdict);
         let interval = match verdict {
-            true => wilson(values.iter().filter(|value| **value > 0.5).count() as u64, summary.n, Level::P95),
+            true => wilson(
+                values.iter().filter(|value| **value > 0.5).count() as u64,
+                summary.n,
+                Level::P95,
+            ),
             false => summary.interval,
         };
         let (low, high) = (interval.map(|i| i.low), interval.map(|i| i.high));
-        all.insert(name.to_string(), Estimate { n: summary.n, mean: summary.mean, sd: summary.sd, low, high });
+        all.insert(
+            name.to_string(),
+            Estimate {
+                n: summary.n,
+                mean: summary.mean,
+                sd: summary.sd,
+                low,
+                high,
+            },
+        );
     }
     all
 }
@@ -281,11 +313,14 @@ fn estimates(runs: &[RunResults]) -> BTreeMap<String, Estimate> {
 fn differences(base: &[RunResults], variant: &[RunResults]) -> BTreeMap<String, Difference> {
     let mut all = BTreeMap::new();
     for name in names(variant.iter()) {
-        let both = base.iter().zip(variant).filter_map(|(base, variant)| {
-            Some((*base.measures.get(name)?, *variant.measures.get(name)?))
-        });
+        let both = base
+            .iter()
+            .zip(variant)
+            .filter_map(|(base, variant)| Some((*base.measures.get(name)?, *variant.measures.get(name)?)));
         let (before, after): (Vec<f64>, Vec<f64>) = both.unzip();
-        let Ok(Some(paired)) = Paired::of(&before, &after, Level::P95) else { continue };
+        let Ok(Some(paired)) = Paired::of(&before, &after, Level::P95) else {
+            continue;
+        };
         let interval = paired.difference.interval;
         let difference = Difference {
             n: paired.difference.n,
@@ -326,7 +361,16 @@ fn added(variant: &[RunResults], than: &[RunResults]) -> Option<Added> {
     }
     let summary = Summary::of(&means, Level::P95)?;
     let (low, high) = (summary.interval.map(|i| i.low), summary.interval.map(|i| i.high));
-    Some(Added { n: summary.n, pairs, unpaired, mean: summary.mean, low, high, least, greatest })
+    Some(Added {
+        n: summary.n,
+        pairs,
+        unpaired,
+        mean: summary.mean,
+        low,
+        high,
+        least,
+        greatest,
+    })
 }
 
 /// The time of each program run, where it was done.
@@ -334,7 +378,10 @@ fn times(tasks: &[TaskRow]) -> BTreeMap<(&str, u64), Option<u64>> {
     let own = tasks.iter().filter(|task| task.name.is_empty());
     own.map(|task| {
         let done = task.outcome == TaskOutcome::Done;
-        ((task.group.as_str(), task.identity), done.then(|| (task.ended - task.began).as_nanos()))
+        (
+            (task.group.as_str(), task.identity),
+            done.then(|| (task.ended - task.began).as_nanos()),
+        )
     })
     .collect()
 }

@@ -1,5 +1,8 @@
 //! Entries: what is scheduled. Small, with the payload inline or as a handle, and totally ordered.
 
+#[cfg(test)]
+mod tests;
+
 use super::draw::Key;
 use super::time::SimTime;
 use serde::{Deserialize, Serialize};
@@ -33,6 +36,12 @@ impl<B> Entry<B> {
     pub fn order(&self, other: &Self) -> Ordering {
         // Times decide nearly always: what decides between equal ones isn't even loaded then.
         self.time.cmp(&other.time).then_with(|| self.tie().cmp(&other.tie()))
+    }
+
+    /// Whether this entry comes before the other.
+    #[inline(always)]
+    pub(super) fn is_before(&self, other: &Self) -> bool {
+        self.time < other.time || self.time == other.time && self.tie() < other.tie()
     }
 
     /// What decides between entries of one time: step, origin, number.

@@ -4,6 +4,8 @@
 //! its fields and its payload; checkpoints are chained. A sum doesn't care about the order of its terms, and time and order
 //! are part of every term: so queues, threads and cancelled timers leave no trace in it.
 
+#[cfg(test)]
+mod tests;
 mod xxh3;
 
 use super::entry::Entry;
@@ -160,6 +162,9 @@ impl Fingerprint {
     /// Closes checkpoints until `time` lies in the open one; stretches without entries take one checkpoint together.
     #[cold]
     fn close_until(&mut self, time: SimTime) {
+        if self.until == SimTime::NEVER {
+            return; // The last checkpoint stays open.
+        }
         self.close();
         let periods = time.since(self.until).as_nanos() / self.period.as_nanos() + 1;
         self.until = self

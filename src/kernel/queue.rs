@@ -32,11 +32,7 @@ const COARSE_LEVELS: usize = 7;
 /// How many entries may wait in the heap of late ones before buckets are thought too wide.
 const LATE_LIMIT: usize = 512;
 /// How far ahead the targets of coming entries are touched.
-const TOUCH_AHEAD: usize = 12;
-/// How many entries are on their way into a large ring.
-const STAGED: usize = 16;
-/// From this many entries on, the ring is thought large.
-const LARGE: usize = 32_768;
+const TOUCH_AHEAD: usize = 16;
 
 /// A priority queue of entries in their total order.
 #[derive(Debug, Clone)]
@@ -48,11 +44,6 @@ pub struct Queue<B> {
     coarse: Vec<Wheel>,
     in_coarse: usize,
     chunks: Chunks<B>,
-    /// Entries on their way into the ring, in a circle: the places where they go have been touched.
-    staged: Vec<Entry<B>>,
-    oldest: usize,
-    /// Whether the ring is so large that staging pays.
-    staging: bool,
     /// The first bucket that hasn't become current yet.
     next_bucket: u64,
     width_bits: u32,
@@ -61,6 +52,8 @@ pub struct Queue<B> {
     /// The time of the entry handed out last.
     floor: SimTime,
     traffic: Traffic,
+    /// When the tuning was looked at last.
+    tuned: SimTime,
     /// How many entries must pass before the next rebuild.
     patience: u64,
     /// What happened inside, for the tests that show that it did.
@@ -97,15 +90,13 @@ impl<B: Copy> Queue<B> {
             coarse: (0..COARSE_LEVELS).map(|_| Wheel::new()).collect(),
             in_coarse: 0,
             chunks: Chunks::new(),
-            staged: Vec::new(),
-            oldest: 0,
-            staging: false,
             next_bucket: 0,
             width_bits: 20,
             ring_bits: tuning::MIN_RING_BITS,
             scratch: Vec::new(),
             floor: SimTime::ZERO,
             traffic: Traffic::default(),
+            tuned: SimTime::ZERO,
             patience: 0,
             #[cfg(test)]
             inside: Inside::default(),
@@ -126,19 +117,23 @@ impl<B: Copy> Queue<B> {
     #[inline(always)]
     pub fn push(&mut self, entry: Entry<B>) {
         let bucket = entry.time.as_nanos() >> self.width_bits;
-        if bucket < self.next_bucket {
-            self.push_late(entry);
-        } else {
-            self.file(bucket, entry);
+        if bucket >= self.next_bucket {
+            return self.file(bucket, entry);
         }
+        self.traffic.late += 1;
+        if self.front.insert_from_behind(entry) {
+            #[cfg(test)]
+            (self.inside.in_place += 1);
+            return;
+        }
+        self.push_late(entry);
     }
 
-    /// Adds an entry of the current bucket, or of one before.
+    /// Adds an entry that comes late and doesn't belong to the end of what is known to come.
     #[inline(never)]
     fn push_late(&mut self, entry: Entry<B>) {
-        self.traffic.late += 1;
         let heaped = self.front.in_heap();
-        self.front.insert(entry);
+        self.front.insert_ahead(entry);
         if self.front.in_heap() == heaped {
             #[cfg(test)]
             (self.inside.in_place += 1);
@@ -154,6 +149,8 @@ impl<B: Copy> Queue<B> {
             #[cfg(test)]
             (self.inside.relieved += 1);
             self.rebuild(None);
+        } else if self.traffic.deep > self.patience.max(self.len() as u64) && self.traffic.is_deep() {
+            self.retune();
         }
     }
 
@@ -166,37 +163,10 @@ impl<B: Copy> Queue<B> {
             let slot = (bucket & ((1 << self.ring_bits) - 1)) as usize;
             self.occupied[slot / 64] |= 1 << (slot % 64);
             self.in_ring += 1;
-            if self.staging {
-                self.stage(slot, entry);
-            } else {
-                self.chunks.push(&mut self.ring[slot], entry);
-            }
+            self.chunks.push(&mut self.ring[slot], entry);
         } else {
             self.file_far(bucket, entry);
         }
-    }
-
-    /// Touches the place where an entry of the ring goes, and puts an older one into its own.
-    #[inline(always)]
-    fn stage(&mut self, slot: usize, entry: Entry<B>) {
-        self.chunks.touch_end(&self.ring[slot]);
-        if self.staged.len() < STAGED {
-            self.staged.push(entry);
-            return;
-        }
-        let older = std::mem::replace(&mut self.staged[self.oldest % STAGED], entry);
-        self.oldest += 1;
-        let slot = (older.time.as_nanos() >> self.width_bits) as usize & ((1 << self.ring_bits) - 1);
-        self.chunks.push(&mut self.ring[slot], older);
-    }
-
-    /// Puts all staged entries into their places.
-    fn unstage(&mut self) {
-        for entry in self.staged.drain(..) {
-            let slot = (entry.time.as_nanos() >> self.width_bits) as usize & ((1 << self.ring_bits) - 1);
-            self.chunks.push(&mut self.ring[slot], entry);
-        }
-        self.oldest = 0;
     }
 
     #[inline(never)]
@@ -245,7 +215,6 @@ impl<B: Copy> Queue<B> {
 
     /// Makes the next bucket that holds something current. False if nothing is left.
     fn advance(&mut self) -> bool {
-        self.unstage();
         self.retune();
         if self.in_ring + self.in_coarse == 0 {
             return false;
@@ -313,7 +282,6 @@ impl<B: Copy> Queue<B> {
                 self.file(entry.time.as_nanos() >> self.width_bits, entry);
             }
             self.scratch = moved;
-            self.unstage();
         }
     }
 
@@ -331,14 +299,22 @@ impl<B: Copy> Queue<B> {
         }
     }
 
-    /// Between two buckets: looks at how full they were, and rebuilds where another width or size would serve better.
+    /// Looks at how full buckets were and how many entries came late, and rebuilds where another width or size would serve
+    /// better.
     fn retune(&mut self) {
-        let waiting = (self.in_ring + self.in_coarse) as u64;
+        let waiting = self.len() as u64;
         let passed = self.traffic.taken + self.traffic.late;
         if passed < tuning::PERIOD.max(self.patience) && (self.patience > 0 || waiting < tuning::PERIOD) {
             return;
         }
-        let advice = tuning::advise(&self.traffic, waiting, self.width_bits, self.ring_bits);
+        let advice = tuning::advise(
+            &self.traffic,
+            self.floor.since(self.tuned),
+            waiting,
+            self.width_bits,
+            self.ring_bits,
+        );
+        self.tuned = self.floor;
         self.traffic = Traffic::default();
         self.patience = tuning::PERIOD;
         match advice {
@@ -353,7 +329,6 @@ impl<B: Copy> Queue<B> {
     fn rebuild(&mut self, width_bits: Option<u32>) {
         #[cfg(test)]
         (self.inside.rebuilds += 1);
-        self.unstage();
         let mut all = Vec::with_capacity(self.len());
         self.front.drain(&mut all);
         let wheels = self.coarse.iter_mut().flat_map(|wheel| wheel.slots.iter_mut());
@@ -374,9 +349,13 @@ impl<B: Copy> Queue<B> {
         self.occupied.clear();
         self.occupied.resize((1 << self.ring_bits) / 64, 0);
         // A rebuild that changed nothing wasn't worth it, and the next one won't soon be.
-        let cost = all.len() as u64 * if before == (self.width_bits, self.ring_bits) { 8 } else { 1 };
+        let cost = all.len() as u64
+            * if before == (self.width_bits, self.ring_bits) {
+                8
+            } else {
+                1
+            };
         self.patience = cost.max(tuning::PERIOD);
-        self.staging = all.len() >= LARGE;
         self.next_bucket = self.floor.as_nanos() >> self.width_bits;
         for entry in all {
             self.file(entry.time.as_nanos() >> self.width_bits, entry);

@@ -1,5 +1,8 @@
 //! The loop: takes entries in their total order, hashes them, and hands them to the model.
 
+#[cfg(test)]
+mod tests;
+
 use super::entry::{Entry, Origin, Ticket};
 use super::fingerprint::{Fingerprint, Words};
 use super::queue::Queue;
@@ -236,6 +239,9 @@ impl<M: Model> Kernel<M> {
             if !live {
                 self.skipped += 1;
                 self.model.skip(&entry, &mut out);
+                if let Some(target) = livelock {
+                    return End::Livelock { at: entry.time, target };
+                }
                 continue;
             }
             if self.perturbation.is_some() || self.witness.is_some() {

@@ -1,5 +1,8 @@
 //! Simulated time: integer nanoseconds, so that no result depends on rounding order or on a platform's floats.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, AddAssign, Mul, Sub};
@@ -71,7 +74,8 @@ impl SimDuration {
     /// the range give [`SimDuration::MAX`].
     #[inline]
     pub fn from_nanos_f64(ns: f64) -> Self {
-        Self((ns + 0.5) as u64)
+        // Not 0.5, which would carry the number below 0.5, and odd ones above 2^52, up to the next.
+        Self((ns + 0.499_999_999_999_999_94) as u64)
     }
 
     /// The length in nanoseconds.

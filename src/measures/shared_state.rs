@@ -15,10 +15,11 @@
 //! - *Concurrent*: two writes of different agents to one key, neither in the other's past. *Conflict*: they don't commute
 //!   either. Writes to a register never commute; increments do; on a set only insert and remove of the same element don't.
 //! - *Overwritten unseen*: a write outranked, at some replica, by one that didn't have it in its past.
-//! - *Lost update*: an acknowledged write that no replica contains at the end and no other write had in its past. A
-//!   replica contains what it shows or keeps as a sibling, and what that was computed from. *Lost effect*: one that no
-//!   replica contains and that nobody *replaced*: a register's value is replaced by a write that had seen it, an insert by
-//!   a remove (and a remove by an insert) of the element that had seen it, an increment by nothing.
+//! - *Lost update*: an acknowledged elementary effect that no replica contains at the end and that nobody who had seen it
+//!   took away. A replica contains what it shows or keeps as a sibling, and what that was computed from. A register's value is
+//!   taken away by a later write, an insert by a remove of the element and a remove by an insert, an increment by nothing: a
+//!   later increment on top of it isn't meant to end it. *Lost unseen*: the narrower count of those that no other write of the
+//!   key had in its past at all.
 //! - *Stale read*: one that lacks a write acknowledged before it began. It lacks what its replica had not heard of when it
 //!   served, and would keep, given what it held: under last-write-wins a write of higher rank; where causality decides, one
 //!   that nothing held there supersedes; otherwise any. Its *lag* is their number, its *age* the time from the oldest of

@@ -31,7 +31,10 @@ pub struct SharedState {
 impl SharedState {
     /// For a run with these stores.
     pub fn new(watched: &Watched, sample: usize) -> Self {
-        Self { judge: SharedStateJudge::new(watched), sample }
+        Self {
+            judge: SharedStateJudge::new(watched),
+            sample,
+        }
     }
 }
 
@@ -49,10 +52,18 @@ impl Measure for SharedState {
         for (name, value) in results.measures() {
             sheet.number(name, value);
         }
-        sheet.series.insert("state.conflicts".into(), series(&results.conflicts_over_time, end, |(last, _)| last));
-        sheet.series.insert("state.diverged_keys".into(), series(&results.diverged_over_time, end, |(_, most)| most));
+        sheet.series.insert(
+            "state.conflicts".into(),
+            series(&results.conflicts_over_time, end, |(last, _)| last),
+        );
+        sheet.series.insert(
+            "state.diverged_keys".into(),
+            series(&results.diverged_over_time, end, |(_, most)| most),
+        );
         if results.stale_age.count > 0 {
-            sheet.samples.insert("state.stale_age".into(), sample(&results.stale_age, self.sample));
+            sheet
+                .samples
+                .insert("state.stale_age".into(), sample(&results.stale_age, self.sample));
         }
     }
 }
@@ -63,7 +74,10 @@ fn series(steps: &Steps, end: SimTime, pick: impl Fn((u64, u64)) -> u64) -> Seri
     let last = steps.buckets.last().map_or(0.0, |(last, _)| *last as f64);
     let windows = (end.as_nanos() / steps.width + 1) as usize;
     values.resize(windows.max(values.len()), last);
-    Series { window: steps.width, values }
+    Series {
+        window: steps.width,
+        values,
+    }
 }
 
 /// The sample in seconds, ascending, thinned evenly.
@@ -71,7 +85,16 @@ fn sample(samples: &Samples, most: usize) -> Sample {
     let mut sorted = samples.kept.clone();
     sorted.sort_unstable();
     let keep = most.max(2).min(sorted.len());
-    let place = |index: usize| if keep < 2 { 0 } else { index * (sorted.len() - 1) / (keep - 1) };
+    let place = |index: usize| {
+        if keep < 2 {
+            0
+        } else {
+            index * (sorted.len() - 1) / (keep - 1)
+        }
+    };
     let values = (0..keep).map(|index| sorted[place(index)] as f64 / 1e9).collect();
-    Sample { count: samples.count, values }
+    Sample {
+        count: samples.count,
+        values,
+    }
 }

@@ -61,11 +61,20 @@ pub fn bundle(
     resolved: &str,
     reproduce: &str,
 ) -> Result<Vec<File>, BundleError> {
-    let mut json = serde_json::to_vec_pretty(&Document { results, expectations: judgements })?;
+    let mut json = serde_json::to_vec_pretty(&Document {
+        results,
+        expectations: judgements,
+    })?;
     json.push(b'\n');
     let mut files = vec![
-        File { path: "results.json".into(), bytes: json },
-        File { path: "scenario.ron".into(), bytes: resolved.as_bytes().to_vec() },
+        File {
+            path: "results.json".into(),
+            bytes: json,
+        },
+        File {
+            path: "scenario.ron".into(),
+            bytes: resolved.as_bytes().to_vec(),
+        },
         table("measures.csv", |out| measures_table(results, out))?,
         table("summary.csv", |out| summary_table(results, out))?,
         table("differences.csv", |out| differences_table(results, out))?,
@@ -78,11 +87,22 @@ pub fn bundle(
     for (name, chart) in pictures::charts(results) {
         let svg = super::plots::render_svg(&chart).map_err(|error| BundleError::Plot(name.clone(), error))?;
         let png = super::plots::render_png(&chart).map_err(|error| BundleError::Plot(name.clone(), error))?;
-        files.push(File { path: format!("plots/{name}.svg"), bytes: svg.into_bytes() });
-        files.push(File { path: format!("plots/{name}.png"), bytes: png });
+        files.push(File {
+            path: format!("plots/{name}.svg"),
+            bytes: svg.into_bytes(),
+        });
+        files.push(File {
+            path: format!("plots/{name}.png"),
+            bytes: png,
+        });
     }
     let prints = |variant: &'_ VariantResults| variant.runs.len();
-    debug_assert!(results.variants.iter().all(|variant| prints(variant) == results.replicates as usize));
+    debug_assert!(
+        results
+            .variants
+            .iter()
+            .all(|variant| prints(variant) == results.replicates as usize)
+    );
     let manifest = Manifest {
         schema: results.schema,
         tool_version: results.tool_version,
@@ -93,24 +113,37 @@ pub fn bundle(
         fingerprints: results
             .variants
             .iter()
-            .map(|variant| (variant.name.as_str(), variant.runs.iter().map(|run| run.fingerprint.as_str()).collect()))
+            .map(|variant| {
+                (
+                    variant.name.as_str(),
+                    variant.runs.iter().map(|run| run.fingerprint.as_str()).collect(),
+                )
+            })
             .collect(),
         reproduce: reproduce.to_string(),
         files: files.iter().map(|file| file.path.clone()).collect(),
     };
     let mut json = serde_json::to_vec_pretty(&manifest)?;
     json.push(b'\n');
-    files.push(File { path: "manifest.json".into(), bytes: json });
+    files.push(File {
+        path: "manifest.json".into(),
+        bytes: json,
+    });
     Ok(files)
 }
 
 type Csv = csv::Writer<Vec<u8>>;
 
 fn table(path: &str, fill: impl FnOnce(&mut Csv) -> Result<(), csv::Error>) -> Result<File, BundleError> {
-    let mut out = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+    let mut out = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::Any(b'\n'))
+        .from_writer(Vec::new());
     fill(&mut out)?;
     let bytes = out.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
-    Ok(File { path: path.into(), bytes })
+    Ok(File {
+        path: path.into(),
+        bytes,
+    })
 }
 
 fn text(value: Option<f64>) -> String {
@@ -147,27 +180,61 @@ fn summary_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
 }
 
 fn differences_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
-    out.write_record(["variant", "over", "measure", "unit", "n", "mean", "low", "high", "relative"])?;
+    out.write_record([
+        "variant", "over", "measure", "unit", "n", "mean", "low", "high", "relative",
+    ])?;
     let base = results.variants.first().map_or("", |base| base.name.as_str());
     for variant in &results.variants {
         for (measure, of) in &variant.differences {
             let (n, mean) = (of.n.to_string(), of.mean.to_string());
             let (low, high, relative) = (text(of.low), text(of.high), text(of.relative));
-            out.write_record([&variant.name, base, measure, unit(measure), &n, &mean, &low, &high, &relative])?;
+            out.write_record([
+                &variant.name,
+                base,
+                measure,
+                unit(measure),
+                &n,
+                &mean,
+                &low,
+                &high,
+                &relative,
+            ])?;
         }
         for (over, of) in &variant.added {
             let (n, mean) = (of.n.to_string(), of.mean.to_string());
             let (low, high) = (text(of.low), text(of.high));
-            out.write_record([&variant.name, over, "latency_trap.added", "s", &n, &mean, &low, &high, ""])?;
+            out.write_record([
+                &variant.name,
+                over,
+                "latency_trap.added",
+                "s",
+                &n,
+                &mean,
+                &low,
+                &high,
+                "",
+            ])?;
         }
     }
     Ok(())
 }
 
 fn tasks_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
-    let mut header = vec!["variant", "replicate", "group", "task", "agent", "run", "began_s", "ended_s", "outcome"];
-    let parts: Vec<String> =
-        crate::world::call::Part::ALL.iter().map(|part| format!("{}_s", part.name())).collect();
+    let mut header = vec![
+        "variant",
+        "replicate",
+        "group",
+        "task",
+        "agent",
+        "run",
+        "began_s",
+        "ended_s",
+        "outcome",
+    ];
+    let parts: Vec<String> = crate::world::call::Part::ALL
+        .iter()
+        .map(|part| format!("{}_s", part.name()))
+        .collect();
     header.extend(parts.iter().map(String::as_str));
     out.write_record(&header)?;
     for variant in &results.variants {
@@ -204,7 +271,15 @@ fn seconds(ns: u64) -> String {
 }
 
 fn series_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
-    out.write_record(["variant", "replicate", "series", "unit", "window_start_s", "window_s", "value"])?;
+    out.write_record([
+        "variant",
+        "replicate",
+        "series",
+        "unit",
+        "window_start_s",
+        "window_s",
+        "value",
+    ])?;
     for variant in &results.variants {
         for run in &variant.runs {
             for (name, series) in &run.series {
@@ -220,7 +295,15 @@ fn series_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
 }
 
 fn samples_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
-    out.write_record(["variant", "replicate", "sample", "unit", "count", "share_at_most", "value"])?;
+    out.write_record([
+        "variant",
+        "replicate",
+        "sample",
+        "unit",
+        "count",
+        "share_at_most",
+        "value",
+    ])?;
     for variant in &results.variants {
         for run in &variant.runs {
             for (name, sample) in &run.samples {

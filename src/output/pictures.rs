@@ -1,8 +1,8 @@
 //! Which charts a result is shown as: one for each question that its numbers can answer.
 
 use super::plots::{
-    Axis, Bar, Chart, Estimate, Frame, Limit, Line, Lines, Measure, Measures, Panel, Shade, StackedBars, TimeSeries, Unit,
-    interval_note,
+    Axis, Bar, Chart, Estimate, Frame, Limit, Line, Lines, Measure, Measures, Panel, Shade, StackedBars, TimeSeries,
+    Unit, interval_note,
 };
 use crate::experiment::Results;
 use crate::experiment::results::{RunResults, VariantResults};
@@ -16,15 +16,46 @@ const POINTS: usize = 300;
 pub fn charts(results: &Results) -> Vec<(String, Chart)> {
     let all = [
         ("latency_trap", latency_trap(results)),
-        ("task_time", distribution(results, "task.time", "Distribution of task time", "task time")),
+        (
+            "task_time",
+            distribution(results, "task.time", "Distribution of task time", "task time"),
+        ),
         ("arrivals", arrivals(results)),
         ("amplification_goodput", amplification(results)),
-        ("conflicts", over_time(results, "state.conflicts", "Conflicting writes so far", "conflicts", Unit::Count)),
-        ("divergence", over_time(results, "state.diverged_keys", "Keys on which live replicas differ", "keys", Unit::Count)),
-        ("staleness", distribution(results, "state.stale_age", "Age of what stale reads missed", "age of a stale read")),
+        (
+            "conflicts",
+            over_time(
+                results,
+                "state.conflicts",
+                "Conflicting writes so far",
+                "conflicts",
+                Unit::Count,
+            ),
+        ),
+        (
+            "divergence",
+            over_time(
+                results,
+                "state.diverged_keys",
+                "Keys on which live replicas differ",
+                "keys",
+                Unit::Count,
+            ),
+        ),
+        (
+            "staleness",
+            distribution(
+                results,
+                "state.stale_age",
+                "Age of what stale reads missed",
+                "age of a stale read",
+            ),
+        ),
         ("state_costs", state_costs(results)),
     ];
-    all.into_iter().filter_map(|(name, chart)| Some((name.to_string(), chart?))).collect()
+    all.into_iter()
+        .filter_map(|(name, chart)| Some((name.to_string(), chart?)))
+        .collect()
 }
 
 fn frame(results: &Results, title: &str) -> Frame {
@@ -41,7 +72,10 @@ fn frame(results: &Results, title: &str) -> Frame {
 
 fn estimate(variant: &VariantResults, measure: &str) -> Option<Estimate> {
     let of = variant.measures.get(measure)?;
-    Some(Estimate { value: of.mean, interval: of.low.zip(of.high) })
+    Some(Estimate {
+        value: of.mean,
+        interval: of.low.zip(of.high),
+    })
 }
 
 /// Mean task time by part, a bar for each variant.
@@ -52,8 +86,18 @@ fn latency_trap(results: &Results) -> Option<Chart> {
         .enumerate()
         .filter_map(|(index, variant)| {
             let total = estimate(variant, "task.time.mean")?;
-            let part = |part: &Part| variant.measures.get(&format!("task.part.{}", part.name())).map_or(0.0, |of| of.mean);
-            Some(Bar { name: variant.name.clone(), parts: Part::ALL.iter().map(part).collect(), total, reference: index == 0 })
+            let part = |part: &Part| {
+                variant
+                    .measures
+                    .get(&format!("task.part.{}", part.name()))
+                    .map_or(0.0, |of| of.mean)
+            };
+            Some(Bar {
+                name: variant.name.clone(),
+                parts: Part::ALL.iter().map(part).collect(),
+                total,
+                reference: index == 0,
+            })
         })
         .collect();
     if bars.is_empty() {
@@ -71,7 +115,11 @@ fn latency_trap(results: &Results) -> Option<Chart> {
 
 /// A distribution function for each variant, with the range over the replicates as a band.
 fn distribution(results: &Results, sample: &str, title: &str, axis: &str) -> Option<Chart> {
-    let lines: Vec<Line> = results.variants.iter().filter_map(|variant| distribution_line(variant, sample)).collect();
+    let lines: Vec<Line> = results
+        .variants
+        .iter()
+        .filter_map(|variant| distribution_line(variant, sample))
+        .collect();
     if lines.is_empty() {
         return None;
     }
@@ -80,10 +128,24 @@ fn distribution(results: &Results, sample: &str, title: &str, axis: &str) -> Opt
         frame.note = "Lines: mean over the replicates. Bands: their range.".to_string();
     }
     // Where the spread covers orders of magnitude, only a logarithmic axis shows both ends.
-    let ends = lines.iter().flat_map(|line| &line.points).map(|point| point.0).filter(|x| *x > 0.0);
+    let ends = lines
+        .iter()
+        .flat_map(|line| &line.points)
+        .map(|point| point.0)
+        .filter(|x| *x > 0.0);
     let (low, high) = ends.fold((f64::MAX, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
-    let axis = if high > 50.0 * low { Axis::logarithmic(axis, Unit::Time) } else { Axis::new(axis, Unit::Time) };
-    Some(Chart::Lines(Lines { frame, x: axis, y: Axis::new("share at or below", Unit::Share), steps: true, lines }))
+    let axis = if high > 50.0 * low {
+        Axis::logarithmic(axis, Unit::Time)
+    } else {
+        Axis::new(axis, Unit::Time)
+    };
+    Some(Chart::Lines(Lines {
+        frame,
+        x: axis,
+        y: Axis::new("share at or below", Unit::Share),
+        steps: true,
+        lines,
+    }))
 }
 
 fn distribution_line(variant: &VariantResults, sample: &str) -> Option<Line> {
@@ -102,13 +164,18 @@ fn distribution_line(variant: &VariantResults, sample: &str) -> Option<Line> {
     grid.dedup();
     let step = grid.len().div_ceil(POINTS).max(1);
     let last = grid.len() - 1;
-    let mut line = Line { name: variant.name.clone(), ..Line::default() };
+    let mut line = Line {
+        name: variant.name.clone(),
+        ..Line::default()
+    };
     for (index, x) in grid.iter().enumerate() {
         // The ends are kept whole: the tail is what people look at.
         if index % step != 0 && last - index > 20 {
             continue;
         }
-        let shares = runs.iter().map(|values| values.partition_point(|value| value <= x) as f64 / values.len() as f64);
+        let shares = runs
+            .iter()
+            .map(|values| values.partition_point(|value| value <= x) as f64 / values.len() as f64);
         let (mut sum, mut low, mut high) = (0.0, 1.0f64, 0.0f64);
         for share in shares {
             (sum, low, high) = (sum + share, low.min(share), high.max(share));
@@ -123,10 +190,17 @@ fn distribution_line(variant: &VariantResults, sample: &str) -> Option<Line> {
 
 /// A series as a line: the mean over the replicates, and their range as a band. At the middle of each window.
 fn series_line(runs: &[RunResults], series: &str, name: &str) -> Option<Line> {
-    let all: Vec<_> = runs.iter().filter_map(|run| run.series.get(series)).filter(|series| !series.values.is_empty()).collect();
+    let all: Vec<_> = runs
+        .iter()
+        .filter_map(|run| run.series.get(series))
+        .filter(|series| !series.values.is_empty())
+        .collect();
     let longest = all.iter().map(|series| series.values.len()).max()?;
     let window = all[0].window as f64 / 1e9;
-    let mut line = Line { name: name.to_string(), ..Line::default() };
+    let mut line = Line {
+        name: name.to_string(),
+        ..Line::default()
+    };
     // Very long series are drawn as means of neighbouring windows.
     let group = longest.div_ceil(600).max(1);
     for start in (0..longest).step_by(group) {
@@ -155,17 +229,28 @@ fn series_line(runs: &[RunResults], series: &str, name: &str) -> Option<Line> {
 
 /// When faults were on in the first run of the base: of scheduled ones that is so in every run.
 fn shades(results: &Results) -> Vec<Shade> {
-    let bands = results.variants.first().and_then(|variant| variant.runs.first()).map(|run| run.bands.as_slice());
+    let bands = results
+        .variants
+        .first()
+        .and_then(|variant| variant.runs.first())
+        .map(|run| run.bands.as_slice());
     bands
         .unwrap_or_default()
         .iter()
-        .map(|(name, start, end)| Shade { from: start.as_secs_f64(), to: end.as_secs_f64(), label: name.clone() })
+        .map(|(name, start, end)| Shade {
+            from: start.as_secs_f64(),
+            to: end.as_secs_f64(),
+            label: name.clone(),
+        })
         .collect()
 }
 
 fn over_time(results: &Results, series: &str, title: &str, axis: &str, unit: Unit) -> Option<Chart> {
-    let lines: Vec<Line> =
-        results.variants.iter().filter_map(|variant| series_line(&variant.runs, series, &variant.name)).collect();
+    let lines: Vec<Line> = results
+        .variants
+        .iter()
+        .filter_map(|variant| series_line(&variant.runs, series, &variant.name))
+        .collect();
     if lines.is_empty() {
         return None;
     }
@@ -178,7 +263,10 @@ fn over_time(results: &Results, series: &str, title: &str, axis: &str, unit: Uni
         x: Axis::new("simulated time", Unit::Time),
         y: Axis::new(axis, unit),
         steps: false,
-        panels: vec![Panel { name: String::new(), lines }],
+        panels: vec![Panel {
+            name: String::new(),
+            lines,
+        }],
         limit: None,
         shades: shades(results),
     }))
@@ -186,7 +274,10 @@ fn over_time(results: &Results, series: &str, title: &str, axis: &str, unit: Uni
 
 /// Arrivals and refusals over time, a panel for each variant.
 fn arrivals(results: &Results) -> Option<Chart> {
-    let refused = results.variants.iter().any(|variant| variant.measures.get("calls.refused").is_some_and(|of| of.mean > 0.0));
+    let refused = results
+        .variants
+        .iter()
+        .any(|variant| variant.measures.get("calls.refused").is_some_and(|of| of.mean > 0.0));
     let limits = limits(results);
     if !refused && limits.is_empty() {
         return None;
@@ -196,10 +287,17 @@ fn arrivals(results: &Results) -> Option<Chart> {
         .iter()
         .map(|variant| {
             let line = |series, name| series_line(&variant.runs, series, name);
-            let lines = [("calls.arrivals.rate", "arrivals"), ("calls.refused.rate", "refused"), ("calls.goodput", "answered")];
+            let lines = [
+                ("calls.arrivals.rate", "arrivals"),
+                ("calls.refused.rate", "refused"),
+                ("calls.goodput", "answered"),
+            ];
             Panel {
                 name: variant.name.clone(),
-                lines: lines.into_iter().filter_map(|(series, name)| line(series, name)).collect(),
+                lines: lines
+                    .into_iter()
+                    .filter_map(|(series, name)| line(series, name))
+                    .collect(),
             }
         })
         .collect();
@@ -214,7 +312,10 @@ fn arrivals(results: &Results) -> Option<Chart> {
         steps: false,
         panels,
         limit: match limits.as_slice() {
-            [(service, limit)] => Some(Limit { value: *limit, label: format!("rate limit of {service}") }),
+            [(service, limit)] => Some(Limit {
+                value: *limit,
+                label: format!("rate limit of {service}"),
+            }),
             _ => None,
         },
         shades: shades(results),
@@ -223,27 +324,48 @@ fn arrivals(results: &Results) -> Option<Chart> {
 
 /// The rate limits of the services that have one.
 fn limits(results: &Results) -> Vec<(String, f64)> {
-    let Some(base) = results.variants.first() else { return Vec::new() };
+    let Some(base) = results.variants.first() else {
+        return Vec::new();
+    };
     let of = |name: &str| Some(name.strip_prefix("service.")?.strip_suffix(".limit")?.to_string());
-    base.measures.iter().filter_map(|(name, limit)| Some((of(name)?, limit.mean))).collect()
+    base.measures
+        .iter()
+        .filter_map(|(name, limit)| Some((of(name)?, limit.mean)))
+        .collect()
 }
 
 /// Amplification and goodput, a row for each variant.
 fn amplification(results: &Results) -> Option<Chart> {
     let column = |measure: &str, label: &str, unit: Unit, reference: Option<f64>| Measure {
         axis: Axis::new(label, unit),
-        values: results.variants.iter().map(|variant| estimate(variant, measure)).collect(),
+        values: results
+            .variants
+            .iter()
+            .map(|variant| estimate(variant, measure))
+            .collect(),
         reference,
     };
     let columns = vec![
-        column("calls.amplification", "attempts per intended call", Unit::Number, Some(1.0)),
+        column(
+            "calls.amplification",
+            "attempts per intended call",
+            Unit::Number,
+            Some(1.0),
+        ),
         column("calls.goodput", "calls answered", Unit::PerSecond, None),
     ];
     let any = columns[0].values.iter().flatten().any(|of| of.value > 1.0);
     let mut frame = frame(results, "Amplification and goodput");
     frame.note = interval_note(Level::P95, results.replicates as u64);
     let rows = results.variants.iter().map(|variant| variant.name.clone()).collect();
-    any.then(|| Chart::Measures(Measures { frame, rows, measures: columns, bars: false }))
+    any.then(|| {
+        Chart::Measures(Measures {
+            frame,
+            rows,
+            measures: columns,
+            bars: false,
+        })
+    })
 }
 
 /// What the shared state cost, a row for each variant.
@@ -258,7 +380,11 @@ fn state_costs(results: &Results) -> Option<Chart> {
         .into_iter()
         .map(|(measure, label, unit)| Measure {
             axis: Axis::new(label, unit),
-            values: results.variants.iter().map(|variant| estimate(variant, measure)).collect(),
+            values: results
+                .variants
+                .iter()
+                .map(|variant| estimate(variant, measure))
+                .collect(),
             reference: None,
         })
         .filter(|column| column.values.iter().flatten().any(|of| of.value > 0.0))
@@ -269,5 +395,10 @@ fn state_costs(results: &Results) -> Option<Chart> {
     let mut frame = frame(results, "What sharing state cost");
     frame.note = interval_note(Level::P95, results.replicates as u64);
     let rows = results.variants.iter().map(|variant| variant.name.clone()).collect();
-    Some(Chart::Measures(Measures { frame, rows, measures: columns, bars: true }))
+    Some(Chart::Measures(Measures {
+        frame,
+        rows,
+        measures: columns,
+        bars: true,
+    }))
 }

@@ -67,9 +67,16 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     let mut columns = vec![Column::text("variant")];
     let headlines = headlines(results);
     columns.extend(headlines.iter().map(|(_, head)| Column::number(head)));
-    let base = results.variants.first().map(|base| base.name.as_str()).unwrap_or_default();
+    let base = results
+        .variants
+        .first()
+        .map(|base| base.name.as_str())
+        .unwrap_or_default();
     let added = results.variants.iter().any(|variant| variant.added.contains_key(base));
-    let at = headlines.iter().position(|(name, _)| *name == "task.time.mean").map(|place| place + 2);
+    let at = headlines
+        .iter()
+        .position(|(name, _)| *name == "task.time.mean")
+        .map(|place| place + 2);
     if let Some(at) = at.filter(|_| added) {
         columns.insert(at, Column::number(&format!("added to {base}")));
     }
@@ -91,7 +98,11 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
         }
         table.row(row);
     }
-    let intervals = if results.replicates > 1 { ", ± 95 % Student t" } else { "" };
+    let intervals = if results.replicates > 1 {
+        ", ± 95 % Student t"
+    } else {
+        ""
+    };
     let plural = if results.replicates == 1 { "" } else { "s" };
     table.note(&format!("mean of {} replicate{plural}{intervals}", results.replicates));
     text.push_str(&table.render(look));
@@ -111,8 +122,11 @@ fn everything(results: &Results, look: Look) -> String {
     let mut columns = vec![Column::text("measure")];
     columns.extend(results.variants.iter().map(|variant| Column::number(&variant.name)));
     let mut table = Table::new("every measure", columns);
-    let names: std::collections::BTreeSet<&String> =
-        results.variants.iter().flat_map(|variant| variant.measures.keys()).collect();
+    let names: std::collections::BTreeSet<&String> = results
+        .variants
+        .iter()
+        .flat_map(|variant| variant.measures.keys())
+        .collect();
     for name in names {
         let mut row = vec![Cell::Text(name.clone())];
         row.extend(results.variants.iter().map(|variant| cell(variant, name)));
@@ -131,7 +145,11 @@ fn expectations(judgements: &[Judgement], look: Look) -> String {
     ];
     let mut table = Table::new("", columns);
     for judgement in judgements {
-        let over = judgement.over.as_ref().map(|over| format!(" over {over}")).unwrap_or_default();
+        let over = judgement
+            .over
+            .as_ref()
+            .map(|over| format!(" over {over}"))
+            .unwrap_or_default();
         table.row(vec![
             Cell::Text(judgement.measure.clone()),
             Cell::Text(format!("{}{over}", judgement.variant)),
@@ -169,7 +187,10 @@ pub fn found(judgement: &Judgement) -> String {
             numbers::estimate(*value, half, &unit)
         }
         Found::Replicates { satisfied, of, worst } => {
-            format!("{satisfied} of {of} runs, the worst {}", numbers::quantity(*worst, &unit))
+            format!(
+                "{satisfied} of {of} runs, the worst {}",
+                numbers::quantity(*worst, &unit)
+            )
         }
         Found::Nothing { why } => why.clone(),
     }
@@ -186,5 +207,8 @@ pub fn json(results: &Results, judgements: &[Judgement]) -> Result<String, serde
         results: &'a Results,
         expectations: &'a [Judgement],
     }
-    Ok(serde_json::to_string_pretty(&Document { results, expectations: judgements })? + "\n")
+    Ok(serde_json::to_string_pretty(&Document {
+        results,
+        expectations: judgements,
+    })? + "\n")
 }

@@ -68,9 +68,20 @@ pub fn build(plan: &Plan, seed: u64, replicate: u64, observers: Vec<Box<dyn Obse
         let key = keys.stores.child(&store.name);
         let replicas = store.sites.iter().zip(0u32..).map(|(site, member)| {
             let name = &plan.network.sites[site.0 as usize].name;
-            endpoint(addresses.stores[index] + member, *site, key.child(name), ranks.stores[index][member as usize])
+            endpoint(
+                addresses.stores[index] + member,
+                *site,
+                key.child(name),
+                ranks.stores[index][member as usize],
+            )
         });
-        groups.push(crate::stores::build(&store.model, &store.name, index as u32, Arc::clone(&store.spec), replicas.collect()));
+        groups.push(crate::stores::build(
+            &store.model,
+            &store.name,
+            index as u32,
+            Arc::clone(&store.spec),
+            replicas.collect(),
+        ));
     }
     for (index, spec) in plan.agents.iter().enumerate() {
         let key = keys.agents.child(&spec.name);

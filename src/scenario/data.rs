@@ -303,6 +303,13 @@ fn unpack(bytes: &[u8]) -> Read<Arc<[u8]>> {
 }
 
 fn failure(error: TableError) -> Failure {
+    if matches!(&error, TableError::NoColumn { columns, .. } if columns.is_empty()) {
+        return Failure {
+            code: Code::EmptyData,
+            message: "the file is empty".to_owned(),
+            suggestion: None,
+        };
+    }
     Failure {
         code: match error {
             TableError::NoColumn { .. } | TableError::TwoColumns { .. } => Code::UnknownColumn,

@@ -158,12 +158,10 @@ impl Loading<'_> {
                 good = false;
             }
         }
-        if !good {
-            return None;
-        }
+        // What the other changes do is looked at even so: all problems are said at once.
         let file = decode(&root, own)?;
         data.declare(&file.data, self.map, self.path);
-        resolve::plan(&file, name, data, own)
+        resolve::plan(&file, name, data, own).filter(|_| good)
     }
 }
 

@@ -14,7 +14,7 @@ mod state;
 mod steps;
 
 pub(super) use expect::expectations;
-pub use expect::{Anything, Expectation, Expected, Known, Measures, What};
+pub use expect::{Anything, Expectation, Expected, Known, Measures, Registry, What};
 
 use super::data::DataSets;
 use super::language::{self, Until as Ending};

@@ -60,8 +60,9 @@ struct Job {
 /// The memory of a service that recognises calls by their identity.
 #[derive(Debug, Clone)]
 enum Known {
-    /// Being worked on; these attempts wait for the same answer.
-    InWork(Vec<Handle>),
+    /// Being worked on, or waiting to be, as this job; these attempts wait for the same answer. With each, how long the service
+    /// had stood still within the work when it came.
+    InWork(Handle, Vec<(Handle, SimDuration)>),
     /// Done at this time.
     Done,
 }
@@ -134,9 +135,15 @@ impl Service {
             return;
         }
         if idempotent {
-            match self.known.get_mut(&identity) {
+            match self.known.get(&identity) {
                 Some(Known::Done) => return self.answer(handle, Outcome::Done, cx),
-                Some(Known::InWork(waiting)) => return waiting.push(handle),
+                Some(Known::InWork(job, _)) => {
+                    let stood = self.stood(*job, cx);
+                    if let Some(Known::InWork(_, waiting)) = self.known.get_mut(&identity) {
+                        waiting.push((handle, stood));
+                    }
+                    return;
+                }
                 None => {}
             }
         }
@@ -173,9 +180,6 @@ impl Service {
     /// A request is let in, now or when the limit has a token for it.
     fn admit(&mut self, attempt: Handle, identity: u64, idempotent: bool, wait: SimDuration, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
-        if idempotent {
-            self.known.insert(identity, Known::InWork(Vec::new()));
-        }
         self.calls += 1;
         self.books.enter(now);
         let waits = u64::from(wait > SimDuration::ZERO);
@@ -195,6 +199,9 @@ impl Service {
             again: false,
         };
         let job = self.jobs.insert(job);
+        if idempotent {
+            self.known.insert(identity, Known::InWork(job, Vec::new()));
+        }
         if wait > SimDuration::ZERO {
             self.door.push_back(job);
             cx.schedule(&mut self.endpoint, now + wait, ADMITTED, job.to_word());
@@ -208,6 +215,30 @@ impl Service {
             self.start(job, cx);
         } else {
             self.queue.push_back(job);
+        }
+    }
+
+    /// How long the service has stood still so far within the work on a job; all of it that a crash undid.
+    fn stood(&self, job: Handle, cx: &Cx<'_, '_>) -> SimDuration {
+        let now = cx.now();
+        let Some(job) = self.jobs.get(job) else {
+            return SimDuration::ZERO;
+        };
+        let Some(attempt) = cx.shared.attempts.get(job.attempt) else {
+            return SimDuration::ZERO;
+        };
+        if job.again {
+            now - attempt.started
+        } else if self
+            .in_work
+            .get(job.slot as usize)
+            .and_then(|at| self.jobs.get(*at))
+            .is_some_and(|at| at.identity == job.identity)
+        {
+            let elapsed = now - job.since;
+            attempt.down + (elapsed - scaled(elapsed, self.pace()).min(job.left).min(elapsed))
+        } else {
+            SimDuration::ZERO
         }
     }
 
@@ -255,8 +286,8 @@ impl Service {
         };
         let again = job.again;
         if again {
-            // What was done before the crash is lost, and the time with it.
-            attempt.down += now - attempt.started;
+            // What was done before the crash is lost, and all the time with it, whatever was lost before.
+            attempt.down = now - attempt.started;
         } else {
             attempt.started = now;
         }
@@ -292,8 +323,10 @@ impl Service {
         let job = self.jobs.remove(handle).expect("a live end of work has its job");
         self.forget_in_work(job.slot);
         self.books.leave(job.arrived, now);
+        let (mut started, mut stood) = (job.started, SimDuration::ZERO);
         if let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) {
             attempt.down += (now - job.since) - job.left;
+            (started, stood) = (attempt.started, attempt.down);
             let tokens = match attempt.request {
                 Request::Work { tokens_in, tokens_out } => token_word(tokens_in, tokens_out),
                 Request::Read { .. } | Request::Update { .. } => 0,
@@ -309,10 +342,15 @@ impl Service {
         }
         self.answer(job.attempt, Outcome::Done, cx);
         if let Some(known) = self.known.get_mut(&job.identity)
-            && let Known::InWork(waiting) = std::mem::replace(known, Known::Done)
+            && let Known::InWork(_, waiting) = std::mem::replace(known, Known::Done)
         {
-            for attempt in waiting {
-                self.answer(attempt, Outcome::Done, cx);
+            for (handle, before) in waiting {
+                if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
+                    attempt.started = started.max(attempt.arrived);
+                    // What a crash undid may lie before its arrival.
+                    attempt.down = (stood - before).min(now - attempt.started);
+                }
+                self.answer(handle, Outcome::Done, cx);
             }
         }
         self.serve_next(cx);
@@ -377,6 +415,11 @@ impl Service {
                         queued: SimTime::NEVER,
                         ..job
                     });
+                    if let Some(Known::InWork(known, _)) = self.known.get_mut(&job.identity)
+                        && *known == handle
+                    {
+                        *known = again;
+                    }
                     self.queue.push_front(again);
                 }
             }
@@ -393,8 +436,8 @@ impl Service {
             cx.drop_attempt(job.attempt);
         }
         for (_, known) in std::mem::take(&mut self.known) {
-            if let Known::InWork(waiting) = known {
-                waiting.into_iter().for_each(|attempt| cx.drop_attempt(attempt));
+            if let Known::InWork(_, waiting) = known {
+                waiting.into_iter().for_each(|(attempt, _)| cx.drop_attempt(attempt));
             }
         }
     }

@@ -117,6 +117,9 @@ pub struct Store<R: Resolution> {
     pub(super) payloads: Slab<Payload<R>>,
     pub(super) shipments: Slab<Shipment>,
     pub(super) jobs: Slab<Job>,
+    /// Words of a record, kept for their room.
+    #[serde(skip)]
+    words: Vec<u64>,
 }
 
 impl<R: Resolution> std::fmt::Debug for Store<R> {
@@ -211,6 +214,7 @@ impl<R: Resolution> Store<R> {
             payloads: Slab::default(),
             shipments: Slab::default(),
             jobs: Slab::default(),
+            words: Vec::new(),
         }
     }
 
@@ -343,10 +347,11 @@ impl<R: Resolution> Store<R> {
         let (identity, number) = (attempt.identity, attempt.number);
         let began_and_client = [attempt.began.as_nanos(), attempt.client as u64];
         if cx.wants(What::ReadServed) {
-            let mut extra = began_and_client.to_vec();
-            push_versions(&self.model.versions(entry), &mut extra);
+            self.words.clear();
+            self.words.extend(began_and_client);
+            push_versions(&self.model.versions(entry), &mut self.words);
             let words = [identity, store_key(self.index, key), number as u64];
-            cx.record_with(What::ReadServed, replica.endpoint.id, words, &extra);
+            cx.record_with(What::ReadServed, replica.endpoint.id, words, &self.words);
         }
         self.answer(member, handle, bytes, cx);
     }
@@ -370,16 +375,17 @@ impl<R: Resolution> Store<R> {
         if let Some(attempt) = cx.shared.attempts.get(handle).filter(|_| cx.wants(What::Accepted)) {
             let blind = u64::from(context.is_none() || !matches!(op, Op::Write(_)));
             let [what, with] = op_words(op);
-            let mut extra = vec![
+            self.words.clear();
+            self.words.extend([
                 attempt.began.as_nanos(),
                 attempt.client as u64 | blind << 32,
                 stamp as u64,
                 what,
                 with,
-            ];
-            push_versions(&self.model.versions(&slot.entry), &mut extra);
+            ]);
+            push_versions(&self.model.versions(&slot.entry), &mut self.words);
             let words = [attempt.identity, word, dot.bits()];
-            cx.record_with(What::Accepted, id, words, &extra);
+            cx.record_with(What::Accepted, id, words, &self.words);
         }
         let at = Accept { dot, stamp, context };
         let delta = self

@@ -1,14 +1,15 @@
 //! A minimal population for tests: clients that issue operations at given times, and a world around a store.
 
 use super::{Model, StoreSpec, build};
+use crate::faults::{FaultKind, FaultSpec, Faults, Independence, Keep, Scope, Target, When};
 use crate::kernel::{Entry, Kernel, Key, Origin, SimDuration, SimTime};
 use crate::network::{Network, NetworkSpec, SiteId};
 use crate::state::{Context, Op};
+use crate::world::World;
 use crate::world::call::{Attempt, Call, Outcome, Parts, Request, call_identity};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Directory, Endpoint, Population, Sites, kind};
 use crate::world::record::{Observer, Records, What};
-use crate::world::{Fault, FaultAction, FaultClock, World};
 use std::sync::{Arc, Mutex};
 
 /// What a client does.
@@ -169,12 +170,39 @@ impl Population for Clients {
     }
 }
 
-/// A fault that is on from one time to another.
-struct Once(std::vec::IntoIter<(SimTime, bool)>);
+/// What goes wrong in a test; replicas are named by their place.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum FaultAction {
+    Cut(u32),
+    Crash { targets: Vec<u32>, keep_state: bool },
+    Pause { targets: Vec<u32> },
+    ClockStep { targets: Vec<u32>, by: i64 },
+}
 
-impl FaultClock for Once {
-    fn next_transition(&mut self) -> Option<(SimTime, bool)> {
-        self.0.next()
+impl FaultAction {
+    fn spec(self, number: usize, from: SimTime, to: SimTime) -> FaultSpec {
+        let (kind, targets) = match self {
+            Self::Cut(cut) => (FaultKind::Partition { cut }, Vec::new()),
+            Self::Crash { targets, keep_state } => (
+                FaultKind::Crash {
+                    keep: if keep_state { Keep::State } else { Keep::Nothing },
+                },
+                targets,
+            ),
+            Self::Pause { targets } => (FaultKind::Pause, targets),
+            Self::ClockStep { targets, by } => (FaultKind::ClockStep { by, undone: false }, targets),
+        };
+        let target = |id: u32| Target {
+            name: format!("replica {id}"),
+            scope: Scope::Service(id),
+        };
+        FaultSpec {
+            name: format!("fault {number}"),
+            kind,
+            when: When::once(from, Some(to - from)),
+            targets: targets.into_iter().map(target).collect(),
+            independence: Independence::Together,
+        }
     }
 }
 
@@ -198,7 +226,6 @@ pub(crate) struct Bench {
 
 /// What a run of a [`Bench`] left.
 pub(crate) struct Ran {
-    pub observers: Vec<Box<dyn Observer>>,
     pub log: Vec<(u32, Seen)>,
     pub print: String,
     pub end: crate::kernel::End,
@@ -255,17 +282,17 @@ impl Bench {
             attempts: self.attempts,
             log: log.clone(),
         };
-        let faults = self.faults.into_iter().map(|(from, to, action)| Fault {
-            action,
-            clock: Box::new(Once(vec![(from, true), (to, false)].into_iter())),
-            origin: Origin::new(rank.next().unwrap()),
-            occurrences: 0,
-        });
-        let faults = faults.collect();
+        let specs = self.faults.into_iter().enumerate();
+        let specs = specs
+            .map(|(number, (from, to, action))| action.spec(number, from, to))
+            .collect();
+        let faults = Faults::new(Arc::new(specs), root);
+        let ranks: Vec<u32> = (0..faults.len()).map(|_| rank.next().unwrap()).collect();
         let network = Network::new(Arc::new(self.network), root).expect("a good network");
         let store = build(&self.model, "store", 0, Arc::new(self.spec), replicas.clone());
         let groups: Vec<Box<dyn Population>> = vec![store, Box::new(population)];
-        let world = World::new(groups, directory, network, faults, Records::new(observers));
+        let mut world = World::empty(directory, network, faults, &ranks, Records::new(observers));
+        world.populate(groups);
         let mut kernel = Kernel::new(world, SimDuration::from_secs(1));
         kernel.prepare(|world, prepare| {
             world.prepare(prepare, |starter| {
@@ -282,13 +309,8 @@ impl Bench {
         world.finish(now);
         let breaches = world.audit(now);
         assert!(breaches.is_empty(), "{breaches:?}");
-        let observers = std::mem::take(&mut world.shared.records).into_observers();
+        world.shared.records.flush();
         let log = std::mem::take(&mut *log.lock().unwrap());
-        Ran {
-            observers,
-            log,
-            print,
-            end,
-        }
+        Ran { log, print, end }
     }
 }

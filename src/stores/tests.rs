@@ -7,7 +7,7 @@ use crate::kernel::{End, SimDuration, SimTime};
 use crate::network::{Cut, Group, InTransit, Latency, LinkSpec, NetworkSpec, SiteId};
 use crate::random::Law;
 use crate::state::{Crdt, DottedVersionVectors, KeyType, LastWriteWins, Op, VersionVectors, Versions};
-use crate::world::FaultAction;
+use crate::stores::testing::FaultAction;
 use crate::world::call::{Outcome, Part};
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use std::sync::{Arc, Mutex};
@@ -52,6 +52,10 @@ impl Observer for Keep {
             .lock()
             .unwrap()
             .extend(mine.map(|record| (*record, batch.extra(record).to_vec())));
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
     }
 }
 
@@ -129,7 +133,7 @@ fn agree(records: &[(Record, Vec<u64>)], replicas: u32) -> bool {
 fn split(n: u32, held: InTransit) -> Cut {
     Cut {
         name: "split".into(),
-        from: Group::Sites(vec![SiteId(0)]),
+        from: Group::sites([SiteId(0)]),
         to: Group::Sites((1..n).map(SiteId).collect()),
         both_ways: true,
         in_flight: held,

@@ -252,25 +252,53 @@ pub fn call_identity(agent: u32, number: u32) -> u64 {
 pub struct Ask {
     /// The asker's activation.
     pub activation: u32,
+    /// The ask's message.
+    pub identity: u64,
     /// When it was sent.
     pub sent: SimTime,
-    /// When the peer had it.
-    pub arrived: Option<SimTime>,
-    /// When the peer took it up.
-    pub begun: SimTime,
-    /// When the peer answered.
-    pub answered: SimTime,
-    /// The peer's account when it took it up; once answered, the difference.
+    /// When the peer had it, and how long the peer had stood still by then.
+    pub arrived: Option<(SimTime, SimDuration)>,
+    /// Who took it up: more than one if the network made a copy of it.
+    pub takers: Vec<Taker>,
+    /// The first answer.
+    pub answer: Option<Answered>,
+}
+
+/// An activation that took an ask up.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Taker {
+    /// Which, as records name it.
+    pub activation: u64,
+    /// When.
+    pub at: SimTime,
+    /// How long its agent had stood still by then.
+    pub stood: SimDuration,
+    /// Its account then.
+    pub account: Parts,
+}
+
+/// How an ask was answered.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Answered {
+    /// When it was taken up.
+    pub taken: SimTime,
+    /// How long the peer stood still while it had the ask in its mailbox.
+    pub stood: SimDuration,
+    /// When it was answered.
+    pub at: SimTime,
+    /// Where the peer's time went between.
     pub parts: Parts,
 }
 
 impl Ask {
-    /// How the time from its sending until `now`, when its answer is there, divides.
-    pub fn split(&self, now: SimTime) -> Parts {
-        let arrived = self.arrived.unwrap_or(self.sent);
-        let mut parts = self.parts;
-        parts.add(Part::Network, (arrived - self.sent) + (now - self.answered));
-        parts.add(Part::Queueing, self.begun - arrived);
-        parts
+    /// How the time from its sending until `now`, when its answer is there, divides; `None` if nobody answered.
+    pub fn split(&self, now: SimTime) -> Option<Parts> {
+        let answer = self.answer?;
+        let (arrived, _) = self.arrived?;
+        let mut parts = answer.parts;
+        parts.add(Part::Network, (arrived - self.sent) + (now - answer.at));
+        parts.add(Part::Down, answer.stood);
+        parts.add(Part::Queueing, (answer.taken - arrived) - answer.stood);
+        Some(parts)
     }
 }

@@ -17,9 +17,10 @@ pub enum What {
     AgentStarted,
     /// An agent ended. Subject: the agent.
     AgentEnded,
-    /// A task began. Subject: the agent; a: task identity; b: its name.
+    /// A task began. Subject: the agent; a: task identity; b: its name; c: activation.
     TaskStarted,
-    /// A task ended. Subject: the agent; a: task identity; b: outcome in the low byte, name above; extra: start, then the parts.
+    /// A task ended. Subject: the agent; a: task identity; b: outcome in the low byte, name above; c: activation;
+    /// extra: start, then the parts.
     TaskEnded,
     /// A message was sent. Subject: the sender; a: receiver and kind; b: bytes; c: message identity.
     Sent,
@@ -46,7 +47,7 @@ pub enum What {
     /// An answer came that nobody waited for. Subject: the agent; a: call identity; b: server.
     AnswerUnused,
     /// A call ended. Subject: the agent; a: call identity; b: server; c: 1 answered, 0 failed, 2 given up with its
-    /// activation; extra: start, attempts.
+    /// activation; extra: start, attempts, and of a failed call how often it was executed.
     CallEnded,
     /// A request reached its server. Subject: the server; a: call identity; b: client; c: attempt number.
     RequestArrived,
@@ -120,6 +121,26 @@ pub enum What {
     /// A conditional update of shared state reached a replica, which compared versions. Subject: the replica; a: call identity;
     /// b: store and key; c: 1 if it was applied, 0 if the key had moved on.
     Swapped,
+    /// A branch or a handler of an agent began. Subject: the agent; a: activation; b: the activation that forked it, or all ones
+    /// for a handler; c: which branch.
+    ActivationBegan,
+    /// An activation is over. Subject: the agent; a: activation; b: 0 at its end, 1 thrown away.
+    ActivationEnded,
+    /// An activation began to work or to wait. Subject: the agent; a: activation; b: its state (`agents::activation::State`);
+    /// c: when that is due, the call's identity, or the ask's message.
+    StepBegan,
+    /// What an activation worked on or waited for is settled. Subject: the agent; a: activation; b: how
+    /// (`agents::activation::Settled`); c: the call's identity, or the message that came; extra: when it could go on, which is
+    /// earlier than now if its agent stood still.
+    StepEnded,
+    /// An activation took an ask up. Subject: the agent; a: activation; c: the ask's message.
+    AskTaken,
+    /// An activation answered an ask. Subject: the agent; a: activation; b: the answer; c: the ask's message.
+    AskReplied,
+    /// An entity began to stand still. Subject: it.
+    Paused,
+    /// An entity went on. Subject: it.
+    Resumed,
 }
 
 /// A set of [`What`]s.

@@ -13,8 +13,8 @@ const AVALANCHE: u64 = 0x1656_6791_9e37_79f9;
 const SECRET: [u64; 16] = secret(*b"\
     \xb8\xfe\x6c\x39\x23\xa4\x4b\xbe\x7c\x01\x81\x2c\xf7\x21\xad\x1c\xde\xd4\x6d\xe9\x83\x90\x97\xdb\x72\x40\xa4\xa4\xb7\xb3\x67\x1f\
     \xcb\x79\xe6\x4e\xcc\xc0\xe5\x78\x82\x5a\xd0\x7d\xcc\xff\x72\x21\xb8\x08\x46\x74\xf7\x43\x24\x8e\xe0\x35\x90\xe6\x81\x3a\x26\x4c\
-    \x3c\x28\x52\xbb\x91\xc3\x00\xcb\x88\xd0\x65\x8b\x53\x2e\xa3\x71\x64\x48\x97\xa2\x0d\xf9\x4e\x38\x19\xef\x46\xa9\xde\xac\xd8\xa8\
-    \xfa\x76\x3f\xe3\x9c\x34\x3f\xf9\xdc\xbb\xc7\xc7\x0b\x4f\x1d\x8a\x51\xe0\x4b\xcd\xb4\x59\x31\xc8\x9f\x7e\xc9\xd9\x78\x73\x64\xea");
+    \x3c\x28\x52\xbb\x91\xc3\x00\xcb\x88\xd0\x65\x8b\x1b\x53\x2e\xa3\x71\x64\x48\x97\xa2\x0d\xf9\x4e\x38\x19\xef\x46\xa9\xde\xac\xd8\
+    \xa8\xfa\x76\x3f\xe3\x9c\x34\x3f\xf9\xdc\xbb\xc7\xc7\x0b\x4f\x1d\x8a\x51\xe0\x4b\xcd\xb4\x59\x31\xc8\x9f\x7e\xc9\xd9\x78\x73\x64");
 
 const fn secret(bytes: [u8; 128]) -> [u64; 16] {
     let mut words = [0; 16];
@@ -49,7 +49,7 @@ pub(super) fn hash(words: &[u64]) -> u128 {
     let length = count as u64 * 8;
     let (mut low, mut high) = (length.wrapping_mul(PRIME_1), 0u64);
     // From the inside out: two words from the left and two from the right in each round.
-    for round in (0..(count + 3) / 4).rev() {
+    for round in (0..count.div_ceil(4)).rev() {
         let (left, right) = (2 * round, count - 2 * round - 2);
         let (a, b, c, d) = (words[left], words[left + 1], words[right], words[right + 1]);
         low = low.wrapping_add(mix_pair(a, b, 4 * round)) ^ c.wrapping_add(d);
@@ -74,7 +74,11 @@ mod tests {
             let words: Vec<u64> = (0..16).map(|n| draws.draw(crate::kernel::Purpose(0), n)).collect();
             for count in 3..=16 {
                 let bytes: Vec<u8> = words[..count].iter().flat_map(|word| word.to_le_bytes()).collect();
-                assert_eq!(super::hash(&words[..count]), XxHash3_128::oneshot(&bytes), "{count} words");
+                assert_eq!(
+                    super::hash(&words[..count]),
+                    XxHash3_128::oneshot(&bytes),
+                    "{count} words"
+                );
             }
         }
         let zeroes = [0u64; 3];

@@ -109,16 +109,6 @@ impl<B: Copy> Chunks<B> {
         }
     }
 
-    /// Asks for the place where the next entry of `bag` goes.
-    #[inline]
-    pub(super) fn touch_end(&self, bag: &Bag) {
-        let offset = bag.len as usize % CHUNK;
-        let chunk = if offset == 0 { self.free } else { bag.head };
-        if let Some(place) = self.entries.get(chunk as usize * CHUNK + offset) {
-            prefetch(place);
-        }
-    }
-
     /// Calls `visit` with every entry of `bag`.
     #[inline]
     pub(super) fn each(&self, bag: &Bag, mut visit: impl FnMut(&Entry<B>)) {

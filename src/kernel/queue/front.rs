@@ -7,9 +7,9 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// A late entry is put in its place in the sorted bucket if that is at most this far from either end.
-const REACH: usize = 32;
-/// Bins with more entries than this are sorted by comparison.
-const CROWDED: u32 = 12;
+const REACH: usize = 64;
+/// An insertion sort may move this many entries for each that it sorts; then sorting by comparison is better.
+const MOVES: usize = 6;
 
 /// An entry in the heap of late entries, ordered so that the earliest is the greatest.
 #[derive(Debug, Clone, Copy)]
@@ -40,9 +40,8 @@ pub(super) struct Front<B> {
     sorted: Vec<Entry<B>>,
     cursor: usize,
     late: BinaryHeap<Late<B>>,
-    /// Scratch space of the distribution sort: where the next entry of each bin goes, and the bins with many entries.
+    /// Scratch space of the distribution sort: where the next entry of each bin goes.
     bins: Vec<u32>,
-    crowded: Vec<(u32, u32)>,
 }
 
 impl<B: Copy> Front<B> {
@@ -52,7 +51,6 @@ impl<B: Copy> Front<B> {
             cursor: 0,
             late: BinaryHeap::new(),
             bins: Vec::new(),
-            crowded: Vec::new(),
         }
     }
 
@@ -88,7 +86,7 @@ impl<B: Copy> Front<B> {
     pub(super) fn settle(&mut self) {
         let Some(late) = self.late.peek() else { return };
         let next = self.sorted.get(self.cursor);
-        if next.is_some_and(|next| next.order(&late.0) == Ordering::Less) {
+        if next.is_some_and(|next| next.is_before(&late.0)) {
             return;
         }
         let entry = late.0;
@@ -112,25 +110,36 @@ impl<B: Copy> Front<B> {
         Some(entry)
     }
 
-    /// Adds an entry that belongs into the current bucket: in its place if that is near an end of the sorted run, else into
-    /// the heap.
-    pub(super) fn insert(&mut self, entry: Entry<B>) {
-        let rest = &self.sorted[self.cursor..];
-        let before = |other: &Entry<B>| entry.order(other) == Ordering::Less;
-        if rest.len() <= REACH || !before(&rest[rest.len() - REACH]) {
-            let behind = rest.iter().rev().take_while(|other| before(other)).count();
+    /// Adds an entry that belongs into the current bucket, if its place is near the end of the sorted run; else false.
+    ///
+    /// Inlined so that the fields of the entry are written where they belong, not to the stack first.
+    #[inline(always)]
+    pub(super) fn insert_from_behind(&mut self, entry: Entry<B>) -> bool {
+        let waiting = self.sorted.len() - self.cursor;
+        if waiting > REACH && entry.is_before(&self.sorted[self.sorted.len() - REACH]) {
+            return false;
+        }
+        if self.sorted.len() == self.sorted.capacity() {
             self.make_room();
-            let place = self.sorted.len() - behind;
-            self.sorted.push(entry);
-            let mut last = self.sorted.len() - 1;
-            while last > place {
-                self.sorted[last] = self.sorted[last - 1];
-                last -= 1;
-            }
-            self.sorted[place] = entry;
-        } else if self.cursor > 0 && before(&rest[REACH]) {
-            let ahead = rest.iter().take_while(|other| !before(other)).count();
-            self.sorted.copy_within(self.cursor..self.cursor + ahead, self.cursor - 1);
+        }
+        self.sorted.push(entry);
+        let run = &mut self.sorted[self.cursor..];
+        let mut place = run.len() - 1;
+        while place > 0 && entry.is_before(&run[place - 1]) {
+            run[place] = run[place - 1];
+            place -= 1;
+        }
+        run[place] = entry;
+        true
+    }
+
+    /// Adds an entry whose place is further ahead: in it if it's near the beginning of the sorted run, else into the heap.
+    pub(super) fn insert_ahead(&mut self, entry: Entry<B>) {
+        let rest = &self.sorted[self.cursor..];
+        if self.cursor > 0 && rest.len() > REACH && entry.is_before(&rest[REACH]) {
+            let ahead = rest.iter().take_while(|other| !entry.is_before(other)).count();
+            self.sorted
+                .copy_within(self.cursor..self.cursor + ahead, self.cursor - 1);
             self.cursor -= 1;
             self.sorted[self.cursor + ahead] = entry;
         } else {
@@ -139,9 +148,9 @@ impl<B: Copy> Front<B> {
     }
 
     /// Gives the room of entries that were handed out back to the run before it grows.
-    #[inline]
+    #[cold]
     fn make_room(&mut self) {
-        if self.sorted.len() == self.sorted.capacity() && self.cursor > self.sorted.len() / 2 {
+        if self.cursor > self.sorted.len() / 2 {
             self.sorted.drain(..self.cursor);
             self.cursor = 0;
         }
@@ -157,8 +166,8 @@ impl<B: Copy> Front<B> {
 
     /// Takes over a bucket of `2^width_bits` nanoseconds and sorts it, when everything before was handed out.
     ///
-    /// One pass distributes the entries over twice as many bins by their time, which leaves nearly all of them in their place; an
-    /// insertion sort does the rest. Bins that hold many (a burst of one instant) are sorted by comparison.
+    /// One pass distributes the entries over as many bins by their time, which leaves most of them in their place; an insertion
+    /// sort does the rest, unless many of them share few bins (a burst of one instant).
     pub(super) fn fill(&mut self, chunks: &Chunks<B>, bag: &Bag, width_bits: u32) {
         debug_assert!(self.is_empty());
         let count = bag.len();
@@ -175,12 +184,7 @@ impl<B: Copy> Front<B> {
         let Some(filler) = any else { return };
         let mut start = 0;
         for slot in &mut self.bins {
-            let end = start + *slot;
-            if *slot > CROWDED {
-                self.crowded.push((start, end));
-            }
-            *slot = start;
-            start = end;
+            start += std::mem::replace(slot, start);
         }
         self.sorted.resize(count, filler);
         self.cursor = 0;
@@ -189,26 +193,31 @@ impl<B: Copy> Front<B> {
             self.sorted[*slot as usize] = *entry;
             *slot += 1;
         });
-        for (start, end) in self.crowded.drain(..) {
-            self.sorted[start as usize..end as usize].sort_unstable_by(|a, b| a.order(b));
+        if !insertion_sort(&mut self.sorted) {
+            self.sorted.sort_unstable_by(|a, b| a.order(b));
         }
-        insertion_sort(&mut self.sorted);
     }
 }
 
-/// Sorts a run that is nearly sorted already.
+/// Sorts a run that is nearly sorted already. False if it turns out not to be: then its entries are as unsorted as before.
 #[inline]
-fn insertion_sort<B: Copy>(run: &mut [Entry<B>]) {
+fn insertion_sort<B: Copy>(run: &mut [Entry<B>]) -> bool {
+    let mut moves = MOVES * run.len();
     for at in 1..run.len() {
-        if run[at].order(&run[at - 1]) != Ordering::Less {
+        if !run[at].is_before(&run[at - 1]) {
             continue;
         }
         let entry = run[at];
         let mut place = at;
-        while place > 0 && entry.order(&run[place - 1]) == Ordering::Less {
+        while place > 0 && entry.is_before(&run[place - 1]) {
             run[place] = run[place - 1];
             place -= 1;
         }
         run[place] = entry;
+        moves = moves.saturating_sub(at - place);
+        if moves == 0 {
+            return false;
+        }
     }
+    true
 }

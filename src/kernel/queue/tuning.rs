@@ -1,7 +1,7 @@
 //! What suits a queue: how wide its buckets are, how many entries they hold and how many of them there are.
 
 use crate::kernel::entry::Entry;
-use crate::kernel::time::SimTime;
+use crate::kernel::time::{SimDuration, SimTime};
 
 /// The ring never has fewer buckets than this, as a power of two.
 pub(super) const MIN_RING_BITS: u32 = 8;
@@ -19,7 +19,7 @@ pub(super) const FEW: u64 = 128;
 /// How many entries a bucket should hold: few enough that few come late for it, many enough that the places where buckets
 /// are being written stay in the cache and in the table of pages.
 fn occupancy(waiting: u64) -> u64 {
-    (waiting / 512).clamp(64, 512)
+    (waiting / 256).clamp(64, 4096)
 }
 
 /// What went through a queue since the last look at its tuning.
@@ -35,6 +35,13 @@ pub(super) struct Traffic {
     pub(super) deep: u64,
 }
 
+impl Traffic {
+    /// Whether most of it passed through a large heap.
+    pub(super) fn is_deep(&self) -> bool {
+        2 * self.deep > self.taken + self.late
+    }
+}
+
 /// What to do about a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Advice {
@@ -46,8 +53,8 @@ pub(super) enum Advice {
     Width(u32),
 }
 
-/// Looks at the traffic of a queue of this shape that holds `waiting` entries.
-pub(super) fn advise(traffic: &Traffic, waiting: u64, width_bits: u32, ring_bits: u32) -> Advice {
+/// Looks at the traffic of `elapsed` through a queue of this shape that holds `waiting` entries.
+pub(super) fn advise(traffic: &Traffic, elapsed: SimDuration, waiting: u64, width_bits: u32, ring_bits: u32) -> Advice {
     let passed = traffic.taken + traffic.late;
     if waiting < FEW {
         return if 2 * traffic.late < passed {
@@ -59,9 +66,15 @@ pub(super) fn advise(traffic: &Traffic, waiting: u64, width_bits: u32, ring_bits
     let buckets = traffic.buckets.max(1);
     let (target, wanted) = (occupancy(waiting), ring_bits_for(waiting));
     let (early, total) = (traffic.taken / buckets, passed / buckets);
-    if 2 * traffic.deep > passed && total > 2 * target {
-        // What happens happens among few entries, in front of many that wait long.
-        return Advice::Width(width_bits.saturating_sub((total / target).ilog2()).max(MIN_WIDTH_BITS));
+    if traffic.is_deep() {
+        // What happens happens among some entries, in front of many that wait long.
+        let width = u128::from(elapsed.as_nanos()) * u128::from(target) / u128::from(passed);
+        let narrower = width.max(1).ilog2().max(MIN_WIDTH_BITS);
+        return if narrower < width_bits {
+            Advice::Width(narrower)
+        } else {
+            Advice::Keep
+        };
     }
     if early > target * 3 || total < target / 4 || wanted > ring_bits || wanted + 2 < ring_bits {
         return Advice::Rebuild;

@@ -88,11 +88,15 @@ impl SharedStateJudge {
         }
         let agent = self.ledger.agent(record.subject);
         self.pending(record.a, agent, record.time);
-        self.ledger.agents[agent as usize].past.learn(agent, number_of(record.a));
+        self.ledger.agents[agent as usize]
+            .past
+            .learn(agent, number_of(record.a));
     }
 
     fn accepted(&mut self, record: &Record, extra: &[u64]) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let (key, agent) = (self.ledger.key(record.b), self.ledger.agent(extra[1] as u32));
         let (blind, number) = (extra[1] >> 32 & 1 == 1, number_of(record.a));
         let op = of_op_words([extra[3], extra[4]]);
@@ -136,7 +140,7 @@ impl SharedStateJudge {
         });
         ledger.keys[key as usize].note(Dot::from_bits(record.c), write);
         for replica in ledger.keys[key as usize].replicas.clone() {
-            ledger.copy_mut(replica, key).missing.insert(write);
+            ledger.miss(replica, write);
         }
         match first {
             Some(first) => {
@@ -173,7 +177,9 @@ impl SharedStateJudge {
         let state = &mut ledger.keys[it.key as usize];
         let mut concurrent: Vec<u32> = Vec::new();
         let mut conflicts: Vec<u32> = Vec::new();
-        let any = state.frontier.confront(&past, agent, counts, |other| concurrent.push(other));
+        let any = state
+            .frontier
+            .confront(&past, agent, counts, |other| concurrent.push(other));
         state.frontier.add(agent, number, write, !any);
         let mut conflict = any && state.kind == KeyType::Register;
         if state.kind == KeyType::Register {
@@ -205,46 +211,43 @@ impl SharedStateJudge {
         self.tally.conflicts_over_time.set(self.now, self.tally.conflicts);
     }
 
-    /// Notes what should be visible before a new write: earlier writes of its agent, and what that had read.
+    /// Notes what the agent of a new write had read, as far as some replica may still lack it.
     fn find_deps(&mut self, write: u32) {
-        let ledger = &mut self.ledger;
+        let ledger = &self.ledger;
         let it = &ledger.writes[write as usize];
-        let (agent, number, store) = (it.agent as usize, it.number, ledger.store_of(it.key));
-        let everywhere = |other: u32| {
-            let other = &ledger.writes[other as usize];
-            other.heard_by as usize == ledger.keys[other.key as usize].replicas.len()
-        };
-        let mut spreading = std::mem::take(&mut ledger.agents[agent].spreading);
-        let mut reads = std::mem::take(&mut ledger.agents[agent].reads);
-        if !ledger.may_lose_state {
-            spreading.retain(|own| !everywhere(*own));
-        }
-        let in_store = |other: &u32| ledger.store_of(ledger.writes[*other as usize].key) == store;
-        let before = |own: &&u32| ledger.writes[**own as usize].number < number;
-        let own = spreading.iter().filter(before).copied().filter(in_store).map(Dep::Own);
-        let mut deps: Vec<Dep> = own.collect();
-        for (&key, so_far) in reads.iter_mut().filter(|(key, _)| ledger.store_of(**key) == store) {
-            let unstable = |head: &u32| ledger.may_lose_state || !everywhere(*head);
-            deps.extend(so_far.heads.iter().copied().filter(unstable).map(Dep::Read));
-            let mut replicas = ledger.keys[key as usize].replicas.clone();
-            if replicas.any(|replica| !ledger.copy(replica, key).heard.includes(&so_far.effects)) {
+        let store = ledger.store_of(it.key);
+        let mut deps = Vec::new();
+        for (&key, so_far) in &ledger.agents[it.agent as usize].reads {
+            if ledger.store_of(key) != store {
+                continue;
+            }
+            let replicas = ledger.keys[key as usize].replicas.clone();
+            let spreading = |head: &u32| (ledger.writes[*head as usize].heard_by as usize) < replicas.len();
+            deps.extend(so_far.heads.iter().copied().filter(spreading).map(Dep::Read));
+            if replicas
+                .clone()
+                .any(|replica| !ledger.copy(replica, key).heard.includes(&so_far.effects))
+            {
                 deps.push(Dep::Effects(key, so_far.effects.clone()));
             }
         }
-        spreading.push(write);
-        ledger.agents[agent].spreading = spreading;
-        ledger.agents[agent].reads = reads;
-        ledger.writes[write as usize].deps = deps;
+        self.ledger.writes[write as usize].deps = deps;
     }
 
     fn acknowledged(&mut self, record: &Record) {
-        let Some(agent) = self.ledger.known_agent(record.subject) else { return };
+        let Some(agent) = self.ledger.known_agent(record.subject) else {
+            return;
+        };
         self.acks += 1;
         if record.c & 1 == 0 {
             return self.read_acknowledged(record.a, (record.c >> 1) as u16);
         }
-        let Some(pending) = self.ledger.pending.remove(&record.a) else { return };
-        let Some(write) = self.ledger.update_of(agent, number_of(record.a)) else { return };
+        let Some(pending) = self.ledger.pending.remove(&record.a) else {
+            return;
+        };
+        let Some(write) = self.ledger.update_of(agent, number_of(record.a)) else {
+            return;
+        };
         let it = &mut self.ledger.writes[write as usize];
         if it.acked == 0 {
             (it.acked, it.acked_at) = (self.acks, record.time);
@@ -297,7 +300,11 @@ impl SharedStateJudge {
             }
             // Where one of two copies is lost on its way, the other may still come.
             _ => {
-                if self.sent.get(&record.c).is_some_and(|(entry, _)| *entry == record.entry) {
+                if self
+                    .sent
+                    .get(&record.c)
+                    .is_some_and(|(entry, _)| *entry == record.entry)
+                {
                     self.sent.remove(&record.c);
                 }
             }
@@ -305,12 +312,17 @@ impl SharedStateJudge {
     }
 
     fn holds(&mut self, record: &Record, extra: &[u64]) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let key = self.ledger.key(record.a);
         let copy = self.ledger.copy(replica, key);
         let agrees = match of_version_words(extra) {
             Versions::Heads(heads) => {
-                let found: Vec<_> = heads.iter().filter_map(|head| self.ledger.keys[key as usize].find(*head)).collect();
+                let found: Vec<_> = heads
+                    .iter()
+                    .filter_map(|head| self.ledger.keys[key as usize].find(*head))
+                    .collect();
                 let agrees = found.len() == heads.len() && found.iter().all(|head| copy.held.contains(head));
                 self.holds.extend(found);
                 agrees
@@ -318,7 +330,10 @@ impl SharedStateJudge {
             Versions::Effects(effects) => effects == copy.heard,
         };
         if !agrees {
-            let problem = format!("replica {} holds of key {key} what it never said it applied", record.subject);
+            let problem = format!(
+                "replica {} holds of key {key} what it never said it applied",
+                record.subject
+            );
             self.breaches.push(problem);
         }
     }
@@ -353,15 +368,10 @@ impl SharedStateJudge {
             What::Visible => {
                 if let Some(replica) = self.ledger.replica(record.subject) {
                     let key = self.ledger.key(record.a);
-                    self.ledger.copy_mut(replica, key).shown = record.b;
-                    self.compare(key);
+                    self.shows(replica, key, record.b);
                 }
             }
-            What::FaultEnded => {
-                if self.cuts.contains(&(record.a as u32)) {
-                    self.healed(record.time);
-                }
-            }
+            What::FaultEnded if self.cuts.contains(&(record.a as u32)) => self.healed(record.time),
             What::Crashed => {
                 if let Some(replica) = self.ledger.replica(record.subject) {
                     self.crashed(replica, record.a == 1);
@@ -376,13 +386,6 @@ impl SharedStateJudge {
             What::Metadata => self.tally.metadata_bytes += record.b,
             _ => {}
         }
-    }
-}
-
-impl Ledger {
-    /// The store of a key.
-    fn store_of(&self, key: u32) -> u32 {
-        self.first_key.partition_point(|first| *first <= key) as u32 - 1
     }
 }
 

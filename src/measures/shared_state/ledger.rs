@@ -5,7 +5,7 @@ use super::frontier::Frontier;
 use super::past::Past;
 use crate::kernel::SimTime;
 use crate::state::{Dot, DotSet, Keeping, KeyType, Op, Origin};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// No write.
 pub(super) const NONE: u32 = u32::MAX;
@@ -21,6 +21,33 @@ pub(super) mod flag {
     pub const OVERWRITTEN: u8 = 16;
     pub const MONOTONIC_WRITES: u8 = 32;
     pub const WRITES_FOLLOW_READS: u8 = 64;
+}
+
+/// Writes in the order of their acceptance: mostly a handful, mostly added at the end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ascending(Vec<u32>);
+
+impl Ascending {
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().copied()
+    }
+
+    fn insert(&mut self, write: u32) {
+        match self.0.last() {
+            Some(&last) if last >= write => {
+                if let Err(place) = self.0.binary_search(&write) {
+                    self.0.insert(place, write);
+                }
+            }
+            _ => self.0.push(write),
+        }
+    }
+
+    fn remove(&mut self, write: u32) {
+        if let Ok(place) = self.0.binary_search(&write) {
+            self.0.remove(place);
+        }
+    }
 }
 
 /// A version: one accepted update.
@@ -40,7 +67,7 @@ pub(super) struct Write {
     pub past: Option<Past>,
     /// The versions that it was computed from.
     pub bases: Vec<u32>,
-    /// What has to be visible before it.
+    /// What its agent had read and not every replica has heard of: it should be visible before.
     pub deps: Vec<Dep>,
     /// The versions that it was outranked by.
     pub winners: Vec<u32>,
@@ -52,14 +79,12 @@ pub(super) struct Write {
     pub flags: u8,
 }
 
-/// Something that a write comes after.
+/// Something that an agent had read before it wrote.
 #[derive(Debug, Clone)]
 pub(super) enum Dep {
-    /// An earlier write of its agent.
-    Own(u32),
-    /// A version that its agent had read.
+    /// A version.
     Read(u32),
-    /// Effects that its agent had read, of a key.
+    /// Effects of a key.
     Effects(u32, DotSet),
 }
 
@@ -79,6 +104,8 @@ pub(super) struct KeyState {
     pub elements: BTreeMap<u64, [Side; 2]>,
     /// Everything that some write had in its past.
     pub seen: Past,
+    /// What live replicas show: each digest, and how many show it.
+    pub shown: Vec<(u64, u32)>,
     pub diverged: Option<SimTime>,
     pub divergence: u64,
 }
@@ -126,7 +153,7 @@ pub(super) struct Copy {
     /// Of ranked keys: the highest rank that was applied.
     pub top: Option<(i64, Dot)>,
     /// Writes that it hasn't heard of.
-    pub missing: BTreeSet<u32>,
+    pub missing: Ascending,
     /// The digest of what it shows.
     pub shown: u64,
 }
@@ -138,6 +165,8 @@ pub(super) struct ReplicaState {
     pub live: bool,
     /// By the key's place in its store.
     pub copies: Vec<Copy>,
+    /// Writes that it hasn't heard of, by their agent.
+    pub missing_of: BTreeMap<u32, Ascending>,
 }
 
 /// What an agent has read of a key and may expect to see again.
@@ -155,8 +184,6 @@ pub(super) struct AgentState {
     pub past: Past,
     /// Its accepted updates: number and write.
     pub writes: Vec<(u32, u32)>,
-    /// Its writes that some replica may still lack.
-    pub spreading: Vec<u32>,
     pub reads: BTreeMap<u32, ReadSoFar>,
 }
 
@@ -181,7 +208,8 @@ pub(super) struct Ledger {
     /// The first key of each store.
     pub first_key: Vec<u32>,
     pub replicas: Vec<ReplicaState>,
-    replica_of: BTreeMap<u32, u32>,
+    /// The place of each entity among the replicas, and one for those that are none.
+    replica_of: Vec<u32>,
     pub agents: Vec<AgentState>,
     /// The place of each entity among the agents, and one for those that aren't known.
     agent_of: Vec<u32>,
@@ -204,11 +232,15 @@ impl Ledger {
                 ..Copy::default()
             };
             for (&id, place) in spec.replicas.iter().zip(first..) {
-                ledger.replica_of.insert(id, place);
+                if ledger.replica_of.len() <= id as usize {
+                    ledger.replica_of.resize(id as usize + 1, NONE);
+                }
+                ledger.replica_of[id as usize] = place;
                 ledger.replicas.push(ReplicaState {
                     store: store as u32,
                     live: true,
                     copies: spec.keys.iter().map(copy).collect(),
+                    missing_of: BTreeMap::new(),
                 });
             }
             for (&(kind, keeping), local) in spec.keys.iter().zip(0..) {
@@ -221,6 +253,7 @@ impl Ledger {
                     frontier: Frontier::default(),
                     elements: BTreeMap::new(),
                     seen: Past::default(),
+                    shown: vec![(kind.empty().digest(), range.len() as u32)],
                     diverged: None,
                     divergence: 0,
                 });
@@ -231,7 +264,10 @@ impl Ledger {
 
     /// The place of a replica.
     pub fn replica(&self, entity: u32) -> Option<u32> {
-        self.replica_of.get(&entity).copied()
+        self.replica_of
+            .get(entity as usize)
+            .copied()
+            .filter(|place| *place != NONE)
     }
 
     /// The agent that an entity is; it becomes one if it wasn't.
@@ -249,7 +285,10 @@ impl Ledger {
 
     /// The agent that an entity is, if it is one.
     pub fn known_agent(&self, entity: u32) -> Option<u32> {
-        self.agent_of.get(entity as usize).copied().filter(|agent| *agent != NONE)
+        self.agent_of
+            .get(entity as usize)
+            .copied()
+            .filter(|agent| *agent != NONE)
     }
 
     /// The place of a store's key.
@@ -258,12 +297,43 @@ impl Ledger {
         self.first_key[store as usize] + key
     }
 
+    /// The store of a key.
+    pub fn store_of(&self, key: u32) -> u32 {
+        self.first_key.partition_point(|first| *first <= key) as u32 - 1
+    }
+
     pub fn copy(&self, replica: u32, key: u32) -> &Copy {
         &self.replicas[replica as usize].copies[self.keys[key as usize].local as usize]
     }
 
     pub fn copy_mut(&mut self, replica: u32, key: u32) -> &mut Copy {
         &mut self.replicas[replica as usize].copies[self.keys[key as usize].local as usize]
+    }
+
+    /// A replica hasn't heard of a write.
+    pub fn miss(&mut self, replica: u32, write: u32) {
+        let it = &self.writes[write as usize];
+        let (key, agent) = (it.key, it.agent);
+        self.copy_mut(replica, key).missing.insert(write);
+        self.replicas[replica as usize]
+            .missing_of
+            .entry(agent)
+            .or_default()
+            .insert(write);
+    }
+
+    /// A replica has heard of a write, or wouldn't keep it any more.
+    pub fn unmiss(&mut self, replica: u32, write: u32) {
+        let it = &self.writes[write as usize];
+        let (key, agent) = (it.key, it.agent);
+        self.copy_mut(replica, key).missing.remove(write);
+        let missing_of = &mut self.replicas[replica as usize].missing_of;
+        if let Some(of_agent) = missing_of.get_mut(&agent) {
+            of_agent.remove(write);
+            if of_agent.0.is_empty() {
+                missing_of.remove(&agent);
+            }
+        }
     }
 
     /// The update of an agent under a number: its first version.

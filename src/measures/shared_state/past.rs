@@ -58,7 +58,8 @@ impl Past {
                         *ours = theirs.clone();
                     } else if pairs().any(|(ours, theirs)| ours < theirs) {
                         let ours = Arc::make_mut(ours).iter_mut();
-                        ours.zip(theirs.iter()).for_each(|(ours, theirs)| *ours = (*ours).max(*theirs));
+                        ours.zip(theirs.iter())
+                            .for_each(|(ours, theirs)| *ours = (*ours).max(*theirs));
                     }
                 }
             }

@@ -4,7 +4,7 @@ use super::SharedStateJudge;
 use super::ledger::{Pending, ReadSoFar};
 use super::past::Past;
 use crate::kernel::SimTime;
-use crate::state::{DotSet, Versions};
+use crate::state::{DotSet, Keeping, Versions};
 use crate::stores::words::of_version_words;
 use crate::world::record::Record;
 
@@ -16,8 +16,6 @@ pub(super) struct ReadView {
     past: Past,
     heads: Vec<u32>,
     effects: DotSet,
-    /// Earlier reads of the key that it still doesn't reflect.
-    owed: Vec<u32>,
     lag: u64,
     age: u64,
     own: bool,
@@ -28,7 +26,9 @@ pub(super) struct ReadView {
 impl SharedStateJudge {
     /// A replica serves a read.
     pub(super) fn read_served(&mut self, record: &Record, extra: &[u64]) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let (key, agent) = (self.ledger.key(record.b), self.ledger.agent(extra[1] as u32));
         let began = SimTime::from_nanos(extra[0]);
         self.pending(record.a, agent, began);
@@ -39,7 +39,6 @@ impl SharedStateJudge {
             past: Past::default(),
             heads: Vec::new(),
             effects: DotSet::default(),
-            owed: Vec::new(),
             lag: 0,
             age: 0,
             own: false,
@@ -49,7 +48,9 @@ impl SharedStateJudge {
         let copy = self.ledger.copy(replica, key);
         match of_version_words(&extra[2..]) {
             Versions::Heads(heads) => {
-                let found = heads.iter().filter_map(|head| self.ledger.keys[key as usize].find(*head));
+                let found = heads
+                    .iter()
+                    .filter_map(|head| self.ledger.keys[key as usize].find(*head));
                 view.heads = found.collect();
                 for head in &view.heads {
                     if let Some(past) = &self.ledger.writes[*head as usize].past {
@@ -65,9 +66,12 @@ impl SharedStateJudge {
         self.find_lacking(replica, pending, &mut view, record.time);
         // What a replica doesn't lack now although it hasn't heard of it, it never will.
         let ledger = &self.ledger;
-        let settled: Vec<u32> = copy.missing.iter().copied().filter(|write| !ledger.lacks(replica, *write)).collect();
-        let missing = &mut self.ledger.copy_mut(replica, key).missing;
-        missing.retain(|write| settled.binary_search(write).is_err());
+        let settled: Vec<u32> = copy
+            .missing
+            .iter()
+            .filter(|write| !ledger.lacks(replica, *write))
+            .collect();
+        settled.into_iter().for_each(|write| self.ledger.unmiss(replica, write));
         if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
             pending.views.push(view);
         }
@@ -77,7 +81,7 @@ impl SharedStateJudge {
         let ledger = &self.ledger;
         let copy = ledger.copy(replica, view.key);
         let mut oldest = now;
-        for &write in &copy.missing {
+        for write in copy.missing.iter() {
             let it = &ledger.writes[write as usize];
             let acked = it.acked != 0 && it.acked <= pending.acks_before;
             let own = it.agent == pending.agent;
@@ -93,19 +97,45 @@ impl SharedStateJudge {
         }
         view.age = (now - oldest).as_nanos();
         if let Some(before) = ledger.agents[pending.agent as usize].reads.get(&view.key) {
-            let lacking = before.heads.iter().copied().filter(|head| ledger.lacks(replica, *head));
-            view.owed = lacking.collect();
             if before.acked <= pending.acks_before {
-                view.earlier = !view.owed.is_empty() || !copy.heard.includes(&before.effects);
+                let mut heads = before.heads.iter();
+                view.earlier = heads.any(|head| ledger.lacks(replica, *head)) || !copy.heard.includes(&before.effects);
             }
         }
     }
 
+    /// What of an agent's earlier reads isn't implied by a later one: whoever has these heads might still lack it.
+    fn still_expected(&self, earlier: &[u32], heads: &[u32]) -> Vec<u32> {
+        let ledger = &self.ledger;
+        let expected = |write: &u32| {
+            let it = &ledger.writes[*write as usize];
+            let key = &ledger.keys[it.key as usize];
+            if heads.contains(write) || it.heard_by as usize == key.replicas.len() {
+                return false;
+            }
+            match key.keeping {
+                Keeping::Ranked => !heads.iter().any(|head| {
+                    let head = &ledger.writes[*head as usize];
+                    (head.stamp, head.dot) > (it.stamp, it.dot)
+                }),
+                Keeping::Causal | Keeping::All => !heads.iter().any(|head| ledger.has_seen(*head, *write)),
+            }
+        };
+        earlier.iter().copied().filter(expected).collect()
+    }
+
     /// The answer of a read reaches its agent.
     pub(super) fn read_acknowledged(&mut self, identity: u64, attempt: u16) {
-        let Some(pending) = self.ledger.pending.remove(&identity) else { return };
-        let chosen = pending.views.iter().position(|view| attempt == 0 || view.attempt == attempt);
-        let Some(view) = chosen.and_then(|place| pending.views.into_iter().nth(place)) else { return };
+        let Some(pending) = self.ledger.pending.remove(&identity) else {
+            return;
+        };
+        let chosen = pending
+            .views
+            .iter()
+            .position(|view| attempt == 0 || view.attempt == attempt);
+        let Some(view) = chosen.and_then(|place| pending.views.into_iter().nth(place)) else {
+            return;
+        };
         let agent = &mut self.ledger.agents[pending.agent as usize];
         agent.past.join(&view.past);
         let acked = self.acks;
@@ -116,8 +146,12 @@ impl SharedStateJudge {
         });
         so_far.acked = acked;
         so_far.effects.join(&view.effects);
-        so_far.heads = view.owed;
-        so_far.heads.extend(view.heads.iter().filter(|head| !so_far.heads.contains(head)).copied().collect::<Vec<_>>());
+        let earlier = std::mem::take(&mut so_far.heads);
+        let mut heads = self.still_expected(&earlier, &view.heads);
+        heads.extend(&view.heads);
+        if let Some(so_far) = self.ledger.agents[pending.agent as usize].reads.get_mut(&view.key) {
+            so_far.heads = heads;
+        }
         if pending.began < self.from {
             return;
         }

@@ -1,10 +1,10 @@
 //! The measures of shared state, with their names, units and meanings.
 
 use super::SharedStateJudge;
-use crate::measures::{Better, MeasureInfo, Unit};
 use super::ledger::{KeyState, Write, flag};
 use super::series::{Samples, Steps};
 use crate::kernel::SimTime;
+use crate::measures::{Better, MeasureInfo, Unit};
 use crate::state::{KeyType, Op};
 
 /// What is counted while the run goes on.
@@ -46,8 +46,8 @@ pub struct SharedState {
     pub concurrent: u64,
     pub conflicts: u64,
     pub overwritten_unseen: u64,
-    pub lost_updates: u64,
     pub lost_effects: u64,
+    pub lost_updates: u64,
     pub stale_reads: u64,
     /// In nanoseconds, of stale reads.
     pub stale_age: Samples,
@@ -105,8 +105,8 @@ measures! {
     "state.conflicts.share", Share, Lower, "Of all accepted updates, those in conflict.", |s| share(s.conflicts, s.writes);
     "state.overwritten_unseen", Count, Lower, "Updates outranked, at some replica, by one that had not seen them.", |s| Some(s.overwritten_unseen as f64);
     "state.overwritten_unseen.share", Share, Lower, "Of all accepted updates, those overwritten unseen.", |s| share(s.overwritten_unseen, s.writes);
-    "state.lost_updates", Count, Lower, "Acknowledged updates that are on no replica at the end and that no other update of the key had seen.", |s| Some(s.lost_updates as f64);
-    "state.lost_effects", Count, Lower, "Acknowledged updates that are on no replica at the end and that nobody replaced knowingly; an increment can't be replaced.", |s| Some(s.lost_effects as f64);
+    "state.lost_updates", Count, Lower, "Acknowledged updates whose effect is on no replica at the end and that no other update of the key had seen, even through a chain.", |s| Some(s.lost_updates as f64);
+    "state.lost_effects", Count, Lower, "Acknowledged updates whose effect is on no replica at the end and was taken away by nobody who had seen it: an increment, which can't be taken away, counts even if a later update that was itself lost had seen it.", |s| Some(s.lost_effects as f64);
     "state.stale_reads", Count, Lower, "Reads that lack an update acknowledged before they began which the store would keep.", |s| Some(s.stale_reads as f64);
     "state.stale_reads.share", Share, Lower, "Of all reads, those that were stale.", |s| share(s.stale_reads, s.reads);
     "state.stale_age.mean", Seconds, Lower, "Of stale reads: the time from the oldest acknowledgement that they lack to their serving, mean.", |s| s.stale_age.mean().map(|ns| ns / 1e9);
@@ -139,7 +139,11 @@ measures! {
 impl SharedState {
     /// Every measure by name; nothing where there is no such number.
     pub fn measures(&self) -> Vec<(&'static str, Option<f64>)> {
-        MEASURES.iter().zip(VALUES).map(|(measure, value)| (measure.name, value(self))).collect()
+        MEASURES
+            .iter()
+            .zip(VALUES)
+            .map(|(measure, value)| (measure.name, value(self)))
+            .collect()
     }
 
     /// One measure.
@@ -154,7 +158,7 @@ impl SharedStateJudge {
     pub fn results(&mut self, end: SimTime) -> SharedState {
         self.check_order();
         self.tally.diverged_over_time.set(self.now, self.diverged);
-        let (lost_updates, lost_effects) = self.lost();
+        let (lost_effects, lost_updates) = self.lost();
         let tally = self.tally.clone();
         let open = |key: &KeyState| key.diverged.map_or(0, |since| end.since(since).as_nanos());
         SharedState {
@@ -166,8 +170,8 @@ impl SharedStateJudge {
             concurrent: tally.concurrent,
             conflicts: tally.conflicts,
             overwritten_unseen: tally.overwritten_unseen,
-            lost_updates,
             lost_effects,
+            lost_updates,
             stale_reads: tally.stale_reads,
             stale_age: tally.stale_age,
             stale_lag: tally.stale_lag,
@@ -187,7 +191,7 @@ impl SharedStateJudge {
         }
     }
 
-    /// Acknowledged updates that no replica contains: those that no other update had seen, and those that nobody replaced.
+    /// Acknowledged updates that no replica contains and nobody replaced, and those of them that no other update had seen.
     fn lost(&self) -> (u64, u64) {
         let ledger = &self.ledger;
         let mut contained = vec![false; ledger.writes.len()];
@@ -202,7 +206,7 @@ impl SharedStateJudge {
             let mut replicas = ledger.keys[write.key as usize].replicas.clone();
             replicas.any(|replica| ledger.copy(replica, write.key).heard.contains(write.dot))
         };
-        let (mut updates, mut effects) = (0, 0);
+        let (mut updates, mut unseen) = (0, 0);
         for (place, write) in ledger.writes.iter().enumerate() {
             if write.flags & flag::COUNTED == 0 || write.acked == 0 {
                 continue;
@@ -215,11 +219,11 @@ impl SharedStateJudge {
                 contained[version as usize] || (!key.has_heads() && on_some(&ledger.writes[version as usize]))
             });
             if !held {
-                updates += u64::from(!key.seen.knows(write.agent, write.number));
-                effects += u64::from(!is_replaced(key, write));
+                updates += u64::from(!is_replaced(key, write));
+                unseen += u64::from(!key.seen.knows(write.agent, write.number));
             }
         }
-        (updates, effects)
+        (updates, unseen)
     }
 }
 

@@ -20,10 +20,14 @@ pub(super) struct Heal {
 impl SharedStateJudge {
     /// Effects become visible at a replica, or are kept there.
     pub(super) fn applied(&mut self, record: &Record) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let key = self.ledger.key(record.a);
         for dot in of_range_words(record.b, record.c).dots() {
-            let Some(write) = self.ledger.keys[key as usize].find(dot) else { continue };
+            let Some(write) = self.ledger.keys[key as usize].find(dot) else {
+                continue;
+            };
             self.hear(replica, write);
             let ledger = &mut self.ledger;
             let (heads, keeping) = (ledger.keys[key as usize].has_heads(), ledger.keys[key as usize].keeping);
@@ -47,9 +51,8 @@ impl SharedStateJudge {
             let it = &self.ledger.writes[write as usize];
             (it.key, it.dot)
         };
-        let copy = self.ledger.copy_mut(replica, key);
-        copy.missing.remove(&write);
-        if copy.heard.insert(dot) {
+        if self.ledger.copy_mut(replica, key).heard.insert(dot) {
+            self.ledger.unmiss(replica, write);
             let it = &mut self.ledger.writes[write as usize];
             it.heard_by += 1;
             if let Some(past) = it.past.clone() {
@@ -62,7 +65,9 @@ impl SharedStateJudge {
 
     /// An effect is outranked at a replica.
     pub(super) fn outranked(&mut self, record: &Record) {
-        let Some(replica) = self.ledger.replica(record.subject) else { return };
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
+        };
         let key = self.ledger.key(record.a);
         let find = |bits| self.ledger.keys[key as usize].find(Dot::from_bits(bits));
         let Some(loser) = find(record.b) else { return };
@@ -89,25 +94,26 @@ impl SharedStateJudge {
 
     /// Looks at what the last entry has made visible, once all of it is.
     pub(super) fn check_order(&mut self) {
-        for (replica, write) in std::mem::take(&mut self.to_check) {
-            let it = &self.ledger.writes[write as usize];
+        // The lists go back with their room: this happens after every entry.
+        let mut to_check = std::mem::take(&mut self.to_check);
+        for (replica, write) in to_check.drain(..) {
+            let (agent, number, flags) = {
+                let it = &self.ledger.writes[write as usize];
+                (it.agent, it.number, it.flags)
+            };
             let mut found = 0;
+            if flags & flag::MONOTONIC_WRITES == 0 && self.lacks_earlier(replica, agent, number) {
+                found |= flag::MONOTONIC_WRITES;
+            }
+            let it = &self.ledger.writes[write as usize];
             for dep in &it.deps {
-                match dep {
-                    Dep::Own(other) if found & flag::MONOTONIC_WRITES == 0 => {
-                        if self.ledger.lacks(replica, *other) {
-                            found |= flag::MONOTONIC_WRITES;
-                        }
-                    }
-                    Dep::Read(other) if found & flag::WRITES_FOLLOW_READS == 0 => {
-                        if self.ledger.lacks(replica, *other) {
-                            found |= flag::WRITES_FOLLOW_READS;
-                        }
-                    }
-                    Dep::Effects(key, effects) if !self.ledger.copy(replica, *key).heard.includes(effects) => {
-                        found |= flag::WRITES_FOLLOW_READS;
-                    }
-                    _ => {}
+                let lacking = match dep {
+                    Dep::Read(other) => self.ledger.lacks(replica, *other),
+                    Dep::Effects(key, effects) => !self.ledger.copy(replica, *key).heard.includes(effects),
+                };
+                if lacking {
+                    found |= flag::WRITES_FOLLOW_READS;
+                    break;
                 }
             }
             let news = found & !it.flags;
@@ -118,12 +124,12 @@ impl SharedStateJudge {
                 self.tally.writes_follow_reads += u64::from(news & flag::WRITES_FOLLOW_READS != 0);
             }
         }
-        for write in std::mem::take(&mut self.to_retire) {
+        self.to_check = to_check;
+        for write in self.to_retire.drain(..) {
             self.ledger.retire(write);
         }
-        let touched = std::mem::take(&mut self.touched);
         for heal in self.heals.iter_mut().filter(|heal| heal.took.is_none()) {
-            for place in &touched {
+            for place in &self.touched {
                 if let Some(left) = heal.left.get_mut(place) {
                     left.retain(|write| self.ledger.lacks(place.0, *write));
                     if left.is_empty() {
@@ -135,6 +141,28 @@ impl SharedStateJudge {
                 heal.took = Some((self.now - heal.at).as_nanos());
             }
         }
+        self.touched.clear();
+    }
+
+    /// Whether a replica lacks a write of an agent before this number. What it would not keep any more is forgotten.
+    fn lacks_earlier(&mut self, replica: u32, agent: u32, number: u32) -> bool {
+        let ledger = &self.ledger;
+        let Some(missing) = ledger.replicas[replica as usize].missing_of.get(&agent) else {
+            return false;
+        };
+        let earlier = missing
+            .iter()
+            .filter(|write| ledger.writes[*write as usize].number < number);
+        let (mut gone, mut lacking) = (Vec::new(), false);
+        for write in earlier {
+            if ledger.lacks(replica, write) {
+                lacking = true;
+                break;
+            }
+            gone.push(write);
+        }
+        gone.into_iter().for_each(|write| self.ledger.unmiss(replica, write));
+        lacking
     }
 
     /// A cut ends.
@@ -142,12 +170,15 @@ impl SharedStateJudge {
         let ledger = &self.ledger;
         let mut left = BTreeMap::new();
         for (key, it) in ledger.keys.iter().enumerate() {
-            for replica in it.replicas.clone().filter(|replica| ledger.replicas[*replica as usize].live) {
+            for replica in it
+                .replicas
+                .clone()
+                .filter(|replica| ledger.replicas[*replica as usize].live)
+            {
                 let key = key as u32;
-                let missing = ledger.copy(replica, key).missing.iter().copied();
-                let lacking = missing.filter(|write| {
-                    ledger.writes[*write as usize].acked != 0 && ledger.lacks(replica, *write)
-                });
+                let missing = ledger.copy(replica, key).missing.iter();
+                let lacking =
+                    missing.filter(|write| ledger.writes[*write as usize].acked != 0 && ledger.lacks(replica, *write));
                 let lacking: Vec<u32> = lacking.collect();
                 if !lacking.is_empty() {
                     left.insert((replica, key), lacking);
@@ -189,7 +220,9 @@ impl SharedStateJudge {
                 it.heard_by -= 1;
             }
         }
-        ledger.copy_mut(replica, key).missing.extend(all);
+        for write in all {
+            ledger.miss(replica, write);
+        }
     }
 
     /// A replica comes back.
@@ -204,18 +237,48 @@ impl SharedStateJudge {
         (first..first + keys).for_each(|key| self.compare(key));
     }
 
-    /// Sees whether the live replicas show the same of a key.
-    pub(super) fn compare(&mut self, key: u32) {
+    /// A replica shows another value of a key.
+    pub(super) fn shows(&mut self, replica: u32, key: u32, digest: u64) {
+        let live = self.ledger.replicas[replica as usize].live;
+        let before = std::mem::replace(&mut self.ledger.copy_mut(replica, key).shown, digest);
+        if !live {
+            return;
+        }
+        let shown = &mut self.ledger.keys[key as usize].shown;
+        if let Some(place) = shown.iter().position(|(other, _)| *other == before) {
+            shown[place].1 -= 1;
+            if shown[place].1 == 0 {
+                shown.swap_remove(place);
+            }
+        }
+        match shown.iter_mut().find(|(other, _)| *other == digest) {
+            Some((_, count)) => *count += 1,
+            None => shown.push((digest, 1)),
+        }
+        self.judge_divergence(key);
+    }
+
+    /// Counts anew what the live replicas show of a key.
+    fn compare(&mut self, key: u32) {
         let ledger = &self.ledger;
-        let replicas = ledger.keys[key as usize].replicas.clone();
-        let live = replicas.filter(|replica| ledger.replicas[*replica as usize].live);
-        let mut shown = live.map(|replica| ledger.copy(replica, key).shown);
-        let differ = match shown.next() {
-            Some(first) => shown.any(|other| other != first),
-            None => false,
-        };
+        let mut shown: Vec<(u64, u32)> = Vec::new();
+        for replica in ledger.keys[key as usize].replicas.clone() {
+            if !ledger.replicas[replica as usize].live {
+                continue;
+            }
+            let digest = ledger.copy(replica, key).shown;
+            match shown.iter_mut().find(|(other, _)| *other == digest) {
+                Some((_, count)) => *count += 1,
+                None => shown.push((digest, 1)),
+            }
+        }
+        self.ledger.keys[key as usize].shown = shown;
+        self.judge_divergence(key);
+    }
+
+    fn judge_divergence(&mut self, key: u32) {
         let it = &mut self.ledger.keys[key as usize];
-        match (it.diverged, differ) {
+        match (it.diverged, it.shown.len() > 1) {
             (None, true) => {
                 it.diverged = Some(self.now);
                 self.diverged += 1;

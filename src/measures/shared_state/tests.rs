@@ -1,17 +1,17 @@
 //! The judge against schedules computed by hand, against closed forms, and (in [`oracle`]) against an explicit graph of causes.
 
+mod closed_forms;
 mod oracle;
 
 use super::{MEASURES, SharedState, SharedStateJudge, Watched, WatchedStore};
-use crate::kernel::{Key, Purpose, SimDuration, SimTime};
+use crate::kernel::{SimDuration, SimTime};
 use crate::network::{Cut, Group, InTransit, Latency, LinkSpec, Loss, NetworkSpec, SiteId};
 use crate::random::Law;
-use crate::random::math::exp;
 use crate::state::siblings::Blind;
-use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, Op, VersionVectors};
+use crate::state::{Crdt, DottedVersionVectors, KeyType, LastWriteWins, Op, VersionVectors};
+use crate::stores::testing::FaultAction;
 use crate::stores::testing::{Act, Bench, Log, Ran, ms};
 use crate::stores::{AntiEntropy, Model, StoreSpec};
-use crate::world::FaultAction;
 use std::sync::{Arc, Mutex};
 
 pub(super) const LWW: Model = Model::LastWriteWins(LastWriteWins);
@@ -26,28 +26,48 @@ pub(super) fn models() -> [Model; 5] {
         Model::VersionVectors(VersionVectors::default()),
         Model::DottedVersionVectors(DottedVersionVectors::default()),
         crdt(),
-        Model::Crdt(Crdt { blind: Blind::Overwrite, ..Crdt::default() }),
+        Model::Crdt(Crdt {
+            blind: Blind::Overwrite,
+            ..Crdt::default()
+        }),
     ]
 }
 
 pub(super) fn link(ns: f64) -> LinkSpec {
-    LinkSpec { latency: Latency::Law(Law::Constant(ns)), ..LinkSpec::default() }
+    LinkSpec {
+        latency: Latency::Law(Law::Constant(ns)),
+        ..LinkSpec::default()
+    }
 }
 
 /// A note, a count and tags at replicas that are `latency` apart.
 pub(super) fn bench(model: Model, replicas: u32, latency_ms: u64) -> Bench {
-    let keys = [("note", KeyType::Register), ("count", KeyType::Counter), ("tags", KeyType::Set)];
+    let keys = [
+        ("note", KeyType::Register),
+        ("count", KeyType::Counter),
+        ("tags", KeyType::Set),
+    ];
     let spec = StoreSpec::new(keys, (0..replicas).map(SiteId));
     let names = (0..replicas).map(|site| format!("site{site}"));
     Bench::new(model, spec, NetworkSpec::uniform(names, link(latency_ms as f64 * 1e6)))
 }
 
 pub(super) fn update(key: u32, replica: u32, op: Op) -> Act {
-    Act::Update { key, replica, op, aware: false }
+    Act::Update {
+        key,
+        replica,
+        op,
+        aware: false,
+    }
 }
 
 fn aware(key: u32, replica: u32, op: Op) -> Act {
-    Act::Update { key, replica, op, aware: true }
+    Act::Update {
+        key,
+        replica,
+        op,
+        aware: true,
+    }
 }
 
 fn read(key: u32, replica: u32) -> Act {
@@ -57,8 +77,13 @@ fn read(key: u32, replica: u32) -> Act {
 pub(super) fn watched(bench: &Bench) -> Watched {
     Watched {
         stores: vec![WatchedStore::new(&bench.model, &bench.spec, 0)],
-        cuts: (0..bench.faults.len() as u32).filter(|n| matches!(bench.faults[*n as usize].2, FaultAction::Cut(_))).collect(),
-        may_lose_state: bench.faults.iter().any(|(_, _, what)| matches!(what, FaultAction::Crash { keep_state: false, .. })),
+        cuts: (0..bench.faults.len() as u32)
+            .filter(|n| matches!(bench.faults[*n as usize].2, FaultAction::Cut(_)))
+            .collect(),
+        may_lose_state: bench
+            .faults
+            .iter()
+            .any(|(_, _, what)| matches!(what, FaultAction::Crash { keep_state: false, .. })),
         from: SimTime::ZERO,
     }
 }
@@ -72,30 +97,16 @@ fn judge(bench: Bench, until: SimTime) -> SharedState {
     results
 }
 
-fn secs(s: f64) -> SimDuration {
-    SimDuration::from_nanos_f64(s * 1e9)
-}
-
-/// Times of a Poisson process of `rate` a second.
-fn poisson(key: Key, rate: f64, until: f64) -> Vec<SimTime> {
-    let mut stream = key.stream(Purpose(0x7000), 0);
-    let (mut at, mut times) = (0.0, Vec::new());
-    loop {
-        at -= crate::random::math::ln(stream.open_unit()) / rate;
-        if at > until {
-            return times;
-        }
-        times.push(SimTime::ZERO + secs(at));
-    }
-}
-
 #[test]
 fn two_writes_that_cross() {
     let mut bench = bench(LWW, 2, 100);
     bench.clients = vec![
         (SiteId(0), vec![(ms(10), update(0, 0, Op::Write(1)))]),
         (SiteId(1), vec![(ms(50), update(0, 1, Op::Write(2)))]),
-        (SiteId(0), vec![(ms(5), read(0, 0)), (ms(120), read(0, 0)), (ms(200), read(0, 0))]),
+        (
+            SiteId(0),
+            vec![(ms(5), read(0, 0)), (ms(120), read(0, 0)), (ms(200), read(0, 0))],
+        ),
     ];
     let s = judge(bench, ms(1000));
     assert_eq!((s.writes, s.acknowledged, s.concurrent, s.conflicts), (2, 2, 2, 2));
@@ -111,7 +122,10 @@ fn increments_commute_and_last_write_wins_loses_them_all_the_same() {
     for (model, lost) in [(LWW, 2), (crdt(), 0)] {
         let mut bench = bench(model, 2, 100);
         bench.clients = vec![
-            (SiteId(0), vec![(ms(10), update(1, 0, Op::Add(1))), (ms(20), update(1, 0, Op::Add(1)))]),
+            (
+                SiteId(0),
+                vec![(ms(10), update(1, 0, Op::Add(1))), (ms(20), update(1, 0, Op::Add(1)))],
+            ),
             (SiteId(1), vec![(ms(30), update(1, 1, Op::Add(1)))]),
         ];
         let s = judge(bench, ms(1000));
@@ -154,12 +168,34 @@ fn a_chain_over_messages_orders_writes() {
         let mut first = vec![(ms(10), update(0, 0, Op::Write(1)))];
         first.extend(tell.then_some((ms(11), Act::Tell(1))));
         bench.network.classes[1].by_kind = vec![Some(Law::Constant(5e6))];
-        bench.clients = vec![(SiteId(0), first), (SiteId(1), vec![(ms(50), update(0, 1, Op::Write(2))), (ms(60), read(0, 1))])];
+        bench.clients = vec![
+            (SiteId(0), first),
+            (
+                SiteId(1),
+                vec![(ms(50), update(0, 1, Op::Write(2))), (ms(60), read(0, 1))],
+            ),
+        ];
         judge(bench, ms(1000))
     };
     let (told, untold) = (script(true), script(false));
-    assert_eq!((untold.concurrent, untold.conflicts, untold.overwritten_unseen, untold.lost_updates), (2, 2, 1, 1));
-    assert_eq!((told.concurrent, told.conflicts, told.overwritten_unseen, told.lost_updates), (0, 0, 0, 0));
+    assert_eq!(
+        (
+            untold.concurrent,
+            untold.conflicts,
+            untold.overwritten_unseen,
+            untold.lost_updates
+        ),
+        (2, 2, 1, 1)
+    );
+    assert_eq!(
+        (
+            told.concurrent,
+            told.conflicts,
+            told.overwritten_unseen,
+            told.lost_updates
+        ),
+        (0, 0, 0, 0)
+    );
 }
 
 #[test]
@@ -171,11 +207,26 @@ fn a_reply_that_arrives_before_what_it_answers_breaks_causality() {
         bench.network.pairs.insert((0, 2), 2);
         bench.clients = vec![
             (SiteId(0), vec![(ms(10), update(0, 0, Op::Write(1)))]),
-            (SiteId(0), vec![(ms(20), read(0, 0)), (ms(30), update(2, 1, Op::Insert(5)))]),
-            (SiteId(2), vec![(ms(40), read(2, 2)), (ms(100), read(2, 2)), (ms(110), read(0, 2)), (ms(400), read(0, 2))]),
+            (
+                SiteId(0),
+                vec![(ms(20), read(0, 0)), (ms(30), update(2, 1, Op::Insert(5)))],
+            ),
+            (
+                SiteId(2),
+                vec![
+                    (ms(40), read(2, 2)),
+                    (ms(100), read(2, 2)),
+                    (ms(110), read(0, 2)),
+                    (ms(400), read(0, 2)),
+                ],
+            ),
         ];
         let s = judge(bench, ms(1000));
-        assert_eq!((s.writes_follow_reads, s.monotonic_writes), (writes_follow_reads, 0), "{model:?}");
+        assert_eq!(
+            (s.writes_follow_reads, s.monotonic_writes),
+            (writes_follow_reads, 0),
+            "{model:?}"
+        );
         assert_eq!((s.causal_violations, s.stale_reads), (1, 1), "{model:?}");
     }
 }
@@ -188,9 +239,16 @@ fn sessions_that_move_between_replicas_go_backwards() {
         bench.clients = vec![
             (
                 SiteId(0),
-                vec![(ms(10), update(0, 0, Op::Write(1))), (ms(20), read(0, 1)), (ms(600), read(0, 1))],
+                vec![
+                    (ms(10), update(0, 0, Op::Write(1))),
+                    (ms(20), read(0, 1)),
+                    (ms(600), read(0, 1)),
+                ],
             ),
-            (SiteId(0), vec![(ms(30), read(0, 0)), (ms(40), read(0, 1)), (ms(50), read(0, 0))]),
+            (
+                SiteId(0),
+                vec![(ms(30), read(0, 0)), (ms(40), read(0, 1)), (ms(50), read(0, 0))],
+            ),
         ];
         let s = judge(bench, ms(2000));
         assert_eq!((s.reads, s.read_your_writes, s.monotonic_reads), (5, 1, 1), "{model:?}");
@@ -205,8 +263,8 @@ fn writes_that_overtake_each_other_break_monotonic_writes() {
         bench.network.classes[1].latency = Latency::Law(Law::Constant(10e6));
         bench.network.cuts.push(Cut {
             name: "hold".into(),
-            from: Group::Sites(vec![SiteId(0)]),
-            to: Group::Sites(vec![SiteId(1)]),
+            from: Group::sites([SiteId(0)]),
+            to: Group::sites([SiteId(1)]),
             both_ways: false,
             in_flight: InTransit::Lost,
             sent: InTransit::Held,
@@ -214,106 +272,15 @@ fn writes_that_overtake_each_other_break_monotonic_writes() {
         bench.faults.push((ms(5), ms(15), FaultAction::Cut(0)));
         bench.network.classes[1].by_kind = vec![None, None, None, None, None, Some(Law::Constant(30e6))];
         // The insert is held until 15 and arrives at 45; the write is made at the other replica.
-        bench.clients = vec![(SiteId(0), vec![(ms(10), update(2, 0, Op::Insert(1))), (ms(16), update(0, 1, Op::Write(1)))])];
+        bench.clients = vec![(
+            SiteId(0),
+            vec![
+                (ms(10), update(2, 0, Op::Insert(1))),
+                (ms(16), update(0, 1, Op::Write(1))),
+            ],
+        )];
         let s = judge(bench, ms(2000));
         assert_eq!((s.monotonic_writes, s.writes_follow_reads), (1, 0), "{model:?}");
-    }
-}
-
-#[test]
-fn read_your_writes_fails_as_often_as_it_should() {
-    // session.ryw: (n - 1) / n exp(-x / m).
-    let trials = 6000;
-    let keys = (0..trials).map(|n| (format!("k{n}"), KeyType::Register));
-    let spec = StoreSpec::new(keys, (0..3).map(SiteId));
-    let mut bench = Bench::new(LWW, spec, NetworkSpec::instant(["a", "b", "c"]));
-    bench.spec.replication.delay = Some(Law::Exponential { mean: 0.5e9 });
-    let place = Key::root(3, 0);
-    for n in 0..trials {
-        let replica = place.stream(Purpose(0x7001), u64::from(n)).below(3) as u32;
-        bench.clients.push((SiteId(0), vec![(ms(1), update(n, 0, Op::Write(1))), (ms(101), read(n, replica))]));
-    }
-    let s = judge(bench, ms(60_000));
-    let (p, n) = (2.0 / 3.0 * exp(-0.2), f64::from(trials));
-    let share = s.measure("state.read_your_writes.share").unwrap();
-    assert!((share - p).abs() < 4.0 * (p * (1.0 - p) / n).sqrt(), "{share} {p}");
-    assert_eq!(s.read_your_writes, s.stale_reads);
-}
-
-/// Poisson writers, one at each replica.
-fn writers(n: u32, rate: f64, delay_ms: u64, until: f64, seed: u64) -> Bench {
-    let mut bench = bench(LWW, n, delay_ms);
-    for writer in 0..n {
-        let times = poisson(Key::root(seed, 0).member(u64::from(writer)), rate, until);
-        let script = times.into_iter().map(|at| (at, update(0, writer, Op::Write(at.as_nanos()))));
-        bench.clients.push((SiteId(writer), script.collect()));
-    }
-    bench
-}
-
-#[test]
-fn poisson_writers_overwrite_each_other_as_often_as_they_should() {
-    // lww.2 and lww.3.
-    for (n, delay, expected) in [(2u32, 350u64, (0.295_311_91, 0.503_414_7)), (3, 100, (0.181_269_25, 0.329_679_95))] {
-        let until = 12_000.0;
-        let s = judge(writers(n, 1.0, delay, until, 5), SimTime::ZERO + secs(until + 10.0));
-        let rate = f64::from(n - 1) * delay as f64 / 1e3;
-        assert!((1.0 - exp(-rate) - expected.0).abs() < 1e-7 && (1.0 - exp(-2.0 * rate) - expected.1).abs() < 1e-7);
-        // Neighbouring writes share their fates, so the tolerance is that of a third of the sample.
-        let error = |p: f64| 4.0 * (p * (1.0 - p) / (s.writes as f64 / 3.0)).sqrt();
-        for (name, expected) in [("overwritten_unseen", expected.0), ("concurrent", expected.1), ("conflicts", expected.1)] {
-            let share = s.measure(&format!("state.{name}.share")).unwrap();
-            assert!((share - expected).abs() < error(expected), "{n} {name}: {share}, not {expected}");
-        }
-    }
-}
-
-#[test]
-fn reads_are_stale_as_often_as_they_should_be() {
-    // stale.fixed: 1 - exp(-rate d).
-    for (rate, delay) in [(1.0, 350u64), (10.0, 50)] {
-        let mut bench = bench(LWW, 2, delay);
-        let key = Key::root(8, 0);
-        let until = 20_000.0 / rate;
-        let writes = poisson(key.member(0), rate, until);
-        bench.clients.push((SiteId(0), writes.into_iter().map(|at| (at, update(0, 0, Op::Write(at.as_nanos())))).collect()));
-        let reads = poisson(key.member(1), rate, until);
-        bench.clients.push((SiteId(1), reads.into_iter().map(|at| (at, read(0, 1))).collect()));
-        let s = judge(bench, SimTime::ZERO + secs(until + 10.0));
-        let p = 1.0 - exp(-rate * delay as f64 / 1e3);
-        let share = s.measure("state.stale_reads.share").unwrap();
-        assert!((share - p).abs() < 4.0 * (p * (1.0 - p) / (s.reads as f64 / 2.0)).sqrt(), "{share} {p}");
-        assert!(s.stale_age.max <= delay * 1_000_000);
-        assert_eq!((s.concurrent, s.overwritten_unseen, s.lost_updates), (0, 0, 0));
-    }
-}
-
-#[test]
-fn a_broken_clock_changes_no_measured_concurrency() {
-    let run = |clock: Option<Clock>, step: i64| {
-        let mut bench = writers(3, 2.0, 100, 200.0, 9);
-        if let Some(clock) = clock {
-            bench.spec.replicas[1].clock = clock;
-        }
-        if step != 0 {
-            bench.faults.push((ms(50_000), ms(50_001), FaultAction::ClockStep { targets: vec![0], by: step }));
-        }
-        judge(bench, ms(300_000))
-    };
-    let good = run(None, 0);
-    assert!(good.concurrent > 100);
-    for (clock, step) in [
-        (Some(Clock::new(-3_000_000_000, 0).unwrap()), 0),
-        (Some(Clock::new(0, 50_000_000).unwrap()), 0),
-        (None, 5_000_000_000),
-        (Some(Clock::new(i64::MAX, 0).unwrap()), -7_000_000_000),
-    ] {
-        let broken = run(clock, step);
-        assert_eq!(
-            (good.writes, good.concurrent, good.conflicts, &good.conflicts_over_time),
-            (broken.writes, broken.concurrent, broken.conflicts, &broken.conflicts_over_time)
-        );
-        assert!(broken.overwritten_unseen > good.overwritten_unseen, "but the store does worse by it");
     }
 }
 
@@ -324,30 +291,45 @@ fn what_loses_and_what_converges_after_a_partition() {
         for client in 0..3u32 {
             let ops = (0..100u64).map(|n| {
                 let op = [Op::Add(1), Op::Insert(u64::from(client) * 1000 + n)][n as usize % 2];
-                (ms(100 * n + 13 * u64::from(client)), update(1 + n as u32 % 2, client, op))
+                (
+                    ms(100 * n + 13 * u64::from(client)),
+                    update(1 + n as u32 % 2, client, op),
+                )
             });
             bench.clients.push((SiteId(client), ops.collect()));
         }
         bench.network.cuts.push(Cut {
             name: "split".into(),
-            from: Group::Sites(vec![SiteId(0)]),
-            to: Group::Sites(vec![SiteId(1), SiteId(2)]),
+            from: Group::sites([SiteId(0)]),
+            to: Group::sites([SiteId(1), SiteId(2)]),
             both_ways: true,
             in_flight: InTransit::Lost,
             sent: InTransit::Lost,
         });
         bench.faults.push((ms(2000), ms(6000), FaultAction::Cut(0)));
-        bench.spec.anti_entropy =
-            Some(AntiEntropy { every: SimDuration::from_millis(500), jitter: None, until: Some(ms(20_000)) });
+        bench.spec.anti_entropy = Some(AntiEntropy {
+            every: SimDuration::from_millis(500),
+            jitter: None,
+            until: Some(ms(20_000)),
+        });
         let s = judge(bench, ms(60_000));
         assert_eq!((s.writes, s.acknowledged, s.unavailable_updates), (300, 300, 0));
-        assert_eq!(s.lost_effects > 0, loses, "{} lost under {}", s.lost_effects, model.name());
+        assert_eq!(
+            s.lost_effects > 0,
+            loses,
+            "{} lost under {}",
+            s.lost_effects,
+            model.name()
+        );
         assert_eq!(s.lost_updates > 0, loses);
         let healed = s.measure("state.healed").unwrap();
         assert!(healed > 0.0 && healed < 4.0, "{healed}");
         assert!(s.measure("state.divergence.max").unwrap() > 4.0);
         assert_eq!(s.diverged_over_time.buckets.last().unwrap().0, 0);
-        assert_eq!(s.diverged_over_time.buckets.iter().map(|(_, high)| *high).max(), Some(2));
+        assert_eq!(
+            s.diverged_over_time.buckets.iter().map(|(_, high)| *high).max(),
+            Some(2)
+        );
         assert!(s.metadata_bytes > 0);
     }
 }
@@ -357,9 +339,19 @@ fn a_crash_that_loses_the_state_loses_acknowledged_updates() {
     for model in models() {
         let mut bench = bench(model, 2, 40);
         bench.network.classes[1].loss = Loss::Independent(1.0);
-        bench.clients.push((SiteId(0), vec![(ms(10), update(1, 0, Op::Add(1))), (ms(20), update(1, 0, Op::Add(1)))]));
+        bench.clients.push((
+            SiteId(0),
+            vec![(ms(10), update(1, 0, Op::Add(1))), (ms(20), update(1, 0, Op::Add(1)))],
+        ));
         bench.clients.push((SiteId(0), vec![(ms(600), read(1, 0))]));
-        bench.faults.push((ms(100), ms(500), FaultAction::Crash { targets: vec![0], keep_state: false }));
+        bench.faults.push((
+            ms(100),
+            ms(500),
+            FaultAction::Crash {
+                targets: vec![0],
+                keep_state: false,
+            },
+        ));
         let s = judge(bench, ms(2000));
         assert_eq!((s.lost_updates, s.lost_effects, s.stale_reads), (1, 2, 1), "{model:?}");
         assert_eq!(s.stale_lag.kept, [2]);
@@ -373,9 +365,14 @@ fn a_retry_without_an_identity_is_a_duplicate_effect() {
     for (idempotent, duplicates) in [(true, 0), (false, 2)] {
         let mut bench = bench(crdt(), 2, 40);
         (bench.idempotent, bench.attempts) = (idempotent, 3);
-        bench.clients.push((SiteId(0), vec![(ms(10), update(1, 0, Op::Add(1)))]));
+        bench
+            .clients
+            .push((SiteId(0), vec![(ms(10), update(1, 0, Op::Add(1)))]));
         let s = judge(bench, ms(2000));
-        assert_eq!((s.writes, s.acknowledged, s.duplicate_effects, s.concurrent), (1, 1, duplicates, 0));
+        assert_eq!(
+            (s.writes, s.acknowledged, s.duplicate_effects, s.concurrent),
+            (1, 1, duplicates, 0)
+        );
     }
 }
 
@@ -383,14 +380,107 @@ fn a_retry_without_an_identity_is_a_duplicate_effect() {
 fn a_write_with_a_context_has_seen_what_it_read_and_no_more() {
     for (thinks, overwritten) in [(true, 1), (false, 0)] {
         let mut bench = bench(LWW, 1, 0);
-        let last = if thinks { aware(0, 0, Op::Write(2)) } else { update(0, 0, Op::Write(2)) };
+        let last = if thinks {
+            aware(0, 0, Op::Write(2))
+        } else {
+            update(0, 0, Op::Write(2))
+        };
         bench.clients = vec![
             (SiteId(0), vec![(ms(10), read(0, 0)), (ms(50), last)]),
             (SiteId(0), vec![(ms(30), update(0, 0, Op::Write(1)))]),
         ];
         let s = judge(bench, ms(1000));
-        assert_eq!((s.overwritten_unseen, s.conflicts, s.lost_updates), (overwritten, 2 * overwritten, overwritten));
+        assert_eq!(
+            (s.overwritten_unseen, s.conflicts, s.lost_updates),
+            (overwritten, 2 * overwritten, overwritten)
+        );
     }
+}
+
+#[test]
+fn failed_operations_and_the_warm_up() {
+    use crate::kernel::Ticket;
+    use crate::world::record::{Records, What};
+    let bench = bench(LWW, 2, 10);
+    let watched = Watched {
+        from: ms(100),
+        ..watched(&bench)
+    };
+    let judge = Arc::new(Mutex::new(SharedStateJudge::new(&watched)));
+    let mut records = Records::new(vec![Box::new(judge.clone())]);
+    let mut say = |at, what, identity: u64, update| {
+        let words = if what == What::CallStarted {
+            [identity, 1, 0]
+        } else {
+            [identity, 0, update]
+        };
+        records.push(
+            ms(at),
+            Ticket {
+                rank: 1,
+                number: at as u32,
+            },
+            what,
+            300,
+            words,
+            &[],
+        );
+    };
+    // Begun in the warm-up, and failed after it; then a read and two updates.
+    for (identity, began, failed, update) in [(0, 50, 150, 1), (1, 200, 300, 0), (2, 400, 500, 1), (3, 600, 700, 1)] {
+        let identity = 300 << 32 | identity;
+        say(began, What::CallStarted, identity, 0);
+        say(failed, What::OperationFailed, identity, update);
+    }
+    records.flush();
+    let s = judge.lock().unwrap().results(ms(1000));
+    assert_eq!((s.unavailable_reads, s.unavailable_updates), (1, 2));
+    assert_eq!(s.measure("state.unavailable.share"), Some(1.0));
+
+    let mut bench = super::tests::bench(LWW, 2, 100);
+    bench.clients.push((
+        SiteId(0),
+        vec![
+            (ms(10), update(0, 0, Op::Write(1))),
+            (ms(200), update(0, 0, Op::Write(2))),
+        ],
+    ));
+    bench
+        .clients
+        .push((SiteId(1), vec![(ms(20), read(0, 1)), (ms(250), read(0, 1))]));
+    let watched = Watched {
+        from: ms(100),
+        ..super::tests::watched(&bench)
+    };
+    let judge = Arc::new(Mutex::new(SharedStateJudge::new(&watched)));
+    bench.run(ms(1000), vec![Box::new(judge.clone())]);
+    let s = judge.lock().unwrap().results(ms(1000));
+    assert_eq!((s.writes, s.acknowledged, s.reads, s.stale_reads), (1, 1, 1, 1));
+}
+
+#[test]
+fn keys_of_several_stores_are_kept_apart() {
+    use super::ledger::Ledger;
+    let store = |replicas: Vec<u32>, keys: usize| WatchedStore {
+        replicas,
+        keys: vec![(KeyType::Counter, crate::state::Keeping::All); keys],
+    };
+    let stores = vec![store(vec![0, 1], 3), store(vec![256, 257, 258], 2)];
+    let ledger = Ledger::new(&Watched {
+        stores,
+        ..Watched::default()
+    });
+    let key = |store, key| ledger.key(crate::stores::words::store_key(store, key));
+    assert_eq!([key(0, 0), key(0, 2), key(1, 0), key(1, 1)], [0, 2, 3, 4]);
+    assert_eq!(
+        [1, 2, 256, 258, 999].map(|id| ledger.replica(id)),
+        [Some(1), None, Some(2), Some(4), None]
+    );
+    assert_eq!(ledger.keys[4].replicas, 2..5);
+    assert_eq!(
+        (0..5).map(|key| ledger.store_of(key)).collect::<Vec<_>>(),
+        [0, 0, 0, 1, 1]
+    );
 }
 
 #[test]
@@ -399,9 +489,16 @@ fn the_dictionary_names_every_measure_once() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), MEASURES.len());
-    assert!(MEASURES.iter().all(|measure| measure.name.starts_with("state.") && measure.doc.ends_with('.')));
+    assert!(
+        MEASURES
+            .iter()
+            .all(|measure| measure.name.starts_with("state.") && measure.doc.ends_with('.'))
+    );
     let s = judge(bench(LWW, 2, 10), ms(10));
     assert_eq!(s.measures().len(), MEASURES.len());
-    assert_eq!((s.measure("state.writes"), s.measure("state.stale_reads.share")), (Some(0.0), None));
+    assert_eq!(
+        (s.measure("state.writes"), s.measure("state.stale_reads.share")),
+        (Some(0.0), None)
+    );
     let _: Log = Log::default();
 }

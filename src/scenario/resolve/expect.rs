@@ -40,6 +40,19 @@ impl Measures for Anything {
     }
 }
 
+/// Knows the measures of the registry ([`crate::measures::find`]); takes invariants and events for known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Registry;
+
+impl Measures for Registry {
+    fn knows(&self, what: What, name: &str) -> Known {
+        if what != What::Measure || crate::measures::find(name).is_some() {
+            return Known::Yes;
+        }
+        Known::No(crate::measures::suggest(name))
+    }
+}
+
 /// Something that must hold after every run of a scenario.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expectation {

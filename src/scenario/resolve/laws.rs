@@ -1,7 +1,7 @@
 //! Laws: from their forms in the language to [`Law`].
 
 use super::Resolver;
-use crate::random::Law;
+use crate::random::{Law, LawError};
 use crate::scenario::language::{NumberLaw, TimeLaw};
 use crate::scenario::syntax::quantity::{Duration, Rate, SignedDuration};
 use crate::scenario::syntax::{Code, Diagnostic, Span, Spanned};
@@ -70,10 +70,7 @@ macro_rules! shared_laws {
                     (None, None, None, None, [(p1, x1), (p2, x2)]) => {
                         match Law::log_normal_from_quantiles(*p1, *x1, *p2, *x2) {
                             Ok(law) => law,
-                            Err(error) => {
-                                $resolver.error(Code::BadLaw, $span, error.to_string());
-                                return None;
-                            }
+                            Err(error) => return $resolver.bad_law::<$ty>($span, error),
                         }
                     }
                     _ => {
@@ -101,8 +98,7 @@ macro_rules! shared_laws {
                 let high = high.as_ref().map_or(f64::INFINITY, |high| high.plain());
                 let law = $resolver.raw(&**law, $span)?;
                 if let Err(error) = law.validate() {
-                    $resolver.error(Code::BadLaw, $span, error.to_string());
-                    return None;
+                    return $resolver.bad_law::<$ty>($span, error);
                 }
                 if low > high {
                     $resolver.error(Code::BadLaw, $span, "Truncated: `low` is above `high`");
@@ -124,16 +120,23 @@ macro_rules! shared_laws {
 
 /// A law of the language.
 pub(super) trait Form {
+    /// What its numbers count, for messages.
+    const UNIT: Option<&'static str>;
+
     fn law(&self, resolver: &mut Resolver<'_, '_>, span: Span) -> Option<Law>;
 }
 
 impl Form for TimeLaw {
+    const UNIT: Option<&'static str> = Some("durations are counted in nanoseconds here");
+
     fn law(&self, resolver: &mut Resolver<'_, '_>, span: Span) -> Option<Law> {
         Some(shared_laws!(resolver, self, span, TimeLaw, {}))
     }
 }
 
 impl Form for NumberLaw {
+    const UNIT: Option<&'static str> = None;
+
     fn law(&self, resolver: &mut Resolver<'_, '_>, span: Span) -> Option<Law> {
         Some(shared_laws!(resolver, self, span, NumberLaw, {
             NumberLaw::Poisson { mean } => Law::Poisson { mean: *mean },
@@ -154,15 +157,24 @@ impl Resolver<'_, '_> {
     }
 
     /// The law, checked. Laws of durations are in nanoseconds.
-    pub(super) fn law(&mut self, law: &Spanned<impl Form>) -> Option<Law> {
+    pub(super) fn law<L: Form>(&mut self, law: &Spanned<L>) -> Option<Law> {
         let resolved = law.value.law(self, law.span)?;
         match resolved.validate() {
             Ok(()) => Some(resolved),
-            Err(error) => {
-                self.error(Code::BadLaw, law.span, error.to_string());
-                None
-            }
+            Err(error) => self.bad_law::<L>(law.span, error),
         }
+    }
+
+    fn bad_law<L: Form>(&mut self, span: Span, error: LawError) -> Option<Law> {
+        // Only messages with large numbers are in need of their unit.
+        let message = error.to_string();
+        let large = message.bytes().filter(u8::is_ascii_digit).count() > 6;
+        let problem = Diagnostic::error(Code::BadLaw, span, message);
+        self.out.push(match L::UNIT.filter(|_| large) {
+            Some(unit) => problem.note(unit),
+            None => problem,
+        });
+        None
     }
 
     /// The law of something that can't be negative: a duration, a number of times or of tokens.

@@ -1,17 +1,21 @@
 //! `state`: stores, their keys and their models.
 
 use super::Resolver;
-use std::sync::Arc;
+use crate::kernel::SimTime;
 use crate::network::SiteId;
+use crate::random::Law;
 use crate::scenario::language::Store;
 use crate::scenario::language::state::{Blind as NoContext, Keys, MergeRule as Rule, Model, RegisterType as Registers};
 use crate::scenario::plan::StorePlan;
 use crate::scenario::syntax::{Code, Diagnostic, Spanned};
 use crate::state::crdt::RegisterType;
 use crate::state::siblings::{Blind, MergeRule, MergeRules};
-use crate::state::{
-    Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, Realisation, Refusal, Resolution, VersionVectors,
-};
+use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, VersionVectors};
+use crate::stores::{AntiEntropy, Model as Built, Replication, StoreSpec};
+use std::sync::Arc;
+
+/// More keys than this are no store of agents' notes, but a mistake.
+const MOST_KEYS: u64 = 50_000_000;
 
 /// The keys of one name in one store.
 #[derive(Debug, Clone, Copy)]
@@ -50,33 +54,14 @@ impl Resolver<'_, '_> {
         let file = self.file;
         let mut plans = Vec::new();
         for (name, store) in file.state.canonical() {
-            let number = plans.len() as u16;
             let sites = self.replica_sites(store);
-            let mut first = 0_u32;
-            for (key, keys) in store.keys.canonical() {
-                let (key_type, count) = keys.parts();
-                let place = KeyPlace {
-                    store: number,
-                    first,
-                    count,
-                    key_type,
-                };
-                self.keys.entry(key.value.clone()).or_default().push(place);
-                match first.checked_add(count) {
-                    Some(next) => first = next,
-                    None => self.error(Code::TooMany, key.span, "a store has less than 2^32 keys"),
-                }
-            }
-            if store.keys.is_empty() {
-                self.error(Code::EmptyGroup, name.span, "a store needs at least one key");
-            }
             let model = self.model(store);
-            self.check_model(store);
-            self.check_replication(store, &sites);
+            self.check_model(store, &model);
+            let keys = self.number_keys(name, store, plans.len() as u16);
             plans.push(StorePlan {
                 name: name.value.clone(),
                 model,
-                spec: Arc::new(self.store_spec(store, &sites)),
+                spec: Arc::new(self.store_spec(store, keys, &sites)),
                 sites: sites.clone(),
             });
             self.stores.push(StoreShape {
@@ -85,6 +70,35 @@ impl Resolver<'_, '_> {
             });
         }
         plans
+    }
+
+    /// The keys of a store, one by one; each name is noted for the steps that use it.
+    fn number_keys(&mut self, name: &Spanned<String>, store: &Store, number: u16) -> Vec<(String, KeyType)> {
+        let total: u64 = store.keys.canonical().map(|(_, keys)| u64::from(keys.parts().1)).sum();
+        if total > MOST_KEYS {
+            let message = format!("the store has {total} keys; at most {MOST_KEYS} are kept");
+            self.error(Code::TooMany, name.span, message);
+        }
+        if total == 0 {
+            self.error(Code::EmptyGroup, name.span, "a store needs at least one key");
+        }
+        let mut all = Vec::new();
+        for (key, keys) in store.keys.canonical() {
+            let (key_type, count) = keys.parts();
+            let place = KeyPlace {
+                store: number,
+                first: all.len() as u32,
+                count,
+                key_type,
+            };
+            self.keys.entry(key.value.clone()).or_default().push(place);
+            match count {
+                _ if total > MOST_KEYS => {}
+                1 => all.push((key.value.clone(), key_type)),
+                _ => all.extend((0..count).map(|n| (format!("{}[{n}]", key.value), key_type))),
+            }
+        }
+        all
     }
 
     /// The sites of a store's replicas, by name, each once.
@@ -102,8 +116,7 @@ impl Resolver<'_, '_> {
         sites
     }
 
-    fn model(&mut self, store: &Store) -> crate::stores::Model {
-        use crate::stores::Model as Built;
+    fn model(&mut self, store: &Store) -> Built {
         let blind = |blind: &NoContext| match blind {
             NoContext::Sibling => Blind::Sibling,
             NoContext::Overwrite => Blind::Overwrite,
@@ -115,17 +128,28 @@ impl Resolver<'_, '_> {
         };
         match &store.model.value {
             Model::LastWriteWins => Built::LastWriteWins(LastWriteWins),
-            Model::VersionVectors { register, counter, set, blind: no_context } => Built::VersionVectors(VersionVectors {
+            Model::VersionVectors {
+                register,
+                counter,
+                set,
+                blind: no_context,
+            } => Built::VersionVectors(VersionVectors {
                 rules: rules(register, counter, set),
                 blind: blind(no_context),
             }),
-            Model::DottedVersionVectors { register, counter, set, blind: no_context } => {
-                Built::DottedVersionVectors(DottedVersionVectors {
-                    rules: rules(register, counter, set),
-                    blind: blind(no_context),
-                })
-            }
-            Model::Crdt { register, blind: no_context } => Built::Crdt(Crdt {
+            Model::DottedVersionVectors {
+                register,
+                counter,
+                set,
+                blind: no_context,
+            } => Built::DottedVersionVectors(DottedVersionVectors {
+                rules: rules(register, counter, set),
+                blind: blind(no_context),
+            }),
+            Model::Crdt {
+                register,
+                blind: no_context,
+            } => Built::Crdt(Crdt {
                 register: match register {
                     Registers::MultiValue => RegisterType::MultiValue,
                     Registers::LastWriter => RegisterType::LastWriter,
@@ -135,87 +159,45 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn store_spec(&mut self, store: &Store, sites: &[SiteId]) -> crate::stores::StoreSpec {
-        let mut keys = Vec::new();
-        for (name, of) in store.keys.canonical() {
-            let (key_type, count) = of.parts();
-            keys.extend((0..count).map(|n| match count {
-                1 => (name.value.clone(), key_type),
-                _ => (format!("{}[{n}]", name.value), key_type),
-            }));
-        }
-        let mut spec = crate::stores::StoreSpec::new(keys, sites.iter().copied());
+    fn store_spec(&mut self, store: &Store, keys: Vec<(String, KeyType)>, sites: &[SiteId]) -> StoreSpec {
+        let mut spec = StoreSpec::new(keys, sites.iter().copied());
         for (name, clock) in store.clocks.canonical() {
-            if let (Some(site), Ok(built)) = (self.site(name), Clock::new(clock.skew.0, clock.drift.0))
-                && let Some(replica) = spec.replicas.iter_mut().find(|replica| replica.site == site)
-            {
-                replica.clock = built;
+            let site = self.site(name);
+            let clock = match Clock::new(clock.skew.0, clock.drift.0) {
+                Ok(clock) => clock,
+                Err(error) => {
+                    self.error(Code::QuantityRange, clock.drift.span, error.to_string());
+                    continue;
+                }
+            };
+            let Some(site) = site else { continue };
+            match spec.replicas.iter_mut().find(|replica| replica.site == site) {
+                Some(replica) => replica.clock = clock,
+                None if sites.is_empty() => {}
+                None => self.error(
+                    Code::UnknownSite,
+                    name.span,
+                    "the store has no replica at this site, and so no clock",
+                ),
             }
         }
-        spec.replication.delay = store.replication.delay.as_ref().and_then(|law| self.time(law));
-        spec.replication.batch = store.replication.batch.as_ref().map(|batch| **batch);
-        spec.anti_entropy = store.anti_entropy.as_ref().map(|of| crate::stores::AntiEntropy {
-            every: *of.every,
-            jitter: of.jitter.as_ref().and_then(|law| self.time(law)),
-            until: of.until.map(|until| crate::kernel::SimTime::ZERO + until),
+        spec.replication = Replication {
+            delay: store.replication.delay.as_ref().and_then(|law| self.time(law)),
+            batch: store.replication.batch.map(|batch| *batch),
+        };
+        spec.anti_entropy = store.anti_entropy.as_ref().map(|exchange| AntiEntropy {
+            every: *exchange.every,
+            jitter: exchange.jitter.as_ref().and_then(|law| self.time(law)),
+            until: exchange.until.map(|until| SimTime::ZERO.saturating_add(until)),
         });
         spec.value_bytes = store.value.0;
-        spec.processing = self.time(&store.time).filter(|law| *law != crate::random::Law::Constant(0.0));
+        spec.processing = self.time(&store.time).filter(|law| *law != Law::Constant(0.0));
         spec
     }
 
-    fn check_model(&mut self, store: &Store) {
-        let blind = |blind: &NoContext| match blind {
-            NoContext::Sibling => Blind::Sibling,
-            NoContext::Overwrite => Blind::Overwrite,
-        };
-        let mut rules = |register: &Rule, counter: &Rule, set: &Rule| MergeRules {
-            register: self.merge_rule(register, store),
-            counter: self.merge_rule(counter, store),
-            set: self.merge_rule(set, store),
-        };
-        let supports: Box<dyn Fn(KeyType) -> Result<Realisation, Refusal>> = match &store.model.value {
-            Model::LastWriteWins => Box::new(|key| LastWriteWins.supports(key)),
-            Model::VersionVectors {
-                register,
-                counter,
-                set,
-                blind: no_context,
-            } => {
-                let model = VersionVectors {
-                    rules: rules(register, counter, set),
-                    blind: blind(no_context),
-                };
-                Box::new(move |key| model.supports(key))
-            }
-            Model::DottedVersionVectors {
-                register,
-                counter,
-                set,
-                blind: no_context,
-            } => {
-                let model = DottedVersionVectors {
-                    rules: rules(register, counter, set),
-                    blind: blind(no_context),
-                };
-                Box::new(move |key| model.supports(key))
-            }
-            Model::Crdt {
-                register,
-                blind: no_context,
-            } => {
-                let model = Crdt {
-                    register: match register {
-                        Registers::MultiValue => RegisterType::MultiValue,
-                        Registers::LastWriter => RegisterType::LastWriter,
-                    },
-                    blind: blind(no_context),
-                };
-                Box::new(move |key| model.supports(key))
-            }
-        };
+    fn check_model(&mut self, store: &Store, model: &Built) {
         for (name, keys) in store.keys.canonical() {
-            if let Err(refusal) = supports(keys.parts().0) {
+            if let Err(refusal) = model.supports(keys.parts().0) {
                 let problem = Diagnostic::error(Code::ModelRefusesKey, name.span, refusal.to_string());
                 self.out.push(problem.label(store.model.span, "the model"));
             }
@@ -245,34 +227,5 @@ impl Resolver<'_, '_> {
             crate::scenario::syntax::unknown_name(site, names, Code::UnknownSite, what, self.out);
         }
         found.and_then(|at| u16::try_from(at).ok())
-    }
-
-    fn check_replication(&mut self, store: &Store, sites: &[SiteId]) {
-        if let Some(delay) = &store.replication.delay {
-            self.time(delay);
-        }
-        if let Some(jitter) = store
-            .anti_entropy
-            .as_ref()
-            .and_then(|anti_entropy| anti_entropy.jitter.as_ref())
-        {
-            self.time(jitter);
-        }
-        self.time(&store.time);
-        for (name, clock) in store.clocks.canonical() {
-            if let Some(site) = self.site(name)
-                && !sites.contains(&site)
-                && !sites.is_empty()
-            {
-                self.error(
-                    Code::UnknownSite,
-                    name.span,
-                    "the store has no replica at this site, and so no clock",
-                );
-            }
-            if let Err(error) = Clock::new(clock.skew.0, clock.drift.0) {
-                self.error(Code::QuantityRange, clock.drift.span, error.to_string());
-            }
-        }
     }
 }

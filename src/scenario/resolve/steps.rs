@@ -351,6 +351,7 @@ impl Resolver<'_, '_> {
         let mut change = OperateStep {
             action: action?,
             carries_context: true,
+            bytes: self.value_bytes(read.store),
             ..read.clone()
         };
         change.keys.same = true;
@@ -398,11 +399,15 @@ impl Resolver<'_, '_> {
             self.error(Code::WrongKeyType, on.key.span, message);
             return None;
         }
-        let store = self.file.state.canonical().nth(usize::from(place.store));
+        let (_, store) = self.file.state.canonical().nth(usize::from(place.store))?;
+        let bytes = match action {
+            Action::Read => 0,
+            _ => self.value_bytes(place.store),
+        };
         let replica = match on.replica {
             Replica::Nearest => ReplicaChoice::Nearest,
             Replica::Random => ReplicaChoice::Random,
-            Replica::At(site) => ReplicaChoice::Fixed(u32::from(self.replica(site, store?.1)?)),
+            Replica::At(site) => ReplicaChoice::Fixed(u32::from(self.replica(site, store)?)),
         };
         Some(OperateStep {
             store: place.store,
@@ -416,9 +421,20 @@ impl Resolver<'_, '_> {
             carries_context,
             replica,
             policy: policy?,
-            bytes: 0,
+            bytes,
             swap: None,
         })
+    }
+
+    /// The size of a value or an element of a store.
+    fn value_bytes(&self, store: u16) -> u32 {
+        let (_, store) = self
+            .file
+            .state
+            .canonical()
+            .nth(usize::from(store))
+            .expect("numbered by resolving it");
+        u32::try_from(store.value.0).unwrap_or(u32::MAX)
     }
 
     /// The keys of a name, in the store that is meant.

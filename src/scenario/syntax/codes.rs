@@ -173,7 +173,7 @@ codes! {
     UnknownGroup = 404, "unknown group of agents",
     "A message or a fault names a group that `agents` doesn't declare.";
     UnknownStore = 405, "unknown store",
-    "A step names a store that `state` doesn't declare.";
+    "A step names a store that `state` doesn't declare, or says `store:` although the key belongs to another one.";
     UnknownKey = 406, "unknown key",
     "A step names a key that no store has. Keys are declared with their types: `keys: {\"notes\": Register(count: 20), \"done\": Counter}`.";
     UnknownData = 407, "unknown data set",

@@ -3,9 +3,9 @@
 
 use super::{Act, Bench, SharedStateJudge, bench, models, ms, watched};
 use crate::kernel::SimTime;
-use crate::network::{Loss, SiteId};
+use crate::network::SiteId;
 use crate::random::Law;
-use crate::state::{Dot, Keeping, Op, Versions};
+use crate::state::{Dot, Keeping, KeyType, Op, Versions};
 use crate::stores::words::{of_op_words, of_range_words, of_store_key, of_version_words};
 use crate::stores::{AntiEntropy, Model};
 use crate::world::record::{Batch, Mask, Observer, Record, What};
@@ -23,7 +23,16 @@ impl Observer for Tape {
     }
 
     fn batch(&mut self, batch: Batch<'_>) {
-        self.0.extend(batch.records.iter().map(|record| (*record, batch.extra(record).to_vec())));
+        self.0.extend(
+            batch
+                .records
+                .iter()
+                .map(|record| (*record, batch.extra(record).to_vec())),
+        );
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
     }
 }
 
@@ -44,7 +53,11 @@ struct Counts {
     concurrent: usize,
     conflicts: usize,
     overwritten_unseen: usize,
+    lost_effects: usize,
     lost_updates: usize,
+    monotonic_reads: usize,
+    monotonic_writes: usize,
+    writes_follow_reads: usize,
     stale: Vec<(u64, u64)>,
     causal_violations: usize,
     read_your_writes: usize,
@@ -81,205 +94,345 @@ fn conflict(a: Op, b: Op) -> bool {
     }
 }
 
-fn by_search(model: &Model, kinds: &[crate::state::KeyType], replicas: u32, tape: &[(Record, Vec<u64>)]) -> Counts {
-    let mut graph = Graph::default();
-    // The latest nodes of each agent.
-    let mut latest: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    let mut started: BTreeMap<u64, usize> = BTreeMap::new();
-    let mut began: BTreeMap<u64, usize> = BTreeMap::new();
-    let mut sent: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    let mut versions: Vec<Version> = Vec::new();
-    let mut heard: BTreeMap<(u32, u32), BTreeSet<usize>> = BTreeMap::new();
-    let mut held: BTreeMap<(u32, u32), BTreeSet<usize>> = BTreeMap::new();
-    let mut bases: Vec<(usize, usize)> = Vec::new();
-    let mut acked: BTreeMap<usize, (usize, SimTime)> = BTreeMap::new();
-    let mut served: BTreeMap<u64, (Vec<usize>, Option<(u64, u64)>, bool, bool)> = BTreeMap::new();
-    let mut overwritten = BTreeSet::new();
-    let mut winners: BTreeSet<(usize, usize)> = BTreeSet::new();
-    let mut shown: BTreeMap<(u32, u32), u64> = BTreeMap::new();
-    let mut spans: Vec<(SimTime, Vec<bool>)> = Vec::new();
-    let mut counts = Counts::default();
-    for (place, (record, extra)) in tape.iter().enumerate() {
+/// One attempt of a read.
+struct Served {
+    seen: Vec<usize>,
+    stale: Option<(u64, u64)>,
+    causal: bool,
+    own: bool,
+    earlier: bool,
+}
+
+/// Replays a tape.
+#[derive(Default)]
+struct Search {
+    keeping: Vec<Keeping>,
+    graph: Graph,
+    /// The latest nodes of each agent.
+    latest: BTreeMap<u32, Vec<usize>>,
+    started: BTreeMap<u64, usize>,
+    /// When operations began, by their place on the tape.
+    began: BTreeMap<u64, usize>,
+    sent: BTreeMap<u64, Vec<usize>>,
+    versions: Vec<Version>,
+    heard: BTreeMap<(u32, u32), BTreeSet<usize>>,
+    held: BTreeMap<(u32, u32), BTreeSet<usize>>,
+    bases: Vec<(usize, usize)>,
+    winners: BTreeSet<(usize, usize)>,
+    overwritten: BTreeSet<usize>,
+    acked: BTreeMap<usize, (usize, SimTime)>,
+    served: BTreeMap<u64, Served>,
+    /// What each agent's reads have returned: place of the acknowledgement, key, versions.
+    returned: BTreeMap<u64, Vec<(usize, u32, Vec<usize>)>>,
+    /// What the current entry has made visible.
+    news: Vec<(u32, usize)>,
+    monotonic_writes: BTreeSet<usize>,
+    writes_follow_reads: BTreeSet<usize>,
+    counts: Counts,
+}
+
+impl Search {
+    fn find(&self, key: u32, bits: u64) -> Option<usize> {
+        let dot = Dot::from_bits(bits);
+        self.versions
+            .iter()
+            .position(|version| version.key == key && version.dot == dot)
+    }
+
+    fn has_heard(&self, replica: u32, version: usize) -> bool {
+        let heard = self.heard.get(&(replica, self.versions[version].key));
+        heard.is_some_and(|heard| heard.contains(&version))
+    }
+
+    fn lacks(&self, replica: u32, version: usize) -> bool {
+        if self.has_heard(replica, version) {
+            return false;
+        }
+        let it = &self.versions[version];
+        let place = (replica, it.key);
+        let empty = BTreeSet::new();
+        let (heard, held) = (
+            self.heard.get(&place).unwrap_or(&empty),
+            self.held.get(&place).unwrap_or(&empty),
+        );
+        match self.keeping[it.key as usize] {
+            Keeping::Ranked => {
+                let ranks = heard
+                    .iter()
+                    .map(|other| (self.versions[*other].stamp, self.versions[*other].dot));
+                ranks.max().is_none_or(|top| (it.stamp, it.dot) > top)
+            }
+            Keeping::Causal => {
+                let mut above = BTreeSet::from([version]);
+                for _ in 0..self.versions.len() {
+                    let next = self.winners.iter().filter(|(loser, _)| above.contains(loser));
+                    let next: Vec<usize> = next.map(|(_, winner)| *winner).collect();
+                    above.extend(next);
+                }
+                above.is_disjoint(heard) && !held.iter().any(|other| self.saw(*other, version))
+            }
+            Keeping::All => true,
+        }
+    }
+
+    fn saw(&self, version: usize, other: usize) -> bool {
+        let past = self.graph.past(self.versions[version].accepted);
+        past.contains(&self.versions[other].started)
+    }
+
+    fn agent(identity: u64) -> u64 {
+        identity >> 32
+    }
+
+    /// Looks at what an entry has made visible.
+    fn check_order(&mut self) {
+        for (replica, news) in std::mem::take(&mut self.news) {
+            let it = &self.versions[news];
+            let earlier = (0..self.versions.len()).any(|other| {
+                let before = self.versions[other].identity;
+                Self::agent(before) == Self::agent(it.identity) && before < it.identity && self.lacks(replica, other)
+            });
+            let reads = self.returned.get(&Self::agent(it.identity)).into_iter().flatten();
+            let before = reads.filter(|(acked, _, _)| *acked < self.began[&it.identity]);
+            let unread = before
+                .flat_map(|(_, _, versions)| versions)
+                .any(|other| self.lacks(replica, *other));
+            self.monotonic_writes.extend(earlier.then_some(news));
+            self.writes_follow_reads.extend(unread.then_some(news));
+        }
+    }
+
+    fn follow(&mut self, place: usize, record: &Record, extra: &[u64]) {
         let key = of_store_key(record.a).1;
-        let find = |versions: &[Version], key, bits| {
-            versions.iter().position(|version| version.key == key && version.dot == Dot::from_bits(bits))
-        };
-        let keeping = |key: u32| model.keeping(kinds[key as usize]);
+        let latest = |search: &Self| search.latest.get(&record.subject).cloned().unwrap_or_default();
         match record.what {
             What::CallStarted => {
-                let node = graph.node(latest.get(&record.subject).cloned().unwrap_or_default());
-                latest.insert(record.subject, vec![node]);
-                started.insert(record.a, node);
-                began.insert(record.a, place);
+                let node = self.graph.node(latest(self));
+                self.latest.insert(record.subject, vec![node]);
+                self.started.insert(record.a, node);
+                self.began.insert(record.a, place);
             }
-            What::Sent if record.a & 0xff <= 2 => {
-                sent.insert(record.c, latest.get(&record.subject).cloned().unwrap_or_default());
-            }
+            What::Sent if record.a & 0xff <= 2 => drop(self.sent.insert(record.c, latest(self))),
             What::Delivered if record.a & 0xff <= 2 => {
-                let mut causes = latest.get(&record.subject).cloned().unwrap_or_default();
-                causes.extend(&sent[&record.c]);
-                let node = graph.node(causes);
-                latest.insert(record.subject, vec![node]);
+                let mut causes = latest(self);
+                causes.extend(&self.sent[&record.c]);
+                let node = self.graph.node(causes);
+                self.latest.insert(record.subject, vec![node]);
             }
             What::Accepted => {
                 let key = of_store_key(record.b).1;
-                let agent = extra[1] as u32;
-                let mut causes = vec![started[&record.a]];
+                let mut causes = vec![self.started[&record.a]];
                 if extra[1] >> 32 & 1 == 1 {
-                    let before = heard.get(&(record.subject, key));
-                    causes.extend(before.into_iter().flatten().map(|version| versions[*version].accepted));
+                    let before = self.heard.get(&(record.subject, key));
+                    causes.extend(
+                        before
+                            .into_iter()
+                            .flatten()
+                            .map(|version| self.versions[*version].accepted),
+                    );
                 }
-                let accepted = graph.node(causes);
-                latest.entry(agent).or_default().push(accepted);
-                versions.push(Version {
+                let accepted = self.graph.node(causes);
+                self.latest.entry(extra[1] as u32).or_default().push(accepted);
+                self.versions.push(Version {
                     identity: record.a,
                     key,
                     dot: Dot::from_bits(record.c),
                     stamp: extra[2] as i64,
                     op: of_op_words([extra[3], extra[4]]),
-                    started: started[&record.a],
+                    started: self.started[&record.a],
                     accepted,
                 });
             }
             What::Applied => {
                 for dot in of_range_words(record.b, record.c).dots() {
-                    if let Some(version) = find(&versions, key, dot.bits()) {
-                        heard.entry((record.subject, key)).or_default().insert(version);
-                        held.entry((record.subject, key)).or_default().insert(version);
-                    }
+                    let version = self.find(key, dot.bits()).expect("it was accepted");
+                    self.heard.entry((record.subject, key)).or_default().insert(version);
+                    self.held.entry((record.subject, key)).or_default().insert(version);
+                    self.news.push((record.subject, version));
                 }
             }
             What::Outranked => {
-                let loser = find(&versions, key, record.b).expect("a loser was accepted");
-                heard.entry((record.subject, key)).or_default().insert(loser);
-                held.entry((record.subject, key)).or_default().remove(&loser);
-                winners.extend(find(&versions, key, record.c).map(|winner| (loser, winner)));
-                if let Some(winner) = find(&versions, key, record.c)
-                    && !graph.past(versions[winner].accepted).contains(&versions[loser].started)
-                {
-                    overwritten.insert(loser);
+                let loser = self.find(key, record.b).expect("it was accepted");
+                self.heard.entry((record.subject, key)).or_default().insert(loser);
+                self.held.entry((record.subject, key)).or_default().remove(&loser);
+                if record.c != u64::MAX {
+                    let winner = self.find(key, record.c).expect("it was accepted");
+                    self.winners.insert((loser, winner));
+                    if !self.saw(winner, loser) {
+                        self.overwritten.insert(loser);
+                    }
                 }
             }
-            What::BuiltOn => bases.push((
-                find(&versions, key, record.b).expect("it was accepted"),
-                find(&versions, key, record.c).expect("it was accepted"),
-            )),
-            What::ReadServed => {
-                let key = of_store_key(record.b).1;
-                let seen: Vec<usize> = match of_version_words(&extra[2..]) {
-                    Versions::Heads(heads) => heads.iter().filter_map(|dot| find(&versions, key, dot.bits())).collect(),
-                    Versions::Effects(set) => set.dots().filter_map(|dot| find(&versions, key, dot.bits())).collect(),
-                };
-                let heard = heard.get(&(record.subject, key)).cloned().unwrap_or_default();
-                let top = heard.iter().map(|version| (versions[*version].stamp, versions[*version].dot)).max();
-                let mine = graph.past(started[&record.a]);
-                let (mut stale, mut causal, mut own) = (None::<(u64, u64)>, false, false);
-                for (place, version) in versions.iter().enumerate().filter(|(_, version)| version.key == key) {
-                    let superseded = || {
-                        let held = held.get(&(record.subject, key)).cloned().unwrap_or_default();
-                        let mut above = BTreeSet::from([place]);
-                        for _ in 0..versions.len() {
-                            above.extend(winners.iter().filter(|(loser, _)| above.contains(loser)).map(|(_, winner)| *winner).collect::<Vec<_>>());
-                        }
-                        !above.is_disjoint(&heard) || held.iter().any(|h| graph.past(versions[*h].accepted).contains(&version.started))
-                    };
-                    let lacks = !heard.contains(&place)
-                        && match keeping(key) {
-                            Keeping::Ranked => top.is_none_or(|top| (version.stamp, version.dot) > top),
-                            Keeping::Causal => !superseded(),
-                            Keeping::All => true,
-                        };
-                    if !lacks {
-                        continue;
-                    }
-                    let mut answered = false;
-                    if let Some((at, time)) = acked.get(&place).filter(|(at, _)| *at < began[&record.a]) {
-                        let _ = at;
-                        let age = (record.time - *time).as_nanos();
-                        stale = Some(stale.map_or((age, 1), |(oldest, lag)| (oldest.max(age), lag + 1)));
-                        answered = true;
-                    }
-                    let is_own = version.identity >> 32 == record.a >> 32;
-                    own |= is_own && answered;
-                    causal |= mine.contains(&version.started) && (answered || !is_own);
-                }
-                served.insert(record.a, (seen, stale, causal, own));
+            What::BuiltOn => {
+                let found = [record.b, record.c].map(|bits| self.find(key, bits).expect("it was accepted"));
+                self.bases.push((found[0], found[1]));
+            }
+            What::ReadServed => self.serve(record, extra),
+            What::OperationAcknowledged if record.c & 1 == 1 => {
+                let version = self.versions.iter().position(|version| version.identity == record.a);
+                self.acked
+                    .insert(version.expect("it was accepted"), (place, record.time));
             }
             What::OperationAcknowledged => {
-                if record.c & 1 == 1 {
-                    let version = versions.iter().position(|version| version.identity == record.a);
-                    acked.insert(version.expect("it was accepted"), (place, record.time));
-                } else {
-                    let (seen, stale, causal, own) = served.remove(&record.a).expect("it was served");
-                    let mut causes = latest.get(&record.subject).cloned().unwrap_or_default();
-                    causes.extend(seen.iter().map(|version| versions[*version].accepted));
-                    let node = graph.node(causes);
-                    latest.insert(record.subject, vec![node]);
-                    counts.stale.extend(stale);
-                    counts.causal_violations += usize::from(causal);
-                    counts.read_your_writes += usize::from(own);
-                }
-            }
-            What::Visible => {
-                shown.insert((record.subject, key), record.b);
-                let differs = |key: u32| {
-                    let empty = kinds[key as usize].empty().digest();
-                    let of = |replica| shown.get(&(replica, key)).copied().unwrap_or(empty);
-                    (1..replicas).any(|replica| of(replica) != of(0))
-                };
-                spans.push((record.time, (0..kinds.len() as u32).map(differs).collect()));
+                let served = self.served.remove(&record.a).expect("it was served");
+                let mut causes = latest(self);
+                causes.extend(served.seen.iter().map(|version| self.versions[*version].accepted));
+                let node = self.graph.node(causes);
+                self.latest.insert(record.subject, vec![node]);
+                self.counts.stale.extend(served.stale);
+                self.counts.causal_violations += usize::from(served.causal);
+                self.counts.read_your_writes += usize::from(served.own);
+                self.counts.monotonic_reads += usize::from(served.earlier);
+                let returned = self.returned.entry(Self::agent(record.a)).or_default();
+                returned.push((place, record.b as u32, served.seen));
             }
             _ => {}
         }
     }
-    counts.divergence = vec![0; kinds.len()];
-    let end = ms(100_000);
-    for (place, (from, differ)) in spans.iter().enumerate() {
-        let to = spans.get(place + 1).map_or(end, |(to, _)| *to);
-        for (sum, _) in counts.divergence.iter_mut().zip(differ).filter(|(_, differs)| **differs) {
-            *sum += (to - *from).as_nanos();
+
+    fn serve(&mut self, record: &Record, extra: &[u64]) {
+        let key = of_store_key(record.b).1;
+        let dots: Vec<Dot> = match of_version_words(&extra[2..]) {
+            Versions::Heads(heads) => heads,
+            Versions::Effects(set) => set.dots().collect(),
+        };
+        let seen = dots
+            .iter()
+            .map(|dot| self.find(key, dot.bits()).expect("it was accepted"))
+            .collect();
+        let mine = self.graph.past(self.started[&record.a]);
+        let (mut stale, mut causal, mut own) = (None::<(u64, u64)>, false, false);
+        for (place, version) in self.versions.iter().enumerate() {
+            if version.key != key || !self.lacks(record.subject, place) {
+                continue;
+            }
+            let acked = self.acked.get(&place).filter(|(at, _)| *at < self.began[&record.a]);
+            if let Some((_, time)) = acked {
+                let age = (record.time - *time).as_nanos();
+                stale = Some(stale.map_or((age, 1), |(oldest, lag)| (oldest.max(age), lag + 1)));
+            }
+            let is_own = Self::agent(version.identity) == Self::agent(record.a);
+            own |= is_own && acked.is_some();
+            causal |= mine.contains(&version.started) && (acked.is_some() || !is_own);
         }
+        let reads = self.returned.get(&Self::agent(record.a)).into_iter().flatten();
+        let of_key = reads.filter(|(acked, of, _)| *of == key && *acked < self.began[&record.a]);
+        let earlier = of_key
+            .flat_map(|(_, _, versions)| versions)
+            .any(|version| self.lacks(record.subject, *version));
+        self.served.insert(
+            record.a,
+            Served {
+                seen,
+                stale,
+                causal,
+                own,
+                earlier,
+            },
+        );
     }
-    let pasts: Vec<BTreeSet<usize>> = versions.iter().map(|version| graph.past(version.accepted)).collect();
-    let concurrent = |a: usize, b: usize| {
-        versions[a].key == versions[b].key
-            && versions[a].identity >> 32 != versions[b].identity >> 32
-            && !pasts[a].contains(&versions[b].started)
-            && !pasts[b].contains(&versions[a].started)
+
+    fn finish(mut self) -> Counts {
+        self.check_order();
+        let mut contained: BTreeSet<usize> = BTreeSet::new();
+        let mut todo: Vec<usize> = self.held.values().flatten().copied().collect();
+        for ((_, key), heard) in &self.heard {
+            todo.extend(heard.iter().filter(|_| self.keeping[*key as usize] == Keeping::All));
+        }
+        while let Some(version) = todo.pop() {
+            if contained.insert(version) {
+                todo.extend(self.bases.iter().filter(|(it, _)| *it == version).map(|(_, base)| base));
+            }
+        }
+        let all = 0..self.versions.len();
+        let of = |version: usize| &self.versions[version];
+        let saw: Vec<Vec<bool>> = all
+            .clone()
+            .map(|a| all.clone().map(|b| self.saw(a, b)).collect())
+            .collect();
+        let concurrent = |a: usize, b: usize| {
+            let apart = Self::agent(of(a).identity) != Self::agent(of(b).identity);
+            of(a).key == of(b).key && apart && !saw[a][b] && !saw[b][a]
+        };
+        let counts = &mut self.counts;
+        for a in all.clone() {
+            counts.concurrent += usize::from(all.clone().any(|b| concurrent(a, b)));
+            let conflicts = |b: usize| concurrent(a, b) && conflict(of(a).op, of(b).op);
+            counts.conflicts += usize::from(all.clone().any(conflicts));
+            if self.acked.contains_key(&a) && !contained.contains(&a) {
+                let after = |b: &usize| *b != a && of(a).key == of(*b).key && saw[*b][a];
+                // What conflicts when concurrent replaces when it comes later.
+                let replaced = all.clone().filter(after).any(|b| conflict(of(a).op, of(b).op));
+                counts.lost_effects += usize::from(!replaced);
+                counts.lost_updates += usize::from(!all.clone().any(|b| after(&b)));
+            }
+        }
+        counts.overwritten_unseen = self.overwritten.len();
+        counts.monotonic_writes = self.monotonic_writes.len();
+        counts.writes_follow_reads = self.writes_follow_reads.len();
+        counts.stale.sort_unstable();
+        self.counts
+    }
+}
+
+/// The time during which replicas show different values, by key.
+fn divergence(kinds: &[KeyType], replicas: u32, tape: &[(Record, Vec<u64>)]) -> Vec<u64> {
+    let mut shown: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    let (mut sums, mut since) = (vec![0; kinds.len()], SimTime::ZERO);
+    let until = |to: SimTime, since: &mut SimTime, shown: &BTreeMap<(u32, u32), u64>, sums: &mut Vec<u64>| {
+        for (key, kind) in (0..).zip(kinds) {
+            let of = |replica| shown.get(&(replica, key)).copied().unwrap_or(kind.empty().digest());
+            if (1..replicas).any(|replica| of(replica) != of(0)) {
+                sums[key as usize] += (to - *since).as_nanos();
+            }
+        }
+        *since = to;
     };
-    let mut contained: BTreeSet<usize> = BTreeSet::new();
-    for ((_, key), heard) in &heard {
-        if model.keeping(kinds[*key as usize]) == Keeping::All {
-            contained.extend(heard);
+    for (record, _) in tape.iter().filter(|(record, _)| record.what == What::Visible) {
+        until(record.time, &mut since, &shown, &mut sums);
+        shown.insert((record.subject, of_store_key(record.a).1), record.b);
+    }
+    until(ms(100_000), &mut since, &shown, &mut sums);
+    sums
+}
+
+fn by_search(model: &Model, kinds: &[KeyType], replicas: u32, tape: &[(Record, Vec<u64>)]) -> Counts {
+    let mut search = Search {
+        keeping: kinds.iter().map(|kind| model.keeping(*kind)).collect(),
+        ..Search::default()
+    };
+    let mut entry = None;
+    for (place, (record, extra)) in tape.iter().enumerate() {
+        if entry.replace((record.time, record.entry)) != Some((record.time, record.entry)) {
+            search.check_order();
         }
+        search.follow(place, record, extra);
     }
-    let mut todo: Vec<usize> = held.values().flatten().copied().collect();
-    while let Some(version) = todo.pop() {
-        if contained.insert(version) {
-            todo.extend(bases.iter().filter(|(it, _)| *it == version).map(|(_, base)| base));
-        }
+    Counts {
+        divergence: divergence(kinds, replicas, tape),
+        ..search.finish()
     }
-    let all = 0..versions.len();
-    for a in all.clone() {
-        counts.concurrent += usize::from(all.clone().any(|b| concurrent(a, b)));
-        counts.conflicts += usize::from(all.clone().any(|b| concurrent(a, b) && conflict(versions[a].op, versions[b].op)));
-        let seen = all.clone().any(|b| a != b && versions[a].key == versions[b].key && pasts[b].contains(&versions[a].started));
-        counts.lost_updates += usize::from(acked.contains_key(&a) && !contained.contains(&a) && !seen);
-    }
-    counts.overwritten_unseen = overwritten.len();
-    counts.stale.sort_unstable();
-    counts
 }
 
 fn by_judge(judge: &mut SharedStateJudge) -> Counts {
     let s = judge.results(ms(100_000));
-    let mut stale: Vec<_> = s.stale_age.kept.iter().copied().zip(s.stale_lag.kept.iter().copied()).collect();
+    let mut stale: Vec<_> = s
+        .stale_age
+        .kept
+        .iter()
+        .copied()
+        .zip(s.stale_lag.kept.iter().copied())
+        .collect();
     stale.sort_unstable();
     Counts {
         concurrent: s.concurrent as usize,
         conflicts: s.conflicts as usize,
         overwritten_unseen: s.overwritten_unseen as usize,
+        lost_effects: s.lost_effects as usize,
         lost_updates: s.lost_updates as usize,
+        monotonic_reads: s.monotonic_reads as usize,
+        monotonic_writes: s.monotonic_writes as usize,
+        writes_follow_reads: s.writes_follow_reads as usize,
         stale,
         causal_violations: s.causal_violations as usize,
         read_your_writes: s.read_your_writes as usize,
@@ -309,11 +462,12 @@ fn history() -> impl Strategy<Value = Vec<Vec<(u64, Act)>>> {
     prop::collection::vec(prop::collection::vec(act(), 0..12), 3)
 }
 
-fn prepared(model: Model, scripts: &[Vec<(u64, Act)>], slow: u64, loss: f64, entropy: bool) -> Bench {
+fn prepared(model: Model, scripts: &[Vec<(u64, Act)>], slow: u64, batches: bool, entropy: bool) -> Bench {
     let mut bench = bench(model, 3, 40);
-    bench.spec.replication.delay = Some(Law::Uniform { low: 0.0, high: slow as f64 * 1e6 });
-    // Only what goes between replicas is lost.
-    bench.network.classes[1].loss = Loss::Independent(0.0);
+    bench.spec.replication.delay = Some(Law::Uniform {
+        low: 0.0,
+        high: slow as f64 * 1e6,
+    });
     bench.spec.replicas[2].clock = crate::state::Clock::new(60_000_000, 0).unwrap();
     if entropy {
         bench.spec.anti_entropy = Some(AntiEntropy {
@@ -322,7 +476,7 @@ fn prepared(model: Model, scripts: &[Vec<(u64, Act)>], slow: u64, loss: f64, ent
             until: Some(ms(6_000)),
         });
     }
-    if loss > 0.0 {
+    if batches {
         bench.spec.replication.batch = Some(crate::kernel::SimDuration::from_millis(150));
     }
     for (client, script) in scripts.iter().enumerate() {
@@ -347,7 +501,7 @@ proptest! {
         entropy in any::<bool>(),
     ) {
         for model in models() {
-            let bench = prepared(model, &scripts, slow, f64::from(u8::from(batches)), entropy);
+            let bench = prepared(model, &scripts, slow, batches, entropy);
             let kinds: Vec<_> = bench.spec.keys.iter().map(|(_, key)| *key).collect();
             let judge = Arc::new(Mutex::new(SharedStateJudge::new(&watched(&bench))));
             let tape = Arc::new(Mutex::new(Tape::default()));

@@ -1,0 +1,225 @@
+//! What faults do to agents: crashes, restarts, pauses; and how what an activation waits for is given up.
+
+use super::activation::{Activation, EXTRA, NIL, Settled, State, TaskEnd};
+use super::group::{AgentGroup, Deferred, TIMEOUT, WAKE};
+use crate::kernel::{SimDuration, SimTime};
+use crate::world::call::Part;
+use crate::world::message::MessageKind;
+use crate::world::population::{Cx, Population, kind};
+use crate::world::record::What;
+use crate::world::slab::Handle;
+
+impl AgentGroup {
+    /// An agent begins its program, or will once it is back or goes on.
+    pub(super) fn begin_or_put_off(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let agent = &mut self.agents[member as usize];
+        if agent.down {
+            agent.main.failed = true;
+            cx.task_began();
+        } else if agent.paused {
+            let (kind, at) = (kind::START, cx.now());
+            self.defer(member, Deferred::Entry { kind, body: 0, at });
+            cx.task_began();
+        } else if agent.main.state == State::Idle {
+            self.begin_run(member, cx);
+        }
+    }
+
+    /// How long an agent has stood still so far.
+    pub(super) fn stood(&self, member: u32, now: SimTime) -> SimDuration {
+        let before = self.stood.get(&member).copied().unwrap_or(SimDuration::ZERO);
+        match self.deferred.get(&member) {
+            Some((since, _)) => before + (now - *since),
+            None => before,
+        }
+    }
+
+    pub(super) fn defer(&mut self, member: u32, what: Deferred) {
+        if let Some((_, waiting)) = self.deferred.get_mut(&member) {
+            waiting.push(what);
+        }
+    }
+
+    /// The extra activations of an agent.
+    pub(super) fn extras_of(&self, member: u32) -> Vec<u32> {
+        let own = |activation: &&Activation| activation.member == member && activation.state != State::Idle;
+        let all = self.extras.iter().zip(0u32..).filter(|(activation, _)| own(activation));
+        all.map(|(_, index)| index | EXTRA).collect()
+    }
+
+    pub(super) fn crash(&mut self, member: u32, keep_state: bool, cx: &mut Cx<'_, '_>) {
+        self.resume_silently(member, cx);
+        if self.agents[member as usize].down {
+            return;
+        }
+        for id in self.extras_of(member) {
+            if self.activation(id).state != State::Idle && self.activation(id).parent == NIL {
+                self.kill(id, cx);
+            }
+        }
+        let agent = &mut self.agents[member as usize];
+        agent.down = true;
+        agent.handlers = 0;
+        agent.thinking = 0;
+        self.empty_mailbox(member, cx);
+        if self.agents[member as usize].main.state == State::Idle {
+            return;
+        }
+        let part = match self.agents[member as usize].main.state {
+            State::Waiting | State::Asking => Part::Coordination,
+            _ => Part::Retrying,
+        };
+        self.stop_waiting(member, cx);
+        self.settle(member, part, cx);
+        self.step_ended(member, Settled::Lost, part as u64, cx);
+        let main = &mut self.agents[member as usize].main;
+        main.state = State::Halted;
+        if !keep_state {
+            // The program begins anew after the restart: the run isn't over.
+            cx.task_began();
+            self.unwind_all(member, TaskEnd::Aborted, cx);
+            self.agents[member as usize].main.state = State::Idle;
+            self.agents[member as usize].main.failed = true;
+        }
+    }
+
+    pub(super) fn restart(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let agent = &mut self.agents[member as usize];
+        if !std::mem::take(&mut agent.down) {
+            return;
+        }
+        if agent.main.state == State::Halted {
+            self.settle(member, Part::Down, cx);
+            self.step_ended(member, Settled::Back, 0, cx);
+            self.activation(member).state = State::Running;
+            self.run(member, cx);
+        } else if std::mem::take(&mut agent.main.failed) {
+            self.begin_run(member, cx);
+            cx.task_over();
+        }
+    }
+
+    /// Forgets a pause, and what came meanwhile: the agent crashes.
+    fn resume_silently(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        self.agents[member as usize].paused = false;
+        let stood = self.stood(member, cx.now());
+        let Some((_, waiting)) = self.deferred.remove(&member) else {
+            return;
+        };
+        self.stood.insert(member, stood);
+        for what in waiting {
+            match what {
+                Deferred::Message { message, .. } => match message.kind {
+                    MessageKind::Response => {
+                        if let Some(attempt) = cx.shared.attempts.remove(message.handle) {
+                            cx.leave_call(attempt.call);
+                        }
+                    }
+                    _ => {
+                        let words = [(message.from as u64) << 16 | message.topic as u64, 0, 0];
+                        cx.record(What::Dropped, message.to, words);
+                    }
+                },
+                // It begins after the restart.
+                Deferred::Entry { kind: kind::START, .. } => self.agents[member as usize].main.failed = true,
+                Deferred::Entry { .. } => {}
+            }
+        }
+    }
+
+    pub(super) fn resume(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        let stood = self.stood(member, now);
+        let Some((since, waiting)) = self.deferred.remove(&member) else {
+            return;
+        };
+        self.stood.insert(member, stood);
+        self.agents[member as usize].paused = false;
+        cx.record(What::Resumed, self.base + member, [0; 3]);
+        // Work stood still: what was left of it is still to be done.
+        let mut all = self.extras_of(member);
+        all.push(member);
+        for &id in &all {
+            let activation = self.activation(id);
+            if activation.state == State::Thinking {
+                let left = activation.due.since(since.max(activation.mark));
+                self.settle_at(id, Part::Thinking, since, cx);
+                self.settle(id, Part::Down, cx);
+                self.wake_at(id, now + left, cx);
+            }
+        }
+        for what in waiting {
+            match what {
+                Deferred::Entry { kind: WAKE, body, at } => {
+                    let activation = self.activation(body as u32);
+                    if activation.generation == (body >> 32) as u32 {
+                        self.enabled_at = Some(at);
+                        self.act(WAKE, body, cx);
+                    }
+                }
+                Deferred::Entry {
+                    kind: TIMEOUT,
+                    body,
+                    at,
+                } => {
+                    let timer = self.timer_mut(body as u32);
+                    if timer.deadline == at {
+                        timer.deadline = SimTime::NEVER;
+                        self.enabled_at = Some(at);
+                        self.act(TIMEOUT, body, cx);
+                    }
+                }
+                Deferred::Entry { .. } => {
+                    self.begin_or_put_off(member, cx);
+                    cx.task_over();
+                }
+                Deferred::Message { message, at } => {
+                    self.enabled_at = Some(at);
+                    self.receive(member, &message, cx);
+                }
+            }
+            self.enabled_at = None;
+        }
+    }
+
+    /// The call, ask or join that an activation waits for is given up.
+    pub(super) fn stop_waiting(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        self.disarm(id);
+        let activation = self.activation(id);
+        activation.generation = activation.generation.wrapping_add(1);
+        let (state, handle, member) = (activation.state, activation.handle, activation.member);
+        activation.handle = Handle::NONE;
+        activation.state = State::Running;
+        match state {
+            State::Calling | State::BackingOff => self.give_up_call(member, handle, cx),
+            State::Asking => {
+                cx.shared.asks.remove(handle);
+            }
+            State::Thinking => {
+                let agent = &mut self.agents[member as usize];
+                agent.thinking = agent.thinking.saturating_sub(1);
+            }
+            State::Forked | State::Speculating => {
+                if let Some(join) = self.joins.remove(handle) {
+                    join.branches
+                        .into_iter()
+                        .filter(|branch| *branch != NIL)
+                        .for_each(|branch| self.kill(branch, cx));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Throws an activation away, with everything that it started.
+    pub(super) fn kill(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        self.stop_waiting(id, cx);
+        let until = self.enabled(id, cx);
+        self.settle(id, Part::Retrying, cx);
+        self.step_ended_at(id, Settled::Lost, Part::Retrying as u64, until, cx);
+        self.unwind_all(id, TaskEnd::Aborted, cx);
+        let (member, name) = (self.activation(id).member, self.name_of(id));
+        cx.record(What::ActivationEnded, self.base + member, [name, 1, 0]);
+        self.free(id);
+    }
+}

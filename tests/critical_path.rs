@@ -1,0 +1,421 @@
+//! Random programs in random worlds, with everything going wrong: every task's parts, rebuilt from the records by code of its
+//! own that walks back along the critical path, are those of the agents, to the nanosecond.
+
+use proptest::prelude::*;
+use quorate::agents::step::*;
+use quorate::agents::*;
+use quorate::check::critical_path::CriticalPath;
+use quorate::faults::{FaultKind, FaultSpec, Independence, Keep, Scope, Target, When, Window};
+use quorate::kernel::*;
+use quorate::network::{Latency, LinkSpec, Loss, NetworkSpec, SiteId};
+use quorate::random::Law;
+use quorate::scenario::plan::*;
+use quorate::services::*;
+use quorate::world::population::Sites;
+use std::sync::Arc;
+
+const MS: f64 = 1e6;
+/// Topics: one that peers handle, one that they handle by calling, one that they wait for.
+const HANDLED: u16 = 0;
+const HANDLED_BY_CALLING: u16 = 1;
+const AWAITED: u16 = 2;
+
+/// Places of entities in the plans of this file: services come first, a page each, then the groups.
+const SERVICES: [u32; 2] = [0, 256];
+const AGENTS: u32 = 512;
+const PEERS: u32 = 768;
+
+fn time() -> impl Strategy<Value = Law> {
+    prop_oneof![
+        Just(Law::Constant(0.0)),
+        (1u32..40).prop_map(|ms| Law::Constant(ms as f64 * MS)),
+        (1u32..40).prop_map(|ms| Law::Exponential { mean: ms as f64 * MS }),
+    ]
+}
+
+fn duration() -> impl Strategy<Value = SimDuration> {
+    (1u64..80).prop_map(SimDuration::from_millis)
+}
+
+fn send(topic: u16) -> impl Strategy<Value = SendStep> {
+    let to = prop_oneof![
+        Just(Peers::Any { base: PEERS, count: 3 }),
+        Just(Peers::Same { base: PEERS, count: 3 }),
+        Just(Peers::Any { base: AGENTS, count: 3 }),
+        Just(Peers::Sender),
+    ];
+    to.prop_map(move |to| SendStep { to, topic, bytes: 10 })
+}
+
+fn topic() -> impl Strategy<Value = u16> {
+    prop_oneof![Just(HANDLED), Just(HANDLED_BY_CALLING), Just(AWAITED)]
+}
+
+fn leaf() -> impl Strategy<Value = Step> {
+    let call = (0usize..2, 0u16..5).prop_map(|(service, policy)| {
+        Step::Call(CallStep {
+            server: SERVICES[service],
+            policy,
+            bytes: 10,
+            tokens: None,
+        })
+    });
+    prop_oneof![
+        3 => time().prop_map(Step::Think),
+        1 => time().prop_map(Step::Sleep),
+        5 => call,
+        1 => topic().prop_flat_map(send).prop_map(Step::Send),
+        2 => (topic().prop_flat_map(send), duration()).prop_map(|(send, timeout)| Step::Ask { send, timeout: Some(timeout) }),
+        1 => (1u32..3, duration()).prop_map(|(count, timeout)| Step::Wait { topic: Some(AWAITED), count, timeout: Some(timeout) }),
+        1 => Just(Step::Reply { bytes: 3 }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    leaf().prop_recursive(4, 24, 4, |inner| {
+        let steps = || prop::collection::vec(inner.clone(), 0..4);
+        prop_oneof![
+            2 => (0u32..4, steps()).prop_map(|(times, steps)| Step::Repeat { times: Some(Law::Constant(times as f64)), steps }),
+            3 => prop::collection::vec(steps(), 0..4).prop_map(Step::Parallel),
+            1 => prop::collection::vec(steps(), 1..3).prop_map(|all| Step::Choose(all.into_iter().map(|steps| (1.0, steps)).collect())),
+            2 => (steps(), steps(), 0.0..1.0).prop_map(|(basis, guess, right)| Step::Speculate { basis, guess, right }),
+            2 => steps().prop_map(|steps| Step::Task { name: 1, steps }),
+            1 => steps().prop_map(|mut steps| { steps.push(Step::Stop); Step::Task { name: 1, steps } }),
+        ]
+    })
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let backoff = prop_oneof![
+        Just(Backoff::None),
+        duration().prop_map(Backoff::Fixed),
+        (duration(), duration()).prop_map(|(base, cap)| Backoff::FullJitter { base, cap }),
+        (duration(), duration()).prop_map(|(base, cap)| Backoff::DecorrelatedJitter { base, cap }),
+    ];
+    (duration(), 1u32..5, backoff, any::<bool>(), any::<bool>()).prop_map(
+        |(timeout, attempts, backoff, honours_retry_after, idempotency_key)| Policy {
+            timeout: Some(timeout),
+            attempts: Some(attempts),
+            backoff,
+            honours_retry_after,
+            idempotency_key,
+        },
+    )
+}
+
+fn service() -> impl Strategy<Value = ServiceSpec> {
+    let limit = (1u64..4, any::<bool>(), any::<bool>()).prop_map(|(burst, retry_after, wait)| RateLimit {
+        count: 50,
+        period: SimDuration::from_secs(1),
+        burst,
+        excess: match wait {
+            true => Excess::Wait,
+            false => Excess::Refuse { retry_after },
+        },
+    });
+    (1u32..3, prop::option::of(0u32..3), time(), prop::option::of(limit)).prop_map(|(servers, queue, time, limit)| {
+        ServiceSpec {
+            queue,
+            limit,
+            ..ServiceSpec::new(Some(servers), time)
+        }
+    })
+}
+
+fn fault() -> impl Strategy<Value = FaultSpec> {
+    let agents = || {
+        (AGENTS..AGENTS + 3, any::<bool>()).prop_map(|(at, peer)| {
+            let at = if peer { at - AGENTS + PEERS } else { at };
+            Scope::Tags(at..at + 1)
+        })
+    };
+    let services = || (0usize..2).prop_map(|index| Scope::Service(SERVICES[index]));
+    let keep = prop_oneof![Just(Keep::State), Just(Keep::Nothing)];
+    let what = prop_oneof![
+        2 => (keep, prop_oneof![agents(), services()]).prop_map(|(keep, scope)| (FaultKind::Crash { keep }, scope)),
+        2 => prop_oneof![agents(), services()].prop_map(|scope| (FaultKind::Pause, scope)),
+        1 => (prop_oneof![Just(0.0), Just(0.3)], services()).prop_map(|(speed, scope)| (FaultKind::ServiceStall { speed }, scope)),
+    ];
+    (what, prop::collection::vec((1u64..100, 1u64..100), 1..4)).prop_map(|((kind, scope), gaps)| {
+        let mut at = SimTime::ZERO;
+        let mut windows = Vec::new();
+        for (gap, length) in gaps {
+            let start = at + SimDuration::from_millis(gap);
+            let lasts = SimDuration::from_millis(length);
+            windows.push(Window {
+                at: start,
+                lasts: Some(lasts),
+            });
+            at = start + lasts;
+        }
+        FaultSpec {
+            name: String::new(),
+            kind,
+            when: When::Windows(windows),
+            targets: vec![Target {
+                name: "it".into(),
+                scope,
+            }],
+            independence: Independence::Together,
+        }
+    })
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    steps: Vec<Step>,
+    policies: Vec<Policy>,
+    services: Vec<ServiceSpec>,
+    faults: Vec<FaultSpec>,
+    loss: f64,
+    duplication: f64,
+    latency: Law,
+    goes_on: bool,
+    at_once: u16,
+    seed: u64,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let world = (
+        prop::collection::vec(policy(), 4),
+        prop::collection::vec(service(), 2),
+        prop::collection::vec(fault(), 0..9),
+        prop_oneof![Just(0.0), Just(0.2)],
+        prop_oneof![Just(0.0), Just(0.3)],
+        // Constant and no latency make things happen at once.
+        prop_oneof![
+            Just(Law::Uniform {
+                low: 1.0 * MS,
+                high: 20.0 * MS
+            }),
+            Just(Law::Constant(10.0 * MS)),
+            Just(Law::Constant(0.0)),
+        ],
+    );
+    let rest = (any::<bool>(), 1u16..3, any::<u64>());
+    (prop::collection::vec(step(), 3..12), world, rest).prop_map(|(steps, world, (goes_on, at_once, seed))| {
+        let (policies, services, faults, loss, duplication, latency) = world;
+        Case {
+            steps,
+            policies,
+            services,
+            faults,
+            loss,
+            duplication,
+            latency,
+            goes_on,
+            at_once,
+            seed,
+        }
+    })
+}
+
+fn plan(case: &Case) -> Plan {
+    let link = LinkSpec {
+        latency: Latency::Law(case.latency.clone()),
+        loss: Loss::Independent(case.loss),
+        duplication: case.duplication,
+        ..LinkSpec::default()
+    };
+    let services = case.services.iter().zip(["model", "tool"]).zip(0..);
+    let services: Vec<ServicePlan> = services
+        .map(|((spec, name), site)| ServicePlan {
+            name: name.into(),
+            site: SiteId(site),
+            spec: Arc::new(spec.clone()),
+        })
+        .collect();
+    let mut policies = vec![Policy {
+        timeout: Some(SimDuration::from_millis(300)),
+        ..Policy::default()
+    }];
+    policies.extend(case.policies.iter().cloned());
+    let group = |name: &str, program: Program, site: u32| GroupSpec {
+        name: name.into(),
+        count: Some(3),
+        is_stream: false,
+        max_alive: 0,
+        arrivals: Arrivals::Spread {
+            from: SimTime::ZERO,
+            over: SimDuration::from_millis(20),
+        },
+        stagger: None,
+        program,
+        policies: policies.clone(),
+        mailbox: 3,
+        handlers_at_once: case.at_once,
+        stores: vec![],
+        nearest: vec![],
+        failure_ends_task: !case.goes_on,
+        sites: Sites::One(SiteId(site)),
+    };
+    let think = |ms: f64| Step::Think(Law::Constant(ms * MS));
+    let call = Step::Call(CallStep {
+        server: SERVICES[1],
+        policy: 1,
+        bytes: 1,
+        tokens: None,
+    });
+    let handlers = vec![
+        (HANDLED, vec![think(4.0), Step::Reply { bytes: 5 }, think(2.0)]),
+        (
+            HANDLED_BY_CALLING,
+            vec![Step::Parallel(vec![vec![call.clone()], vec![think(9.0), call]])],
+        ),
+    ];
+    let peer = [Step::Repeat {
+        times: Some(Law::Constant(40.0)),
+        steps: vec![
+            Step::Wait {
+                topic: Some(AWAITED),
+                count: 2,
+                timeout: Some(SimDuration::from_millis(25)),
+            },
+            think(3.0),
+            Step::Reply { bytes: 9 },
+        ],
+    }];
+    Plan {
+        name: "random".into(),
+        variant: "base".into(),
+        question: String::new(),
+        until: Until::At(SimTime::ZERO + SimDuration::from_secs(20)),
+        warm_up: SimTime::ZERO,
+        network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
+        services,
+        stores: vec![],
+        agents: vec![
+            Arc::new(group(
+                "agents",
+                Program::compile(&case.steps, &handlers, "agents.agents"),
+                0,
+            )),
+            Arc::new(group("peers", Program::compile(&peer, &handlers, "agents.peers"), 1)),
+        ],
+        faults: Arc::new(
+            case.faults
+                .iter()
+                .zip(0..)
+                .map(|(fault, index)| FaultSpec {
+                    name: format!("fault {index}"),
+                    ..fault.clone()
+                })
+                .collect(),
+        ),
+        task_names: vec![String::new(), "part".into()],
+        topics: vec!["handled".into(), "called".into(), "awaited".into()],
+        window: SimDuration::from_secs(1),
+    }
+}
+
+fn check(case: &Case) -> Result<u64, TestCaseError> {
+    let plan = plan(case);
+    let addresses = plan.addresses();
+    assert_eq!(addresses.services, SERVICES);
+    assert_eq!(addresses.agents, [AGENTS, PEERS]);
+    let run = quorate::scenario::build(&plan, case.seed, 0, vec![Box::new(CriticalPath::new())]);
+    let (end, mut world, _) = run.finish(5_000_000);
+    prop_assert_eq!(end.breaches, Vec::<String>::new());
+    prop_assert!(end.halt.is_none(), "{:?}", end.halt);
+    let observers = std::mem::take(&mut world.shared.records).into_observers();
+    let path = observers
+        .into_iter()
+        .next()
+        .unwrap()
+        .into_any()
+        .downcast::<CriticalPath>()
+        .unwrap();
+    prop_assert_eq!(path.wrong(), &[] as &[String]);
+    Ok(path.checked())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_parts_of_every_task_are_rebuilt_from_the_records(case in case()) {
+        check(&case)?;
+    }
+}
+
+/// Counts the records of each kind.
+#[derive(Debug, Default)]
+struct Kinds(std::collections::BTreeMap<String, u64>);
+
+impl quorate::world::record::Observer for Kinds {
+    fn wants(&self) -> quorate::world::record::Mask {
+        quorate::world::record::Mask::ALL
+    }
+    fn batch(&mut self, batch: quorate::world::record::Batch<'_>) {
+        use quorate::world::record::What;
+        for record in batch.records {
+            let detail = match record.what {
+                What::StepEnded => format!("StepEnded {}", record.b),
+                What::TaskEnded => format!("TaskEnded {}", record.b & 255),
+                What::CallEnded => format!("CallEnded {}", record.c),
+                what => format!("{what:?}"),
+            };
+            *self.0.entry(detail).or_default() += 1;
+        }
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
+}
+
+#[test]
+fn the_random_worlds_cover_what_can_happen() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut all = std::collections::BTreeMap::<String, u64>::new();
+    for _ in 0..100 {
+        let case = case().new_tree(&mut runner).unwrap().current();
+        let run = quorate::scenario::build(&plan(&case), case.seed, 0, vec![Box::new(Kinds::default())]);
+        let (_, mut world, _) = run.finish(5_000_000);
+        let observers = std::mem::take(&mut world.shared.records).into_observers();
+        let kinds = observers
+            .into_iter()
+            .next()
+            .unwrap()
+            .into_any()
+            .downcast::<Kinds>()
+            .unwrap();
+        for (kind, count) in kinds.0 {
+            *all.entry(kind).or_default() += count;
+        }
+    }
+    println!("{all:#?}");
+    for kind in [
+        "AskReplied",
+        "Paused",
+        "Resumed",
+        "Crashed",
+        "Restarted",
+        "GuessRight",
+        "GuessWrong",
+        "AttemptTimedOut",
+        "AttemptRefused",
+        "AnswerUnused",
+        "RequestDropped",
+        "Duplicated",
+        "Lost",
+        "TaskEnded 0",
+        "TaskEnded 1",
+        "TaskEnded 2",
+        "StepEnded 0",
+        "StepEnded 1",
+        "StepEnded 2",
+        "StepEnded 3",
+        "StepEnded 4",
+        "CallEnded 0",
+        "CallEnded 1",
+        "CallEnded 2",
+    ] {
+        assert!(
+            all.get(kind).is_some_and(|count| *count > 10),
+            "{kind}: {:?}",
+            all.get(kind)
+        );
+    }
+}

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod program;
 pub mod step;
 pub mod stepping;
+pub mod swapping;
 
 pub use group::{AgentGroup, Arrivals, GroupSpec};
 pub use policy::{Backoff, Policy};

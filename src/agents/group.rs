@@ -3,6 +3,7 @@
 use super::activation::{Activation, EXTRA, Frame, JoinState, NIL, State, Timer};
 use super::policy::Policy;
 use super::program::Program;
+use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, prefetch};
 use crate::network::SiteId;
 use crate::random::Law;
@@ -161,6 +162,8 @@ pub struct AgentGroup {
     pub(super) contexts: BTreeMap<(u32, u16, u32), Context>,
     /// The key that an agent's activation chose last.
     pub(super) chosen: BTreeMap<u32, u32>,
+    /// The compare-and-swaps under way, by activation.
+    pub(super) swaps: BTreeMap<u32, SwapState>,
     pub(super) deferred: BTreeMap<u32, (SimTime, Vec<Deferred>)>,
     /// How long each agent stood still in pauses that are over.
     pub(super) stood: BTreeMap<u32, SimDuration>,
@@ -237,6 +240,7 @@ impl AgentGroup {
             joins: Slab::default(),
             contexts: BTreeMap::new(),
             chosen: BTreeMap::new(),
+            swaps: BTreeMap::new(),
             deferred: BTreeMap::new(),
             stood: BTreeMap::new(),
             launching: Vec::new(),

@@ -200,6 +200,7 @@ impl AgentGroup {
                 self.run(id, cx);
             }
             State::BackingOff => self.launch(id, cx),
+            State::SwapBackingOff => self.swap_backed_off(id, cx),
             _ => {}
         }
     }
@@ -406,6 +407,7 @@ impl AgentGroup {
         debug_assert!(id & EXTRA != 0, "an agent's own activation isn't freed");
         self.disarm(id);
         self.chosen.remove(&id);
+        self.swaps.remove(&id);
         let activation = self.activation(id);
         activation.generation = activation.generation.wrapping_add(1);
         activation.state = State::Idle;

@@ -71,7 +71,16 @@ impl Population for Clients {
                 aware,
             } => {
                 let context = aware.then(|| self.contexts[member as usize][key as usize].clone());
-                (replica, Request::Update { key, op, context: context.map(Box::new) }, self.attempts)
+                (
+                    replica,
+                    Request::Update {
+                        key,
+                        op,
+                        context: context.map(Box::new),
+                        expects: None,
+                    },
+                    self.attempts,
+                )
             }
             Act::Tell(other) => {
                 let base = endpoint.id - member;
@@ -117,6 +126,7 @@ impl Population for Clients {
                 outcome: Outcome::Pending,
                 request: request.clone(),
                 context: None,
+                version: 0,
             });
             let message = Message::new(MessageKind::Request, server, 0, 16);
             cx.send(endpoint, message.with(attempt));

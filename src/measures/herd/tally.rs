@@ -12,6 +12,7 @@ pub(super) struct Tally {
     pub intended: u64,
     answered: u64,
     failed: u64,
+    failed_executed: u64,
     given_up: u64,
     answers: u64,
     pub attempts: u64,
@@ -57,6 +58,7 @@ impl Tally {
             intended: 0,
             answered: 0,
             failed: 0,
+            failed_executed: 0,
             given_up: 0,
             answers: 0,
             attempts: 0,
@@ -111,7 +113,10 @@ impl Tally {
                 self.answered += 1;
                 self.times.record(now.as_nanos() - began);
             }
-            0 => self.failed += 1,
+            0 => {
+                self.failed += 1;
+                self.failed_executed += u64::from(extra.get(2).is_some_and(|executed| *executed > 0));
+            }
             _ => self.given_up += 1,
         }
     }
@@ -178,6 +183,7 @@ impl Tally {
             (&mut self.intended, other.intended),
             (&mut self.answered, other.answered),
             (&mut self.failed, other.failed),
+            (&mut self.failed_executed, other.failed_executed),
             (&mut self.given_up, other.given_up),
             (&mut self.answers, other.answers),
             (&mut self.attempts, other.attempts),
@@ -235,6 +241,7 @@ impl Tally {
             ("intended", self.intended),
             ("answered", self.answered),
             ("failed", self.failed),
+            ("failed_executed", self.failed_executed),
             ("given_up", self.given_up),
             ("unfinished", self.intended.saturating_sub(ended)),
             ("attempts", self.attempts),
@@ -264,6 +271,7 @@ impl Tally {
         sheet.number(name("hops"), per(self.legs, intended));
         sheet.number(name("remote_hops"), per(self.remote_legs, intended));
         sheet.number(name("wasted_share"), per(wasted, self.served as f64));
+        sheet.number(name("refused_share"), per(refused, self.arrivals as f64));
         sheet.number(name("waited"), per(self.waited, self.started as f64));
         sheet.number(name("arrivals.rate"), per(self.arrivals, measured));
         sheet.number(name("refused.rate"), per(refused, measured));

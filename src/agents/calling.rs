@@ -19,8 +19,8 @@ const OPERATION: u32 = 1 << 31;
 impl AgentGroup {
     /// A call step begins.
     pub(super) fn begin_call(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
-        let spec = Arc::clone(&self.spec);
-        let step = &spec.program.calls[index as usize];
+        let step = &self.spec.program.calls[index as usize];
+        let server = step.server;
         let (tokens_in, tokens_out) = match &step.tokens {
             None => (0, 0),
             Some((tokens_in, tokens_out)) => {
@@ -32,7 +32,7 @@ impl AgentGroup {
                 )
             }
         };
-        self.open_call(id, index, step.server, Request::Work { tokens_in, tokens_out }, cx);
+        self.open_call(id, index, server, Request::Work { tokens_in, tokens_out }, cx);
     }
 
     /// A step on shared state begins.
@@ -70,7 +70,7 @@ impl AgentGroup {
                 Request::Update {
                     key,
                     op,
-                    context: step.carries_context.then(seen).flatten(),
+                    context: step.carries_context.then(seen).flatten().map(Box::new),
                 }
             }
         };
@@ -360,7 +360,7 @@ impl AgentGroup {
             if self.carries_contexts[store as usize]
                 && let Some(context) = &attempt.context
             {
-                self.contexts.insert((member, store, words[1] as u32), context.clone());
+                self.contexts.insert((member, store, words[1] as u32), (**context).clone());
             }
         }
         let extra = [attempt.began.as_nanos(), attempt.number as u64];

@@ -143,7 +143,7 @@ pub enum ReplicaChoice {
 }
 
 /// A message to peers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SendStep {
     /// Who receives it.
     pub to: Peers,

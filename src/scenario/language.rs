@@ -52,7 +52,7 @@ crate::language! {
         /// Data sets in files of one's own; those that come with Quorate need no declaration.
         data: Named<DataSet> = Named::default(),
         /// The places: what is in one site is near.
-        sites: Sites,
+        sites: Spanned<Sites>,
         /// The links between the sites.
         network: Spanned<Network> = Spanned::from(Network::default()),
         /// What agents call: inference, tools, databases.

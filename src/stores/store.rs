@@ -285,7 +285,7 @@ impl<R: Resolution> Store<R> {
             Request::Update { key, op, context } => {
                 let (key, op, context) = (*key, *op, context.take());
                 let identity = attempt.identity;
-                let delta = self.update(member, key, op, context.as_ref(), handle, cx);
+                let delta = self.update(member, key, op, context.as_deref(), handle, cx);
                 self.replicate(member, key, delta, cx);
                 let waiting = self.replicas[member as usize].known.get_mut(&identity);
                 if let Some(Known::InWork(waiting)) = waiting.map(|known| std::mem::replace(known, Known::Done)) {
@@ -311,7 +311,7 @@ impl<R: Resolution> Store<R> {
         let context = self.model.context(entry);
         let size = self.model.entry_size(entry);
         let bytes = size.values * self.spec.value_bytes + context.bytes();
-        attempt.context = Some(context);
+        attempt.context = Some(Box::new(context));
         attempt.outcome = Outcome::Done;
         let (identity, number) = (attempt.identity, attempt.number);
         let began_and_client = [attempt.began.as_nanos(), attempt.client as u64];
@@ -365,7 +365,7 @@ impl<R: Resolution> Store<R> {
         let context = self.model.context(&slot.entry);
         let bytes = context.bytes();
         if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
-            attempt.context = Some(context);
+            attempt.context = Some(Box::new(context));
             attempt.outcome = Outcome::Done;
         }
         self.answer(member, handle, bytes, cx);
@@ -384,7 +384,7 @@ impl<R: Resolution> Store<R> {
             .model
             .context(&self.replicas[member as usize].slots[key as usize].entry);
         let bytes = context.bytes();
-        attempt.context = Some(context);
+        attempt.context = Some(Box::new(context));
         attempt.outcome = Outcome::Done;
         self.answer(member, handle, bytes, cx);
     }

@@ -103,7 +103,7 @@ pub enum Request {
         /// What to do with it.
         op: Op,
         /// What the client has seen, where the step says that it sends it.
-        context: Option<Context>,
+        context: Option<Box<Context>>,
     },
 }
 
@@ -192,7 +192,7 @@ pub struct Attempt {
     /// What is asked for.
     pub request: Request,
     /// What a read returned, or an update's context.
-    pub context: Option<Context>,
+    pub context: Option<Box<Context>>,
 }
 
 impl Attempt {

@@ -264,6 +264,12 @@ codes! {
     "No agent is declared, so nothing happens in a run.";
     BadNetwork = 474, "the network can't be built",
     "The parts of the network are right each for itself, but don't fit together. The message names the part.";
+    BadName = 475, "a name that a folder can't have",
+    "Results are kept in a folder that is called as the scenario is, so its name isn't empty, has no slashes in it and no dot in \
+     front: `latency_trap`.";
+    WrongMeasureUnit = 476, "a bound in another unit than the measure's",
+    "A time is bounded by durations, money by amounts of money, and what is counted by plain numbers.\n\n`Measure(name: \
+     \"task.time.mean\", is: AtMost(\"10s\"))`";
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 #[command(name = "quorate", version, disable_help_subcommand = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 all expectations hold; 1 some don't; 2 the scenario or the command line is wrong; \
-3 it couldn't be decided; 101 a bug.\nNO_COLOR is respected. Tables go to standard output, progress to standard error."
+3 it couldn't be decided; 101 a bug; 130 interrupted.\nNO_COLOR is respected. Tables go to standard output, progress to standard error."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -119,6 +119,9 @@ pub enum Format {
     Json,
 }
 
+/// The most events of a run, unless it is said otherwise: some minutes of work.
+const MAX_EVENTS: u64 = 2_000_000_000;
+
 /// What a scenario is run with.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Settings {
@@ -138,7 +141,7 @@ pub struct Settings {
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     jobs: usize,
     /// Stop a run that handles more events than this.
-    #[arg(long, value_name = "N", default_value_t = 2_000_000_000)]
+    #[arg(long, value_name = "N", default_value_t = MAX_EVENTS, value_parser = clap::value_parser!(u64).range(1..))]
     max_events: u64,
 }
 
@@ -262,8 +265,14 @@ pub fn main() -> std::process::ExitCode {
         Command::Fingerprints(args) => verify::fingerprints(&args),
     };
     let code = outcome.unwrap_or_else(|error| {
+        if error.is::<session::Reported>() {
+            return ExitCode::Usage;
+        }
         session::complain(&format!("{error:#}"));
         ExitCode::Usage
     });
+    if session::INTERRUPTED.load(std::sync::atomic::Ordering::SeqCst) {
+        return std::process::ExitCode::from(130);
+    }
     std::process::ExitCode::from(code as u8)
 }

@@ -2,7 +2,7 @@
 
 use crate::measures::{self, Better};
 use crate::scenario::language::Scenario;
-use crate::scenario::syntax::{Code, Reference};
+use crate::scenario::syntax::{Code, FieldDescription, Reference};
 use crate::state;
 
 /// The nouns and fields of a scenario.
@@ -16,23 +16,38 @@ pub fn language() -> String {
 /// One type of the language, if there's one of that name.
 pub fn noun(name: &str) -> Option<String> {
     let reference = Reference::of::<Scenario>();
-    let found = reference.types().iter().find(|of| of.name.eq_ignore_ascii_case(name))?;
+    let Some(found) = reference.types().iter().find(|of| of.name.eq_ignore_ascii_case(name)) else {
+        return variant(&reference, name);
+    };
     let mut text = format!("{}: {}\n", found.name, found.doc);
     for field in &found.fields {
-        let default = match &field.default {
-            Some(default) => format!(" (default: {default})"),
-            None if field.required => " (required)".to_string(),
-            None => String::new(),
-        };
-        text.push_str(&format!(
-            "\n  {}: {}{default}\n      {}\n",
-            field.name, field.type_name, field.doc
-        ));
+        text.push_str(&field_text(field));
     }
     for variant in &found.variants {
         text.push_str(&format!("\n  {}\n      {}\n", variant.name, variant.doc));
     }
     Some(text)
+}
+
+fn field_text(field: &FieldDescription) -> String {
+    let default = match &field.default {
+        Some(default) => format!(" (default: {default})"),
+        None if field.required => " (required)".to_string(),
+        None => String::new(),
+    };
+    format!("\n  {}: {}{default}\n      {}\n", field.name, field.type_name, field.doc)
+}
+
+/// The forms of this name, such as a step or a law.
+fn variant(reference: &Reference, name: &str) -> Option<String> {
+    let mut text = String::new();
+    for of in reference.types() {
+        for variant in of.variants.iter().filter(|variant| variant.name.eq_ignore_ascii_case(name)) {
+            text.push_str(&format!("{} (one form of {}): {}\n", variant.name, of.name, variant.doc));
+            variant.fields.iter().for_each(|field| text.push_str(&field_text(field)));
+        }
+    }
+    (!text.is_empty()).then_some(text)
 }
 
 /// Every number that is measured.

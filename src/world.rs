@@ -4,6 +4,7 @@
 //! is what observers see; this file is the [`World`] that ties them together as a [`Model`] of the kernel.
 
 pub mod call;
+pub mod client;
 pub mod message;
 pub mod population;
 pub mod record;

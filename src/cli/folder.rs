@@ -39,10 +39,25 @@ impl Folder {
                 return Err(error).with_context(|| format!("can't lock {}", lock_path.display()));
             }
         }
-        Ok(Self {
+        let folder = Self {
             path: parent.join(name),
             _lock: lock,
-        })
+        };
+        // A process that was killed between two renames has left the old folder aside.
+        let old = folder.beside("old");
+        if !folder.path.exists() && old.is_dir() {
+            fs::rename(&old, &folder.path).with_context(|| format!("can't put {} back", folder.path.display()))?;
+        }
+        // What isn't an output folder is never replaced by one.
+        let is_ours = || folder.path.join("manifest.json").is_file();
+        let is_empty = || fs::read_dir(&folder.path).is_ok_and(|mut entries| entries.next().is_none());
+        if folder.path.exists() && !is_ours() && !is_empty() {
+            bail!(
+                "{} is there already and no output folder (it has no manifest.json): write elsewhere with --out",
+                folder.path.display()
+            );
+        }
+        Ok(folder)
     }
 
     /// Where it is.
@@ -50,20 +65,17 @@ impl Folder {
         &self.path
     }
 
+    fn beside(&self, what: &str) -> PathBuf {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        self.path.with_file_name(format!(".{name}.{what}"))
+    }
+
     /// Replaces the folder by these files: all of them, or none.
     ///
     /// # Errors
     /// If something can't be written; then the old folder is as it was.
     pub fn replace(&self, files: &[File]) -> Result<()> {
-        let beside = |what: &str| {
-            let name = self
-                .path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default();
-            self.path.with_file_name(format!(".{name}.{what}"))
-        };
-        let (fresh, old) = (beside("new"), beside("old"));
+        let (fresh, old) = (self.beside("new"), self.beside("old"));
         let written = write_all(&fresh, files);
         if let Err(error) = written {
             // What was written so far is of no use to anybody; the first error is the one to tell.

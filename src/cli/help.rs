@@ -4,7 +4,7 @@ use super::session::print;
 use super::{Cli, ReferenceOf};
 use anyhow::{Result, bail};
 use clap::CommandFactory;
-use quorate::experiment::judge::ExitCode;
+use quorate::experiment::judge::{self, ExitCode};
 use quorate::scenario::syntax::Code;
 use quorate::{measures, reference};
 
@@ -23,7 +23,9 @@ pub fn help(topic: Option<&str>) -> Result<ExitCode> {
         ))?;
         return Ok(ExitCode::Ok);
     }
-    if let Some(command) = Cli::command().find_subcommand_mut(topic) {
+    let mut cli = Cli::command();
+    cli.build();
+    if let Some(command) = cli.find_subcommand_mut(topic) {
         print(&command.render_long_help().to_string())?;
         return Ok(ExitCode::Ok);
     }
@@ -35,7 +37,14 @@ pub fn help(topic: Option<&str>) -> Result<ExitCode> {
         print(&format!("{topic} ({}): {}\n", info.unit.name(), info.doc))?;
         return Ok(ExitCode::Ok);
     }
-    bail!("there is no command, diagnostic, measure or noun '{topic}'; try `quorate help` or `quorate reference`")
+    if let Some((name, measure, doc)) = judge::INVARIANTS.iter().find(|(name, ..)| *name == topic) {
+        print(&format!("{name} (invariant: `{measure}` is 0 in every run): {doc}\n"))?;
+        return Ok(ExitCode::Ok);
+    }
+    let near = measures::suggest(topic).map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default();
+    bail!(
+        "there is no command, diagnostic, measure, invariant or noun '{topic}'{near}; try `quorate help` or `quorate reference`"
+    )
 }
 
 /// Prints a reference.

@@ -12,7 +12,7 @@ pub fn list(folder: &Path, format: Format) -> Result<ExitCode> {
     let mut rows = Vec::new();
     for path in session::scenarios_below(folder)? {
         let opened = session::open(&path, &[]);
-        let shown = path.display().to_string();
+        let shown = path.strip_prefix(".").unwrap_or(&path).display().to_string();
         rows.push(match opened.scenario {
             Some(scenario) => {
                 let variants: Vec<String> = scenario.variants.iter().map(|plan| plan.variant.clone()).collect();

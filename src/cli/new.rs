@@ -24,10 +24,7 @@ pub fn new(name: &str, into: &Path) -> Result<ExitCode> {
         .with_context(|| format!("can't write {} (an existing file isn't replaced)", path.display()))?;
     file.write_all(STARTER.replace("NAME", stem).as_bytes())
         .with_context(|| format!("can't write {}", path.display()))?;
-    print(&format!(
-        "{} is ready: run it with `quorate run {}`\n",
-        path.display(),
-        path.display()
-    ))?;
+    let path = path.strip_prefix(".").unwrap_or(&path).display();
+    print(&format!("{path} is ready: run it with `quorate run {path}`\n"))?;
     Ok(ExitCode::Ok)
 }

@@ -2,7 +2,7 @@
 
 use super::folder::Folder;
 use super::session::{self, print};
-use super::{Format, RunArgs};
+use super::{Format, MAX_EVENTS, RunArgs};
 use anyhow::{Result, bail};
 use quorate::experiment::judge::{self, ExitCode, Judgement};
 use quorate::experiment::{Grid, Options, Results};
@@ -28,7 +28,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let began = Instant::now();
     let results = session::run_grid(&scenario, options)?;
     let judgements = judge::judge(&results, &quorate::experiment::claims(&scenario));
-    let reproduce = reproduce(args, &results);
+    let command = reproduce(args, &args.scenario.display().to_string(), &results);
     match args.format {
         Format::Table => {
             let look = output::tables::Look {
@@ -36,30 +36,28 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
                 ..Default::default()
             };
             print(&summary::answer(&results, &judgements, args.all, look))?;
-            print(&format!("\nseed {} · reproduce: {reproduce}\n", results.seed))?;
+            print(&format!("\nseed {} · reproduce: {command}\n", results.seed))?;
         }
         Format::Json => print(&summary::json(&results, &judgements)?)?,
     }
     if let Some(folder) = &folder {
-        let files = output::bundle(&results, &judgements, &scenario.resolved, &reproduce)?;
+        // Result files carry no paths: they are the same wherever the scenario lies.
+        let file = args.scenario.file_name().map_or("-".into(), |name| name.to_string_lossy());
+        let files = output::bundle(&results, &judgements, &scenario.resolved, &reproduce(args, &file, &results))?;
         if session::INTERRUPTED.load(std::sync::atomic::Ordering::SeqCst) {
             bail!("interrupted: {} is as it was", folder.path().display());
         }
         folder.replace(&files)?;
-        let events: u64 = results
-            .variants
-            .iter()
-            .flat_map(|variant| &variant.runs)
-            .map(|run| run.events)
-            .sum();
-        session::complain(&format!(
-            "{} runs, {} events in {:.1} s; results in {}",
-            results.variants.iter().map(|variant| variant.runs.len()).sum::<usize>(),
-            output::tables::numbers::count(events),
-            began.elapsed().as_secs_f64(),
-            folder.path().display()
-        ));
     }
+    let runs = || results.variants.iter().flat_map(|variant| &variant.runs);
+    let whereto = folder.map(|folder| format!("; results in {}", folder.path().display())).unwrap_or_default();
+    session::complain(&format!(
+        "{} {}, {} events in {:.1} s{whereto}",
+        runs().count(),
+        if runs().count() == 1 { "run" } else { "runs" },
+        output::tables::numbers::count(runs().map(|run| run.events).sum()),
+        began.elapsed().as_secs_f64(),
+    ));
     Ok(verdict(&results, &judgements))
 }
 
@@ -91,14 +89,14 @@ fn folder_name(name: &str) -> String {
         }
     };
     let name: String = name.chars().map(safe).collect();
-    name.replace('-', "_")
+    if name.is_empty() { "unnamed".to_string() } else { name.replace('-', "_") }
 }
 
 /// The command that gives the same again.
-fn reproduce(args: &RunArgs, results: &Results) -> String {
+fn reproduce(args: &RunArgs, scenario: &str, results: &Results) -> String {
     let mut command = format!(
         "quorate run {} --seed {} --replicates {}",
-        quoted(&args.scenario.display().to_string()),
+        quoted(scenario),
         results.seed,
         results.replicates
     );
@@ -107,6 +105,9 @@ fn reproduce(args: &RunArgs, results: &Results) -> String {
     }
     for variant in &args.settings.variants {
         command.push_str(&format!(" --variant {}", quoted(variant)));
+    }
+    if args.settings.max_events != MAX_EVENTS {
+        command.push_str(&format!(" --max-events {}", args.settings.max_events));
     }
     command
 }
@@ -136,15 +137,16 @@ fn dry_run(scenario: &Scenario, options: &Options) -> Result<ExitCode> {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
     };
-    let total = seconds * grid.len() as f64 / threads.min(grid.len()) as f64;
+    let total = seconds * grid.len().div_ceil(threads) as f64;
+    let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let names: Vec<&str> = scenario.variants.iter().map(|plan| plan.variant.as_str()).collect();
     print(&format!(
-        "{}: {} variants ({}) x {} replicates = {} runs, seed {}\none run of the base: {} events; all runs: about {}\n",
+        "{}: {} ({}) x {} = {}, seed {}\none run of the base: {} events; all runs: about {}\n",
         scenario.name,
-        names.len(),
+        counted(names.len(), "variant"),
         names.join(", "),
-        options.replicates,
-        grid.len(),
+        counted(options.replicates as usize, "replicate"),
+        counted(grid.len(), "run"),
         options.seed,
         output::tables::numbers::count(cell.handled),
         output::tables::numbers::quantity(total, &output::tables::numbers::Unit::Time),

@@ -18,7 +18,7 @@ pub fn watch_for_interrupt() {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        complain("interrupted: waiting for the runs in progress (once more ends at once)");
+        complain("interrupted: stopping (once more ends at once)");
     });
 }
 
@@ -74,6 +74,11 @@ impl Sources for Files {
     }
 }
 
+/// An error about which everything has been said.
+#[derive(Debug, thiserror::Error)]
+#[error("the problems are above")]
+pub struct Reported;
+
 /// A scenario, or the problems that it has.
 pub struct Opened {
     /// The texts that the problems point into.
@@ -113,15 +118,7 @@ pub fn report(opened: &Opened) {
 pub fn open_or_complain(path: &Path, set: &[String]) -> Result<Scenario> {
     let opened = open(path, set);
     report(&opened);
-    let errors = opened.diagnostics.error_count();
-    match opened.scenario {
-        Some(scenario) => Ok(scenario),
-        None => bail!(
-            "{}: {errors} {} found",
-            path.display(),
-            if errors == 1 { "problem" } else { "problems" }
-        ),
-    }
+    opened.scenario.ok_or_else(|| Reported.into())
 }
 
 /// The plans of a scenario that `--variant` leaves: the base always, the others if they're named or none is.
@@ -135,7 +132,10 @@ pub fn choose_variants(scenario: &mut Scenario, names: &[String]) -> Result<()> 
     for name in names {
         if !scenario.variants.iter().any(|plan| plan.variant == *name) {
             let all: Vec<&str> = scenario.variants.iter().map(|plan| plan.variant.as_str()).collect();
-            bail!("there is no variant '{name}'; the scenario has {}", all.join(", "));
+            let near = all.iter().find(|of| strsim::damerau_levenshtein(of, name) <= 1 + name.len() / 3);
+            let hint = near.map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default();
+            let all: Vec<String> = all.iter().map(|name| format!("'{name}'")).collect();
+            bail!("there is no variant '{name}'{hint}; the scenario has {}", all.join(", "));
         }
     }
     let mut index = 0;
@@ -181,12 +181,13 @@ pub fn run_grid(scenario: &Scenario, options: Options) -> Result<Results> {
         question: scenario.question.clone(),
         hash: scenario.hash.clone(),
         seed: options.seed,
+        base_title: scenario.base_title.clone(),
         variants: scenario.variants.iter().map(|plan| plan.variant.clone()).collect(),
     };
     Ok(Results::of(&provenance, options.replicates, cells?))
 }
 
-/// The scenario files below a folder, in the order of their paths. A file stands for itself.
+/// The scenario files below a folder, in the order of their paths; output folders are left out. A file stands for itself.
 ///
 /// # Errors
 /// If the folder can't be read, or holds none.
@@ -207,8 +208,10 @@ pub fn scenarios_below(folder: &Path) -> Result<Vec<PathBuf>> {
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default();
-            if path.is_dir() && !name.starts_with('.') {
-                folders.push(path);
+            if path.is_dir() {
+                if !name.starts_with('.') && !path.join("manifest.json").is_file() {
+                    folders.push(path);
+                }
             } else if name.ends_with(".ron") && !name.ends_with(".baseline.ron") && !name.starts_with('_') {
                 found.push(path);
             }

@@ -107,7 +107,7 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
         seed: scenario.seed,
         replicates: args.replicates.unwrap_or(scenario.replicates),
         jobs: args.jobs,
-        max_events: 2_000_000_000,
+        max_events: super::MAX_EVENTS,
         ..Options::default()
     };
     let results = session::run_grid(&scenario, options)?;
@@ -226,6 +226,6 @@ fn describe(judgement: &Judgement) -> String {
     let (found, wanted) = (summary::found(judgement), summary::wanted(judgement));
     format!(
         "{}{over}: {} is {found}, wanted {wanted}: {word} ({})",
-        judgement.variant, judgement.measure, judgement.place
+        judgement.variant, judgement.name, judgement.place
     )
 }

@@ -61,6 +61,8 @@ pub struct Cell {
     pub checkpoints: Vec<Checkpoint>,
     /// A problem met at run time.
     pub halt: Option<Halt>,
+    /// The name of whoever met it, or whose instant never ends.
+    pub culprit: Option<String>,
     /// Breaches of the laws that hold in every run.
     pub breaches: Vec<String>,
     /// What was measured.
@@ -126,7 +128,7 @@ impl<'a> Grid<'a> {
                         return None;
                     }
                     let (variant, replicate) = (index / replicates as usize, (index % replicates as usize) as u32);
-                    let cell = self.run_cell(variant, replicate);
+                    let cell = self.run_cell_unless(variant, replicate, interrupted)?;
                     progress(Progress::RunDone { handled: cell.handled });
                     Some(cell)
                 })
@@ -140,6 +142,11 @@ impl<'a> Grid<'a> {
 
     /// Runs one cell.
     pub fn run_cell(&self, variant: usize, replicate: u32) -> Cell {
+        self.run_cell_unless(variant, replicate, &AtomicBool::new(false)).expect("nobody interrupts")
+    }
+
+    /// Runs one cell, unless `interrupted` becomes true meanwhile.
+    fn run_cell_unless(&self, variant: usize, replicate: u32, interrupted: &AtomicBool) -> Option<Cell> {
         let plan = &self.plans[variant];
         let watch = self
             .options
@@ -152,7 +159,14 @@ impl<'a> Grid<'a> {
         {
             run.kernel.perturb(spoil);
         }
-        let (end, mut world, checkpoints) = run.finish(self.options.max_events);
+        let go_on = || !interrupted.load(Ordering::Relaxed);
+        let (end, mut world, checkpoints) = run.finish_while(self.options.max_events, &go_on)?;
+        let culprit = match (&end.halt, end.end) {
+            (Some(halt), _) => Some(halt.entity),
+            (None, End::Livelock { target, .. }) => Some(target),
+            _ => None,
+        };
+        let culprit = culprit.map(|entity| world.shared.directory.name(entity));
         let observers = std::mem::take(&mut world.shared.records).into_observers();
         let watches = observers
             .into_iter()
@@ -160,7 +174,7 @@ impl<'a> Grid<'a> {
         let mut sheet = watches.map(|watch| watch.finish(end.now)).next().unwrap_or_default();
         sheet.number("run.breaches", Some(end.breaches.len() as f64));
         sheet.number("run.events", Some(end.handled as f64));
-        Cell {
+        Some(Cell {
             variant,
             replicate,
             end: end.end,
@@ -169,9 +183,10 @@ impl<'a> Grid<'a> {
             print: end.print,
             checkpoints,
             halt: end.halt,
+            culprit,
             breaches: end.breaches,
             sheet,
-        }
+        })
     }
 
     /// Runs one cell again and returns the entries with places in `from..to`, with the names of their targets.

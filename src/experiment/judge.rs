@@ -11,6 +11,8 @@ use serde::Serialize;
 /// Something that a scenario expects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
+    /// What the scenario calls it: the measure, the invariant or the event.
+    pub name: String,
     /// The measure.
     pub measure: String,
     /// The variant that it's about; `None`: each of them.
@@ -93,6 +95,8 @@ pub struct Judgement {
     /// The variant that it was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over: Option<String>,
+    /// What the scenario calls it: the measure, the invariant or the event.
+    pub name: String,
     /// The measure.
     pub measure: String,
     /// The least that was wanted.
@@ -181,6 +185,7 @@ fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judg
     Judgement {
         variant: variant.name.clone(),
         over: claim.over.clone(),
+        name: claim.name.clone(),
         measure: claim.measure.clone(),
         at_least: finite(low),
         at_most: finite(high),
@@ -393,7 +398,8 @@ pub fn claims(scenario: &Scenario) -> Vec<Claim> {
 }
 
 fn claim(expectation: &Expectation) -> Claim {
-    let place = expectation.place.clone();
+    // Results never carry paths of the machine that they were made on.
+    let place = expectation.place.rsplit(['/', '\\']).next().unwrap_or_default().to_string();
     match &expectation.expected {
         Expected::Measure {
             name,
@@ -404,6 +410,7 @@ fn claim(expectation: &Expectation) -> Claim {
             confidence,
             known,
         } => Claim {
+            name: name.clone(),
             measure: name.clone(),
             variant: variant.clone(),
             over: over.clone(),
@@ -427,6 +434,7 @@ fn claim(expectation: &Expectation) -> Claim {
                 .find(|(of, ..)| of == name)
                 .map_or(name.as_str(), |(_, measure, _)| measure);
             Claim {
+                name: name.clone(),
                 measure: measure.to_string(),
                 variant: None,
                 over: None,
@@ -441,6 +449,7 @@ fn claim(expectation: &Expectation) -> Claim {
             variant,
             at_least,
         } => Claim {
+            name: event.clone(),
             measure: event.clone(),
             variant: variant.clone(),
             over: None,

@@ -36,8 +36,10 @@ pub struct Results {
 /// What a variant's replicates say together.
 #[derive(Debug, Clone, Serialize)]
 pub struct VariantResults {
-    /// The variant's name.
+    /// The variant's name, as scenarios and files use it.
     pub name: String,
+    /// What it is called in tables and plots: a scenario can give its base a title.
+    pub title: String,
     /// Its runs, by replicate.
     pub runs: Vec<RunResults>,
     /// Every number over the replicates.
@@ -147,6 +149,8 @@ pub struct Provenance {
     pub hash: String,
     /// The seed.
     pub seed: u64,
+    /// What the base is called in tables and plots.
+    pub base_title: String,
     /// The variants' names, the base first.
     pub variants: Vec<String>,
 }
@@ -170,6 +174,7 @@ impl Results {
                 let runs: Vec<RunResults> = cells.by_ref().take(replicates as usize).map(RunResults::of).collect();
                 VariantResults {
                     name: name.clone(),
+                    title: if name == "base" { &from.base_title } else { name }.clone(),
                     measures: estimates(&runs),
                     runs,
                     differences: BTreeMap::new(),
@@ -221,18 +226,16 @@ impl Results {
         .collect()
     }
 
-    /// Every problem met at run time, with where it happened.
+    /// Every problem met at run time, with where it happened first: a line for each variant that has one.
     pub fn halts(&self) -> Vec<String> {
-        let runs = self
-            .variants
-            .iter()
-            .flat_map(|variant| variant.runs.iter().map(move |run| (&variant.name, run)));
-        runs.filter_map(|(variant, run)| {
-            run.halt
-                .as_ref()
-                .map(|halt| format!("{variant}, replicate {}: {halt}", run.replicate))
-        })
-        .collect()
+        let stopped = |variant: &VariantResults| -> Option<String> {
+            let mut halts = variant.runs.iter().filter_map(|run| Some((run.replicate, run.halt.as_ref()?)));
+            let (replicate, first) = halts.next()?;
+            let (count, of) = (1 + halts.count(), variant.runs.len());
+            let runs = if of == 1 { "run" } else { "runs" };
+            Some(format!("{}: {count} of {of} {runs} stopped early; replicate {replicate} {first}", variant.title))
+        };
+        self.variants.iter().filter_map(stopped).collect()
     }
 }
 
@@ -246,15 +249,13 @@ impl RunResults {
             End::EventLimit => "the limit of events was reached",
             End::Livelock { .. } => "an instant never ended",
         };
+        let who = cell.culprit.unwrap_or_default();
         let halt = match (cell.halt, cell.end) {
-            (Some(halt), _) => Some(format!(
-                "at {}, {}: {} ({})",
-                halt.at, halt.place, halt.message, halt.entity
+            (Some(halt), _) => Some(format!("at {}, {who}, {}: {}", halt.at, halt.place, halt.message)),
+            (None, End::Livelock { at, .. }) => Some(format!(
+                "at {at}, {who}: this instant never ends, because entities react to each other without any delay"
             )),
-            (None, End::Livelock { at, target }) => Some(format!(
-                "at {at}, entity {target}: something reacts to itself without any delay, for ever"
-            )),
-            (None, End::EventLimit) => Some(format!("at {}: the limit of events was reached", cell.now)),
+            (None, End::EventLimit) => Some(format!("at {}: the limit of {} events was reached", cell.now, cell.handled)),
             (None, _) => None,
         };
         Self {

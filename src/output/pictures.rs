@@ -93,7 +93,7 @@ fn latency_trap(results: &Results) -> Option<Chart> {
                     .map_or(0.0, |of| of.mean)
             };
             Some(Bar {
-                name: variant.name.clone(),
+                name: variant.title.clone(),
                 parts: Part::ALL.iter().map(part).collect(),
                 total,
                 reference: index == 0,
@@ -165,7 +165,7 @@ fn distribution_line(variant: &VariantResults, sample: &str) -> Option<Line> {
     let step = grid.len().div_ceil(POINTS).max(1);
     let last = grid.len() - 1;
     let mut line = Line {
-        name: variant.name.clone(),
+        name: variant.title.clone(),
         ..Line::default()
     };
     for (index, x) in grid.iter().enumerate() {
@@ -249,7 +249,7 @@ fn over_time(results: &Results, series: &str, title: &str, axis: &str, unit: Uni
     let lines: Vec<Line> = results
         .variants
         .iter()
-        .filter_map(|variant| series_line(&variant.runs, series, &variant.name))
+        .filter_map(|variant| series_line(&variant.runs, series, &variant.title))
         .collect();
     if lines.is_empty() {
         return None;
@@ -293,7 +293,7 @@ fn arrivals(results: &Results) -> Option<Chart> {
                 ("calls.goodput", "answered"),
             ];
             Panel {
-                name: variant.name.clone(),
+                name: variant.title.clone(),
                 lines: lines
                     .into_iter()
                     .filter_map(|(series, name)| line(series, name))
@@ -357,7 +357,7 @@ fn amplification(results: &Results) -> Option<Chart> {
     let any = columns[0].values.iter().flatten().any(|of| of.value > 1.0);
     let mut frame = frame(results, "Amplification and goodput");
     frame.note = interval_note(Level::P95, results.replicates as u64);
-    let rows = results.variants.iter().map(|variant| variant.name.clone()).collect();
+    let rows = results.variants.iter().map(|variant| variant.title.clone()).collect();
     any.then(|| {
         Chart::Measures(Measures {
             frame,
@@ -394,7 +394,7 @@ fn state_costs(results: &Results) -> Option<Chart> {
     }
     let mut frame = frame(results, "What sharing state cost");
     frame.note = interval_note(Level::P95, results.replicates as u64);
-    let rows = results.variants.iter().map(|variant| variant.name.clone()).collect();
+    let rows = results.variants.iter().map(|variant| variant.title.clone()).collect();
     Some(Chart::Measures(Measures {
         frame,
         rows,

@@ -67,22 +67,20 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     let mut columns = vec![Column::text("variant")];
     let headlines = headlines(results);
     columns.extend(headlines.iter().map(|(_, head)| Column::number(head)));
-    let base = results
-        .variants
-        .first()
-        .map(|base| base.name.as_str())
-        .unwrap_or_default();
+    let base = results.variants.first();
+    let title = base.map(|base| base.title.as_str()).unwrap_or_default();
+    let base = base.map(|base| base.name.as_str()).unwrap_or_default();
     let added = results.variants.iter().any(|variant| variant.added.contains_key(base));
     let at = headlines
         .iter()
         .position(|(name, _)| *name == "task.time.mean")
         .map(|place| place + 2);
     if let Some(at) = at.filter(|_| added) {
-        columns.insert(at, Column::number(&format!("added to {base}")));
+        columns.insert(at, Column::number(&format!("added to {title}")));
     }
     let mut table = Table::new(&results.question, columns);
     for variant in &results.variants {
-        let mut row = vec![Cell::Text(variant.name.clone())];
+        let mut row = vec![Cell::Text(variant.title.clone())];
         row.extend(headlines.iter().map(|(name, _)| cell(variant, name)));
         if let Some(at) = at.filter(|_| added) {
             row.insert(
@@ -105,6 +103,9 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     };
     let plural = if results.replicates == 1 { "" } else { "s" };
     table.note(&format!("mean of {} replicate{plural}{intervals}", results.replicates));
+    for halt in results.halts() {
+        table.note(&format!("{}: these numbers are of what came before", halt.trim_end_matches('.')));
+    }
     text.push_str(&table.render(look));
     if all {
         text.push('\n');
@@ -112,7 +113,7 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     }
     if !judgements.is_empty() {
         text.push('\n');
-        text.push_str(&expectations(judgements, look));
+        text.push_str(&expectations(results, judgements, look));
     }
     text
 }
@@ -120,7 +121,7 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
 /// Every measure of every variant, a row each.
 fn everything(results: &Results, look: Look) -> String {
     let mut columns = vec![Column::text("measure")];
-    columns.extend(results.variants.iter().map(|variant| Column::number(&variant.name)));
+    columns.extend(results.variants.iter().map(|variant| Column::number(&variant.title)));
     let mut table = Table::new("every measure", columns);
     let names: std::collections::BTreeSet<&String> = results
         .variants
@@ -135,7 +136,8 @@ fn everything(results: &Results, look: Look) -> String {
     table.render(look)
 }
 
-fn expectations(judgements: &[Judgement], look: Look) -> String {
+/// A row for each expectation; one that holds in several variants needs no more.
+fn expectations(results: &Results, judgements: &[Judgement], look: Look) -> String {
     let columns = vec![
         Column::text("expected"),
         Column::text("of"),
@@ -144,25 +146,61 @@ fn expectations(judgements: &[Judgement], look: Look) -> String {
         Column::text("verdict"),
     ];
     let mut table = Table::new("", columns);
-    for judgement in judgements {
-        let over = judgement
-            .over
-            .as_ref()
-            .map(|over| format!(" over {over}"))
-            .unwrap_or_default();
-        table.row(vec![
-            Cell::Text(judgement.measure.clone()),
-            Cell::Text(format!("{}{over}", judgement.variant)),
-            Cell::Text(wanted(judgement)),
-            Cell::Text(found(judgement)),
-            Cell::Verdict(match judgement.verdict {
-                Verdict::Holds => super::tables::Verdict::Holds,
-                Verdict::Fails => super::tables::Verdict::Fails,
-                Verdict::Undecided => super::tables::Verdict::Undecided,
-            }),
-        ]);
+    let same = |a: &Judgement, b: &Judgement| (&a.place, &a.name, &a.over) == (&b.place, &b.name, &b.over);
+    let title = |name: &String| results.variant(name).map_or(name.clone(), |variant| variant.title.clone());
+    for group in judgements.chunk_by(same) {
+        let over = match &group[0].over {
+            Some(over) => format!(" over {}", title(over)),
+            None => String::new(),
+        };
+        let all_hold = group.iter().all(|judgement| judgement.verdict == Verdict::Holds);
+        if group.len() > 1 && all_hold {
+            let every = if over.is_empty() { "all " } else { "" };
+            let of = format!("{every}{} variants{over}", group.len());
+            table.row(row(&group[0], of, found_in_all(group)));
+            continue;
+        }
+        for judgement in group {
+            table.row(row(judgement, format!("{}{over}", title(&judgement.variant)), found(judgement)));
+        }
     }
     table.render(look)
+}
+
+fn row(judgement: &Judgement, of: String, found: String) -> Vec<Cell> {
+    vec![
+        Cell::Text(judgement.name.clone()),
+        Cell::Text(of),
+        Cell::Text(wanted(judgement)),
+        Cell::Text(found),
+        Cell::Verdict(match judgement.verdict {
+            Verdict::Holds => super::tables::Verdict::Holds,
+            Verdict::Fails => super::tables::Verdict::Fails,
+            Verdict::Undecided => super::tables::Verdict::Undecided,
+        }),
+    ]
+}
+
+/// What was found in several variants in which an expectation holds: the range.
+fn found_in_all(group: &[Judgement]) -> String {
+    let values = group.iter().filter_map(|judgement| match &judgement.found {
+        Found::Value { value, .. } => Some(*value),
+        Found::Replicates { .. } | Found::Nothing { .. } => None,
+    });
+    let ends = values.fold(None, |ends: Option<(f64, f64)>, value| {
+        Some(ends.map_or((value, value), |(low, high)| (low.min(value), high.max(value))))
+    });
+    let unit = unit_of(&group[0].measure);
+    match ends {
+        None => found(&group[0]),
+        Some((low, high)) if low == high => numbers::quantity(low, &unit),
+        Some((low, high)) => format!("{} to {}", numbers::quantity(low, &unit), numbers::quantity(high, &unit)),
+    }
+}
+
+/// Whether an expectation is an invariant, which has a name of its own beside the count that has to be zero.
+fn is_invariant(judgement: &Judgement) -> bool {
+    judgement.name != judgement.measure
 }
 
 /// What a judgement wanted, in words.
@@ -170,6 +208,7 @@ pub fn wanted(judgement: &Judgement) -> String {
     let unit = unit_of(&judgement.measure);
     let show = |value: f64| numbers::quantity(value, &unit);
     match (judgement.at_least, judgement.at_most) {
+        _ if is_invariant(judgement) => "in every run".to_string(),
         (Some(low), Some(high)) if low == high => show(low),
         (Some(low), Some(high)) => format!("{} to {}", show(low), show(high)),
         (Some(low), None) => format!("at least {}", show(low)),
@@ -186,11 +225,15 @@ pub fn found(judgement: &Judgement) -> String {
             let half = low.zip(*high).map(|(low, high)| (high - low) / 2.0);
             numbers::estimate(*value, half, &unit)
         }
+        Found::Replicates { satisfied, of: 1, worst } => match satisfied {
+            1 => "in the run".to_string(),
+            _ => numbers::quantity(*worst, &unit),
+        },
+        Found::Replicates { satisfied, of, .. } if satisfied == of => format!("in all {of} runs"),
         Found::Replicates { satisfied, of, worst } => {
-            format!(
-                "{satisfied} of {of} runs, the worst {}",
-                numbers::quantity(*worst, &unit)
-            )
+            let worst = numbers::quantity(*worst, &unit);
+            let of_what = if is_invariant(judgement) { format!(" ({})", judgement.measure) } else { String::new() };
+            format!("in {satisfied} of {of} runs, the worst {worst}{of_what}")
         }
         Found::Nothing { why } => why.clone(),
     }

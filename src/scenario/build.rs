@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// Ranks from here on belong to streams, in blocks of a power of two; those below are given out one by one.
 const STREAM_RANKS: u32 = 1 << 31;
 
+/// Entries that are handled between two looks at whether to go on.
+const STRETCH: u64 = 1 << 20;
+
 /// A run that can be stepped through.
 #[derive(Debug)]
 pub struct Run {
@@ -39,19 +42,52 @@ pub struct RunEnd {
     pub breaches: Vec<String>,
 }
 
+/// A population of a user's own type, beside those of a plan.
+pub struct Extra<'a> {
+    /// Its name: draws and records are kept under it.
+    pub name: &'a str,
+    /// Where its members are.
+    pub sites: Sites,
+    /// How many members it has.
+    pub count: u32,
+    /// Makes it from its members' endpoints.
+    pub make: Box<dyn FnOnce(Vec<Endpoint>) -> Box<dyn Population> + 'a>,
+}
+
+impl std::fmt::Debug for Extra<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Extra").field("name", &self.name).field("count", &self.count).finish_non_exhaustive()
+    }
+}
+
 /// Builds the world of `plan` for a seed and a replicate, watched by `observers`.
 ///
 /// # Panics
 /// Panics on a plan that the check would have refused.
 pub fn build(plan: &Plan, seed: u64, replicate: u64, observers: Vec<Box<dyn Observer>>) -> Run {
+    build_with(plan, seed, replicate, observers, Vec::new())
+}
+
+/// Builds the world of `plan` with further populations in it. They shift nobody else's draws.
+///
+/// # Panics
+/// Panics on a plan that the check would have refused.
+pub fn build_with(
+    plan: &Plan,
+    seed: u64,
+    replicate: u64,
+    observers: Vec<Box<dyn Observer>>,
+    extras: Vec<Extra<'_>>,
+) -> Run {
     let root = Key::root(seed, replicate);
     let keys = Keys {
         services: root.child("services"),
         stores: root.child("stores"),
         agents: root.child("agents"),
+        extras: root.child("extras"),
     };
     let faults = Faults::new(Arc::clone(&plan.faults), root);
-    let ranks = Ranks::of(plan, &keys, faults.len(), root);
+    let ranks = Ranks::of(plan, &keys, &extras, faults.len(), root);
     let addresses = plan.addresses();
     let mut groups: Vec<Box<dyn Population>> = Vec::new();
     for (index, service) in plan.services.iter().enumerate() {
@@ -97,6 +133,14 @@ pub fn build(plan: &Plan, seed: u64, replicate: u64, observers: Vec<Box<dyn Obse
     }
     let network = Network::new(Arc::clone(&plan.network), root).expect("the check refuses a network with problems");
     let mut directory = addresses.into_directory();
+    for (extra, ranks) in extras.into_iter().zip(&ranks.extras) {
+        let base = directory.add(extra.name, extra.count, extra.sites.clone());
+        let key = keys.extras.child(extra.name);
+        let members = ranks.iter().zip(0u32..).map(|(rank, member)| {
+            endpoint(base + member, extra.sites.of(member), key.member(member as u64), *rank)
+        });
+        groups.push((extra.make)(members.collect()));
+    }
     directory.add("faults", faults.len(), Sites::One(crate::network::SiteId(0)));
     // Streams and groups schedule their first entries before they are boxed up with the rest.
     let timelines = ranks.faults.clone();
@@ -120,8 +164,25 @@ pub fn build(plan: &Plan, seed: u64, replicate: u64, observers: Vec<Box<dyn Obse
 
 impl Run {
     /// Runs to the end, or until `limit` entries were handled.
-    pub fn finish(mut self, limit: u64) -> (RunEnd, World, Vec<Checkpoint>) {
-        let end = self.kernel.run(self.until.latest(), limit);
+    pub fn finish(self, limit: u64) -> (RunEnd, World, Vec<Checkpoint>) {
+        self.finish_while(limit, &|| true).expect("nobody interrupts")
+    }
+
+    /// Runs to the end, or until `limit` entries were handled; `None` as soon as `go_on` says no.
+    pub fn finish_while(mut self, limit: u64, go_on: &dyn Fn() -> bool) -> Option<(RunEnd, World, Vec<Checkpoint>)> {
+        let mut left = limit;
+        let end = loop {
+            // A stretch is some tenths of a second: long enough to cost nothing, short enough to stop soon.
+            let stretch = left.min(STRETCH);
+            let end = self.kernel.run(self.until.latest(), stretch);
+            left -= stretch;
+            if end != End::EventLimit || left == 0 {
+                break end;
+            }
+            if !go_on() {
+                return None;
+            }
+        };
         let (now, handled, print) = (
             self.kernel.now(),
             self.kernel.fingerprint().handled(),
@@ -137,7 +198,7 @@ impl Run {
         world.finish(now);
         let halt = world.halted().cloned();
         let breaches = world.audit(now);
-        (
+        Some((
             RunEnd {
                 end,
                 now,
@@ -148,7 +209,7 @@ impl Run {
             },
             world,
             checkpoints,
-        )
+        ))
     }
 }
 
@@ -166,6 +227,7 @@ struct Keys {
     services: Key,
     stores: Key,
     agents: Key,
+    extras: Key,
 }
 
 /// The ranks of all entities: one permutation over all that are known from the start, and a block for each stream.
@@ -173,11 +235,12 @@ struct Ranks {
     services: Vec<u32>,
     stores: Vec<Vec<u32>>,
     agents: Vec<(RankBlock, u32)>,
+    extras: Vec<Vec<u32>>,
     faults: Vec<u32>,
 }
 
 impl Ranks {
-    fn of(plan: &Plan, keys: &Keys, faults: u32, root: Key) -> Self {
+    fn of(plan: &Plan, keys: &Keys, extras: &[Extra<'_>], faults: u32, root: Key) -> Self {
         let shuffle = root.child("ranks");
         let mut all: Vec<Key> = Vec::new();
         all.extend(plan.services.iter().map(|service| keys.services.child(&service.name)));
@@ -195,6 +258,10 @@ impl Ranks {
             all.push(key);
             let members = if group.is_stream { 0 } else { group.count.unwrap_or(0) };
             all.extend((0..members as u64).map(|member| key.member(member)));
+        }
+        for extra in extras {
+            let key = keys.extras.child(extra.name);
+            all.extend((0..extra.count as u64).map(|member| key.member(member)));
         }
         let timelines = root.child("faults");
         all.extend((0..faults as u64).map(|index| timelines.member(index)));
@@ -216,10 +283,12 @@ impl Ranks {
                 agents.push((RankBlock::Each(take(group.count.unwrap_or(0) as usize)), source));
             }
         }
+        let extras = extras.iter().map(|extra| take(extra.count as usize)).collect();
         Self {
             services,
             stores,
             agents,
+            extras,
             faults: take(faults as usize),
         }
     }

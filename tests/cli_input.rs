@@ -1,0 +1,140 @@
+//! Bad input through the command: a clear error, never a panic, never a partial output folder.
+
+mod common;
+
+use common::{Place, TINY, files, out, text};
+use std::fs;
+
+/// Runs a scenario that is wrong, and gives back what was said.
+fn refused(scenario: &str, code: i32, says: &[&str]) -> Place {
+    let place = Place::with(scenario);
+    let ran = place.run(&["run", "tiny.ron"]);
+    let said = text(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(code), "{said}{}", out(&ran));
+    for says in says {
+        assert!(said.contains(says), "'{says}' isn't in: {said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+    if code == 2 {
+        assert!(!place.path("outputs/tiny").exists(), "nothing is left");
+    }
+    place
+}
+
+/// The tiny scenario with this program, without its variants.
+fn program(steps: &str) -> String {
+    TINY.replace("Repeat(times: 3, steps: [Think(\"10ms\"), Call(service: \"tool\")]),", steps)
+}
+
+#[test]
+fn ten_megabytes_are_accepted_and_seventeen_are_not() {
+    let padded = |size: usize| {
+        let line = format!("// {}\n", "x".repeat(96));
+        TINY.to_string() + &line.repeat(size / line.len())
+    };
+    let place = Place::with(&padded(10 << 20));
+    let ran = place.run(&["run", "tiny.ron", "--no-output"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    refused(&padded(17 << 20), 2, &["larger than", "16 MiB"]);
+}
+
+#[test]
+fn ten_megabytes_of_agents_are_accepted() {
+    let mut groups = String::new();
+    let mut n = 0;
+    while groups.len() < 10 << 20 {
+        let steps = "Think(\"1ms\"), ".repeat(4_000);
+        groups.push_str(&format!("\"worker{n}\": (count: 1, at: \"a\", program: [{steps}]),\n"));
+        n += 1;
+    }
+    let place = Place::with(&TINY.replace("\"worker\": (", &format!("{groups}\"worker\": (")));
+    let checked = place.run(&["check", "tiny.ron"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let deep = "Repeat(times: 2, steps: [".repeat(10_000) + "Think(\"1ms\")" + &"])".repeat(10_000) + ",";
+    refused(&program(&deep), 2, &["error[E", "deep"]);
+    refused(&"(".repeat(1_000_000), 2, &["error[E"]);
+    refused(&format!("{}{}", "[".repeat(500_000), "]".repeat(500_000)), 2, &["error[E"]);
+}
+
+#[test]
+fn a_program_that_never_waits_is_stopped_with_its_place() {
+    let steps = "Repeat(times: Forever, steps: [Choose([(1.0, [Think(\"0s\")]), (1.0, [])])]),";
+    let place = refused(&program(steps), 3, &["worker[", "at "]);
+    let table = out(&place.run(&["run", "tiny.ron", "--no-output", "--replicates", "1"]));
+    assert!(table.contains("stopped early"), "{table}");
+}
+
+#[test]
+fn a_livelock_is_reported_with_its_time_and_an_agent() {
+    // Each answers the other at once: simulated time stands still. Nothing can be decided of such a run.
+    let scenario = r#"(
+        quorate: 1, name: "tiny", until: At("1h"), replicates: 1, sites: ["a"],
+        agents: {
+            "left": (count: 1, at: "a", start: AtOnce(at: "5s"), program: [Send(to: Member("right", 0), topic: "ping")],
+                     on: {"pong": [Send(to: Sender, topic: "ping")]}),
+            "right": (count: 1, at: "a", on: {"ping": [Send(to: Sender, topic: "pong")]}),
+        },
+    )"#;
+    let place = Place::with(scenario);
+    let ran = place.run(&["run", "tiny.ron"]);
+    assert_eq!(ran.status.code(), Some(3), "{}", text(&ran.stderr));
+    let said = text(&ran.stderr);
+    assert!(said.contains("at 5s, ") && (said.contains("left[0]") || said.contains("right[0]")), "{said}");
+}
+
+#[test]
+fn data_that_is_missing_empty_or_no_table_is_refused() {
+    let with_data = |file: &str| {
+        TINY.replace("\"20ms\"", "\"20ms\"").replace("Exponential(mean: \"20ms\")", "Empirical(data: \"d\", column: \"s\", unit: \"1s\")").replace("    sites:", &format!("    data: {{\"d\": (file: \"{file}\")}},\n    sites:"))
+    };
+    refused(&with_data("nowhere.csv"), 2, &["nowhere.csv"]);
+    for (name, content, says) in [
+        ("empty.csv", "", "empty.csv"),
+        ("header.csv", "s\n", "header.csv"),
+        ("words.csv", "s\n1.5\nabc\n", "abc"),
+        ("ragged.csv", "s,t\n1,2\n3\n", "ragged.csv"),
+        ("other.csv", "t\n1\n", "s"),
+        ("nan.csv", "s\nNaN\n", "nan.csv"),
+        ("negative.csv", "s\n-1\n", "negative"),
+    ] {
+        let place = Place::with(&with_data(name));
+        place.write(name, content);
+        let ran = place.run(&["run", "tiny.ron"]);
+        let said = text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{name}: {said}");
+        assert!(said.contains(says) && !said.contains("panicked"), "{name}: {said}");
+    }
+    let place = Place::with(&TINY.replace("start: Spread(over: \"1s\")", "start: Trace(data: \"d\", column: \"s\", unit: \"1s\")").replace("    sites:", "    data: {\"d\": (file: \"t.csv\")},\n    sites:"));
+    place.write("t.csv", "s\n");
+    assert_eq!(place.code(&["run", "tiny.ron"]), 2);
+}
+
+#[test]
+fn a_circle_of_includes_is_refused() {
+    let place = Place::with(&TINY.replace("    quorate: 1,", "    quorate: 1, include: [\"_other.ron\"],"));
+    place.write("_other.ron", "(include: [\"tiny.ron\"])");
+    let ran = place.run(&["run", "tiny.ron"]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(text(&ran.stderr).contains("_other.ron"), "{}", text(&ran.stderr));
+    assert!(!place.path("outputs").exists());
+}
+
+#[test]
+fn what_is_no_text_is_refused() {
+    let place = Place::with(TINY);
+    fs::write(place.path("tiny.ron"), [0xff, 0xfe, 0, b'(']).unwrap();
+    assert_eq!(place.code(&["run", "tiny.ron"]), 2);
+    assert_eq!(place.code(&["run", "."]), 2);
+    place.write("tiny.ron", "");
+    assert_eq!(place.code(&["run", "tiny.ron"]), 2);
+    place.write("tiny.ron", &TINY.replace("\"tiny\"", "\"\""));
+    let unnamed = place.run(&["run", "tiny.ron"]);
+    assert_ne!(unnamed.status.code(), Some(101), "{}", text(&unnamed.stderr));
+    place.write("tiny.ron", &TINY.replace("\"tiny\"", "\"../../escape\""));
+    place.code(&["run", "tiny.ron"]);
+    assert!(files(&place.path("")).keys().all(|name| !name.starts_with("escape")));
+}

@@ -3,6 +3,9 @@
 //! Every type here is declared with [`language!`](crate::language), so that what is read and what the reference says are
 //! one. What a text means is [`super::resolve`]'s business.
 
+// A scenario is read once: what its types weigh is of no matter.
+#![allow(clippy::large_enum_variant)]
+
 pub mod agents;
 pub mod compare;
 pub mod faults;

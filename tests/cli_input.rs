@@ -23,7 +23,10 @@ fn refused(scenario: &str, code: i32, says: &[&str]) -> Place {
 
 /// The tiny scenario with this program, without its variants.
 fn program(steps: &str) -> String {
-    TINY.replace("Repeat(times: 3, steps: [Think(\"10ms\"), Call(service: \"tool\")]),", steps)
+    TINY.replace(
+        "Repeat(times: 3, steps: [Think(\"10ms\"), Call(service: \"tool\")]),",
+        steps,
+    )
 }
 
 #[test]
@@ -57,7 +60,11 @@ fn deep_nesting_is_refused() {
     let deep = "Repeat(times: 2, steps: [".repeat(10_000) + "Think(\"1ms\")" + &"])".repeat(10_000) + ",";
     refused(&program(&deep), 2, &["error[E", "deep"]);
     refused(&"(".repeat(1_000_000), 2, &["error[E"]);
-    refused(&format!("{}{}", "[".repeat(500_000), "]".repeat(500_000)), 2, &["error[E"]);
+    refused(
+        &format!("{}{}", "[".repeat(500_000), "]".repeat(500_000)),
+        2,
+        &["error[E"],
+    );
 }
 
 #[test]
@@ -83,13 +90,24 @@ fn a_livelock_is_reported_with_its_time_and_an_agent() {
     let ran = place.run(&["run", "tiny.ron"]);
     assert_eq!(ran.status.code(), Some(3), "{}", text(&ran.stderr));
     let said = text(&ran.stderr);
-    assert!(said.contains("at 5s, ") && (said.contains("left[0]") || said.contains("right[0]")), "{said}");
+    assert!(
+        said.contains("at 5s, ") && (said.contains("left[0]") || said.contains("right[0]")),
+        "{said}"
+    );
 }
 
 #[test]
 fn data_that_is_missing_empty_or_no_table_is_refused() {
     let with_data = |file: &str| {
-        TINY.replace("\"20ms\"", "\"20ms\"").replace("Exponential(mean: \"20ms\")", "Empirical(data: \"d\", column: \"s\", unit: \"1s\")").replace("    sites:", &format!("    data: {{\"d\": (file: \"{file}\")}},\n    sites:"))
+        TINY.replace("\"20ms\"", "\"20ms\"")
+            .replace(
+                "Exponential(mean: \"20ms\")",
+                "Empirical(data: \"d\", column: \"s\", unit: \"1s\")",
+            )
+            .replace(
+                "    sites:",
+                &format!("    data: {{\"d\": (file: \"{file}\")}},\n    sites:"),
+            )
     };
     refused(&with_data("nowhere.csv"), 2, &["nowhere.csv"]);
     for (name, content, says) in [
@@ -108,7 +126,14 @@ fn data_that_is_missing_empty_or_no_table_is_refused() {
         assert_eq!(ran.status.code(), Some(2), "{name}: {said}");
         assert!(said.contains(says) && !said.contains("panicked"), "{name}: {said}");
     }
-    let place = Place::with(&TINY.replace("start: Spread(over: \"1s\")", "start: Trace(data: \"d\", column: \"s\", unit: \"1s\")").replace("    sites:", "    data: {\"d\": (file: \"t.csv\")},\n    sites:"));
+    let place = Place::with(
+        &TINY
+            .replace(
+                "start: Spread(over: \"1s\")",
+                "start: Trace(data: \"d\", column: \"s\", unit: \"1s\")",
+            )
+            .replace("    sites:", "    data: {\"d\": (file: \"t.csv\")},\n    sites:"),
+    );
     place.write("t.csv", "s\n");
     assert_eq!(place.code(&["run", "tiny.ron"]), 2);
 }

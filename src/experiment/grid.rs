@@ -142,7 +142,8 @@ impl<'a> Grid<'a> {
 
     /// Runs one cell.
     pub fn run_cell(&self, variant: usize, replicate: u32) -> Cell {
-        self.run_cell_unless(variant, replicate, &AtomicBool::new(false)).expect("nobody interrupts")
+        self.run_cell_unless(variant, replicate, &AtomicBool::new(false))
+            .expect("nobody interrupts")
     }
 
     /// Runs one cell, unless `interrupted` becomes true meanwhile.

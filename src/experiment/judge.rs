@@ -1,7 +1,7 @@
 //! Holds results against what a scenario expects of them.
 
 use super::results::{Added, Results, RunResults, VariantResults};
-use super::statistics::{Level, Paired, Summary};
+use super::statistics::{Level, Summary};
 use crate::measures;
 use crate::scenario::language::compare as language;
 use crate::scenario::language::compare::Statistic;
@@ -171,14 +171,12 @@ pub fn overall(judgements: &[Judgement]) -> Verdict {
 }
 
 fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judgement {
-    let (found, verdict) = match (&claim.over, claim.scope) {
-        (Some(over), Scope::Mean { confidence }) => match results.variant(over) {
+    let (found, verdict) = match &claim.over {
+        None => of_values(&values(&variant.runs, &claim.measure), variant, claim),
+        Some(over) => match results.variant(over) {
             None => nothing(format!("there is no variant '{over}' in these results")),
-            Some(than) => difference(variant, than, claim, confidence),
+            Some(than) => difference(variant, than, claim),
         },
-        (None, Scope::Mean { confidence }) => mean(&values(&variant.runs, &claim.measure), claim, confidence),
-        (_, Scope::Each) => each(variant, claim),
-        (_, scope) => one_of_all(variant, claim, scope),
     };
     let finite = |end: f64| end.is_finite().then_some(end);
     let (low, high) = claim.bound.ends();
@@ -249,30 +247,31 @@ fn verdict_of(summary: &Summary, bound: Bound, confident: bool) -> (Found, Verdi
     (found, verdict)
 }
 
-fn difference(
-    variant: &VariantResults,
-    than: &VariantResults,
-    claim: &Claim,
-    confidence: Option<f64>,
-) -> (Found, Verdict) {
+/// What the replicates' values say under the claim's scope.
+fn of_values(values: &[f64], variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
+    match claim.scope {
+        Scope::Mean { confidence } => mean(values, claim, confidence),
+        Scope::Each => each(values, variant.runs.len() as u32, claim),
+        scope => one_of_all(values, claim, scope),
+    }
+}
+
+/// The same of the differences to another variant, replicate by replicate; of added time task by task.
+fn difference(variant: &VariantResults, than: &VariantResults, claim: &Claim) -> (Found, Verdict) {
     if let Some(of_added) = claim.measure.strip_prefix("latency_trap.added") {
+        let confidence = match claim.scope {
+            Scope::Mean { confidence } => confidence,
+            _ => None,
+        };
         return match variant.added.get(&than.name) {
             None => nothing("no task was done in both variants".to_string()),
             Some(added) => added_verdict(added, of_added, claim, confidence),
         };
     }
-    let both = variant.runs.iter().zip(&than.runs).filter_map(|(here, there)| {
-        Some((
-            *there.measures.get(&claim.measure)?,
-            *here.measures.get(&claim.measure)?,
-        ))
-    });
-    let (before, after): (Vec<f64>, Vec<f64>) = both.unzip();
-    let level = confidence.and_then(Level::new).unwrap_or(Level::P95);
-    match Paired::of(&before, &after, level) {
-        Ok(Some(paired)) => verdict_of(&paired.difference, claim.bound, confidence.is_some()),
-        _ => nothing(format!("no replicate has '{}' in both variants", claim.measure)),
-    }
+    let both = variant.runs.iter().zip(&than.runs);
+    let differences =
+        both.filter_map(|(here, there)| Some(here.measures.get(&claim.measure)? - there.measures.get(&claim.measure)?));
+    of_values(&differences.collect::<Vec<f64>>(), variant, claim)
 }
 
 fn added_verdict(added: &Added, which: &str, claim: &Claim, confidence: Option<f64>) -> (Found, Verdict) {
@@ -319,8 +318,7 @@ fn one_with(found: Found, holds: bool) -> (Found, Verdict) {
     (found, if holds { Verdict::Holds } else { Verdict::Fails })
 }
 
-fn each(variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
-    let all = values(&variant.runs, &claim.measure);
+fn each(all: &[f64], of: u32, claim: &Claim) -> (Found, Verdict) {
     let Some(first) = all.first() else {
         return nothing(format!("no run has a value of '{}'", claim.measure));
     };
@@ -334,7 +332,6 @@ fn each(variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
             worst
         }
     });
-    let of = variant.runs.len() as u32;
     // A run without the number neither satisfies nor breaks the claim.
     let verdict = if satisfied == of {
         Verdict::Holds
@@ -346,8 +343,8 @@ fn each(variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
     (Found::Replicates { satisfied, of, worst }, verdict)
 }
 
-fn one_of_all(variant: &VariantResults, claim: &Claim, scope: Scope) -> (Found, Verdict) {
-    let mut all = values(&variant.runs, &claim.measure);
+fn one_of_all(values: &[f64], claim: &Claim, scope: Scope) -> (Found, Verdict) {
+    let mut all = values.to_vec();
     all.sort_by(f64::total_cmp);
     let value = match scope {
         Scope::Median => all.get(all.len().saturating_sub(1) / 2).copied(),
@@ -399,7 +396,12 @@ pub fn claims(scenario: &Scenario) -> Vec<Claim> {
 
 fn claim(expectation: &Expectation) -> Claim {
     // Results never carry paths of the machine that they were made on.
-    let place = expectation.place.rsplit(['/', '\\']).next().unwrap_or_default().to_string();
+    let place = expectation
+        .place
+        .rsplit(['/', '\\'])
+        .next()
+        .unwrap_or_default()
+        .to_string();
     match &expectation.expected {
         Expected::Measure {
             name,

@@ -58,7 +58,11 @@ impl Place {
 
     /// Runs the command in this folder.
     pub fn run(&self, args: &[&str]) -> Output {
-        Command::new(QUORATE).args(args).current_dir(self.0.path()).output().unwrap()
+        Command::new(QUORATE)
+            .args(args)
+            .current_dir(self.0.path())
+            .output()
+            .unwrap()
     }
 
     /// The exit code of the command.
@@ -68,7 +72,9 @@ impl Place {
 
     pub fn code_in(folder: &Path, args: &[&str]) -> i32 {
         let ran = Command::new(QUORATE).args(args).current_dir(folder).output().unwrap();
-        ran.status.code().unwrap_or_else(|| panic!("{args:?} was killed: {}", text(&ran.stderr)))
+        ran.status
+            .code()
+            .unwrap_or_else(|| panic!("{args:?} was killed: {}", text(&ran.stderr)))
     }
 }
 

@@ -398,6 +398,7 @@ fn state_costs(results: &Results) -> Option<Chart> {
     let candidates = [
         ("state.conflicts", "conflicts", Unit::Count),
         ("state.lost_updates", "lost updates", Unit::Count),
+        ("state.lost_effects", "lost effects", Unit::Count),
         ("state.stale_reads.share", "stale reads", Unit::Share),
         ("state.healed.max", "divergence after the heal", Unit::Time),
     ];

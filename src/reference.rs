@@ -35,16 +35,29 @@ fn field_text(field: &FieldDescription) -> String {
         None if field.required => " (required)".to_string(),
         None => String::new(),
     };
-    format!("\n  {}: {}{default}\n      {}\n", field.name, field.type_name, field.doc)
+    format!(
+        "\n  {}: {}{default}\n      {}\n",
+        field.name, field.type_name, field.doc
+    )
 }
 
 /// The forms of this name, such as a step or a law.
 fn variant(reference: &Reference, name: &str) -> Option<String> {
     let mut text = String::new();
     for of in reference.types() {
-        for variant in of.variants.iter().filter(|variant| variant.name.eq_ignore_ascii_case(name)) {
-            text.push_str(&format!("{} (one form of {}): {}\n", variant.name, of.name, variant.doc));
-            variant.fields.iter().for_each(|field| text.push_str(&field_text(field)));
+        for variant in of
+            .variants
+            .iter()
+            .filter(|variant| variant.name.eq_ignore_ascii_case(name))
+        {
+            text.push_str(&format!(
+                "{} (one form of {}): {}\n",
+                variant.name, of.name, variant.doc
+            ));
+            variant
+                .fields
+                .iter()
+                .for_each(|field| text.push_str(&field_text(field)));
         }
     }
     (!text.is_empty()).then_some(text)

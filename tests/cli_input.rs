@@ -23,7 +23,10 @@ fn refused(scenario: &str, code: i32, says: &[&str]) -> Place {
 
 /// The tiny scenario with this program, without its variants.
 fn program(steps: &str) -> String {
-    TINY.replace("Repeat(times: 3, steps: [Think(\"10ms\"), Call(service: \"tool\")]),", steps)
+    TINY.replace(
+        "Repeat(times: 3, steps: [Think(\"10ms\"), Call(service: \"tool\")]),",
+        steps,
+    )
 }
 
 #[test]
@@ -35,7 +38,7 @@ fn ten_megabytes_are_accepted_and_seventeen_are_not() {
     let place = Place::with(&padded(10 << 20));
     let ran = place.run(&["run", "tiny.ron", "--no-output"]);
     assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
-    refused(&padded(17 << 20), 2, &["larger than", "16 MiB"]);
+    refused(&padded(17 << 20), 2, &["E0002", "too large", "16777216 bytes"]);
 }
 
 #[test]
@@ -55,17 +58,28 @@ fn ten_megabytes_of_agents_are_accepted() {
 #[test]
 fn deep_nesting_is_refused() {
     let deep = "Repeat(times: 2, steps: [".repeat(10_000) + "Think(\"1ms\")" + &"])".repeat(10_000) + ",";
-    refused(&program(&deep), 2, &["error[E", "deep"]);
+    refused(&program(&deep), 2, &["E0003", "brackets inside each other"]);
     refused(&"(".repeat(1_000_000), 2, &["error[E"]);
-    refused(&format!("{}{}", "[".repeat(500_000), "]".repeat(500_000)), 2, &["error[E"]);
+    refused(
+        &format!("{}{}", "[".repeat(500_000), "]".repeat(500_000)),
+        2,
+        &["error[E"],
+    );
 }
 
 #[test]
-fn a_program_that_never_waits_is_stopped_with_its_place() {
-    let steps = "Repeat(times: Forever, steps: [Choose([(1.0, [Think(\"0s\")]), (1.0, [])])]),";
-    let place = refused(&program(steps), 3, &["worker[", "at "]);
+fn a_program_that_never_waits_is_refused_or_stopped_with_its_place() {
+    let steps = "Repeat(times: Forever, steps: [Think(\"0s\")]),";
+    refused(
+        &program(steps),
+        2,
+        &["E0450", "this loop never waits and never ends", "tiny.ron:14:13"],
+    );
+    // What only chance could end is met at run time.
+    let steps = "Repeat(times: Forever, steps: [Choose([(1000000000000.0, []), (0.001, [Think(\"1s\")])])]),";
+    let place = refused(&program(steps), 3, &["3 of 3 runs stopped early", "at 0s, worker[0], "]);
     let table = out(&place.run(&["run", "tiny.ron", "--no-output", "--replicates", "1"]));
-    assert!(table.contains("stopped early"), "{table}");
+    assert!(table.contains("1 of 1 run stopped early"), "{table}");
 }
 
 #[test]
@@ -83,22 +97,33 @@ fn a_livelock_is_reported_with_its_time_and_an_agent() {
     let ran = place.run(&["run", "tiny.ron"]);
     assert_eq!(ran.status.code(), Some(3), "{}", text(&ran.stderr));
     let said = text(&ran.stderr);
-    assert!(said.contains("at 5s, ") && (said.contains("left[0]") || said.contains("right[0]")), "{said}");
+    assert!(
+        said.contains("at 5s, ") && (said.contains("left[0]") || said.contains("right[0]")),
+        "{said}"
+    );
 }
 
 #[test]
 fn data_that_is_missing_empty_or_no_table_is_refused() {
     let with_data = |file: &str| {
-        TINY.replace("\"20ms\"", "\"20ms\"").replace("Exponential(mean: \"20ms\")", "Empirical(data: \"d\", column: \"s\", unit: \"1s\")").replace("    sites:", &format!("    data: {{\"d\": (file: \"{file}\")}},\n    sites:"))
+        TINY.replace("\"20ms\"", "\"20ms\"")
+            .replace(
+                "Exponential(mean: \"20ms\")",
+                "Empirical(data: \"d\", column: \"s\", unit: \"1s\")",
+            )
+            .replace(
+                "    sites:",
+                &format!("    data: {{\"d\": (file: \"{file}\")}},\n    sites:"),
+            )
     };
     refused(&with_data("nowhere.csv"), 2, &["nowhere.csv"]);
     for (name, content, says) in [
-        ("empty.csv", "", "empty.csv"),
-        ("header.csv", "s\n", "header.csv"),
+        ("empty.csv", "", "the file is empty"),
+        ("header.csv", "s\n", "has no rows"),
         ("words.csv", "s\n1.5\nabc\n", "abc"),
-        ("ragged.csv", "s,t\n1,2\n3\n", "ragged.csv"),
-        ("other.csv", "t\n1\n", "s"),
-        ("nan.csv", "s\nNaN\n", "nan.csv"),
+        ("ragged.csv", "s,t\n1,2\n3\n", "1 fields, where the header has 2"),
+        ("other.csv", "t\n1\n", "no column \"s\""),
+        ("nan.csv", "s\nNaN\n", "not a finite number"),
         ("negative.csv", "s\n-1\n", "negative"),
     ] {
         let place = Place::with(&with_data(name));
@@ -108,7 +133,14 @@ fn data_that_is_missing_empty_or_no_table_is_refused() {
         assert_eq!(ran.status.code(), Some(2), "{name}: {said}");
         assert!(said.contains(says) && !said.contains("panicked"), "{name}: {said}");
     }
-    let place = Place::with(&TINY.replace("start: Spread(over: \"1s\")", "start: Trace(data: \"d\", column: \"s\", unit: \"1s\")").replace("    sites:", "    data: {\"d\": (file: \"t.csv\")},\n    sites:"));
+    let place = Place::with(
+        &TINY
+            .replace(
+                "start: Spread(over: \"1s\")",
+                "start: Trace(data: \"d\", column: \"s\", unit: \"1s\")",
+            )
+            .replace("    sites:", "    data: {\"d\": (file: \"t.csv\")},\n    sites:"),
+    );
     place.write("t.csv", "s\n");
     assert_eq!(place.code(&["run", "tiny.ron"]), 2);
 }

@@ -41,7 +41,9 @@ pub fn help(topic: Option<&str>) -> Result<ExitCode> {
         print(&format!("{name} (invariant: `{measure}` is 0 in every run): {doc}\n"))?;
         return Ok(ExitCode::Ok);
     }
-    let near = measures::suggest(topic).map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default();
+    let near = measures::suggest(topic)
+        .map(|near| format!(" (did you mean '{near}'?)"))
+        .unwrap_or_default();
     bail!(
         "there is no command, diagnostic, measure, invariant or noun '{topic}'{near}; try `quorate help` or `quorate reference`"
     )

@@ -42,15 +42,25 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     if let Some(folder) = &folder {
         // Result files carry no paths: they are the same wherever the scenario lies.
-        let file = args.scenario.file_name().map_or("-".into(), |name| name.to_string_lossy());
-        let files = output::bundle(&results, &judgements, &scenario.resolved, &reproduce(args, &file, &results))?;
+        let file = args
+            .scenario
+            .file_name()
+            .map_or("-".into(), |name| name.to_string_lossy());
+        let files = output::bundle(
+            &results,
+            &judgements,
+            &scenario.resolved,
+            &reproduce(args, &file, &results),
+        )?;
         if session::INTERRUPTED.load(std::sync::atomic::Ordering::SeqCst) {
             bail!("interrupted: {} is as it was", folder.path().display());
         }
         folder.replace(&files)?;
     }
     let runs = || results.variants.iter().flat_map(|variant| &variant.runs);
-    let whereto = folder.map(|folder| format!("; results in {}", folder.path().display())).unwrap_or_default();
+    let whereto = folder
+        .map(|folder| format!("; results in {}", folder.path().display()))
+        .unwrap_or_default();
     session::complain(&format!(
         "{} {}, {} events in {:.1} s{whereto}",
         runs().count(),
@@ -89,7 +99,11 @@ fn folder_name(name: &str) -> String {
         }
     };
     let name: String = name.chars().map(safe).collect();
-    if name.is_empty() { "unnamed".to_string() } else { name.replace('-', "_") }
+    if name.is_empty() {
+        "unnamed".to_string()
+    } else {
+        name.replace('-', "_")
+    }
 }
 
 /// The command that gives the same again.

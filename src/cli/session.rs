@@ -132,10 +132,17 @@ pub fn choose_variants(scenario: &mut Scenario, names: &[String]) -> Result<()> 
     for name in names {
         if !scenario.variants.iter().any(|plan| plan.variant == *name) {
             let all: Vec<&str> = scenario.variants.iter().map(|plan| plan.variant.as_str()).collect();
-            let near = all.iter().find(|of| strsim::damerau_levenshtein(of, name) <= 1 + name.len() / 3);
-            let hint = near.map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default();
+            let near = all
+                .iter()
+                .find(|of| strsim::damerau_levenshtein(of, name) <= 1 + name.len() / 3);
+            let hint = near
+                .map(|near| format!(" (did you mean '{near}'?)"))
+                .unwrap_or_default();
             let all: Vec<String> = all.iter().map(|name| format!("'{name}'")).collect();
-            bail!("there is no variant '{name}'{hint}; the scenario has {}", all.join(", "));
+            bail!(
+                "there is no variant '{name}'{hint}; the scenario has {}",
+                all.join(", ")
+            );
         }
     }
     let mut index = 0;

@@ -229,11 +229,17 @@ impl Results {
     /// Every problem met at run time, with where it happened first: a line for each variant that has one.
     pub fn halts(&self) -> Vec<String> {
         let stopped = |variant: &VariantResults| -> Option<String> {
-            let mut halts = variant.runs.iter().filter_map(|run| Some((run.replicate, run.halt.as_ref()?)));
+            let mut halts = variant
+                .runs
+                .iter()
+                .filter_map(|run| Some((run.replicate, run.halt.as_ref()?)));
             let (replicate, first) = halts.next()?;
             let (count, of) = (1 + halts.count(), variant.runs.len());
             let runs = if of == 1 { "run" } else { "runs" };
-            Some(format!("{}: {count} of {of} {runs} stopped early; replicate {replicate} {first}", variant.title))
+            Some(format!(
+                "{}: {count} of {of} {runs} stopped early; replicate {replicate} {first}",
+                variant.title
+            ))
         };
         self.variants.iter().filter_map(stopped).collect()
     }
@@ -255,7 +261,10 @@ impl RunResults {
             (None, End::Livelock { at, .. }) => Some(format!(
                 "at {at}, {who}: this instant never ends, because entities react to each other without any delay"
             )),
-            (None, End::EventLimit) => Some(format!("at {}: the limit of {} events was reached", cell.now, cell.handled)),
+            (None, End::EventLimit) => Some(format!(
+                "at {}: the limit of {} events was reached",
+                cell.now, cell.handled
+            )),
             (None, _) => None,
         };
         Self {

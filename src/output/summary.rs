@@ -104,7 +104,7 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     let plural = if results.replicates == 1 { "" } else { "s" };
     table.note(&format!("mean of {} replicate{plural}{intervals}", results.replicates));
     for halt in results.halts() {
-        table.note(&format!("{}: these numbers are of what came before", halt.trim_end_matches('.')));
+        table.note(&format!("{halt}. Its numbers are of what came before."));
     }
     text.push_str(&table.render(look));
     if all {
@@ -147,7 +147,11 @@ fn expectations(results: &Results, judgements: &[Judgement], look: Look) -> Stri
     ];
     let mut table = Table::new("", columns);
     let same = |a: &Judgement, b: &Judgement| (&a.place, &a.name, &a.over) == (&b.place, &b.name, &b.over);
-    let title = |name: &String| results.variant(name).map_or(name.clone(), |variant| variant.title.clone());
+    let title = |name: &String| {
+        results
+            .variant(name)
+            .map_or(name.clone(), |variant| variant.title.clone())
+    };
     for group in judgements.chunk_by(same) {
         let over = match &group[0].over {
             Some(over) => format!(" over {}", title(over)),
@@ -161,7 +165,11 @@ fn expectations(results: &Results, judgements: &[Judgement], look: Look) -> Stri
             continue;
         }
         for judgement in group {
-            table.row(row(judgement, format!("{}{over}", title(&judgement.variant)), found(judgement)));
+            table.row(row(
+                judgement,
+                format!("{}{over}", title(&judgement.variant)),
+                found(judgement),
+            ));
         }
     }
     table.render(look)
@@ -194,7 +202,11 @@ fn found_in_all(group: &[Judgement]) -> String {
     match ends {
         None => found(&group[0]),
         Some((low, high)) if low == high => numbers::quantity(low, &unit),
-        Some((low, high)) => format!("{} to {}", numbers::quantity(low, &unit), numbers::quantity(high, &unit)),
+        Some((low, high)) => format!(
+            "{} to {}",
+            numbers::quantity(low, &unit),
+            numbers::quantity(high, &unit)
+        ),
     }
 }
 
@@ -225,14 +237,22 @@ pub fn found(judgement: &Judgement) -> String {
             let half = low.zip(*high).map(|(low, high)| (high - low) / 2.0);
             numbers::estimate(*value, half, &unit)
         }
-        Found::Replicates { satisfied, of: 1, worst } => match satisfied {
+        Found::Replicates {
+            satisfied,
+            of: 1,
+            worst,
+        } => match satisfied {
             1 => "in the run".to_string(),
             _ => numbers::quantity(*worst, &unit),
         },
         Found::Replicates { satisfied, of, .. } if satisfied == of => format!("in all {of} runs"),
         Found::Replicates { satisfied, of, worst } => {
             let worst = numbers::quantity(*worst, &unit);
-            let of_what = if is_invariant(judgement) { format!(" ({})", judgement.measure) } else { String::new() };
+            let of_what = if is_invariant(judgement) {
+                format!(" ({})", judgement.measure)
+            } else {
+                String::new()
+            };
             format!("in {satisfied} of {of} runs, the worst {worst}{of_what}")
         }
         Found::Nothing { why } => why.clone(),

@@ -57,7 +57,10 @@ pub struct Extra<'a> {
 
 impl std::fmt::Debug for Extra<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Extra").field("name", &self.name).field("count", &self.count).finish_non_exhaustive()
+        f.debug_struct("Extra")
+            .field("name", &self.name)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
     }
 }
 
@@ -137,9 +140,10 @@ pub fn build_with(
     for (extra, ranks) in extras.into_iter().zip(&ranks.extras) {
         let base = directory.add(extra.name, extra.count, extra.sites.clone());
         let key = keys.extras.child(extra.name);
-        let members = ranks.iter().zip(0u32..).map(|(rank, member)| {
-            endpoint(base + member, extra.sites.of(member), key.member(member as u64), *rank)
-        });
+        let members = ranks
+            .iter()
+            .zip(0u32..)
+            .map(|(rank, member)| endpoint(base + member, extra.sites.of(member), key.member(member as u64), *rank));
         groups.push((extra.make)(members.collect()));
     }
     directory.add("faults", faults.len(), Sites::One(crate::network::SiteId(0)));

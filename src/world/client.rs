@@ -27,7 +27,10 @@ impl Cx<'_, '_> {
     /// it, and [`Cx::answer`] returns it.
     pub fn call(&mut self, from: &mut Endpoint, server: u32, number: u32, bytes: u32) {
         let (now, identity) = (self.now(), call_identity(from.id, number));
-        let request = Request::Work { tokens_in: 0, tokens_out: 0 };
+        let request = Request::Work {
+            tokens_in: 0,
+            tokens_out: 0,
+        };
         self.record(What::CallStarted, from.id, [identity, server as u64, 0]);
         let call = self.shared.calls.insert(Call {
             activation: 0,
@@ -44,7 +47,12 @@ impl Cx<'_, '_> {
             backoff: SimDuration::ZERO,
             request: request.clone(),
         });
-        self.record_with(What::AttemptSent, from.id, [identity, server as u64, 1], &[now.as_nanos()]);
+        self.record_with(
+            What::AttemptSent,
+            from.id,
+            [identity, server as u64, 1],
+            &[now.as_nanos()],
+        );
         let attempt = self.shared.attempts.insert(Attempt {
             call,
             identity,
@@ -101,7 +109,12 @@ impl Cx<'_, '_> {
         self.close_call(attempt.call);
         let ended = [attempt.identity, attempt.server as u64, u64::from(done)];
         self.record_with(What::CallEnded, attempt.client, ended, &[attempt.began.as_nanos(), 1]);
-        Some(Answer { number: attempt.identity as u32, done, retry_after, parts })
+        Some(Answer {
+            number: attempt.identity as u32,
+            done,
+            retry_after,
+            parts,
+        })
     }
 
     /// An agent begins a task: its program's run number `run`.
@@ -115,7 +128,11 @@ impl Cx<'_, '_> {
     /// # Panics
     /// Panics if the parts don't add up to the task's time.
     pub fn end_task(&mut self, agent: &Endpoint, member: u32, run: u32, began: SimTime, parts: &Parts) {
-        assert_eq!(parts.total(), self.now() - began, "the parts of a task add up to its time");
+        assert_eq!(
+            parts.total(),
+            self.now() - began,
+            "the parts of a task add up to its time"
+        );
         let mut extra = [began.as_nanos(); 8];
         extra[1..].copy_from_slice(&parts.0);
         self.record_with(What::TaskEnded, agent.id, [call_identity(member, run), 0, 0], &extra);

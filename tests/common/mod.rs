@@ -1,6 +1,8 @@
 //! What tests of the command share.
 #![allow(dead_code)] // Each test program uses a part of it.
 
+pub mod schema;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -58,7 +60,11 @@ impl Place {
 
     /// Runs the command in this folder.
     pub fn run(&self, args: &[&str]) -> Output {
-        Command::new(QUORATE).args(args).current_dir(self.0.path()).output().unwrap()
+        Command::new(QUORATE)
+            .args(args)
+            .current_dir(self.0.path())
+            .output()
+            .unwrap()
     }
 
     /// The exit code of the command.
@@ -68,7 +74,9 @@ impl Place {
 
     pub fn code_in(folder: &Path, args: &[&str]) -> i32 {
         let ran = Command::new(QUORATE).args(args).current_dir(folder).output().unwrap();
-        ran.status.code().unwrap_or_else(|| panic!("{args:?} was killed: {}", text(&ran.stderr)))
+        ran.status
+            .code()
+            .unwrap_or_else(|| panic!("{args:?} was killed: {}", text(&ran.stderr)))
     }
 }
 

@@ -9,7 +9,7 @@ pub mod grid;
 pub mod judge;
 pub mod results;
 
-pub use grid::{Cell, Grid, Options, Progress};
+pub use grid::{Cell, Grid, Options, Progress, measure_with};
 pub use judge::{Registry, claims};
 pub use results::Results;
 

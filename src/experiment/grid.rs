@@ -7,8 +7,9 @@ use crate::kernel::{Checkpoint, End, Handled, Perturbation, Print, SimTime};
 use crate::measures::shared_state::{Watched, WatchedStore};
 use crate::measures::{self, Setting, Sheet, Watch};
 use crate::scenario::Plan;
-use crate::scenario::build::build;
+use crate::scenario::build::{Extra, RunEnd, build, build_with};
 use crate::world::population::Halt;
+use crate::world::record::Observer;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -205,6 +206,22 @@ impl<'a> Grid<'a> {
         let seen = run.kernel.witnessed().iter();
         seen.map(|handled| (*handled, directory.name(handled.target))).collect()
     }
+}
+
+/// One run of a plan with further populations in it, measured as any other.
+pub fn measure_with(plan: &Plan, seed: u64, replicate: u64, extras: Vec<Extra<'_>>) -> (RunEnd, Sheet) {
+    let mut setting = setting(plan);
+    for extra in &extras {
+        setting.directory.add(extra.name, extra.count, extra.sites.clone());
+    }
+    let watch: Box<dyn Observer> = Box::new(Watch::new(measures::standard(&setting)));
+    let (end, mut world, _) = build_with(plan, seed, replicate, vec![watch], extras).finish(u64::MAX);
+    let observers = std::mem::take(&mut world.shared.records).into_observers();
+    let mut watches = observers
+        .into_iter()
+        .filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
+    let sheet = watches.next().map(|watch| watch.finish(end.now)).unwrap_or_default();
+    (end, sheet)
 }
 
 /// What the measures need to know of a plan.

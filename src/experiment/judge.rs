@@ -109,7 +109,8 @@ pub struct Judgement {
     pub found: Found,
     /// Whether it holds.
     pub verdict: Verdict,
-    /// Where the scenario says so.
+    /// Where the scenario says so. It isn't part of results: the layout of a scenario changes nothing in them.
+    #[serde(skip)]
     pub place: String,
     /// The name of a known answer that this is, and where that comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,6 +151,10 @@ pub fn judge(results: &Results, claims: &[Claim]) -> Vec<Judgement> {
     let mut judgements = Vec::new();
     for claim in claims {
         let meant = |variant: &&VariantResults| claim.variant.as_ref().is_none_or(|name| *name == variant.name);
+        // A comparison with a variant that wasn't run, because only others were asked for, says nothing.
+        if claim.over.as_ref().is_some_and(|over| results.variant(over).is_none()) {
+            continue;
+        }
         for variant in results.variants.iter().filter(meant) {
             // A comparison of everything with one variant leaves that variant itself out.
             if claim.variant.is_none() && claim.over.as_ref() == Some(&variant.name) {

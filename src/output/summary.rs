@@ -119,10 +119,7 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     let plural = if results.replicates == 1 { "" } else { "s" };
     table.note(&format!("mean of {} replicate{plural}{intervals}", results.replicates));
     for halt in results.halts() {
-        table.note(&format!(
-            "{}: these numbers are of what came before",
-            halt.trim_end_matches('.')
-        ));
+        table.note(&format!("{halt}. Its numbers are of what came before."));
     }
     text.push_str(&table.render(look));
     if all {

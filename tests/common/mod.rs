@@ -1,6 +1,8 @@
 //! What tests of the command share.
 #![allow(dead_code)] // Each test program uses a part of it.
 
+pub mod schema;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

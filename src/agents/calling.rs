@@ -324,7 +324,11 @@ impl AgentGroup {
         let activation = self.activation(id);
         let (handle, member) = (activation.handle, activation.member);
         activation.handle = Handle::NONE;
-        let (tries, executed) = cx.shared.calls.get(handle).map_or((0, 0), |call| (call.tries, call.executed));
+        let (tries, executed) = cx
+            .shared
+            .calls
+            .get(handle)
+            .map_or((0, 0), |call| (call.tries, call.executed));
         cx.close_call(handle);
         let began = self.activation(id).mark;
         let extra = [began.as_nanos(), tries as u64, executed as u64];

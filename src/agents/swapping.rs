@@ -62,7 +62,10 @@ impl AgentGroup {
         let member = self.activation(id).member;
         let policy = self.policy_of(spec);
         let (attempts, law) = (policy.attempts, policy.backoff);
-        let mut stream = self.agents[member as usize].endpoint.key.stream(purpose::BACKOFF, address);
+        let mut stream = self.agents[member as usize]
+            .endpoint
+            .key
+            .stream(purpose::BACKOFF, address);
         let swap = self.swaps.entry(id).or_default();
         swap.refused = swap.refused.saturating_add(1);
         let refused = swap.refused;

@@ -180,7 +180,10 @@ impl Tasks {
             sheet.count(name(label), count);
         }
         let ended: u64 = kind.ended.iter().sum();
-        sheet.number(name("done_share"), (ended > 0).then(|| kind.ended[0] as f64 / ended as f64));
+        sheet.number(
+            name("done_share"),
+            (ended > 0).then(|| kind.ended[0] as f64 / ended as f64),
+        );
         sheet.count(name("unfinished"), kind.started.saturating_sub(ended));
         let measured = end.since(self.setting.warm_up).as_secs_f64();
         sheet.number(name("rate"), (measured > 0.0).then(|| kind.ended[0] as f64 / measured));

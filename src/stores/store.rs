@@ -282,7 +282,12 @@ impl<R: Resolution> Store<R> {
                 let key = *key;
                 self.read(member, key, handle, cx);
             }
-            Request::Update { key, op, context, expects } => {
+            Request::Update {
+                key,
+                op,
+                context,
+                expects,
+            } => {
                 let (key, op, context, expects) = (*key, *op, context.take(), *expects);
                 let identity = attempt.identity;
                 if let Some(version) = expects {

@@ -369,7 +369,8 @@ impl Resolver<'_, '_> {
         if let (Step::Operate(read), Step::Operate(write)) = (&mut read, &mut write) {
             let store = self.file.state.canonical().nth(usize::from(read.store))?.1;
             if store.at.value.0.len() > 1 {
-                let message = "`CompareAndSwap` needs a store with one replica: no one else decides which write came first";
+                let message =
+                    "`CompareAndSwap` needs a store with one replica: no one else decides which write came first";
                 self.error(Code::WrongKeyType, on.key.span, message);
                 return None;
             }

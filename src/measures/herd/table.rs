@@ -86,6 +86,7 @@ pub(crate) const SERVICE_ONLY: &[MeasureInfo] = measure_table![
 /// What is measured of the time after faults.
 pub(crate) const RECOVERY: &[MeasureInfo] = measure_table![
     "fault.*.recovery", Seconds, Lower, "Time from the end of this fault until goodput was back: to the begin of the first window at or after the end from which the mean goodput of five windows is at least 95 % of the mean between the warm-up and the first fault. The longest of its occurrences; none unless all recovered.";
+    "fault.*.good_from", Seconds, Lower, "When the first five windows after the last occurrence of this fault begin of whose calls (by their begin) more than 99 % were answered; none if there are none.";
     "fault.*.unrecovered", Count, Lower, "Occurrences of this fault after which goodput wasn't back when the run ended.";
     "herd.recovery", Seconds, Lower, "Time from the end of the last fault until goodput was back, as for a fault.";
     "herd.horizon", Seconds, Neither, "How long after the end of the last fault the verdict on metastability is given.";

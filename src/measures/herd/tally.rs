@@ -40,6 +40,8 @@ pub(super) struct Tally {
     waits: Recorder,
     sojourns: Recorder,
     pub intended_in: Counts,
+    /// Answered calls, by the window in which they began.
+    pub kept_in: Counts,
     pub attempts_in: Counts,
     pub arrivals_in: Counts,
     pub refused_in: Counts,
@@ -85,6 +87,7 @@ impl Tally {
             waits: Recorder::default(),
             sojourns: Recorder::default(),
             intended_in: Counts::default(),
+            kept_in: Counts::default(),
             attempts_in: Counts::default(),
             arrivals_in: Counts::default(),
             refused_in: Counts::default(),
@@ -217,6 +220,7 @@ impl Tally {
         self.waits.merge(&other.waits);
         self.sojourns.merge(&other.sojourns);
         self.intended_in.merge(&other.intended_in);
+        self.kept_in.merge(&other.kept_in);
         self.attempts_in.merge(&other.attempts_in);
         self.arrivals_in.merge(&other.arrivals_in);
         self.refused_in.merge(&other.refused_in);

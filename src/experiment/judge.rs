@@ -1,11 +1,11 @@
 //! Holds results against what a scenario expects of them.
 
+mod claims;
+
+pub use claims::{INVARIANTS, Registry, claims};
+
 use super::results::{Added, Results, RunResults, VariantResults};
 use super::statistics::{Level, Paired, Summary};
-use crate::measures;
-use crate::scenario::language::compare as language;
-use crate::scenario::language::compare::Statistic;
-use crate::scenario::{Expectation, Expected, Known, Measures, Scenario, What};
 use serde::Serialize;
 
 /// Something that a scenario expects.
@@ -47,6 +47,15 @@ pub enum Scope {
     Sum,
     /// Every one of them.
     Each,
+}
+
+impl Scope {
+    fn confidence(self) -> Option<f64> {
+        match self {
+            Self::Mean { confidence } => confidence,
+            Self::Median | Self::Min | Self::Max | Self::Sum | Self::Each => None,
+        }
+    }
 }
 
 /// What must be so of a number.
@@ -176,14 +185,21 @@ pub fn overall(judgements: &[Judgement]) -> Verdict {
 }
 
 fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judgement {
-    let (found, verdict) = match (&claim.over, claim.scope) {
-        (Some(over), Scope::Mean { confidence }) => match results.variant(over) {
-            None => nothing(format!("there is no variant '{over}' in these results")),
-            Some(than) => difference(variant, than, claim, confidence),
+    let than = claim.over.as_ref().and_then(|over| results.variant(over));
+    let (found, verdict) = match (than, claim.scope, claim.measure.strip_prefix("latency_trap.added")) {
+        // The time added is one of two variants, task by task: there is one value of it, and nothing to pick from.
+        (Some(than), scope, Some(which)) => match variant.added.get(&than.name) {
+            None => nothing("no task was done in both variants".to_string()),
+            Some(added) => added_verdict(added, which, claim, scope.confidence()),
         },
-        (None, Scope::Mean { confidence }) => mean(&values(&variant.runs, &claim.measure), claim, confidence),
-        (_, Scope::Each) => each(variant, claim),
-        (_, scope) => one_of_all(variant, claim, scope),
+        (Some(than), Scope::Mean { confidence }, None) => difference(variant, than, claim, confidence),
+        (Some(than), scope, None) => {
+            let pairs = pairs(variant, than, &claim.measure);
+            let differences: Vec<f64> = pairs.map(|(before, after)| after - before).collect();
+            of_all(&differences, variant.runs.len(), claim, scope)
+        }
+        (None, Scope::Mean { confidence }, _) => mean(&values(&variant.runs, &claim.measure), claim, confidence),
+        (None, scope, _) => of_all(&values(&variant.runs, &claim.measure), variant.runs.len(), claim, scope),
     };
     let finite = |end: f64| end.is_finite().then_some(end);
     let (low, high) = claim.bound.ends();
@@ -254,25 +270,23 @@ fn verdict_of(summary: &Summary, bound: Bound, confident: bool) -> (Found, Verdi
     (found, verdict)
 }
 
+/// A measure in two variants, replicate by replicate.
+fn pairs<'a>(
+    variant: &'a VariantResults,
+    than: &'a VariantResults,
+    measure: &'a str,
+) -> impl Iterator<Item = (f64, f64)> + 'a {
+    let both = variant.runs.iter().zip(&than.runs);
+    both.filter_map(move |(here, there)| Some((*there.measures.get(measure)?, *here.measures.get(measure)?)))
+}
+
 fn difference(
     variant: &VariantResults,
     than: &VariantResults,
     claim: &Claim,
     confidence: Option<f64>,
 ) -> (Found, Verdict) {
-    if let Some(of_added) = claim.measure.strip_prefix("latency_trap.added") {
-        return match variant.added.get(&than.name) {
-            None => nothing("no task was done in both variants".to_string()),
-            Some(added) => added_verdict(added, of_added, claim, confidence),
-        };
-    }
-    let both = variant.runs.iter().zip(&than.runs).filter_map(|(here, there)| {
-        Some((
-            *there.measures.get(&claim.measure)?,
-            *here.measures.get(&claim.measure)?,
-        ))
-    });
-    let (before, after): (Vec<f64>, Vec<f64>) = both.unzip();
+    let (before, after): (Vec<f64>, Vec<f64>) = pairs(variant, than, &claim.measure).unzip();
     let level = confidence.and_then(Level::new).unwrap_or(Level::P95);
     match Paired::of(&before, &after, level) {
         Ok(Some(paired)) => verdict_of(&paired.difference, claim.bound, confidence.is_some()),
@@ -324,8 +338,14 @@ fn one_with(found: Found, holds: bool) -> (Found, Verdict) {
     (found, if holds { Verdict::Holds } else { Verdict::Fails })
 }
 
-fn each(variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
-    let all = values(&variant.runs, &claim.measure);
+fn of_all(all: &[f64], runs: usize, claim: &Claim, scope: Scope) -> (Found, Verdict) {
+    match scope {
+        Scope::Each => each(all, runs, claim),
+        scope => one_of_all(all, claim, scope),
+    }
+}
+
+fn each(all: &[f64], runs: usize, claim: &Claim) -> (Found, Verdict) {
     let Some(first) = all.first() else {
         return nothing(format!("no run has a value of '{}'", claim.measure));
     };
@@ -339,7 +359,7 @@ fn each(variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
             worst
         }
     });
-    let of = variant.runs.len() as u32;
+    let of = runs as u32;
     // A run without the number neither satisfies nor breaks the claim.
     let verdict = if satisfied == of {
         Verdict::Holds
@@ -351,8 +371,8 @@ fn each(variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
     (Found::Replicates { satisfied, of, worst }, verdict)
 }
 
-fn one_of_all(variant: &VariantResults, claim: &Claim, scope: Scope) -> (Found, Verdict) {
-    let mut all = values(&variant.runs, &claim.measure);
+fn one_of_all(all: &[f64], claim: &Claim, scope: Scope) -> (Found, Verdict) {
+    let mut all = all.to_vec();
     all.sort_by(f64::total_cmp);
     let value = match scope {
         Scope::Median => all.get(all.len().saturating_sub(1) / 2).copied(),
@@ -393,190 +413,6 @@ impl From<Verdict> for ExitCode {
             Verdict::Holds => Self::Ok,
             Verdict::Fails => Self::Failed,
             Verdict::Undecided => Self::Undecided,
-        }
-    }
-}
-
-/// What a scenario's expectations claim.
-pub fn claims(scenario: &Scenario) -> Vec<Claim> {
-    scenario.expectations.iter().map(claim).collect()
-}
-
-fn claim(expectation: &Expectation) -> Claim {
-    // Results never carry paths of the machine that they were made on.
-    let place = expectation
-        .place
-        .rsplit(['/', '\\'])
-        .next()
-        .unwrap_or_default()
-        .to_string();
-    match &expectation.expected {
-        Expected::Measure {
-            name,
-            variant,
-            over,
-            stat,
-            bound,
-            confidence,
-            known,
-        } => Claim {
-            name: name.clone(),
-            measure: name.clone(),
-            variant: variant.clone(),
-            over: over.clone(),
-            bound: bound_of(bound),
-            scope: match stat {
-                Statistic::Mean => Scope::Mean {
-                    confidence: *confidence,
-                },
-                Statistic::Median => Scope::Median,
-                Statistic::Min => Scope::Min,
-                Statistic::Max => Scope::Max,
-                Statistic::Sum => Scope::Sum,
-                Statistic::Each => Scope::Each,
-            },
-            place,
-            known: known.clone(),
-        },
-        Expected::Always { name } => {
-            let measure = INVARIANTS
-                .iter()
-                .find(|(of, ..)| of == name)
-                .map_or(name.as_str(), |(_, measure, _)| measure);
-            Claim {
-                name: name.clone(),
-                measure: measure.to_string(),
-                variant: None,
-                over: None,
-                bound: Bound::Between(0.0, 0.0),
-                scope: Scope::Each,
-                place,
-                known: None,
-            }
-        }
-        Expected::Sometimes {
-            event,
-            variant,
-            at_least,
-        } => Claim {
-            name: event.clone(),
-            measure: event.clone(),
-            variant: variant.clone(),
-            over: None,
-            bound: Bound::AtLeast(*at_least as f64),
-            scope: Scope::Sum,
-            place,
-            known: None,
-        },
-    }
-}
-
-fn bound_of(bound: &language::Bound) -> Bound {
-    match bound {
-        language::Bound::Between(low, high) => Bound::Between(low.base(), high.base()),
-        language::Bound::AtMost(high) => Bound::AtMost(high.base()),
-        language::Bound::AtLeast(low) => Bound::AtLeast(low.base()),
-        language::Bound::Near {
-            value,
-            within,
-            relative,
-        } => {
-            let value = value.base();
-            let part = relative.as_ref().map(|part| part.get() * value.abs());
-            let within = within.as_ref().map(|within| within.base());
-            // Where both are given, the narrower one counts.
-            let distance = match (part, within) {
-                (Some(part), Some(within)) => part.min(within),
-                (Some(one), None) | (None, Some(one)) => one,
-                (None, None) => 0.0,
-            };
-            Bound::Between(value - distance, value + distance)
-        }
-    }
-}
-
-/// The invariants that a scenario can demand: name, the count that has to be zero in every run, and what it means.
-pub const INVARIANTS: &[(&str, &str, &str)] = &[
-    (
-        "network.conservation",
-        "run.breaches",
-        "Sent + duplicated = delivered + lost + held + travelling. Checked in every run anyway.",
-    ),
-    (
-        "queue.littles_law",
-        "run.breaches",
-        "The area under every queue is the time spent in it. Checked in every run anyway.",
-    ),
-    (
-        "no_lost_updates",
-        "state.lost_updates",
-        "No acknowledged update is lost.",
-    ),
-    ("no_conflicts", "state.conflicts", "No two concurrent updates conflict."),
-    (
-        "no_stale_reads",
-        "state.stale_reads",
-        "No read lacks an update acknowledged before it began.",
-    ),
-    (
-        "read_your_writes",
-        "state.read_your_writes",
-        "No read lacks an acknowledged update of its own agent.",
-    ),
-    (
-        "monotonic_reads",
-        "state.monotonic_reads",
-        "No read lacks what an earlier read of the same agent and key returned.",
-    ),
-    (
-        "causal",
-        "state.causal_violations",
-        "No read lacks an update in its agent's causal past.",
-    ),
-    (
-        "healed",
-        "state.unhealed",
-        "After every cut all that was acknowledged before is on every live replica by the end.",
-    ),
-    (
-        "available",
-        "state.unavailable",
-        "No operation on shared state is refused or timed out.",
-    ),
-    ("no_failed_tasks", "task.failed", "No task fails."),
-    (
-        "no_unfinished_tasks",
-        "task.unfinished",
-        "Every task is over when the run ends.",
-    ),
-    (
-        "no_duplicate_effects",
-        "calls.duplicate_effects",
-        "No call is executed more than once.",
-    ),
-    (
-        "no_dropped_messages",
-        "messages.dropped",
-        "No message is dropped by a full mailbox or for want of a reader.",
-    ),
-];
-
-/// Knows the measures, invariants and events that an expectation can name.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Registry;
-
-impl Measures for Registry {
-    fn knows(&self, what: What, name: &str) -> Known {
-        match what {
-            What::Measure | What::Event if measures::find(name).is_some() => Known::Yes,
-            What::Measure | What::Event => Known::No(measures::suggest(name)),
-            What::Invariant => {
-                let near = |of: &&(&str, &str, &str)| strsim::damerau_levenshtein(of.0, name) <= 1 + of.0.len() / 3;
-                match INVARIANTS.iter().any(|(of, ..)| *of == name) {
-                    true => Known::Yes,
-                    false => Known::No(INVARIANTS.iter().find(near).map(|(of, ..)| of.to_string())),
-                }
-            }
         }
     }
 }

@@ -41,13 +41,29 @@ const HEADLINES: &[(&str, &str)] = &[
     ("state.unavailable", "unavailable"),
 ];
 
-/// The columns of the answer: those headlines that some variant has and that aren't zero in all of them.
+/// Headlines of a herd: without retries and refusals they say nothing.
+const OF_HERDS: &[&str] = &[
+    "calls.amplification",
+    "calls.arrivals.peak_to_mean",
+    "calls.last_answer",
+];
+
+/// The columns of the answer: those headlines that some variant has, that aren't zero in all of them, and that belong to it.
 fn headlines(results: &Results) -> Vec<(&'static str, &'static str)> {
-    let matters = |name: &str| {
+    let of = |name: &str| -> Vec<f64> {
         let all = results.variants.iter().filter_map(|variant| variant.measures.get(name));
-        all.clone().any(|estimate| estimate.mean != 0.0) || (all.count() > 0 && name == "state.lost_updates")
+        all.map(|estimate| estimate.mean).collect()
     };
-    HEADLINES.iter().copied().filter(|(name, _)| matters(name)).collect()
+    let above = |name: &str, least: f64| of(name).iter().any(|mean| *mean >= least);
+    let herd = above("calls.amplification", 1.01) || above("calls.refused", f64::MIN_POSITIVE);
+    let matters = |name: &str| {
+        let all = of(name);
+        all.iter().any(|mean| *mean != 0.0) || (!all.is_empty() && name == "state.lost_updates")
+    };
+    let shown = HEADLINES.iter().copied();
+    shown
+        .filter(|(name, _)| matters(name) && (herd || !OF_HERDS.contains(name)))
+        .collect()
 }
 
 fn cell(variant: &VariantResults, measure: &str) -> Cell {
@@ -70,7 +86,8 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     let base = results.variants.first();
     let title = base.map(|base| base.title.as_str()).unwrap_or_default();
     let base = base.map(|base| base.name.as_str()).unwrap_or_default();
-    let added = results.variants.iter().any(|variant| variant.added.contains_key(base));
+    let of_base = |variant: &VariantResults| variant.added.get(base).is_some_and(|added| added.mean != 0.0);
+    let added = results.variants.iter().any(of_base);
     let at = headlines
         .iter()
         .position(|(name, _)| *name == "task.time.mean")

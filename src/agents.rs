@@ -1,7 +1,7 @@
 //! Floor 3: agents: their programs, their policies, and the groups and streams that run them.
 //!
 //! In reading order: [`step`] is a program as written, with names resolved; [`program`] compiles it to one flat array of
-//! instructions for a group; [`policy`] is how a client behaves; [`group`] runs it all, step by step in [`stepping`], with the
+//! instructions for a group; [`policy`] is how a client behaves; [`spec`] is a group as described; [`group`] runs it all, step by step in [`stepping`], with the
 //! calls of [`calling`], the messages of [`messaging`], and what faults do in [`disturbance`].
 
 pub mod activation;
@@ -11,10 +11,13 @@ pub mod group;
 pub mod messaging;
 pub mod policy;
 pub mod program;
+pub mod spec;
 pub mod step;
 pub mod stepping;
+pub mod swapping;
 
-pub use group::{AgentGroup, Arrivals, GroupSpec};
+pub use group::AgentGroup;
 pub use policy::{Backoff, Policy};
 pub use program::Program;
+pub use spec::{Arrivals, GroupSpec, RankBlock};
 pub use step::Step;

@@ -30,4 +30,4 @@ pub mod syntax;
 pub use build::{Extra, Run, RunEnd, build, build_with};
 pub use load::{Outcome, Scenario, load};
 pub use plan::Plan;
-pub use resolve::{Anything, Expectation, Expected, Known, Measures, Registry, What};
+pub use resolve::{Anything, Expectation, Expected, Kind, Known, Measures, Registry, What};

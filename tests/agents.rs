@@ -7,6 +7,7 @@ use quorate::kernel::*;
 use quorate::network::{Latency, LinkSpec, Loss, NetworkSpec, SiteId};
 use quorate::random::Law;
 use quorate::scenario::plan::*;
+use quorate::services::ServiceSpec;
 use quorate::world::population::Sites;
 use std::sync::Arc;
 
@@ -185,4 +186,33 @@ fn an_agent_that_loses_its_state_begins_anew_and_the_run_waits_for_it() {
         0.25,
     )]);
     assert_eq!(run(&plan).now, at(1.75));
+}
+
+#[test]
+fn a_timeout_that_a_pause_put_off_does_not_strike_the_next_call() {
+    let mut plan = plan(0.0, 0.0, 100.0);
+    plan.services = vec![ServicePlan {
+        name: "tool".into(),
+        site: SiteId(0),
+        spec: Arc::new(ServiceSpec::new(None, Law::Constant(100.0 * MS))),
+    }];
+    let addresses = plan.addresses();
+    let call = Step::Call(CallStep {
+        server: addresses.services[0],
+        policy: 0,
+        bytes: 1,
+        tokens: None,
+    });
+    let program = Program::compile(&[call.clone(), call, think(1000.0)], &[], "agents.agent");
+    plan.agents = vec![Arc::new(GroupSpec {
+        policies: vec![Policy {
+            timeout: Some(SimDuration::from_millis(200)),
+            ..Policy::default()
+        }],
+        ..group("agent", program)
+    })];
+    let agent = plan.addresses().agents[0];
+    plan.faults = Arc::new(vec![fault(FaultKind::Pause, agent, 0.05, 0.45)]);
+    // The answer came at 0.1 s, its timeout would have been due at 0.2 s; both wait until 0.5 s.
+    assert_eq!(run(&plan).now, at(1.6));
 }

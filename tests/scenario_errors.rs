@@ -233,6 +233,7 @@ fn programs() {
             ("is: AtMost(\"10s\")", "is: Between(\"10s\", 12)"),
             ("is: AtMost(\"10s\")", "is: Near(value: \"10s\")"),
             ("is: AtMost(\"10s\")", "is: AtMost(\"10 parsecs\")"),
+            ("is: AtMost(\"10s\")", "is: AtMost(10)"),
         ]),
     );
 }

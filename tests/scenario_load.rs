@@ -253,8 +253,7 @@ fn doubling_all_times_and_halving_all_rates_doubles_the_run() {
         let log = Ends::default();
         let (end, ..) = build(&scenario.variants[0], 9, 0, vec![Box::new(log.clone())]).finish(u64::MAX);
         assert_eq!(end.breaches, Vec::<String>::new());
-        let ends = log.0.lock().unwrap().clone();
-        ends
+        log.0.lock().unwrap().clone()
     };
     let (one, two) = (scenario(1), scenario(2));
     assert_eq!(one.len(), 20);

@@ -26,6 +26,8 @@ pub enum State {
     Calling,
     /// Waiting to try a call again.
     BackingOff,
+    /// Waiting to read again, after a conditional write that came too late.
+    SwapBackingOff,
     /// An ask is out.
     Asking,
     /// Waiting for messages.

@@ -3,7 +3,7 @@
 use super::activation::{Settled, State};
 use super::group::AgentGroup;
 use super::policy::Policy;
-use super::step::{Action, KeyChoice, ReplicaChoice};
+use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
 use crate::kernel::{SimDuration, SimTime};
 use crate::state::Op;
 use crate::world::call::{Attempt, Call, Outcome, Part, Parts, Request, call_identity};
@@ -19,8 +19,8 @@ const OPERATION: u32 = 1 << 31;
 impl AgentGroup {
     /// A call step begins.
     pub(super) fn begin_call(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
-        let spec = Arc::clone(&self.spec);
-        let step = &spec.program.calls[index as usize];
+        let step = &self.spec.program.calls[index as usize];
+        let server = step.server;
         let (tokens_in, tokens_out) = match &step.tokens {
             None => (0, 0),
             Some((tokens_in, tokens_out)) => {
@@ -32,7 +32,7 @@ impl AgentGroup {
                 )
             }
         };
-        self.open_call(id, index, step.server, Request::Work { tokens_in, tokens_out }, cx);
+        self.open_call(id, index, server, Request::Work { tokens_in, tokens_out }, cx);
     }
 
     /// A step on shared state begins.
@@ -63,6 +63,9 @@ impl AgentGroup {
             Action::Remove(law) => Some(Op::Remove(draw(law) as u64)),
             Action::Add(law) => Some(Op::Add(draw(law) as i64)),
         };
+        if step.swap == Some(Swap::Read) {
+            self.begin_swap(id);
+        }
         let request = match op {
             None => Request::Read { key },
             Some(op) => {
@@ -70,7 +73,8 @@ impl AgentGroup {
                 Request::Update {
                     key,
                     op,
-                    context: step.carries_context.then(seen).flatten(),
+                    context: step.carries_context.then(seen).flatten().map(Box::new),
+                    expects: (step.swap == Some(Swap::Write)).then(|| self.expected(id)),
                 }
             }
         };
@@ -130,7 +134,7 @@ impl AgentGroup {
         }
     }
 
-    fn policy_of(&self, spec: u32) -> &Policy {
+    pub(super) fn policy_of(&self, spec: u32) -> &Policy {
         let program = &self.spec.program;
         let policy = if spec & OPERATION == 0 {
             program.calls[spec as usize].policy
@@ -186,6 +190,7 @@ impl AgentGroup {
             outcome: Outcome::Pending,
             request,
             context: None,
+            version: 0,
         };
         let words = [identity, server as u64, tries as u64];
         cx.record_with(What::AttemptSent, endpoint.id, words, &[began.as_nanos()]);
@@ -225,7 +230,7 @@ impl AgentGroup {
                 cx.leave_call(attempt.call);
                 self.attempt_failed(id, retry_after, cx);
             }
-            Outcome::Done | Outcome::Pending => {
+            Outcome::Done | Outcome::Moved | Outcome::Pending => {
                 let until = self.enabled(id, cx);
                 let times = [attempt.sent, attempt.arrived, attempt.started, attempt.finished].map(SimTime::as_nanos);
                 let extra = [
@@ -305,7 +310,7 @@ impl AgentGroup {
         self.wake_at(id, cx.now().saturating_add(wait), cx);
     }
 
-    fn operation_words(&self, spec: u32, identity: u64, request: &Request) -> [u64; 3] {
+    pub(super) fn operation_words(&self, spec: u32, identity: u64, request: &Request) -> [u64; 3] {
         let store = self.spec.program.operations[(spec & !OPERATION) as usize].store as u64;
         let (key, update) = match request {
             Request::Read { key } => (*key, 0),
@@ -319,10 +324,14 @@ impl AgentGroup {
         let activation = self.activation(id);
         let (handle, member) = (activation.handle, activation.member);
         activation.handle = Handle::NONE;
-        let tries = cx.shared.calls.get(handle).map_or(0, |call| call.tries);
+        let (tries, executed) = cx
+            .shared
+            .calls
+            .get(handle)
+            .map_or((0, 0), |call| (call.tries, call.executed));
         cx.close_call(handle);
         let began = self.activation(id).mark;
-        let extra = [began.as_nanos(), tries as u64];
+        let extra = [began.as_nanos(), tries as u64, executed as u64];
         cx.record_with(
             What::CallEnded,
             self.base + member,
@@ -352,7 +361,9 @@ impl AgentGroup {
         activation.generation = activation.generation.wrapping_add(1);
         let spec = cx.shared.calls.get(handle).map_or(0, |call| call.spec);
         cx.close_call(handle);
-        if spec & OPERATION != 0 {
+        let moved = attempt.outcome == Outcome::Moved;
+        if spec & OPERATION != 0 && !moved {
+            self.note_version(id, &attempt.request, attempt.version);
             let mut words = self.operation_words(spec, attempt.identity, &attempt.request);
             words[2] |= (attempt.number as u64) << 1;
             cx.record(What::OperationAcknowledged, self.base + member, words);
@@ -360,7 +371,8 @@ impl AgentGroup {
             if self.carries_contexts[store as usize]
                 && let Some(context) = &attempt.context
             {
-                self.contexts.insert((member, store, words[1] as u32), context.clone());
+                self.contexts
+                    .insert((member, store, words[1] as u32), (**context).clone());
             }
         }
         let extra = [attempt.began.as_nanos(), attempt.number as u64];
@@ -369,6 +381,9 @@ impl AgentGroup {
         let until = self.enabled(id, cx);
         self.settle_parts(id, parts, cx);
         self.step_ended_at(id, Settled::Done, attempt.identity, until, cx);
+        if moved {
+            return self.swap_refused(id, spec, attempt.identity, &attempt.request, cx);
+        }
         self.step_over(id);
         self.run(id, cx);
     }

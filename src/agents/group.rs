@@ -1,15 +1,15 @@
 //! A group of agents: a fixed number of them, or an open stream of arrivals.
 
+use super::spec::{Arrivals, GroupSpec, RankBlock};
+
 use super::activation::{Activation, EXTRA, Frame, JoinState, NIL, State, Timer};
-use super::policy::Policy;
-use super::program::Program;
+use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, prefetch};
 use crate::network::SiteId;
-use crate::random::Law;
 use crate::state::Context;
 use crate::world::Starter;
 use crate::world::message::{Message, MessageKind};
-use crate::world::population::{Cx, Disturbance, Endpoint, Population, Sites, kind, purpose};
+use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
 use crate::world::record::What;
 use crate::world::slab::{Handle, Slab};
 use std::collections::BTreeMap;
@@ -21,82 +21,6 @@ pub(super) const WAKE: u16 = kind::OWN;
 pub(super) const TIMEOUT: u16 = kind::OWN + 1;
 /// The next agent of a stream arrives.
 const ARRIVAL: u16 = kind::OWN + 2;
-
-/// A group as described.
-#[derive(Debug, Clone)]
-pub struct GroupSpec {
-    /// Its name.
-    pub name: String,
-    /// How many agents; for a stream, how many arrive in all (`None`: as long as the run goes on).
-    pub count: Option<u32>,
-    /// Whether agents come and go as a stream.
-    pub is_stream: bool,
-    /// How many agents of a stream may be alive at once.
-    pub max_alive: u32,
-    /// When they start.
-    pub arrivals: Arrivals,
-    /// A further wait before an agent starts, drawn for each start: staggered starts.
-    pub stagger: Option<Law>,
-    /// What they do.
-    pub program: Program,
-    /// The policies that the program names.
-    pub policies: Vec<Policy>,
-    /// How many messages an agent's mailbox holds.
-    pub mailbox: u32,
-    /// How many handlers of an agent may run at once.
-    pub handlers_at_once: u16,
-    /// For each store, the entity of its first replica, and how many there are.
-    pub stores: Vec<(u32, u32)>,
-    /// For each store, the replica nearest to each site.
-    pub nearest: Vec<Vec<u32>>,
-    /// Whether a failed call ends the task around it; otherwise the agent goes on.
-    pub failure_ends_task: bool,
-    /// Where they are.
-    pub sites: Sites,
-}
-
-impl GroupSpec {
-    /// How many agents may be alive at once.
-    pub fn capacity(&self) -> u32 {
-        if self.is_stream {
-            self.max_alive
-        } else {
-            self.count.unwrap_or(0)
-        }
-    }
-}
-
-/// When agents start.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Arrivals {
-    /// All at one time.
-    AtOnce(SimTime),
-    /// Evenly: agent `i` of `n` at `from + over * i / n`.
-    Spread {
-        /// The first start.
-        from: SimTime,
-        /// The length of the whole.
-        over: SimDuration,
-    },
-    /// After gaps by a law, one after another (exponential gaps make a Poisson process).
-    Gaps {
-        /// When the first gap begins.
-        from: SimTime,
-        /// The gaps, in nanoseconds.
-        gap: Law,
-    },
-    /// All agents at every tick; one that still runs misses the tick.
-    Ticks {
-        /// The first tick.
-        first: SimTime,
-        /// The time between ticks.
-        every: SimDuration,
-        /// How many ticks; `None`: for ever.
-        times: Option<u32>,
-    },
-    /// At recorded times, ascending.
-    Times(Arc<[SimTime]>),
-}
 
 /// An agent.
 #[derive(Debug, Clone)]
@@ -161,6 +85,8 @@ pub struct AgentGroup {
     pub(super) contexts: BTreeMap<(u32, u16, u32), Context>,
     /// The key that an agent's activation chose last.
     pub(super) chosen: BTreeMap<u32, u32>,
+    /// The compare-and-swaps under way, by activation.
+    pub(super) swaps: BTreeMap<u32, SwapState>,
     pub(super) deferred: BTreeMap<u32, (SimTime, Vec<Deferred>)>,
     /// How long each agent stood still in pauses that are over.
     pub(super) stood: BTreeMap<u32, SimDuration>,
@@ -178,34 +104,6 @@ pub struct AgentGroup {
     /// The stream itself, which schedules arrivals: the last id of the group.
     source: Endpoint,
     ranks: RankBlock,
-}
-
-/// The ranks of a group's members.
-#[derive(Debug, Clone)]
-pub enum RankBlock {
-    /// One for each.
-    Each(Vec<u32>),
-    /// A block of ranks for the places of a stream, scrambled by a keyed bijection.
-    Block {
-        /// The first rank.
-        first: u32,
-        /// The size of the block: a power of two.
-        bits: u32,
-        /// What the bijection is keyed by.
-        salt: u32,
-    },
-}
-
-impl RankBlock {
-    fn of(&self, member: u32) -> u32 {
-        match self {
-            Self::Each(ranks) => ranks[member as usize],
-            Self::Block { first, bits, salt } => {
-                let mask = (1u32 << bits) - 1;
-                first + (member.wrapping_mul(salt | 1).wrapping_add(salt >> 7) & mask)
-            }
-        }
-    }
 }
 
 impl AgentGroup {
@@ -237,6 +135,7 @@ impl AgentGroup {
             joins: Slab::default(),
             contexts: BTreeMap::new(),
             chosen: BTreeMap::new(),
+            swaps: BTreeMap::new(),
             deferred: BTreeMap::new(),
             stood: BTreeMap::new(),
             launching: Vec::new(),

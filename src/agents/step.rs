@@ -99,6 +99,17 @@ pub struct OperateStep {
     pub policy: u16,
     /// The request's size.
     pub bytes: u32,
+    /// The part that it has in a compare-and-swap.
+    pub swap: Option<Swap>,
+}
+
+/// An operation's part in a compare-and-swap, which is three steps: the read, a think, and the conditional write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swap {
+    /// It reads the version that the write is going to expect.
+    Read,
+    /// It writes, if the key still has that version. If not, the read two steps before is done again after a backoff.
+    Write,
 }
 
 /// Which key an operation is about: keys are numbered densely in their store.
@@ -143,7 +154,7 @@ pub enum ReplicaChoice {
 }
 
 /// A message to peers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SendStep {
     /// Who receives it.
     pub to: Peers,

@@ -15,23 +15,21 @@ const MOST_STEPS_AT_ONCE: u32 = 1_000_000;
 impl AgentGroup {
     /// Runs an activation from its instruction on, until it waits or ends.
     pub(super) fn run(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
-        let spec = Arc::clone(&self.spec);
-        let program = &spec.program;
         self.activation(id).state = State::Running;
         for _ in 0..MOST_STEPS_AT_ONCE {
             let activation = self.activation(id);
             let member = activation.member;
             let pc = activation.pc;
-            match program.code[pc as usize] {
+            match self.spec.program.code[pc as usize] {
                 Instruction::Think(law) => {
-                    let duration = self.draw_duration(id, &program.laws[law as usize]);
+                    let duration = self.draw_duration(id, law);
                     self.agents[member as usize].thinking += 1;
                     let due = cx.now().saturating_add(duration);
                     self.begin_step(id, State::Thinking, due.as_nanos(), cx);
                     return self.wake_at(id, due, cx);
                 }
                 Instruction::Sleep(law) => {
-                    let duration = self.draw_duration(id, &program.laws[law as usize]);
+                    let duration = self.draw_duration(id, law);
                     let due = cx.now().saturating_add(duration);
                     self.begin_step(id, State::Sleeping, due.as_nanos(), cx);
                     self.wake_at(id, due, cx);
@@ -40,7 +38,8 @@ impl AgentGroup {
                 Instruction::Call(call) => return self.begin_call(id, call, cx),
                 Instruction::Operate(operation) => return self.begin_operation(id, operation, cx),
                 Instruction::Send(send) => {
-                    self.send(id, &program.sends[send as usize], cx);
+                    let step = self.spec.program.sends[send as usize];
+                    self.send(id, &step, cx);
                     self.step_over(id);
                 }
                 Instruction::Ask(ask) => return self.begin_ask(id, ask, cx),
@@ -58,7 +57,7 @@ impl AgentGroup {
                         u32::MAX => u32::MAX,
                         law => {
                             let (mut stream, number) = self.draws(id, purpose::TIMES);
-                            (program.laws[law as usize].sample(&mut stream, number) + 0.5) as u32
+                            (self.spec.program.laws[law as usize].sample(&mut stream, number) + 0.5) as u32
                         }
                     };
                     *self.register(id, register) = times;
@@ -80,16 +79,18 @@ impl AgentGroup {
                 Instruction::Choose(choice) => {
                     let (mut stream, _) = self.draws(id, purpose::CHOICE);
                     let draw = stream.unit();
-                    let options = &program.choices[choice as usize];
+                    let options = &self.spec.program.choices[choice as usize];
                     let chosen = options.iter().find(|(upto, _)| draw < *upto).or(options.last());
+                    let chosen = chosen.map(|(_, at)| *at);
                     self.step_over(id);
-                    if let Some((_, at)) = chosen {
-                        self.activation(id).pc = *at;
+                    if let Some(at) = chosen {
+                        self.activation(id).pc = at;
                     }
                 }
                 Instruction::Jump(to) => self.activation(id).pc = to,
                 Instruction::Fork(fork) => {
-                    let (branches, after) = &program.forks[fork as usize];
+                    let spec = Arc::clone(&self.spec);
+                    let (branches, after) = &spec.program.forks[fork as usize];
                     if branches.is_empty() {
                         self.step_over(id);
                         self.activation(id).pc = *after;
@@ -100,7 +101,7 @@ impl AgentGroup {
                     }
                 }
                 Instruction::Speculate(guess) => {
-                    let Guess { basis, guess, .. } = program.guesses[guess as usize];
+                    let Guess { basis, guess, .. } = self.spec.program.guesses[guess as usize];
                     if !self.fork(id, &[basis, guess], State::Speculating, cx) {
                         return;
                     }
@@ -128,7 +129,8 @@ impl AgentGroup {
                 Instruction::End => return self.ended(id, cx),
             }
         }
-        let place = program.places[self.activation(id).pc as usize].clone();
+        let pc = self.activation(id).pc as usize;
+        let place = self.spec.program.places[pc].clone();
         let member = self.activation(id).member;
         let message =
             "the program never waits and never ends: give its loop a Think, a Sleep, a Wait or a call".to_string();
@@ -161,9 +163,9 @@ impl AgentGroup {
         (key.stream(purpose, address), address)
     }
 
-    fn draw_duration(&self, id: u32, law: &crate::random::Law) -> SimDuration {
+    fn draw_duration(&self, id: u32, law: u32) -> SimDuration {
         let (mut stream, number) = self.draws(id, purpose::THINK);
-        law.sample_duration(&mut stream, number)
+        self.spec.program.laws[law as usize].sample_duration(&mut stream, number)
     }
 
     fn register(&mut self, id: u32, register: u16) -> &mut u32 {
@@ -198,6 +200,7 @@ impl AgentGroup {
                 self.run(id, cx);
             }
             State::BackingOff => self.launch(id, cx),
+            State::SwapBackingOff => self.swap_backed_off(id, cx),
             _ => {}
         }
     }
@@ -404,6 +407,7 @@ impl AgentGroup {
         debug_assert!(id & EXTRA != 0, "an agent's own activation isn't freed");
         self.disarm(id);
         self.chosen.remove(&id);
+        self.swaps.remove(&id);
         let activation = self.activation(id);
         activation.generation = activation.generation.wrapping_add(1);
         activation.state = State::Idle;

@@ -180,6 +180,12 @@ impl CriticalPath {
             }
             return Ok(vec![(until, Way::Part(Part::Coordination))]);
         }
+        if is(State::SwapBackingOff) {
+            if until != open.about {
+                return Err(format!("backed off until {until}, not {}", open.about));
+            }
+            return Ok(vec![(until, Way::Part(Part::Retrying))]);
+        }
         if is(State::Forked) || is(State::Speculating) {
             let branches = std::mem::take(&mut thread.branches);
             return Ok(vec![(record.time.as_nanos(), Way::Join(branches))]);

@@ -175,6 +175,7 @@ impl<'a> Grid<'a> {
             .filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
         let mut sheet = watches.map(|watch| watch.finish(end.now)).next().unwrap_or_default();
         sheet.number("run.breaches", Some(end.breaches.len() as f64));
+        sheet.number("run.events", Some(end.handled as f64));
         Some(Cell {
             variant,
             replicate,

@@ -5,7 +5,7 @@ mod claims;
 pub use claims::{INVARIANTS, Registry, claims};
 
 use super::results::{Added, Results, RunResults, VariantResults};
-use super::statistics::{Level, Paired, Summary};
+use super::statistics::{Level, Summary};
 use serde::Serialize;
 
 /// Something that a scenario expects.
@@ -47,15 +47,6 @@ pub enum Scope {
     Sum,
     /// Every one of them.
     Each,
-}
-
-impl Scope {
-    fn confidence(self) -> Option<f64> {
-        match self {
-            Self::Mean { confidence } => confidence,
-            Self::Median | Self::Min | Self::Max | Self::Sum | Self::Each => None,
-        }
-    }
 }
 
 /// What must be so of a number.
@@ -164,6 +155,10 @@ pub fn judge(results: &Results, claims: &[Claim]) -> Vec<Judgement> {
         if claim.over.as_ref().is_some_and(|over| results.variant(over).is_none()) {
             continue;
         }
+        // A comparison with a variant that wasn't run, because only others were asked for, says nothing.
+        if claim.over.as_ref().is_some_and(|over| results.variant(over).is_none()) {
+            continue;
+        }
         for variant in results.variants.iter().filter(meant) {
             // A comparison of everything with one variant leaves that variant itself out.
             if claim.variant.is_none() && claim.over.as_ref() == Some(&variant.name) {
@@ -185,21 +180,12 @@ pub fn overall(judgements: &[Judgement]) -> Verdict {
 }
 
 fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judgement {
-    let than = claim.over.as_ref().and_then(|over| results.variant(over));
-    let (found, verdict) = match (than, claim.scope, claim.measure.strip_prefix("latency_trap.added")) {
-        // The time added is one of two variants, task by task: there is one value of it, and nothing to pick from.
-        (Some(than), scope, Some(which)) => match variant.added.get(&than.name) {
-            None => nothing("no task was done in both variants".to_string()),
-            Some(added) => added_verdict(added, which, claim, scope.confidence()),
+    let (found, verdict) = match &claim.over {
+        None => of_values(&values(&variant.runs, &claim.measure), variant, claim),
+        Some(over) => match results.variant(over) {
+            None => nothing(format!("there is no variant '{over}' in these results")),
+            Some(than) => difference(variant, than, claim),
         },
-        (Some(than), Scope::Mean { confidence }, None) => difference(variant, than, claim, confidence),
-        (Some(than), scope, None) => {
-            let pairs = pairs(variant, than, &claim.measure);
-            let differences: Vec<f64> = pairs.map(|(before, after)| after - before).collect();
-            of_all(&differences, variant.runs.len(), claim, scope)
-        }
-        (None, Scope::Mean { confidence }, _) => mean(&values(&variant.runs, &claim.measure), claim, confidence),
-        (None, scope, _) => of_all(&values(&variant.runs, &claim.measure), variant.runs.len(), claim, scope),
     };
     let finite = |end: f64| end.is_finite().then_some(end);
     let (low, high) = claim.bound.ends();
@@ -270,28 +256,31 @@ fn verdict_of(summary: &Summary, bound: Bound, confident: bool) -> (Found, Verdi
     (found, verdict)
 }
 
-/// A measure in two variants, replicate by replicate.
-fn pairs<'a>(
-    variant: &'a VariantResults,
-    than: &'a VariantResults,
-    measure: &'a str,
-) -> impl Iterator<Item = (f64, f64)> + 'a {
-    let both = variant.runs.iter().zip(&than.runs);
-    both.filter_map(move |(here, there)| Some((*there.measures.get(measure)?, *here.measures.get(measure)?)))
+/// What the replicates' values say under the claim's scope.
+fn of_values(values: &[f64], variant: &VariantResults, claim: &Claim) -> (Found, Verdict) {
+    match claim.scope {
+        Scope::Mean { confidence } => mean(values, claim, confidence),
+        Scope::Each => each(values, variant.runs.len() as u32, claim),
+        scope => one_of_all(values, claim, scope),
+    }
 }
 
-fn difference(
-    variant: &VariantResults,
-    than: &VariantResults,
-    claim: &Claim,
-    confidence: Option<f64>,
-) -> (Found, Verdict) {
-    let (before, after): (Vec<f64>, Vec<f64>) = pairs(variant, than, &claim.measure).unzip();
-    let level = confidence.and_then(Level::new).unwrap_or(Level::P95);
-    match Paired::of(&before, &after, level) {
-        Ok(Some(paired)) => verdict_of(&paired.difference, claim.bound, confidence.is_some()),
-        _ => nothing(format!("no replicate has '{}' in both variants", claim.measure)),
+/// The same of the differences to another variant, replicate by replicate; of added time task by task.
+fn difference(variant: &VariantResults, than: &VariantResults, claim: &Claim) -> (Found, Verdict) {
+    if let Some(of_added) = claim.measure.strip_prefix("latency_trap.added") {
+        let confidence = match claim.scope {
+            Scope::Mean { confidence } => confidence,
+            _ => None,
+        };
+        return match variant.added.get(&than.name) {
+            None => nothing("no task was done in both variants".to_string()),
+            Some(added) => added_verdict(added, of_added, claim, confidence),
+        };
     }
+    let both = variant.runs.iter().zip(&than.runs);
+    let differences =
+        both.filter_map(|(here, there)| Some(here.measures.get(&claim.measure)? - there.measures.get(&claim.measure)?));
+    of_values(&differences.collect::<Vec<f64>>(), variant, claim)
 }
 
 fn added_verdict(added: &Added, which: &str, claim: &Claim, confidence: Option<f64>) -> (Found, Verdict) {
@@ -338,14 +327,7 @@ fn one_with(found: Found, holds: bool) -> (Found, Verdict) {
     (found, if holds { Verdict::Holds } else { Verdict::Fails })
 }
 
-fn of_all(all: &[f64], runs: usize, claim: &Claim, scope: Scope) -> (Found, Verdict) {
-    match scope {
-        Scope::Each => each(all, runs, claim),
-        scope => one_of_all(all, claim, scope),
-    }
-}
-
-fn each(all: &[f64], runs: usize, claim: &Claim) -> (Found, Verdict) {
+fn each(all: &[f64], of: u32, claim: &Claim) -> (Found, Verdict) {
     let Some(first) = all.first() else {
         return nothing(format!("no run has a value of '{}'", claim.measure));
     };
@@ -359,7 +341,6 @@ fn each(all: &[f64], runs: usize, claim: &Claim) -> (Found, Verdict) {
             worst
         }
     });
-    let of = runs as u32;
     // A run without the number neither satisfies nor breaks the claim.
     let verdict = if satisfied == of {
         Verdict::Holds
@@ -371,8 +352,8 @@ fn each(all: &[f64], runs: usize, claim: &Claim) -> (Found, Verdict) {
     (Found::Replicates { satisfied, of, worst }, verdict)
 }
 
-fn one_of_all(all: &[f64], claim: &Claim, scope: Scope) -> (Found, Verdict) {
-    let mut all = all.to_vec();
+fn one_of_all(values: &[f64], claim: &Claim, scope: Scope) -> (Found, Verdict) {
+    let mut all = values.to_vec();
     all.sort_by(f64::total_cmp);
     let value = match scope {
         Scope::Median => all.get(all.len().saturating_sub(1) / 2).copied(),

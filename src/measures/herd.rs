@@ -75,6 +75,7 @@ impl Herd {
                 self.in_flight.down(now, 1);
                 if record.c == 1 {
                     tally.answered_in.add(window);
+                    tally.kept_in.add(self.clock.at(SimTime::from_nanos(extra[0])));
                 }
                 tally.call_ended(record, extra, warm_up);
             }
@@ -185,6 +186,7 @@ impl Measure for Herd {
             end,
             answered: &all.answered_in,
             intended: &all.intended_in,
+            kept: &all.kept_in,
             in_flight: self.in_flight.means(end),
             spans: self.bands.spans(end),
         };

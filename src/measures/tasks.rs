@@ -16,6 +16,7 @@ macro_rules! task_table {
         measure_table![
             concat!($prefix, "started"), Count, Neither, "Tasks begun after the warm-up.";
             concat!($prefix, "done"), Count, Higher, "Tasks whose steps were all done.";
+            concat!($prefix, "done_share"), Share, Higher, "The part of the tasks that ended that were done.";
             concat!($prefix, "failed"), Count, Lower, "Tasks that a step ended by failing beyond its policy.";
             concat!($prefix, "aborted"), Count, Lower, "Tasks given up: their agent crashed and lost its state, or their branch was thrown away.";
             concat!($prefix, "unfinished"), Count, Lower, "Tasks that were still under way when the run ended (censored).";
@@ -179,6 +180,10 @@ impl Tasks {
             sheet.count(name(label), count);
         }
         let ended: u64 = kind.ended.iter().sum();
+        sheet.number(
+            name("done_share"),
+            (ended > 0).then(|| kind.ended[0] as f64 / ended as f64),
+        );
         sheet.count(name("unfinished"), kind.started.saturating_sub(ended));
         let measured = end.since(self.setting.warm_up).as_secs_f64();
         sheet.number(name("rate"), (measured > 0.0).then(|| kind.ended[0] as f64 / measured));

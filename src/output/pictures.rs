@@ -234,15 +234,23 @@ fn shades(results: &Results) -> Vec<Shade> {
         .first()
         .and_then(|variant| variant.runs.first())
         .map(|run| run.bands.as_slice());
-    bands
-        .unwrap_or_default()
-        .iter()
-        .map(|(name, start, end)| Shade {
+    let mut shades: Vec<Shade> = Vec::new();
+    for (name, start, end) in bands.unwrap_or_default() {
+        // A partition of several sides is several cuts, `name`, `name/2` ..., and one band.
+        let label = name
+            .rsplit_once('/')
+            .filter(|(_, n)| n.parse::<u32>().is_ok())
+            .map_or(name.as_str(), |(name, _)| name);
+        let shade = Shade {
             from: start.as_secs_f64(),
             to: end.as_secs_f64(),
-            label: name.clone(),
-        })
-        .collect()
+            label: label.to_string(),
+        };
+        if !shades.contains(&shade) {
+            shades.push(shade);
+        }
+    }
+    shades
 }
 
 fn over_time(results: &Results, series: &str, title: &str, axis: &str, unit: Unit) -> Option<Chart> {
@@ -263,10 +271,17 @@ fn over_time(results: &Results, series: &str, title: &str, axis: &str, unit: Uni
         x: Axis::new("simulated time", Unit::Time),
         y: Axis::new(axis, unit),
         steps: false,
-        panels: vec![Panel {
-            name: String::new(),
-            lines,
-        }],
+        // Lines of several variants with their ranges hide each other: a panel for each, on the same axes.
+        panels: lines
+            .into_iter()
+            .map(|line| Panel {
+                name: line.name.clone(),
+                lines: vec![Line {
+                    name: axis.to_string(),
+                    ..line
+                }],
+            })
+            .collect(),
         limit: None,
         shades: shades(results),
     }))
@@ -301,6 +316,11 @@ fn arrivals(results: &Results) -> Option<Chart> {
             }
         })
         .collect();
+    let points = panels
+        .iter()
+        .flat_map(|panel| &panel.lines)
+        .flat_map(|line| &line.points);
+    let peak = points.map(|(_, rate)| *rate).fold(0.0, f64::max);
     let mut frame = frame(results, "Requests, refusals and answers over time");
     if results.replicates > 1 {
         frame.note = "Lines: mean over the replicates. Bands: their range.".to_string();
@@ -308,7 +328,12 @@ fn arrivals(results: &Results) -> Option<Chart> {
     Some(Chart::TimeSeries(TimeSeries {
         frame,
         x: Axis::new("simulated time", Unit::Time),
-        y: Axis::new("requests", Unit::PerSecond),
+        y: if peak > 30.0 * limits.first().map_or(f64::MAX, |(_, limit)| *limit) {
+            // A herd's peak stands orders of magnitude above the limit: only a logarithmic axis shows both.
+            Axis::logarithmic("requests", Unit::PerSecond)
+        } else {
+            Axis::new("requests", Unit::PerSecond)
+        },
         steps: false,
         panels,
         limit: match limits.as_slice() {
@@ -371,6 +396,7 @@ fn state_costs(results: &Results) -> Option<Chart> {
     let candidates = [
         ("state.conflicts", "conflicts", Unit::Count),
         ("state.lost_updates", "lost updates", Unit::Count),
+        ("state.lost_effects", "lost effects", Unit::Count),
         ("state.stale_reads.share", "stale reads", Unit::Share),
         ("state.healed.max", "divergence after the heal", Unit::Time),
     ];

@@ -35,35 +35,32 @@ const HEADLINES: &[(&str, &str)] = &[
     ("calls.last_answer", "last answer"),
     ("state.conflicts", "conflicts"),
     ("state.lost_updates", "lost updates"),
+    ("state.lost_effects", "lost effects"),
     ("state.stale_reads.share", "stale reads"),
     ("state.stale_age.p50", "stale by (p50)"),
     ("state.healed.max", "healed after"),
     ("state.unavailable", "unavailable"),
 ];
 
-/// Headlines of a herd: without retries and refusals they say nothing.
-const OF_HERDS: &[&str] = &[
-    "calls.amplification",
-    "calls.arrivals.peak_to_mean",
-    "calls.last_answer",
-];
-
-/// The columns of the answer: those headlines that some variant has, that aren't zero in all of them, and that belong to it.
+/// The columns of the answer: those headlines that some variant has and that say something.
 fn headlines(results: &Results) -> Vec<(&'static str, &'static str)> {
-    let of = |name: &str| -> Vec<f64> {
+    let most = |name: &str| {
         let all = results.variants.iter().filter_map(|variant| variant.measures.get(name));
-        all.map(|estimate| estimate.mean).collect()
+        all.map(|estimate| estimate.mean).fold(None, |most: Option<f64>, mean| {
+            Some(most.map_or(mean, |most| most.max(mean)))
+        })
     };
-    let above = |name: &str, least: f64| of(name).iter().any(|mean| *mean >= least);
-    let herd = above("calls.amplification", 1.01) || above("calls.refused", f64::MIN_POSITIVE);
-    let matters = |name: &str| {
-        let all = of(name);
-        all.iter().any(|mean| *mean != 0.0) || (!all.is_empty() && name == "state.lost_updates")
+    // Calls are a headline where they were tried again or refused; the network where it takes one part in a thousand.
+    let herd = most("calls.amplification").is_some_and(|most| most > 1.001)
+        || most("calls.refused").is_some_and(|most| most > 0.0);
+    let matters = |name: &str| match most(name) {
+        None => false,
+        Some(_) if name == "state.lost_updates" => true,
+        Some(most) if name == "task.network_share" => most > 0.001,
+        Some(most) if name.starts_with("calls.") && name != "calls.wasted" => herd && most > 0.0,
+        Some(most) => most > 0.0,
     };
-    let shown = HEADLINES.iter().copied();
-    shown
-        .filter(|(name, _)| matters(name) && (herd || !OF_HERDS.contains(name)))
-        .collect()
+    HEADLINES.iter().copied().filter(|(name, _)| matters(name)).collect()
 }
 
 fn cell(variant: &VariantResults, measure: &str) -> Cell {
@@ -86,8 +83,9 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     let base = results.variants.first();
     let title = base.map(|base| base.title.as_str()).unwrap_or_default();
     let base = base.map(|base| base.name.as_str()).unwrap_or_default();
-    let of_base = |variant: &VariantResults| variant.added.get(base).is_some_and(|added| added.mean != 0.0);
-    let added = results.variants.iter().any(of_base);
+    // Where many tasks have no pair, or none took longer, the mean of the pairs would mislead or say nothing.
+    let pairs = || results.variants.iter().filter_map(|variant| variant.added.get(base));
+    let added = pairs().any(|added| added.mean != 0.0) && pairs().all(|added| added.pairs > 9 * added.unpaired);
     let at = headlines
         .iter()
         .position(|(name, _)| *name == "task.time.mean")

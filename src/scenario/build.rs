@@ -1,8 +1,7 @@
 //! Builds the world of a plan, for one seed and one replicate.
 
 use super::plan::{Plan, Until};
-use crate::agents::AgentGroup;
-use crate::agents::group::RankBlock;
+use crate::agents::{AgentGroup, RankBlock};
 use crate::faults::Faults;
 use crate::kernel::{Checkpoint, End, Kernel, Key, Origin, Print, SimTime, permute_ranks};
 use crate::network::Network;

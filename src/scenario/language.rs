@@ -3,6 +3,9 @@
 //! Every type here is declared with [`language!`](crate::language), so that what is read and what the reference says are
 //! one. What a text means is [`super::resolve`]'s business.
 
+// A scenario is read once: what its types weigh is of no matter.
+#![allow(clippy::large_enum_variant)]
+
 pub mod agents;
 pub mod compare;
 pub mod faults;
@@ -52,7 +55,7 @@ crate::language! {
         /// Data sets in files of one's own; those that come with Quorate need no declaration.
         data: Named<DataSet> = Named::default(),
         /// The places: what is in one site is near.
-        sites: Sites,
+        sites: Spanned<Sites>,
         /// The links between the sites.
         network: Spanned<Network> = Spanned::from(Network::default()),
         /// What agents call: inference, tools, databases.

@@ -14,7 +14,7 @@ mod state;
 mod steps;
 
 pub(super) use expect::expectations;
-pub use expect::{Anything, Expectation, Expected, Known, Measures, Registry, What};
+pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registry, What};
 
 use super::data::DataSets;
 use super::language::{self, Until as Ending};
@@ -140,14 +140,10 @@ impl Resolver<'_, '_> {
         }
         if file.name.trim().is_empty() || file.name.contains(['/', '\\', '\0']) || file.name.starts_with('.') {
             let message = "a scenario's name is also that of its folder of results: it isn't empty, and has no slashes and no dot in front";
-            self.error(Code::BadQuantity, file.name.span, message);
+            self.error(Code::BadName, file.name.span, message);
         }
         if file.sites.0.is_empty() {
-            self.error(
-                Code::EmptyGroup,
-                file.sites_span(),
-                "a scenario needs at least one site",
-            );
+            self.error(Code::EmptyGroup, file.sites.span, "a scenario needs at least one site");
         }
         let end = self.until.latest();
         if SimTime::ZERO.saturating_add(file.warm_up.value) >= end {
@@ -183,11 +179,5 @@ impl Resolver<'_, '_> {
             let span = declared.map_or(span, |(name, _)| name.span);
             self.error(Code::BadNetwork, span, problem.to_string());
         }
-    }
-}
-
-impl language::Scenario {
-    fn sites_span(&self) -> super::syntax::Span {
-        self.name.span
     }
 }

@@ -282,10 +282,23 @@ impl<R: Resolution> Store<R> {
                 let key = *key;
                 self.read(member, key, handle, cx);
             }
-            Request::Update { key, op, context } => {
-                let (key, op, context) = (*key, *op, context.take());
+            Request::Update {
+                key,
+                op,
+                context,
+                expects,
+            } => {
+                let (key, op, context, expects) = (*key, *op, context.take(), *expects);
                 let identity = attempt.identity;
-                let delta = self.update(member, key, op, context.as_ref(), handle, cx);
+                if let Some(version) = expects {
+                    let holds = self.version(member, key) == version;
+                    let words = [identity, store_key(self.index, key), u64::from(holds)];
+                    cx.record(What::Swapped, self.replicas[member as usize].endpoint.id, words);
+                    if !holds {
+                        return self.refuse_swap(member, identity, handle, cx);
+                    }
+                }
+                let delta = self.update(member, key, op, context.as_deref(), handle, cx);
                 self.replicate(member, key, delta, cx);
                 let waiting = self.replicas[member as usize].known.get_mut(&identity);
                 if let Some(Known::InWork(waiting)) = waiting.map(|known| std::mem::replace(known, Known::Done)) {
@@ -302,7 +315,29 @@ impl<R: Resolution> Store<R> {
         }
     }
 
+    /// The version of a key as conditional updates compare it: the replica's life, and the updates that it has accepted in it.
+    /// It names a state only where there is one replica, which the plan has checked.
+    fn version(&self, member: u32, key: u32) -> u64 {
+        let replica = &self.replicas[member as usize];
+        u64::from(replica.origin.life()) << 32 | u64::from(replica.slots[key as usize].number)
+    }
+
+    /// Answers a conditional update whose key has moved on, and its repetitions.
+    fn refuse_swap(&mut self, member: u32, identity: u64, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let mut attempts = vec![handle];
+        if let Some(Known::InWork(waiting)) = self.replicas[member as usize].known.remove(&identity) {
+            attempts.extend(waiting);
+        }
+        for handle in attempts {
+            if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
+                attempt.outcome = Outcome::Moved;
+            }
+            self.answer(member, handle, 0, cx);
+        }
+    }
+
     fn read(&mut self, member: u32, key: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let version = self.version(member, key);
         let replica = &self.replicas[member as usize];
         let entry = &replica.slots[key as usize].entry;
         let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
@@ -311,7 +346,8 @@ impl<R: Resolution> Store<R> {
         let context = self.model.context(entry);
         let size = self.model.entry_size(entry);
         let bytes = size.values * self.spec.value_bytes + context.bytes();
-        attempt.context = Some(context);
+        attempt.context = Some(Box::new(context));
+        attempt.version = version;
         attempt.outcome = Outcome::Done;
         let (identity, number) = (attempt.identity, attempt.number);
         let began_and_client = [attempt.began.as_nanos(), attempt.client as u64];
@@ -365,7 +401,7 @@ impl<R: Resolution> Store<R> {
         let context = self.model.context(&slot.entry);
         let bytes = context.bytes();
         if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
-            attempt.context = Some(context);
+            attempt.context = Some(Box::new(context));
             attempt.outcome = Outcome::Done;
         }
         self.answer(member, handle, bytes, cx);
@@ -384,7 +420,7 @@ impl<R: Resolution> Store<R> {
             .model
             .context(&self.replicas[member as usize].slots[key as usize].entry);
         let bytes = context.bytes();
-        attempt.context = Some(context);
+        attempt.context = Some(Box::new(context));
         attempt.outcome = Outcome::Done;
         self.answer(member, handle, bytes, cx);
     }

@@ -71,7 +71,16 @@ impl Population for Clients {
                 aware,
             } => {
                 let context = aware.then(|| self.contexts[member as usize][key as usize].clone());
-                (replica, Request::Update { key, op, context }, self.attempts)
+                (
+                    replica,
+                    Request::Update {
+                        key,
+                        op,
+                        context: context.map(Box::new),
+                        expects: None,
+                    },
+                    self.attempts,
+                )
             }
             Act::Tell(other) => {
                 let base = endpoint.id - member;
@@ -117,6 +126,7 @@ impl Population for Clients {
                 outcome: Outcome::Pending,
                 request: request.clone(),
                 context: None,
+                version: 0,
             });
             let message = Message::new(MessageKind::Request, server, 0, 16);
             cx.send(endpoint, message.with(attempt));
@@ -138,7 +148,7 @@ impl Population for Clients {
                 Request::Update { key, .. } => (key, 1),
                 Request::Work { .. } => unreachable!("clients don't ask for work"),
             };
-            let context = attempt.context.clone().expect("an answer has a context");
+            let context = *attempt.context.clone().expect("an answer has a context");
             self.contexts[member as usize][key as usize] = context.clone();
             let seen = Seen {
                 act: attempt.identity as u32,

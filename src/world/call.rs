@@ -103,7 +103,9 @@ pub enum Request {
         /// What to do with it.
         op: Op,
         /// What the client has seen, where the step says that it sends it.
-        context: Option<Context>,
+        context: Option<Box<Context>>,
+        /// The version of the key that must still be there (compare-and-swap); `None`: whatever is there.
+        expects: Option<u64>,
     },
 }
 
@@ -114,6 +116,8 @@ pub enum Outcome {
     Pending,
     /// It was done.
     Done,
+    /// It was answered, and not done: the key had moved on from the version that the update expects.
+    Moved,
     /// It was refused; the server says when to come again, or says nothing.
     Refused {
         /// The wait that the server asks for.
@@ -192,7 +196,9 @@ pub struct Attempt {
     /// What is asked for.
     pub request: Request,
     /// What a read returned, or an update's context.
-    pub context: Option<Context>,
+    pub context: Option<Box<Context>>,
+    /// The version of the key that a read returned.
+    pub version: u64,
 }
 
 impl Attempt {
@@ -201,19 +207,21 @@ impl Attempt {
         let (tag, word) = match &self.request {
             Request::Work { tokens_in, tokens_out } => (1, (*tokens_in as u64) << 32 | *tokens_out as u64),
             Request::Read { key } => (2, *key as u64),
-            Request::Update { key, op, .. } => {
+            Request::Update { key, op, expects, .. } => {
                 let (kind, value) = match *op {
                     Op::Write(value) => (3, value),
                     Op::Add(delta) => (4, delta as u64),
                     Op::Insert(element) => (5, element),
                     Op::Remove(element) => (6, element),
                 };
-                (kind | (*key as u64) << 8, value)
+                let expected = expects.map_or(0, |version| (version + 1).rotate_left(32));
+                (kind | (*key as u64) << 8, value ^ expected)
             }
         };
         let outcome = match self.outcome {
             Outcome::Pending => 0,
             Outcome::Done => 1,
+            Outcome::Moved => 3,
             Outcome::Refused { retry_after } => 2 | retry_after.map_or(0, |wait| wait.as_nanos() << 2),
         };
         let fold = |hash: u64, word: u64| (hash.rotate_left(25) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -73,6 +73,7 @@ impl Cx<'_, '_> {
             outcome: Outcome::Pending,
             request,
             context: None,
+            version: 0,
         });
         self.send(from, Message::new(MessageKind::Request, server, 0, bytes).with(attempt));
     }
@@ -96,7 +97,7 @@ impl Cx<'_, '_> {
                 self.record(What::AttemptRefused, attempt.client, words);
                 (false, retry_after)
             }
-            Outcome::Done | Outcome::Pending => {
+            Outcome::Done | Outcome::Moved | Outcome::Pending => {
                 let [sent, arrived, started, finished] =
                     [attempt.sent, attempt.arrived, attempt.started, attempt.finished].map(SimTime::as_nanos);
                 let (down, coordinated) = (attempt.down.as_nanos(), attempt.coordinated.as_nanos());

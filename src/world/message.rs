@@ -99,12 +99,11 @@ impl Message {
         (self.from as u64) << 32 | self.number as u64
     }
 
-    /// Its content, as the fingerprint covers it. Handles are no content.
+    /// Its content, as the fingerprint covers it. Handles are no content, and the receiver is the entry's target.
     #[inline]
     pub fn digest(&self, words: &mut Words) {
         words.push(self.identity());
-        words.push((self.to as u64) << 32 | self.bytes as u64);
-        words.push((self.topic as u64) << 8 | self.kind as u64);
+        words.push((self.bytes as u64) << 32 | (self.topic as u64) << 8 | self.kind as u64);
         words.push(self.value);
         words.push(self.sent.as_nanos());
     }

@@ -47,7 +47,7 @@ pub enum What {
     /// An answer came that nobody waited for. Subject: the agent; a: call identity; b: server.
     AnswerUnused,
     /// A call ended. Subject: the agent; a: call identity; b: server; c: 1 answered, 0 failed, 2 given up with its
-    /// activation; extra: start, attempts.
+    /// activation; extra: start, attempts, and of a failed call how often it was executed.
     CallEnded,
     /// A request reached its server. Subject: the server; a: call identity; b: client; c: attempt number.
     RequestArrived,
@@ -118,6 +118,9 @@ pub enum What {
     /// The run is over, and the answer to an attempt that its client still waits for is on its way. Subject: the client; a: call
     /// identity; b: server; c: attempt number.
     AnswerUnderWay,
+    /// A conditional update of shared state reached a replica, which compared versions. Subject: the replica; a: call identity;
+    /// b: store and key; c: 1 if it was applied, 0 if the key had moved on.
+    Swapped,
     /// A branch or a handler of an agent began. Subject: the agent; a: activation; b: the activation that forked it, or all ones
     /// for a handler; c: which branch.
     ActivationBegan,

@@ -6,6 +6,8 @@ use crate::measures::{Setting, Sheet};
 
 /// Windows over which goodput is averaged.
 const AVERAGED: usize = 5;
+/// The part of the calls begun that has to be answered for a stretch to be good.
+const GOOD: f64 = 0.99;
 /// Windows that must lie between a trigger's end and the verdict.
 const LEAST: usize = 10;
 /// The part of the goodput before that counts as back; of the load that counts as met; of a backlog that counts as the same.
@@ -21,6 +23,8 @@ pub(super) struct Aftermath<'a> {
     pub end: SimTime,
     pub answered: &'a Counts,
     pub intended: &'a Counts,
+    /// Answered calls, by the window in which they began.
+    pub kept: &'a Counts,
     /// Mean calls in flight in each whole window.
     pub in_flight: Vec<f64>,
     /// The faults: index, begin, end.
@@ -57,6 +61,18 @@ impl Aftermath<'_> {
                 .is_some_and(|mean| mean >= BACK * goodput)
         };
         (first..(until + 1).saturating_sub(AVERAGED)).find(back)
+    }
+
+    /// The first window at or after `end` from which on, over the windows that are averaged, the calls begun were answered.
+    fn good(&self, end: SimTime) -> Option<usize> {
+        let sum = |counts: &Counts, from: usize| -> u64 {
+            (from..from + AVERAGED).map(|window| u64::from(counts.of(window))).sum()
+        };
+        let good = |from: &usize| {
+            let begun = sum(self.intended, *from);
+            begun > 0 && sum(self.kept, *from) as f64 > GOOD * begun as f64
+        };
+        (self.clock.from(end)..(self.whole + 1).saturating_sub(AVERAGED)).find(good)
     }
 
     fn seconds_after(&self, window: usize, end: SimTime) -> f64 {
@@ -105,6 +121,10 @@ impl Aftermath<'_> {
                 sheet.count(format!("fault.{name}.unrecovered"), unrecovered);
                 let recovery = (unrecovered == 0).then_some(longest);
                 sheet.number(format!("fault.{name}.recovery"), recovery);
+                let last = self.spans.iter().filter(|(index, ..)| *index as usize == fault);
+                let good = last.map(|(.., end)| *end).max().and_then(|end| self.good(end));
+                let began = good.map(|window| window as f64 * self.clock.seconds());
+                sheet.number(format!("fault.{name}.good_from"), began);
             }
         }
     }
@@ -168,6 +188,7 @@ mod tests {
             end: at(200),
             answered: &answered,
             intended: &wanted,
+            kept: &answered,
             in_flight: (0..200).map(in_flight).collect(),
             spans: vec![(0, at(60), at(70))],
         };
@@ -180,6 +201,32 @@ mod tests {
     fn goodput_that_comes_back_is_back_from_its_first_good_window() {
         let (verdict, back) = verdict(20, 20, |window| if window < 83 { 3 } else { 20 }, |_| 5.0);
         assert_eq!((verdict, back), (Verdict::Back, Some(83)));
+    }
+
+    #[test]
+    fn a_stretch_is_good_if_nearly_all_of_its_calls_are_answered() {
+        let clock = Clock::new(SimDuration::from_secs(1));
+        let (mut kept, mut wanted) = (Counts::default(), Counts::default());
+        for window in 0..100 {
+            // From 80 s on one call in a hundred fails in a window, which is still too many; from 90 s on none does.
+            let answers = if window < 80 { 0 } else { 99 + usize::from(window >= 90) };
+            (0..answers).for_each(|_| kept.add(window));
+            (0..100).for_each(|_| wanted.add(window));
+        }
+        let aftermath = Aftermath {
+            clock: &clock,
+            whole: 100,
+            warm_up: at(10),
+            horizon: None,
+            end: at(100),
+            answered: &kept,
+            intended: &wanted,
+            kept: &kept,
+            in_flight: vec![1.0; 100],
+            spans: vec![(0, at(60), at(70))],
+        };
+        assert_eq!(aftermath.good(at(70)), Some(86));
+        assert_eq!(aftermath.good(at(96)), None, "five windows aren't left");
     }
 
     #[test]

@@ -9,6 +9,7 @@ macro_rules! call_table {
             concat!($prefix, "intended"), Count, Neither, "Calls that agents meant to make, however many attempts each took.";
             concat!($prefix, "answered"), Count, Higher, "Intended calls that were answered.";
             concat!($prefix, "failed"), Count, Lower, "Intended calls that failed beyond their policy.";
+            concat!($prefix, "failed_executed"), Count, Lower, "Intended calls that failed beyond their policy although the server had executed them.";
             concat!($prefix, "given_up"), Count, Lower, "Intended calls that a crash of their agent or a thrown-away branch ended.";
             concat!($prefix, "unfinished"), Count, Lower, "Intended calls that were still open when the run ended (censored).";
             concat!($prefix, "attempts"), Count, Lower, "Attempts sent for the intended calls.";
@@ -18,6 +19,7 @@ macro_rules! call_table {
             concat!($prefix, "arrivals.peak"), PerSecond, Lower, "Requests that reached their server in the busiest whole window after the warm-up, per second.";
             concat!($prefix, "arrivals.peak_to_mean"), Ratio, Lower, "The busiest window's arrivals over the mean of the whole windows after the warm-up.";
             concat!($prefix, "refused"), Count, Lower, "Requests that their server turned away.";
+            concat!($prefix, "refused_share"), Share, Lower, "The part of the requests that reached their server that it turned away.";
             concat!($prefix, "refused.rate_limit"), Count, Lower, "Requests turned away by the rate limit.";
             concat!($prefix, "refused.queue_full"), Count, Lower, "Requests turned away because the queue was full.";
             concat!($prefix, "refused.budget"), Count, Lower, "Requests turned away because the budget was spent.";
@@ -84,6 +86,7 @@ pub(crate) const SERVICE_ONLY: &[MeasureInfo] = measure_table![
 /// What is measured of the time after faults.
 pub(crate) const RECOVERY: &[MeasureInfo] = measure_table![
     "fault.*.recovery", Seconds, Lower, "Time from the end of this fault until goodput was back: to the begin of the first window at or after the end from which the mean goodput of five windows is at least 95 % of the mean between the warm-up and the first fault. The longest of its occurrences; none unless all recovered.";
+    "fault.*.good_from", Seconds, Lower, "When the first five windows after the last occurrence of this fault begin of whose calls (by their begin) more than 99 % were answered; none if there are none.";
     "fault.*.unrecovered", Count, Lower, "Occurrences of this fault after which goodput wasn't back when the run ended.";
     "herd.recovery", Seconds, Lower, "Time from the end of the last fault until goodput was back, as for a fault.";
     "herd.horizon", Seconds, Neither, "How long after the end of the last fault the verdict on metastability is given.";

@@ -12,6 +12,7 @@ pub(super) struct Tally {
     pub intended: u64,
     answered: u64,
     failed: u64,
+    failed_executed: u64,
     given_up: u64,
     answers: u64,
     pub attempts: u64,
@@ -39,6 +40,8 @@ pub(super) struct Tally {
     waits: Recorder,
     sojourns: Recorder,
     pub intended_in: Counts,
+    /// Answered calls, by the window in which they began.
+    pub kept_in: Counts,
     pub attempts_in: Counts,
     pub arrivals_in: Counts,
     pub refused_in: Counts,
@@ -57,6 +60,7 @@ impl Tally {
             intended: 0,
             answered: 0,
             failed: 0,
+            failed_executed: 0,
             given_up: 0,
             answers: 0,
             attempts: 0,
@@ -83,6 +87,7 @@ impl Tally {
             waits: Recorder::default(),
             sojourns: Recorder::default(),
             intended_in: Counts::default(),
+            kept_in: Counts::default(),
             attempts_in: Counts::default(),
             arrivals_in: Counts::default(),
             refused_in: Counts::default(),
@@ -111,7 +116,10 @@ impl Tally {
                 self.answered += 1;
                 self.times.record(now.as_nanos() - began);
             }
-            0 => self.failed += 1,
+            0 => {
+                self.failed += 1;
+                self.failed_executed += u64::from(extra.get(2).is_some_and(|executed| *executed > 0));
+            }
             _ => self.given_up += 1,
         }
     }
@@ -178,6 +186,7 @@ impl Tally {
             (&mut self.intended, other.intended),
             (&mut self.answered, other.answered),
             (&mut self.failed, other.failed),
+            (&mut self.failed_executed, other.failed_executed),
             (&mut self.given_up, other.given_up),
             (&mut self.answers, other.answers),
             (&mut self.attempts, other.attempts),
@@ -211,6 +220,7 @@ impl Tally {
         self.waits.merge(&other.waits);
         self.sojourns.merge(&other.sojourns);
         self.intended_in.merge(&other.intended_in);
+        self.kept_in.merge(&other.kept_in);
         self.attempts_in.merge(&other.attempts_in);
         self.arrivals_in.merge(&other.arrivals_in);
         self.refused_in.merge(&other.refused_in);
@@ -235,6 +245,7 @@ impl Tally {
             ("intended", self.intended),
             ("answered", self.answered),
             ("failed", self.failed),
+            ("failed_executed", self.failed_executed),
             ("given_up", self.given_up),
             ("unfinished", self.intended.saturating_sub(ended)),
             ("attempts", self.attempts),
@@ -264,6 +275,7 @@ impl Tally {
         sheet.number(name("hops"), per(self.legs, intended));
         sheet.number(name("remote_hops"), per(self.remote_legs, intended));
         sheet.number(name("wasted_share"), per(wasted, self.served as f64));
+        sheet.number(name("refused_share"), per(refused, self.arrivals as f64));
         sheet.number(name("waited"), per(self.waited, self.started as f64));
         sheet.number(name("arrivals.rate"), per(self.arrivals, measured));
         sheet.number(name("refused.rate"), per(refused, measured));

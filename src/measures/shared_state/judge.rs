@@ -267,6 +267,20 @@ impl SharedStateJudge {
         self.tally.unavailable_updates += u64::from(counted && update);
     }
 
+    fn swapped(&mut self, record: &Record) {
+        let began = self
+            .ledger
+            .pending
+            .get(&record.a)
+            .map_or(record.time, |pending| pending.began);
+        let counted = u64::from(began >= self.from);
+        self.tally.swaps += counted;
+        if record.c == 0 {
+            self.tally.swaps_refused += counted;
+            self.ledger.pending.remove(&record.a);
+        }
+    }
+
     fn message(&mut self, record: &Record) {
         let agents = MessageKind::Answer as u64;
         if record.a & 0xff > agents {
@@ -350,6 +364,7 @@ impl SharedStateJudge {
             What::ReadServed => self.read_served(record, extra),
             What::OperationAcknowledged => self.acknowledged(record),
             What::OperationFailed => self.failed(record),
+            What::Swapped => self.swapped(record),
             What::Applied => self.applied(record),
             What::BuiltOn => self.built_on(record),
             What::Outranked => self.outranked(record),
@@ -391,6 +406,7 @@ impl Observer for SharedStateJudge {
             What::ReadServed,
             What::OperationAcknowledged,
             What::OperationFailed,
+            What::Swapped,
             What::Applied,
             What::BuiltOn,
             What::Outranked,

@@ -12,6 +12,8 @@ use crate::state::{KeyType, Op};
 pub(super) struct Tally {
     pub writes: u64,
     pub acknowledged: u64,
+    pub swaps: u64,
+    pub swaps_refused: u64,
     pub reads: u64,
     pub concurrent: u64,
     pub conflicts: u64,
@@ -38,6 +40,8 @@ pub(super) struct Tally {
 pub struct SharedState {
     pub writes: u64,
     pub acknowledged: u64,
+    pub swaps: u64,
+    pub swaps_refused: u64,
     pub reads: u64,
     pub concurrent: u64,
     pub conflicts: u64,
@@ -92,6 +96,8 @@ macro_rules! measures {
 measures! {
     "state.writes", Count, Neither, "Updates that a replica accepted, retries counted once.", |s| Some(s.writes as f64);
     "state.acknowledged", Count, Neither, "Updates whose answer reached their agent in time.", |s| Some(s.acknowledged as f64);
+    "state.swaps", Count, Neither, "Conditional updates (compare-and-swap) that reached a replica, applied or not.", |s| Some(s.swaps as f64);
+    "state.swaps.refused", Count, Lower, "Conditional updates that a replica refused, because the key had been updated since it was read.", |s| Some(s.swaps_refused as f64);
     "state.reads", Count, Neither, "Reads whose answer reached their agent in time.", |s| Some(s.reads as f64);
     "state.concurrent", Count, Lower, "Updates with a concurrent update of the same key: neither had seen the other, even through a chain.", |s| Some(s.concurrent as f64);
     "state.concurrent.share", Share, Lower, "Of all accepted updates, those with a concurrent one.", |s| share(s.concurrent, s.writes);
@@ -158,6 +164,8 @@ impl SharedStateJudge {
         SharedState {
             writes: tally.writes,
             acknowledged: tally.acknowledged,
+            swaps: tally.swaps,
+            swaps_refused: tally.swaps_refused,
             reads: tally.reads,
             concurrent: tally.concurrent,
             conflicts: tally.conflicts,

@@ -146,6 +146,12 @@ steps! {
             /// The change.
             op: Spanned<UpdateOp> = Spanned::from(UpdateOp::Write)
         },
+        /// Reads a register, thinks, and writes it if nobody has written it since (optimistic locking). If somebody has, the
+        /// write is refused, and all of it is done again after the policy's backoff. The store has one replica.
+        CompareAndSwap {
+            /// The time between the read and the write.
+            think: Spanned<TimeLaw> = super::services::constant()
+        },
     }
 }
 

@@ -28,6 +28,48 @@ pub enum Known {
 pub trait Measures {
     /// Whether there is something of this name.
     fn knows(&self, what: What, name: &str) -> Known;
+
+    /// What kind of value a measure of this name has; `None` if that isn't known, and any will do.
+    fn kind(&self, _name: &str) -> Option<Kind> {
+        None
+    }
+}
+
+/// What kind of value a measure has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A plain number.
+    Number,
+    /// A duration.
+    Time,
+    /// Money.
+    Money,
+    /// How often something happens: a rate, or a plain number in a second.
+    Rate,
+    /// A size.
+    Bytes,
+}
+
+impl Kind {
+    fn takes(self, amount: Amount) -> bool {
+        match self {
+            Self::Number => matches!(amount, Amount::Number(_)),
+            Self::Time => matches!(amount, Amount::Time(_)),
+            Self::Money => matches!(amount, Amount::Money(_)),
+            Self::Rate => matches!(amount, Amount::Rate(_) | Amount::Number(_)),
+            Self::Bytes => matches!(amount, Amount::Bytes(_) | Amount::Number(_)),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Number => "a plain number",
+            Self::Time => "a duration such as \"5.25s\"",
+            Self::Money => "money such as \"3 USD\"",
+            Self::Rate => "a rate such as \"40/s\"",
+            Self::Bytes => "a size such as \"64KiB\"",
+        }
+    }
 }
 
 /// Takes every name for known.
@@ -50,6 +92,17 @@ impl Measures for Registry {
             return Known::Yes;
         }
         Known::No(crate::measures::suggest(name))
+    }
+
+    fn kind(&self, name: &str) -> Option<Kind> {
+        use crate::measures::Unit;
+        crate::measures::find(name).map(|info| match info.unit {
+            Unit::Seconds => Kind::Time,
+            Unit::PerSecond => Kind::Rate,
+            Unit::Bytes => Kind::Bytes,
+            Unit::Dollars => Kind::Money,
+            Unit::Count | Unit::Share | Unit::Ratio | Unit::Tokens | Unit::Verdict => Kind::Number,
+        })
     }
 }
 
@@ -123,7 +176,7 @@ pub(in crate::scenario) fn expectations(
                 check_name(What::Measure, name, known, out);
                 check_variant(file, variant.as_ref(), out);
                 check_variant(file, over.as_ref(), out);
-                check_bound(is, out);
+                check_bound(is, known.kind(name), out);
                 if let Some(confidence) = confidence
                     && !(0.5..1.0).contains(&confidence.get())
                 {
@@ -203,7 +256,19 @@ fn check_variant(file: &Scenario, name: Option<&Spanned<String>>, out: &mut Diag
     }
 }
 
-fn check_bound(bound: &Spanned<Bound>, out: &mut Diagnostics) {
+fn check_bound(bound: &Spanned<Bound>, kind: Option<Kind>, out: &mut Diagnostics) {
+    let amounts = match &bound.value {
+        Bound::Between(low, high) => vec![*low, *high],
+        Bound::AtMost(value) | Bound::AtLeast(value) => vec![*value],
+        Bound::Near { value, within, .. } => std::iter::once(*value).chain(*within).collect(),
+    };
+    if let Some(kind) = kind
+        && let Some(wrong) = amounts.iter().find(|amount| !kind.takes(**amount))
+    {
+        let message = format!("the measure is {}, and the bound is {}", kind.words(), wrong.kind());
+        out.push(Diagnostic::error(Code::WrongMeasureUnit, bound.span, message));
+        return;
+    }
     let alike = |a: &Amount, b: &Amount| std::mem::discriminant(a) == std::mem::discriminant(b);
     let problem = match &bound.value {
         Bound::Between(low, high) if !alike(low, high) => Some(format!(

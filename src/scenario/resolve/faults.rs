@@ -61,6 +61,9 @@ impl Resolver<'_, '_> {
         };
         let only_services = matches!(fault.value, Fault::Stall { .. });
         let targets = self.targets(who, only_services)?;
+        if matches!(each, Each::Member) {
+            self.check_members(who)?;
+        }
         let independence = match each {
             Each::Together => Independence::Together,
             Each::Target => Independence::EachTarget,
@@ -74,6 +77,18 @@ impl Resolver<'_, '_> {
             independence,
         });
         Some(())
+    }
+
+    /// Agents of a stream come and go, so that none of them can have times of its own.
+    fn check_members(&mut self, who: &Names) -> Option<()> {
+        let file = self.file;
+        let is_stream = |name: &&Spanned<String>| file.agents.get(name).is_some_and(|group| group.is_stream());
+        let name = who.value.0.iter().find(is_stream);
+        if let Some(name) = name {
+            let message = "agents of a stream come and go: they are hit together, not `each: Member`";
+            self.error(Code::WrongPeers, name.span, message);
+        }
+        name.is_none().then_some(())
     }
 
     /// Whom a fault hits, by name, each once.

@@ -12,6 +12,9 @@ use crate::scenario::syntax::{Code, Diagnostic, Span, Spanned, write};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The sites of a pair, whether both directions are meant, and the link.
+type Pair<'l> = (((SiteId, SiteId), bool), &'l Spanned<PairLink>);
+
 impl Resolver<'_, '_> {
     /// Replaces the placeholder network by the one that is written, as far as it makes sense.
     pub(super) fn resolve_network(&mut self) {
@@ -64,7 +67,7 @@ impl Resolver<'_, '_> {
     }
 
     /// The links of single pairs in the order of their sites, so that their order in the file changes nothing.
-    fn pairs<'l>(&mut self, network: &'l Network) -> Vec<(((SiteId, SiteId), bool), &'l Spanned<PairLink>)> {
+    fn pairs<'l>(&mut self, network: &'l Network) -> Vec<Pair<'l>> {
         let mut pairs = Vec::new();
         let mut seen: BTreeMap<(SiteId, SiteId), Span> = BTreeMap::new();
         for link in &network.links {

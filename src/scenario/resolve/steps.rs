@@ -3,7 +3,7 @@
 use super::Resolver;
 use super::state::KeyPlace;
 use crate::agents::Policy;
-use crate::agents::step::{Action, CallStep, KeyChoice, OperateStep, Peers as To, ReplicaChoice, SendStep, Step};
+use crate::agents::step::{Action, CallStep, KeyChoice, OperateStep, Peers as To, ReplicaChoice, SendStep, Step, Swap};
 use crate::random::Law;
 use crate::scenario::language::Group;
 use crate::scenario::language::Step as Written;
@@ -23,7 +23,8 @@ impl Written {
             | Self::Add { policy, .. }
             | Self::Insert { policy, .. }
             | Self::Remove { policy, .. }
-            | Self::Update { policy, .. } => policy.as_ref(),
+            | Self::Update { policy, .. }
+            | Self::CompareAndSwap { policy, .. } => policy.as_ref(),
             _ => None,
         }
     }
@@ -308,6 +309,19 @@ impl Resolver<'_, '_> {
                 let steps = self.update(&on, policy, think, op)?;
                 into.extend(steps);
             }
+            Written::CompareAndSwap {
+                key,
+                store,
+                which,
+                think,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                let policy = policy_of(policy);
+                let steps = self.compare_and_swap(&on, policy, think)?;
+                into.extend(steps);
+            }
         }
         Some(())
     }
@@ -342,6 +356,27 @@ impl Resolver<'_, '_> {
         };
         change.keys.same = true;
         Some([Step::Operate(read), Step::Think(think?), Step::Operate(change)])
+    }
+
+    /// Read, think, write if the key hasn't moved on: three steps about one key, at the only replica.
+    fn compare_and_swap(
+        &mut self,
+        on: &Operation<'_>,
+        policy: Option<u16>,
+        think: &Spanned<TimeLaw>,
+    ) -> Option<[Step; 3]> {
+        let [mut read, think, mut write] = self.update(on, policy, think, &Spanned::from(UpdateOp::Write))?;
+        if let (Step::Operate(read), Step::Operate(write)) = (&mut read, &mut write) {
+            let store = self.file.state.canonical().nth(usize::from(read.store))?.1;
+            if store.at.value.0.len() > 1 {
+                let message =
+                    "`CompareAndSwap` needs a store with one replica: no one else decides which write came first";
+                self.error(Code::WrongKeyType, on.key.span, message);
+                return None;
+            }
+            (read.swap, write.swap) = (Some(Swap::Read), Some(Swap::Write));
+        }
+        Some([read, think, write])
     }
 
     fn operate(
@@ -388,6 +423,7 @@ impl Resolver<'_, '_> {
             replica,
             policy: policy?,
             bytes,
+            swap: None,
         })
     }
 

@@ -1,0 +1,108 @@
+//! Compare-and-swap from the client's side: a read, a think, and a write that is refused if the key has moved on since.
+//!
+//! Guarantees: the attempts and the backoff of the write's policy hold for rounds (read, think, write) as they do for the attempts
+//! of one call; the number of a round is raised before its backoff. In the account of a task a refused round counts as what it was,
+//! since it was answered, and the backoff behind it as retrying.
+
+use super::activation::{Settled, State};
+use super::group::AgentGroup;
+use crate::kernel::SimDuration;
+use crate::world::call::{Part, Request};
+use crate::world::population::{Cx, purpose};
+use crate::world::record::What;
+use serde::{Deserialize, Serialize};
+
+/// Steps from the conditional write back to its read.
+const BACK: u32 = 2;
+
+/// A compare-and-swap under way.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SwapState {
+    /// The version that the read returned.
+    version: u64,
+    /// Rounds that were refused.
+    refused: u32,
+    /// The last backoff, for decorrelated jitter.
+    backoff: SimDuration,
+    /// The activation's generation when its next round began: a read belongs to this swap if it is still the same.
+    again: Option<u32>,
+}
+
+impl AgentGroup {
+    /// The read of a compare-and-swap begins: of a new one, or of the next round.
+    pub(super) fn begin_swap(&mut self, id: u32) {
+        let generation = self.activation(id).generation;
+        let swap = self.swaps.entry(id).or_default();
+        if swap.again.take() != Some(generation) {
+            *swap = SwapState::default();
+        }
+    }
+
+    /// Keeps the version that the read of a compare-and-swap returned; forgets a swap whose write was applied.
+    pub(super) fn note_version(&mut self, id: u32, request: &Request, version: u64) {
+        match request {
+            Request::Read { .. } => {
+                if let Some(swap) = self.swaps.get_mut(&id) {
+                    swap.version = version;
+                }
+            }
+            Request::Update { expects: Some(_), .. } => drop(self.swaps.remove(&id)),
+            _ => {}
+        }
+    }
+
+    /// The version that a conditional write expects.
+    pub(super) fn expected(&self, id: u32) -> u64 {
+        self.swaps.get(&id).map_or(0, |swap| swap.version)
+    }
+
+    /// A conditional write came too late: another round after a wait, or the step has failed.
+    pub(super) fn swap_refused(&mut self, id: u32, spec: u32, identity: u64, request: &Request, cx: &mut Cx<'_, '_>) {
+        let address = self.address(id);
+        let member = self.activation(id).member;
+        let policy = self.policy_of(spec);
+        let (attempts, law) = (policy.attempts, policy.backoff);
+        let mut stream = self.agents[member as usize]
+            .endpoint
+            .key
+            .stream(purpose::BACKOFF, address);
+        let swap = self.swaps.entry(id).or_default();
+        swap.refused = swap.refused.saturating_add(1);
+        let refused = swap.refused;
+        swap.backoff = law.wait(refused, swap.backoff, &mut stream);
+        let wait = swap.backoff;
+        if attempts.is_some_and(|most| refused >= most) {
+            self.swaps.remove(&id);
+            let words = self.operation_words(spec, identity, request);
+            cx.record(What::OperationFailed, self.base + member, words);
+            return self.step_failed(id, cx);
+        }
+        if wait == SimDuration::ZERO {
+            return self.swap_again(id, cx);
+        }
+        let until = cx.now().saturating_add(wait);
+        self.begin_step(id, State::SwapBackingOff, until.as_nanos(), cx);
+        self.wake_at(id, until, cx);
+        self.start_handlers(member, cx);
+    }
+
+    /// The backoff is over.
+    pub(super) fn swap_backed_off(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        let until = self.enabled(id, cx);
+        self.settle(id, Part::Retrying, cx);
+        self.step_ended_at(id, Settled::Done, 0, until, cx);
+        self.swap_again(id, cx);
+    }
+
+    /// The next round begins.
+    fn swap_again(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        let activation = self.activation(id);
+        let generation = activation.generation;
+        activation.pc -= BACK;
+        activation.steps += 1;
+        if let Some(swap) = self.swaps.get_mut(&id) {
+            swap.again = Some(generation);
+        }
+        self.run(id, cx);
+    }
+}

@@ -1,9 +1,8 @@
 //! An agent of one's own in Rust: it searches until it's satisfied, in a world of built-in services, network and measures.
 
 use quorate::kernel::{Entry, Purpose, SimTime};
-use quorate::network::SiteId;
 use quorate::scenario::{Extra, Registry, RunEnd, load, syntax::Memory};
-use quorate::world::population::{Cx, Endpoint, Population, Sites, kind, purpose};
+use quorate::world::population::{Cx, Endpoint, Population, Sites, purpose};
 use quorate::world::{Starter, call::Parts, message::Message};
 
 const WORLD: &str = r#"(
@@ -12,20 +11,20 @@ const WORLD: &str = r#"(
     services: {"search": (at: "web", servers: 4, time: Exponential(mean: "200ms"))},
 )"#;
 
-/// A group of agents: each has its endpoint, the calls that it made, and the account of its time.
+/// A group of agents: each has its endpoint, the calls that it made, and the account of its time. And the service's entity.
 struct Searchers(Vec<(Endpoint, u32, Parts)>, u32);
 
 impl Population for Searchers {
     fn start(&mut self, starter: &mut Starter<'_, '_>) {
-        for (endpoint, ..) in &mut self.0 {
-            starter.schedule(&mut endpoint.origin, SimTime::ZERO, kind::START, endpoint.id, 0);
-        }
+        self.0
+            .iter_mut()
+            .for_each(|agent| starter.start(&mut agent.0, SimTime::ZERO));
     }
 
     fn handle(&mut self, member: u32, _: &Entry<u64>, cx: &mut Cx<'_, '_>) {
-        let (endpoint, calls, _) = &mut self.0[member as usize];
+        let (endpoint, ..) = &mut self.0[member as usize];
         cx.begin_task(endpoint, member, 0);
-        cx.call(endpoint, self.1, *calls, 512);
+        cx.call(endpoint, self.1, 0, 512);
     }
 
     fn receive(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
@@ -33,10 +32,9 @@ impl Population for Searchers {
         let Some(answer) = cx.answer(message) else { return };
         parts.merge(&answer.parts);
         *calls += 1;
-        if endpoint.stream(Purpose(purpose::OWN), *calls as u64).chance(0.25) {
-            cx.end_task(endpoint, member, 0, SimTime::ZERO, parts);
-        } else {
-            cx.call(endpoint, self.1, *calls, 512);
+        match endpoint.stream(Purpose(purpose::OWN), *calls as u64).chance(0.25) {
+            true => cx.end_task(endpoint, member, 0, SimTime::ZERO, parts),
+            false => cx.call(endpoint, self.1, *calls, 512),
         }
     }
 }
@@ -44,32 +42,18 @@ impl Population for Searchers {
 /// Runs twenty of them, and gives back what the standard measures say.
 pub fn measured(seed: u64) -> (RunEnd, quorate::measures::Sheet) {
     let files = Memory::new().with("world.ron", WORLD);
-    let plan = &load("world.ron".as_ref(), &[], &files, &Registry)
-        .scenario
-        .expect("a good scenario")
-        .variants[0];
-    let service = plan.addresses().services[0];
-    let make = move |ends: Vec<Endpoint>| -> Box<dyn Population> {
-        Box::new(Searchers(
-            ends.into_iter()
-                .map(|endpoint| (endpoint, 0, Parts::default()))
-                .collect(),
-            service,
-        ))
-    };
-    let searchers = Extra {
-        name: "searchers",
-        sites: Sites::One(SiteId(0)),
-        count: 20,
-        make: Box::new(make),
-    };
+    let world = load("world.ron".as_ref(), &[], &files, &Registry).scenario.unwrap();
+    let plan = &world.variants[0];
+    let (lab, search) = (plan.site("lab").unwrap(), plan.service("search").unwrap());
+    let searchers = Extra::new("searchers", 20, Sites::One(lab), |ends| {
+        let agents = ends.into_iter().map(|end| (end, 0, Parts::default()));
+        Box::new(Searchers(agents.collect(), search))
+    });
     quorate::experiment::measure_with(plan, seed, 0, vec![searchers])
 }
 
 fn main() {
-    measured(1)
-        .1
-        .numbers
-        .iter()
-        .for_each(|(measure, value)| println!("{measure:32} {value:.3}"));
+    for (name, value) in measured(1).1.numbers {
+        println!("{name:32} {value:.3}");
+    }
 }

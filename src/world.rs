@@ -400,6 +400,11 @@ impl Starter<'_, '_> {
         *self.unfinished += 1;
     }
 
+    /// The first entry of an entity: [`kind::START`](population::kind::START) at this time.
+    pub fn start(&mut self, endpoint: &mut population::Endpoint, at: SimTime) {
+        self.schedule(&mut endpoint.origin, at, kind::START, endpoint.id, 0);
+    }
+
     /// An entry for an entity, in the next place of its origin.
     pub fn schedule(&mut self, origin: &mut Origin, at: SimTime, kind: u16, target: u32, body: u64) {
         self.prepare.schedule(origin, at, kind, target, body);

@@ -5,7 +5,8 @@ use super::{Settings, VerifyArgs};
 use anyhow::{Context, Result, bail};
 use quorate::experiment::judge::ExitCode;
 use quorate::experiment::{Grid, Options};
-use quorate::kernel::Perturbation;
+use quorate::kernel::{Perturbation, SimTime};
+use quorate::world::population;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -186,6 +187,16 @@ impl Process<'_> {
     }
 }
 
+/// What an entry of this kind is, before the name of whom it is for.
+fn kind(kind: u16) -> String {
+    match kind {
+        population::kind::START => "the start of".to_string(),
+        population::kind::DELIVER => "a message to".to_string(),
+        population::kind::FAULT => "a change of".to_string(),
+        own => format!("an entry of kind {own} of"),
+    }
+}
+
 /// Runs the subcommand.
 pub fn verify(args: &VerifyArgs) -> Result<ExitCode> {
     if args.scenario == Path::new("-") {
@@ -261,15 +272,23 @@ pub fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         text.push_str(&match event {
             None => format!("  {who} the run was over\n"),
             Some(event) => format!(
-                "  {who} at {} ns, step {}, kind {}, for {}, scheduled as number {} by rank {}, content {}\n",
-                event.time_ns, event.step, event.kind, event.target, event.number, event.origin, event.hash
+                "  {who} at {}, step {} of the instant: {} {}, number {} of the origin with rank {}, content {}\n",
+                SimTime::from_nanos(event.time_ns),
+                event.step,
+                kind(event.kind),
+                event.target,
+                event.number,
+                event.origin,
+                event.hash
             ),
         });
     }
     if let Some(before) = place.checked_sub(1).and_then(|place| seen.get(place)) {
         text.push_str(&format!(
-            "  just before: at {} ns, kind {}, for {}\n",
-            before.time_ns, before.kind, before.target
+            "  just before: at {}: {} {}\n",
+            SimTime::from_nanos(before.time_ns),
+            kind(before.kind),
+            before.target
         ));
     }
     print(&text)?;

@@ -383,14 +383,12 @@ fn amplification(results: &Results) -> Option<Chart> {
     let mut frame = frame(results, "Amplification and goodput");
     frame.note = interval_note(Level::P95, results.replicates as u64);
     let rows = results.variants.iter().map(|variant| variant.title.clone()).collect();
-    any.then(|| {
-        Chart::Measures(Measures {
-            frame,
-            rows,
-            measures: columns,
-            bars: false,
-        })
-    })
+    any.then_some(Chart::Measures(Measures {
+        frame,
+        rows,
+        measures: columns,
+        bars: false,
+    }))
 }
 
 /// What the shared state cost, a row for each variant.

@@ -54,6 +54,23 @@ pub struct Extra<'a> {
     pub make: Box<dyn FnOnce(Vec<Endpoint>) -> Box<dyn Population> + 'a>,
 }
 
+impl<'a> Extra<'a> {
+    /// A population of `count` members that `make` makes from their endpoints.
+    pub fn new(
+        name: &'a str,
+        count: u32,
+        sites: Sites,
+        make: impl FnOnce(Vec<Endpoint>) -> Box<dyn Population> + 'a,
+    ) -> Self {
+        Self {
+            name,
+            sites,
+            count,
+            make: Box::new(make),
+        }
+    }
+}
+
 impl std::fmt::Debug for Extra<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Extra")

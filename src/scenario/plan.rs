@@ -87,6 +87,18 @@ pub struct StorePlan {
 }
 
 impl Plan {
+    /// The site of this name.
+    pub fn site(&self, name: &str) -> Option<SiteId> {
+        let index = self.network.sites.iter().position(|site| site.name == name)?;
+        Some(SiteId(index as u32))
+    }
+
+    /// The entity that the service of this name is.
+    pub fn service(&self, name: &str) -> Option<u32> {
+        let index = self.services.iter().position(|service| service.name == name)?;
+        Some(self.addresses().services[index])
+    }
+
     /// The length of the fingerprint's checkpoints: a 256th of the run.
     pub fn checkpoint(&self) -> SimDuration {
         SimDuration::from_nanos((self.until.latest().as_nanos() / 256).max(1))

@@ -3,6 +3,8 @@
 //! `cargo bench --bench worlds -- [mm1|lossy_messages|million]`. Figures are per wall second of one core; the world is built
 //! before the clock starts, and its own time is shown. Memory is the peak of the process so far, so ask for one at a time.
 
+#![allow(clippy::disallowed_types)] // A bench reads the wall clock.
+
 use quorate::experiment::{Grid, Options, Registry};
 use quorate::scenario::syntax::Memory;
 use quorate::scenario::{Scenario, build, load};

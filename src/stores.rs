@@ -9,10 +9,10 @@
 
 mod content;
 mod recovery;
-mod swapping;
 pub mod replication;
 pub mod spec;
 pub mod store;
+mod swapping;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -400,7 +400,7 @@ impl Starter<'_, '_> {
         *self.unfinished += 1;
     }
 
-    /// The first entry of an entity: [`kind::START`](population::kind::START) at this time.
+    /// The first entry of an entity: [`kind::START`] at this time.
     pub fn start(&mut self, endpoint: &mut population::Endpoint, at: SimTime) {
         self.schedule(&mut endpoint.origin, at, kind::START, endpoint.id, 0);
     }

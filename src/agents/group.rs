@@ -510,13 +510,11 @@ impl Population for AgentGroup {
     fn digest(&self, member: u32, entry: &Entry<u64>, words: &mut Words) -> Liveness {
         let id = entry.body as u32;
         match entry.kind {
-            WAKE => {
-                if self
-                    .peek(id)
-                    .is_none_or(|activation| activation.generation != (entry.body >> 32) as u32)
-                {
-                    return Liveness::Stale;
-                }
+            WAKE if self
+                .peek(id)
+                .is_none_or(|activation| activation.generation != (entry.body >> 32) as u32) =>
+            {
+                return Liveness::Stale;
             }
             TIMEOUT => {
                 let generation = (entry.body >> 32) as u32;

@@ -195,11 +195,11 @@ impl Compiler {
                 self.emit(I::Operate(operation), place);
             }
             Step::Send(send) => {
-                let send = push(&mut self.program.sends, send.clone());
+                let send = push(&mut self.program.sends, *send);
                 self.emit(I::Send(send), place);
             }
             Step::Ask { send, timeout } => {
-                let send = push(&mut self.program.sends, send.clone());
+                let send = push(&mut self.program.sends, *send);
                 self.program.has_timeouts |= timeout.is_some();
                 let ask = push(&mut self.program.asks, (send, *timeout));
                 self.emit(I::Ask(ask), place);

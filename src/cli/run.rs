@@ -1,5 +1,7 @@
 //! `quorate run`: a scenario in, an answer and an output folder out.
 
+#![allow(clippy::disallowed_types)] // The wall clock times a run for its user; nothing of it reaches a result.
+
 use super::folder::Folder;
 use super::session::{self, print};
 use super::{Format, MAX_EVENTS, RunArgs};

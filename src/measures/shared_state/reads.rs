@@ -96,11 +96,11 @@ impl SharedStateJudge {
             view.causal |= pending.past.knows(it.agent, it.number);
         }
         view.age = (now - oldest).as_nanos();
-        if let Some(before) = ledger.agents[pending.agent as usize].reads.get(&view.key) {
-            if before.acked <= pending.acks_before {
-                let mut heads = before.heads.iter();
-                view.earlier = heads.any(|head| ledger.lacks(replica, *head)) || !copy.heard.includes(&before.effects);
-            }
+        if let Some(before) = ledger.agents[pending.agent as usize].reads.get(&view.key)
+            && before.acked <= pending.acks_before
+        {
+            let mut heads = before.heads.iter();
+            view.earlier = heads.any(|head| ledger.lacks(replica, *head)) || !copy.heard.includes(&before.effects);
         }
     }
 

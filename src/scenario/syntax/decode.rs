@@ -270,10 +270,10 @@ impl<'n> Fields<'n> {
 
 /// Help for [`crate::language!`]: the items of a variant `What(a, b)`, if there are `count` of them.
 pub fn variant_items<'n>(node: &'n Node, cx: &mut Cx, what: &str, count: usize) -> Option<&'n [Node]> {
-    if let Value::Tuple(_, items) = &node.value {
-        if items.len() == count {
-            return Some(items);
-        }
+    if let Value::Tuple(_, items) = &node.value
+        && items.len() == count
+    {
+        return Some(items);
     }
     let form = (0..count).map(|_| "...").collect::<Vec<_>>().join(", ");
     let message = match count {
@@ -345,10 +345,10 @@ pub fn unknown_variant(node: &Node, cx: &mut Cx, what: &str, names: &[&'static s
     let Some((name, span)) = node.variant_name() else {
         let message = format!("expected {}, found {}", article(what), node.found());
         let mut problem = Diagnostic::error(Code::WrongShape, node.head(), message);
-        if let Value::Text(text) = &node.value {
-            if let Some(near) = suggest::nearest(text, names.iter().copied()) {
-                problem = problem.replace("variants stand without quotes", node.span, near);
-            }
+        if let Value::Text(text) = &node.value
+            && let Some(near) = suggest::nearest(text, names.iter().copied())
+        {
+            problem = problem.replace("variants stand without quotes", node.span, near);
         }
         cx.push(problem.note(format!("it is one of {listed}")));
         return;

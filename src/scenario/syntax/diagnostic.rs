@@ -161,10 +161,10 @@ impl Diagnostics {
 
     /// Changes the problem that was added last, if it was kept.
     pub(crate) fn amend_last(&mut self, change: impl FnOnce(Diagnostic) -> Diagnostic) {
-        if self.beyond == 0 {
-            if let Some(last) = self.list.pop() {
-                self.list.push(change(last));
-            }
+        if self.beyond == 0
+            && let Some(last) = self.list.pop()
+        {
+            self.list.push(change(last));
         }
     }
 

@@ -56,7 +56,10 @@ fn plan(one_way_ms: f64, loss: f64) -> Plan {
 }
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<(Record, Vec<u64>)>>>);
+struct Log(Arc<Mutex<Vec<Seen>>>);
+
+/// A record with its extra words.
+type Seen = (Record, Vec<u64>);
 
 impl Observer for Log {
     fn wants(&self) -> Mask {

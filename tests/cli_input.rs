@@ -106,15 +106,14 @@ fn a_livelock_is_reported_with_its_time_and_an_agent() {
 #[test]
 fn data_that_is_missing_empty_or_no_table_is_refused() {
     let with_data = |file: &str| {
-        TINY.replace("\"20ms\"", "\"20ms\"")
-            .replace(
-                "Exponential(mean: \"20ms\")",
-                "Empirical(data: \"d\", column: \"s\", unit: \"1s\")",
-            )
-            .replace(
-                "    sites:",
-                &format!("    data: {{\"d\": (file: \"{file}\")}},\n    sites:"),
-            )
+        TINY.replace(
+            "Exponential(mean: \"20ms\")",
+            "Empirical(data: \"d\", column: \"s\", unit: \"1s\")",
+        )
+        .replace(
+            "    sites:",
+            &format!("    data: {{\"d\": (file: \"{file}\")}},\n    sites:"),
+        )
     };
     refused(&with_data("nowhere.csv"), 2, &["nowhere.csv"]);
     for (name, content, says) in [

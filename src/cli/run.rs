@@ -1,4 +1,8 @@
 //! `quorate run`: a scenario in, an answer and an output folder out.
+#![expect(
+    clippy::disallowed_types,
+    reason = "how long it took is said on standard error, and never in a file"
+)]
 
 use super::folder::Folder;
 use super::session::{self, print};

@@ -9,6 +9,7 @@
 
 mod content;
 mod recovery;
+mod swapping;
 pub mod replication;
 pub mod spec;
 pub mod store;

@@ -315,27 +315,6 @@ impl<R: Resolution> Store<R> {
         }
     }
 
-    /// The version of a key as conditional updates compare it: the replica's life, and the updates that it has accepted in it.
-    /// It names a state only where there is one replica, which the plan has checked.
-    fn version(&self, member: u32, key: u32) -> u64 {
-        let replica = &self.replicas[member as usize];
-        u64::from(replica.origin.life()) << 32 | u64::from(replica.slots[key as usize].number)
-    }
-
-    /// Answers a conditional update whose key has moved on, and its repetitions.
-    fn refuse_swap(&mut self, member: u32, identity: u64, handle: Handle, cx: &mut Cx<'_, '_>) {
-        let mut attempts = vec![handle];
-        if let Some(Known::InWork(waiting)) = self.replicas[member as usize].known.remove(&identity) {
-            attempts.extend(waiting);
-        }
-        for handle in attempts {
-            if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
-                attempt.outcome = Outcome::Moved;
-            }
-            self.answer(member, handle, 0, cx);
-        }
-    }
-
     fn read(&mut self, member: u32, key: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
         let version = self.version(member, key);
         let replica = &self.replicas[member as usize];
@@ -425,7 +404,7 @@ impl<R: Resolution> Store<R> {
         self.answer(member, handle, bytes, cx);
     }
 
-    fn answer(&mut self, member: u32, handle: Handle, bytes: u64, cx: &mut Cx<'_, '_>) {
+    pub(super) fn answer(&mut self, member: u32, handle: Handle, bytes: u64, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
         let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
             return;

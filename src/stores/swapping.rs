@@ -1,0 +1,32 @@
+//! Conditional updates (compare-and-swap): which version a key has, and what becomes of an update that expects another.
+//!
+//! Guarantees: a refused update leaves the key as it was, and isn't remembered as a call that has taken effect.
+
+use super::store::{Known, Store};
+use crate::state::Resolution;
+use crate::world::call::Outcome;
+use crate::world::population::Cx;
+use crate::world::slab::Handle;
+
+impl<R: Resolution> Store<R> {
+    /// The version of a key as conditional updates compare it: the replica's life, and the updates that it has accepted in it.
+    /// It names a state only where there is one replica, which the plan has checked.
+    pub(super) fn version(&self, member: u32, key: u32) -> u64 {
+        let replica = &self.replicas[member as usize];
+        u64::from(replica.origin.life()) << 32 | u64::from(replica.slots[key as usize].number)
+    }
+
+    /// Answers a conditional update whose key has moved on, and its repetitions.
+    pub(super) fn refuse_swap(&mut self, member: u32, identity: u64, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let mut attempts = vec![handle];
+        if let Some(Known::InWork(waiting)) = self.replicas[member as usize].known.remove(&identity) {
+            attempts.extend(waiting);
+        }
+        for handle in attempts {
+            if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
+                attempt.outcome = Outcome::Moved;
+            }
+            self.answer(member, handle, 0, cx);
+        }
+    }
+}

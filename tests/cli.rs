@@ -92,6 +92,21 @@ fn exit_codes_say_what_became_of_the_expectations() {
     let open = place.run(&["run", "open.ron", "--no-output", "--replicates", "1"]);
     assert_eq!(open.status.code(), Some(3));
     assert!(out(&open).contains("undecided"), "{}", out(&open));
+    // Any statistic of a comparison is one of the differences.
+    for (stat, code) in [
+        ("Mean", 0),
+        ("Median", 0),
+        ("Min", 0),
+        ("Max", 0),
+        ("Each", 0),
+        ("Sum", 1),
+    ] {
+        let claim = format!(
+            "Measure(name: \"task.time.mean\", variant: \"far\", over: \"base\", stat: {stat}, is: Between(\"899ms\", \"901ms\")),"
+        );
+        place.write("over.ron", &TINY.replace("// more", &claim));
+        assert_eq!(place.code(&["run", "over.ron", "--no-output"]), code, "{stat}");
+    }
     place.write("broken.ron", &TINY.replace("Call(", "Cal("));
     let broken = place.run(&["run", "broken.ron"]);
     assert_eq!(broken.status.code(), Some(2));

@@ -1,4 +1,8 @@
 //! `quorate run`: a scenario in, an answer and an output folder out.
+#![expect(
+    clippy::disallowed_types,
+    reason = "how long it took is said on standard error, and never in a file"
+)]
 
 #![allow(clippy::disallowed_types)] // The wall clock times a run for its user; nothing of it reaches a result.
 

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use quorate::experiment::judge::ExitCode;
 use quorate::experiment::{Grid, Options};
 use quorate::kernel::{Perturbation, SimTime};
+use quorate::output::tables::numbers as shown;
 use quorate::world::population;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -220,7 +221,7 @@ pub fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         perturb: args.perturb.as_deref(),
     };
     let (first, second) = (one.prints()?, other.prints()?);
-    let events: u64 = first.iter().map(|print| print.handled).sum();
+    let events = shown::count(first.iter().map(|print| print.handled).sum());
     let differing = first.iter().zip(&second).find(|(a, b)| a != b);
     let Some((a, b)) = differing else {
         if first.len() != second.len() {

@@ -214,15 +214,11 @@ fn found_in_all(group: &[Judgement]) -> String {
         Some(ends.map_or((value, value), |(low, high)| (low.min(value), high.max(value))))
     });
     let unit = unit_of(&group[0].measure);
-    match ends {
-        None => found(&group[0]),
-        Some((low, high)) if low == high => numbers::quantity(low, &unit),
-        Some((low, high)) => format!(
-            "{} to {}",
-            numbers::quantity(low, &unit),
-            numbers::quantity(high, &unit)
-        ),
-    }
+    let Some((low, high)) = ends else {
+        return found(&group[0]);
+    };
+    let (low, high) = (numbers::quantity(low, &unit), numbers::quantity(high, &unit));
+    if low == high { low } else { format!("{low} to {high}") }
 }
 
 /// Whether an expectation is an invariant, which has a name of its own beside the count that has to be zero.

@@ -3,7 +3,6 @@
     clippy::disallowed_types,
     reason = "how long it took is said on standard error, and never in a file"
 )]
-#![allow(clippy::disallowed_types)] // The wall clock times a run for its user; nothing of it reaches a result.
 
 use super::folder::Folder;
 use super::session::{self, print};

@@ -1,7 +1,7 @@
 //! The one place with `unsafe`: asking the processor to fetch a cache line before it is needed.
 //!
-//! A kernel whose pending state exceeds the caches is bound by memory latency; naming the coming entities early more than
-//! doubled its rate at a million entities (see BENCHMARKS.md). A prefetch reads nothing and changes nothing that a program
+//! A kernel whose pending state exceeds the caches is bound by memory latency, and the queue knows the coming entities early.
+//! A prefetch reads nothing and changes nothing that a program
 //! can observe.
 
 /// Hints that the cache line of `value` will be read and written soon. Without effect on other platforms than x86-64.

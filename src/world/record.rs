@@ -1,7 +1,7 @@
 //! Records: what happened, as observers see it.
 //!
-//! A record is 48 bytes and names the entry during which it was made, (origin, number); the record [`What::Caused`] says which
-//! entry scheduled which, so that every record's causes can be followed to the start of the run. Records fill a buffer under an
+//! A record names the entry during which it was made, by (origin, number). Which entry scheduled which is to be said by
+//! [`What::Caused`], which nothing emits yet. Records fill a buffer under an
 //! interest mask and reach the observers in batches, in the total order of the entries: with nobody interested they cost a test.
 
 use crate::kernel::{SimTime, Ticket};

@@ -1,7 +1,8 @@
 //! W2, W3 and a million agents: scenarios as a user writes them, with the fingerprint on.
 //!
-//! `cargo bench --bench worlds -- [mm1|lossy_messages|million]`. Figures are per wall second of one core; the world is built
-//! before the clock starts, and its own time is shown. Memory is the peak of the process so far, so ask for one at a time.
+//! `cargo bench --bench worlds -- [mm1|lossy_messages|million] [bare]`. Figures are per wall second of one core; the world is
+//! built before the clock starts, and its own time is shown. Memory is the peak of the process so far, so ask for one at a time.
+//! `bare` leaves the run with measures out, for profiles.
 
 #![allow(clippy::disallowed_types)] // A bench reads the wall clock.
 
@@ -34,7 +35,9 @@ fn main() {
         ("lossy_messages", include_str!("scenarios/lossy_messages.ron")),
         ("million", include_str!("scenarios/million.ron")),
     ];
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let mut wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let bare = wanted.iter().any(|one| one == "bare");
+    wanted.retain(|one| one != "bare");
     println!(
         "{:>15} {:>9} {:>22} {:>10} {:>10} {:>10}",
         "scenario", "built s", "rate", "ns/event", "measured", "peak MiB"
@@ -58,7 +61,7 @@ fn main() {
             _ => (books.delivered as f64, "messages"),
         };
         let memory = peak_memory();
-        let measured = if name == "million" {
+        let measured = if bare || name == "million" {
             "-".to_string()
         } else {
             let start = Instant::now();

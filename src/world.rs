@@ -474,7 +474,7 @@ impl Model for World {
         }
         if entry.kind != kind::FAULT {
             let (group, member) = self.shared.directory.locate(entry.target);
-            self.groups[group as usize].touch(member);
+            self.groups[group as usize].touch(member, entry);
         }
     }
 }

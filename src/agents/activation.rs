@@ -12,7 +12,7 @@ pub const EXTRA: u32 = 1 << 31;
 
 /// What an activation is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[repr(u64)]
+#[repr(u8)]
 pub enum State {
     /// Nothing: it has no program to run now.
     Idle,
@@ -57,28 +57,26 @@ pub enum Settled {
 }
 
 /// A thread of an agent.
+///
+/// In the order of its use, and of 64 bytes: what is asked when a message comes stands first. See [`Extra`] for what only a
+/// branch or a handler has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Activation {
     /// The instruction that it's at.
     pub pc: u32,
-    /// Its agent.
-    pub member: u32,
-    /// Raised whenever what it waited for is settled: entries of earlier ones are stale.
-    pub generation: u32,
-    /// The activation that forked it.
-    pub parent: u32,
-    /// The innermost frame of its account.
-    pub frame: u32,
-    /// Steps made since the program run began.
-    pub steps: u32,
-    /// Which branch of its parent it is.
-    pub branch: u16,
     /// What it's doing.
     pub state: State,
     /// Whether it is a handler.
     pub is_handler: bool,
     /// Whether a step in it failed beyond repair.
     pub failed: bool,
+    /// Raised whenever what it waited for is settled: entries of earlier ones are stale.
+    pub generation: u32,
+    /// The innermost frame of its account.
+    pub frame: u32,
+    /// Steps made since the program run began.
+    pub steps: u32,
     /// Messages that a wait still needs.
     pub needs: u32,
     /// The seed of its step addresses: the path of branches that leads to it.
@@ -87,54 +85,76 @@ pub struct Activation {
     pub handle: Handle,
     /// The ask that it's to answer.
     pub answers: Handle,
-    /// Who asked.
-    pub asker: u32,
     /// Up to when its time is accounted for.
     pub mark: SimTime,
     /// When its current think, sleep or backoff ends.
     pub due: SimTime,
 }
 
+const _: () = assert!(size_of::<Activation>() == 64);
+
 impl Activation {
     /// An activation that does nothing yet.
-    pub fn new(member: u32) -> Self {
-        Self {
-            pc: 0,
-            member,
-            generation: 0,
-            parent: NIL,
-            frame: NIL,
-            steps: 0,
-            branch: 0,
-            state: State::Idle,
-            is_handler: false,
-            failed: false,
-            needs: 0,
-            path: 0,
-            handle: Handle::NONE,
-            answers: Handle::NONE,
-            asker: NIL,
-            mark: SimTime::ZERO,
-            due: SimTime::ZERO,
-        }
-    }
+    pub const IDLE: Self = Self {
+        pc: 0,
+        state: State::Idle,
+        is_handler: false,
+        failed: false,
+        generation: 0,
+        frame: NIL,
+        steps: 0,
+        needs: 0,
+        path: 0,
+        handle: Handle::NONE,
+        answers: Handle::NONE,
+        mark: SimTime::ZERO,
+        due: SimTime::ZERO,
+    };
+}
+
+/// An activation beside an agent's own: a branch, or a handler.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Extra {
+    /// The activation itself.
+    pub activation: Activation,
+    /// Its agent.
+    pub member: u32,
+    /// The activation that forked it; none for a handler.
+    pub parent: u32,
+    /// The next of the same agent, in the order of their beginnings.
+    pub next: u32,
+    /// Which branch of its parent it is.
+    pub branch: u16,
 }
 
 /// A stretch of an activation whose time is accounted together: a task, a branch, a handler.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[repr(C, align(64))]
 pub struct Frame {
+    /// Where its time went.
+    pub parts: Parts,
     /// The frame around it.
     pub outer: u32,
     /// Where it ends: the instruction to go to when a step in it fails.
     pub exit: u32,
+    /// When it began.
+    pub began: SimTime,
     /// The task's identity, if it is one.
     pub task: Option<u64>,
     /// The task's name.
     pub name: u16,
-    /// When it began.
-    pub began: SimTime,
-    /// Where its time went.
-    pub parts: Parts,
+}
+
+impl Frame {
+    /// A frame that isn't open.
+    pub const EMPTY: Self = Self {
+        outer: NIL,
+        exit: 0,
+        task: None,
+        name: 0,
+        began: SimTime::ZERO,
+        parts: Parts([0; 7]),
+    };
 }
 
 /// An activation's timeout: one queued entry, however often it's armed anew.

@@ -40,7 +40,7 @@ impl AgentGroup {
         let spec = Arc::clone(&self.spec);
         let step = &spec.program.operations[index as usize];
         let key = self.choose_key(id, &step.keys);
-        let member = self.activation(id).member;
+        let member = self.member_of(id);
         let agent = &self.agents[member as usize];
         let (base, count) = spec.stores[step.store as usize];
         let server = match step.replica {
@@ -105,7 +105,8 @@ impl AgentGroup {
     fn open_call(&mut self, id: u32, spec: u32, server: u32, request: Request, cx: &mut Cx<'_, '_>) {
         let (address, now) = (self.address(id), cx.now());
         let activation = self.activation(id);
-        let (member, generation) = (activation.member, activation.generation);
+        let generation = activation.generation;
+        let member = self.member_of(id);
         let agent = &mut self.agents[member as usize];
         let identity = call_identity(agent.endpoint.id, agent.calls);
         agent.calls += 1;
@@ -158,7 +159,8 @@ impl AgentGroup {
         let now = cx.now();
         let activation = self.activation(id);
         activation.state = State::Calling;
-        let (handle, member) = (activation.handle, activation.member);
+        let handle = activation.handle;
+        let member = self.member_of(id);
         let Some(call) = cx.shared.calls.get_mut(handle) else {
             return;
         };
@@ -256,7 +258,8 @@ impl AgentGroup {
         let activation = self.activation(id);
         match activation.state {
             State::Calling => {
-                let (handle, member) = (activation.handle, activation.member);
+                let handle = activation.handle;
+                let member = self.member_of(id);
                 let Some(call) = cx.shared.calls.get(handle) else {
                     return;
                 };
@@ -280,7 +283,7 @@ impl AgentGroup {
     /// An attempt failed: another one after a wait, or the call is over.
     fn attempt_failed(&mut self, id: u32, retry_after: Option<SimDuration>, cx: &mut Cx<'_, '_>) {
         let handle = self.activation(id).handle;
-        let member = self.activation(id).member;
+        let member = self.member_of(id);
         let key = self.agents[member as usize].endpoint.key;
         let until = self.enabled(id, cx);
         let Some(call) = cx.shared.calls.get_mut(handle) else {
@@ -321,9 +324,8 @@ impl AgentGroup {
     }
 
     fn call_failed(&mut self, id: u32, identity: u64, server: u32, parts: &Parts, cx: &mut Cx<'_, '_>) {
-        let activation = self.activation(id);
-        let (handle, member) = (activation.handle, activation.member);
-        activation.handle = Handle::NONE;
+        let member = self.member_of(id);
+        let handle = std::mem::replace(&mut self.activation(id).handle, Handle::NONE);
         let (tries, executed) = cx
             .shared
             .calls
@@ -355,9 +357,9 @@ impl AgentGroup {
     }
 
     fn call_over(&mut self, id: u32, done: bool, parts: &Parts, attempt: &Attempt, cx: &mut Cx<'_, '_>) {
+        let member = self.member_of(id);
+        let handle = std::mem::replace(&mut self.activation(id).handle, Handle::NONE);
         let activation = self.activation(id);
-        let (handle, member) = (activation.handle, activation.member);
-        activation.handle = Handle::NONE;
         activation.generation = activation.generation.wrapping_add(1);
         let spec = cx.shared.calls.get(handle).map_or(0, |call| call.spec);
         cx.close_call(handle);

@@ -1,6 +1,6 @@
 //! What faults do to agents: crashes, restarts, pauses; and how what an activation waits for is given up.
 
-use super::activation::{Activation, EXTRA, NIL, Settled, State, TaskEnd};
+use super::activation::{EXTRA, NIL, Settled, State, TaskEnd};
 use super::group::{AgentGroup, Deferred, TIMEOUT, WAKE};
 use crate::kernel::{SimDuration, SimTime};
 use crate::world::call::Part;
@@ -40,11 +40,17 @@ impl AgentGroup {
         }
     }
 
-    /// The extra activations of an agent.
+    /// The branches and handlers of an agent, in the order of their beginnings.
     pub(super) fn extras_of(&self, member: u32) -> Vec<u32> {
-        let own = |activation: &&Activation| activation.member == member && activation.state != State::Idle;
-        let all = self.extras.iter().zip(0u32..).filter(|(activation, _)| own(activation));
-        all.map(|(_, index)| index | EXTRA).collect()
+        let mut next = self.agents[member as usize].first_extra;
+        let own = std::iter::from_fn(|| {
+            let this = next;
+            (this != NIL).then(|| {
+                next = self.extras[(this & !EXTRA) as usize].next;
+                this
+            })
+        });
+        own.collect()
     }
 
     pub(super) fn crash(&mut self, member: u32, keep_state: bool, cx: &mut Cx<'_, '_>) {
@@ -53,7 +59,7 @@ impl AgentGroup {
             return;
         }
         for id in self.extras_of(member) {
-            if self.activation(id).state != State::Idle && self.activation(id).parent == NIL {
+            if self.activation(id).state != State::Idle && self.parent_of(id) == NIL {
                 self.kill(id, cx);
             }
         }
@@ -187,9 +193,10 @@ impl AgentGroup {
         self.disarm(id);
         let activation = self.activation(id);
         activation.generation = activation.generation.wrapping_add(1);
-        let (state, handle, member) = (activation.state, activation.handle, activation.member);
+        let (state, handle) = (activation.state, activation.handle);
         activation.handle = Handle::NONE;
         activation.state = State::Running;
+        let member = self.member_of(id);
         match state {
             State::Calling | State::BackingOff => self.give_up_call(member, handle, cx),
             State::Asking => {
@@ -218,7 +225,7 @@ impl AgentGroup {
         self.settle(id, Part::Retrying, cx);
         self.step_ended_at(id, Settled::Lost, Part::Retrying as u64, until, cx);
         self.unwind_all(id, TaskEnd::Aborted, cx);
-        let (member, name) = (self.activation(id).member, self.name_of(id));
+        let (member, name) = (self.member_of(id), self.name_of(id));
         cx.record(What::ActivationEnded, self.base + member, [name, 1, 0]);
         self.free(id);
     }

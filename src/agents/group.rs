@@ -2,7 +2,7 @@
 
 use super::spec::{Arrivals, GroupSpec, RankBlock};
 
-use super::activation::{Activation, EXTRA, Frame, JoinState, NIL, State, Timer};
+use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, Timer};
 use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, prefetch};
 use crate::network::SiteId;
@@ -22,14 +22,11 @@ pub(super) const TIMEOUT: u16 = kind::OWN + 1;
 /// The next agent of a stream arrives.
 const ARRIVAL: u16 = kind::OWN + 2;
 
-/// An agent.
+/// An agent: two cache lines, of which a message that isn't waited for needs the first only.
 #[derive(Debug, Clone)]
+#[repr(C, align(64))]
 pub(super) struct Agent {
     pub endpoint: Endpoint,
-    /// Calls, operations and asks made.
-    pub calls: u32,
-    /// Program runs begun.
-    pub runs: u32,
     /// Who sent the message handled or waited for last.
     pub sender: u32,
     /// The first and the last letter in the mailbox.
@@ -43,11 +40,26 @@ pub(super) struct Agent {
     pub alive: bool,
     pub down: bool,
     pub paused: bool,
-    /// The first extra activation of this agent; they are linked.
-    pub ordinal: u32,
     /// The program itself.
     pub main: Activation,
+    /// Calls, operations and asks made.
+    pub calls: u32,
+    /// The first of its branches and handlers, in the order of their beginnings.
+    pub first_extra: u32,
 }
+
+/// What is rarely asked of an agent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Biography {
+    /// Its number in its group, over all who ever were there.
+    pub ordinal: u32,
+    /// Program runs begun.
+    pub runs: u32,
+}
+
+// An agent is touched at random among a million: what it takes is a promise.
+const _: () = assert!(size_of::<Agent>() == 128);
+const _: () = assert!(std::mem::offset_of!(Agent, main) + std::mem::offset_of!(Activation, state) < 64);
 
 /// A message that waits in a mailbox.
 #[derive(Debug, Clone, Copy)]
@@ -70,13 +82,17 @@ pub struct AgentGroup {
     pub(super) key: Key,
     pub(super) base: u32,
     pub(super) agents: Vec<Agent>,
-    pub(super) extras: Vec<Activation>,
+    pub(super) biographies: Vec<Biography>,
+    pub(super) extras: Vec<Extra>,
     pub(super) free_extras: Vec<u32>,
     pub(super) timers: Vec<Timer>,
     pub(super) extra_timers: Vec<Timer>,
     pub(super) registers: Vec<u32>,
     pub(super) extra_registers: Vec<u32>,
-    pub(super) frames: Vec<Frame>,
+    /// The outermost frame of each agent's program run, in the order of the agents: found without a look at the agent.
+    pub(super) outer_frames: Vec<Frame>,
+    /// All other frames.
+    pub(super) inner_frames: Vec<Frame>,
     pub(super) free_frames: Vec<u32>,
     pub(super) letters: Vec<Letter>,
     pub(super) free_letters: Vec<u32>,
@@ -122,13 +138,15 @@ impl AgentGroup {
             key,
             base,
             agents: Vec::new(),
+            biographies: Vec::new(),
             extras: Vec::new(),
             free_extras: Vec::new(),
             timers: Vec::new(),
             extra_timers: Vec::new(),
             registers: Vec::new(),
             extra_registers: Vec::new(),
-            frames: Vec::new(),
+            outer_frames: Vec::new(),
+            inner_frames: Vec::new(),
             free_frames: Vec::new(),
             letters: Vec::new(),
             free_letters: Vec::new(),
@@ -150,6 +168,8 @@ impl AgentGroup {
         if !group.spec.is_stream {
             let count = group.spec.count.unwrap_or(0);
             group.agents.reserve_exact(count as usize);
+            group.biographies.reserve_exact(count as usize);
+            group.outer_frames.reserve_exact(count as usize);
             for ordinal in 0..count {
                 group.add_agent(ordinal);
             }
@@ -170,7 +190,7 @@ impl AgentGroup {
         self.agents.push(Agent {
             endpoint,
             calls: 0,
-            runs: 0,
+            first_extra: NIL,
             sender: NIL,
             first_letter: NIL,
             last_letter: NIL,
@@ -180,9 +200,10 @@ impl AgentGroup {
             alive: false,
             down: false,
             paused: false,
-            ordinal,
-            main: Activation::new(member),
+            main: Activation::IDLE,
         });
+        self.biographies.push(Biography { ordinal, runs: 0 });
+        self.outer_frames.push(Frame::EMPTY);
         if self.uses_timers {
             self.timers.push(Timer::IDLE);
         }
@@ -246,8 +267,7 @@ impl AgentGroup {
                     sent: agent.endpoint.sent,
                     ..agent.endpoint
                 };
-                agent.ordinal = ordinal;
-                agent.runs = 0;
+                self.biographies[member as usize] = Biography { ordinal, runs: 0 };
                 member
             }
             None => {
@@ -290,12 +310,13 @@ impl AgentGroup {
     /// A run of the program begins.
     pub(super) fn begin_run(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         let agent = &mut self.agents[member as usize];
+        let biography = &mut self.biographies[member as usize];
         if !agent.alive {
             agent.alive = true;
-            cx.record(What::AgentStarted, agent.endpoint.id, [agent.ordinal as u64, 0, 0]);
+            cx.record(What::AgentStarted, agent.endpoint.id, [biography.ordinal as u64, 0, 0]);
         }
-        let run = agent.runs;
-        agent.runs += 1;
+        let run = biography.runs;
+        biography.runs += 1;
         agent.main.pc = 0;
         agent.main.steps = 0;
         agent.main.path = run as u64;
@@ -304,7 +325,7 @@ impl AgentGroup {
         agent.main.answers = Handle::NONE;
         agent.main.mark = cx.now();
         let exit = self.end_of_program(0);
-        let identity = (self.agents[member as usize].ordinal as u64) << 32 | run as u64;
+        let identity = (self.biographies[member as usize].ordinal as u64) << 32 | run as u64;
         self.push_frame(member, exit, Some(identity), 0, cx);
         cx.task_began();
         self.run(member, cx);
@@ -345,7 +366,7 @@ impl AgentGroup {
         if id & EXTRA == 0 {
             &mut self.agents[id as usize].main
         } else {
-            &mut self.extras[(id & !EXTRA) as usize]
+            &mut self.extras[(id & !EXTRA) as usize].activation
         }
     }
 
@@ -354,7 +375,27 @@ impl AgentGroup {
         if id & EXTRA == 0 {
             self.agents.get(id as usize).map(|agent| &agent.main)
         } else {
-            self.extras.get((id & !EXTRA) as usize)
+            self.extras.get((id & !EXTRA) as usize).map(|extra| &extra.activation)
+        }
+    }
+
+    /// The agent of an activation.
+    #[inline]
+    pub(super) fn member_of(&self, id: u32) -> u32 {
+        if id & EXTRA == 0 {
+            id
+        } else {
+            self.extras[(id & !EXTRA) as usize].member
+        }
+    }
+
+    /// The activation that forked this one, if one did.
+    #[inline]
+    pub(super) fn parent_of(&self, id: u32) -> u32 {
+        if id & EXTRA == 0 {
+            NIL
+        } else {
+            self.extras[(id & !EXTRA) as usize].parent
         }
     }
 
@@ -376,7 +417,7 @@ impl AgentGroup {
 
     /// Arms an activation's timeout. One queued entry serves however often this happens.
     pub(super) fn arm(&mut self, id: u32, deadline: SimTime, cx: &mut Cx<'_, '_>) {
-        let member = self.activation(id).member;
+        let member = self.member_of(id);
         let endpoint = &mut self.agents[member as usize].endpoint;
         let (ticket, target) = (endpoint.origin.take(), endpoint.id);
         let timer = self.timer_mut(id);
@@ -403,7 +444,8 @@ impl AgentGroup {
         let activation = self.activation(id);
         activation.generation = activation.generation.wrapping_add(1);
         activation.due = at;
-        let (member, body) = (activation.member, (activation.generation as u64) << 32 | id as u64);
+        let body = (activation.generation as u64) << 32 | id as u64;
+        let member = self.member_of(id);
         cx.schedule(&mut self.agents[member as usize].endpoint, at, WAKE, body);
     }
 
@@ -465,7 +507,7 @@ impl Population for AgentGroup {
                 cx.task_over();
             }
             kind => {
-                let member = self.activation(entry.body as u32).member;
+                let member = self.member_of(entry.body as u32);
                 let paused = self.agents[member as usize].paused;
                 if kind == TIMEOUT {
                     let timer = self.timer_mut(entry.body as u32);
@@ -553,10 +595,16 @@ impl Population for AgentGroup {
         }
     }
 
-    fn touch(&self, member: u32) {
-        if let Some(agent) = self.agents.get(member as usize) {
-            prefetch(agent);
-            prefetch(&agent.main.due);
+    fn touch(&self, member: u32, entry: &Entry<u64>) {
+        let Some(agent) = self.agents.get(member as usize) else {
+            return;
+        };
+        prefetch(agent);
+        if entry.kind != kind::DELIVER || self.spec.program.handlers.is_empty() {
+            prefetch(&agent.main.mark);
+            if let Some(frame) = self.outer_frames.get(member as usize) {
+                prefetch(frame);
+            }
         }
     }
 

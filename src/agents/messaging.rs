@@ -18,7 +18,7 @@ impl AgentGroup {
     }
 
     fn send_to(&mut self, id: u32, to: Peers, message: Message, cx: &mut Cx<'_, '_>) {
-        let member = self.activation(id).member;
+        let member = self.member_of(id);
         let me = self.agents[member as usize].endpoint.id;
         let one = match to {
             Peers::All { base, count } => {
@@ -56,7 +56,7 @@ impl AgentGroup {
         let (send, timeout) = spec.program.asks[index as usize];
         let step = &spec.program.sends[send as usize];
         let now = cx.now();
-        let endpoint = &self.agents[self.peek(id).map_or(0, |activation| activation.member) as usize].endpoint;
+        let endpoint = &self.agents[self.member_of(id) as usize].endpoint;
         // The identity that the message is about to get.
         let identity = (endpoint.id as u64) << 32 | endpoint.sent as u64;
         let ask = Ask {
@@ -70,7 +70,7 @@ impl AgentGroup {
         let handle = cx.shared.asks.insert(ask);
         let activation = self.activation(id);
         activation.handle = handle;
-        let member = activation.member;
+        let member = self.member_of(id);
         self.begin_step(id, State::Asking, identity, cx);
         if let Some(timeout) = timeout {
             self.arm(id, now.saturating_add(timeout), cx);
@@ -89,7 +89,7 @@ impl AgentGroup {
         let until = self.enabled(id, cx);
         let parts = ask.split(until).expect("an answer comes from somebody who answered");
         self.disarm(id);
-        let member = self.activation(id).member;
+        let member = self.member_of(id);
         self.agents[member as usize].sender = message.from;
         self.activation(id).handle = Handle::NONE;
         self.settle_parts(id, &parts, cx);
@@ -121,8 +121,8 @@ impl AgentGroup {
             parts,
         });
         let question = ask.identity;
-        let activation = self.activation(id);
-        let (member, asker) = (activation.member, activation.asker);
+        let asker = (question >> 32) as u32;
+        let member = self.member_of(id);
         let endpoint = &mut self.agents[member as usize].endpoint;
         let answer = (endpoint.id as u64) << 32 | endpoint.sent as u64;
         cx.record(What::AskReplied, endpoint.id, [name, answer, question]);
@@ -146,8 +146,8 @@ impl AgentGroup {
         let mut sum = Parts::default();
         let mut frame = self.peek(id).map_or(NIL, |activation| activation.frame);
         while frame != NIL {
-            sum.merge(&self.frames[frame as usize].parts);
-            frame = self.frames[frame as usize].outer;
+            sum.merge(&self.frame(frame).parts);
+            frame = self.frame(frame).outer;
         }
         sum
     }
@@ -165,7 +165,15 @@ impl AgentGroup {
         if let Some(id) = self.waiter_for(member, message.topic) {
             return self.take_up(id, message, cx);
         }
-        self.put_letter(member, message);
+        if letters == 0
+            && self.may_start_handler(member)
+            && let Some(at) = self.spec.program.handler(message.topic)
+        {
+            // What would be put into the mailbox and taken out at once.
+            self.start_handler(member, at, message, cx);
+        } else {
+            self.put_letter(member, message);
+        }
         self.start_handlers(member, cx);
     }
 
@@ -180,7 +188,7 @@ impl AgentGroup {
         if fits(self, member) {
             return Some(member);
         }
-        if self.extras.is_empty() {
+        if self.agents[member as usize].first_extra == NIL {
             return None;
         }
         self.extras_of(member).into_iter().find(|id| fits(self, *id))
@@ -206,7 +214,7 @@ impl AgentGroup {
         let wait = self.spec.program.waits[index as usize];
         let activation = self.activation(id);
         activation.needs = wait.count;
-        let member = activation.member;
+        let member = self.member_of(id);
         while self.activation(id).needs > 0 {
             let Some(message) = self.take_letter(member, |group, topic| group.fits(wait.topic, topic)) else {
                 break;
@@ -253,11 +261,10 @@ impl AgentGroup {
 
     /// An activation has taken a message: its sender is known, and an ask is to be answered.
     fn note_taken(&mut self, id: u32, message: &Message, cx: &mut Cx<'_, '_>) {
-        let member = self.activation(id).member;
+        let member = self.member_of(id);
         self.agents[member as usize].sender = message.from;
         if message.kind == MessageKind::Ask {
             self.activation(id).answers = message.handle;
-            self.activation(id).asker = message.from;
             let (account, at, stood) = (self.account(id), cx.now(), self.stood(member, cx.now()));
             let activation = self.name_of(id);
             if let Some(ask) = cx.shared.asks.get_mut(message.handle) {
@@ -283,16 +290,18 @@ impl AgentGroup {
         self.run(id, cx);
     }
 
+    /// Whether an agent may run one handler more.
+    #[inline]
+    fn may_start_handler(&self, member: u32) -> bool {
+        let agent = &self.agents[member as usize];
+        let busy =
+            agent.thinking > 0 || agent.handlers >= self.spec.handlers_at_once || agent.main.state == State::Running;
+        !(busy || agent.down || agent.paused)
+    }
+
     /// Starts handlers for the letters at the front, as long as the agent may run one.
     pub(super) fn start_handlers(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
-        loop {
-            let agent = &self.agents[member as usize];
-            let busy = agent.thinking > 0
-                || agent.handlers >= self.spec.handlers_at_once
-                || agent.main.state == State::Running;
-            if agent.letters == 0 || busy || agent.down || agent.paused {
-                return;
-            }
+        while self.agents[member as usize].letters > 0 && self.may_start_handler(member) {
             let has_handler = |group: &Self, topic: u16| group.spec.program.handler(topic).is_some();
             let Some(message) = self.take_letter(member, has_handler) else {
                 return;
@@ -300,17 +309,22 @@ impl AgentGroup {
             let Some(at) = self.spec.program.handler(message.topic) else {
                 return;
             };
-            self.agents[member as usize].handlers += 1;
-            let path = message.identity().rotate_left(17) ^ 0x68_616e_646c_6572;
-            let id = self.spawn(member, at, NIL, path, cx.now());
-            self.activation(id).is_handler = true;
-            let words = [self.name_of(id), u64::MAX, 0];
-            cx.record(What::ActivationBegan, self.base + member, words);
-            let exit = self.end_of_program(at);
-            self.push_frame(id, exit, None, 0, cx);
-            self.note_taken(id, &message, cx);
-            self.run(id, cx);
+            self.start_handler(member, at, &message, cx);
         }
+    }
+
+    /// Runs the handler at `at` for a message.
+    fn start_handler(&mut self, member: u32, at: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        self.agents[member as usize].handlers += 1;
+        let path = message.identity().rotate_left(17) ^ 0x68_616e_646c_6572;
+        let id = self.spawn(member, at, NIL, 0, path, cx.now());
+        self.activation(id).is_handler = true;
+        let words = [self.name_of(id), u64::MAX, 0];
+        cx.record(What::ActivationBegan, self.base + member, words);
+        let exit = self.end_of_program(at);
+        self.push_frame(id, exit, None, 0, cx);
+        self.note_taken(id, message, cx);
+        self.run(id, cx);
     }
 
     fn put_letter(&mut self, member: u32, message: &Message) {

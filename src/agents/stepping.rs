@@ -1,6 +1,6 @@
 //! Running programs: one instruction after another until the activation waits, and the account of where its time went.
 
-use super::activation::{Activation, EXTRA, Frame, JoinState, NIL, Settled, State, TaskEnd, Timer};
+use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, Settled, State, TaskEnd, Timer};
 use super::group::AgentGroup;
 use super::program::{Guess, Instruction};
 use crate::kernel::{Key, SimDuration, SimTime, Stream};
@@ -17,9 +17,8 @@ impl AgentGroup {
     pub(super) fn run(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
         self.activation(id).state = State::Running;
         for _ in 0..MOST_STEPS_AT_ONCE {
-            let activation = self.activation(id);
-            let member = activation.member;
-            let pc = activation.pc;
+            let member = self.member_of(id);
+            let pc = self.activation(id).pc;
             match self.spec.program.code[pc as usize] {
                 Instruction::Think(law) => {
                     let duration = self.draw_duration(id, law);
@@ -71,9 +70,12 @@ impl AgentGroup {
                     forever,
                     start,
                 } => {
-                    let left = self.register(id, register);
-                    *left = left.saturating_sub(1);
-                    let again = forever || *left > 0;
+                    // The register of a loop without end isn't even loaded.
+                    let again = forever || {
+                        let left = self.register(id, register);
+                        *left = left.saturating_sub(1);
+                        *left > 0
+                    };
                     self.activation(id).pc = if again { start } else { pc + 1 };
                 }
                 Instruction::Choose(choice) => {
@@ -110,7 +112,7 @@ impl AgentGroup {
                 Instruction::TaskBegin { name, exit } => {
                     let run = self.activation(id).path;
                     let steps = self.activation(id).steps as u64;
-                    let ordinal = self.agents[member as usize].ordinal as u64;
+                    let ordinal = self.biographies[member as usize].ordinal as u64;
                     let identity = ordinal << 32 | (run & 0xffff) << 16 | (steps & 0xffff);
                     self.push_frame(id, exit, Some(identity), name, cx);
                     cx.task_began();
@@ -131,7 +133,7 @@ impl AgentGroup {
         }
         let pc = self.activation(id).pc as usize;
         let place = self.spec.program.places[pc].clone();
-        let member = self.activation(id).member;
+        let member = self.member_of(id);
         let message =
             "the program never waits and never ends: give its loop a Think, a Sleep, a Wait or a call".to_string();
         cx.halt(self.base + member, message, place);
@@ -157,9 +159,7 @@ impl AgentGroup {
     #[inline]
     pub(super) fn draws(&self, id: u32, purpose: crate::kernel::Purpose) -> (Stream, u64) {
         let address = self.address(id);
-        let key: Key = self
-            .peek(id)
-            .map_or(self.key, |at| self.agents[at.member as usize].endpoint.key);
+        let key: Key = self.agents[self.member_of(id) as usize].endpoint.key;
         (key.stream(purpose, address), address)
     }
 
@@ -180,8 +180,7 @@ impl AgentGroup {
 
     /// A think, a sleep or a backoff is over.
     pub(super) fn wake(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
-        let activation = self.activation(id);
-        let (state, member) = (activation.state, activation.member);
+        let (state, member) = (self.activation(id).state, self.member_of(id));
         match state {
             State::Thinking => {
                 self.agents[member as usize].thinking -= 1;
@@ -226,7 +225,7 @@ impl AgentGroup {
     pub(super) fn begin_step(&mut self, id: u32, state: State, about: u64, cx: &mut Cx<'_, '_>) {
         self.activation(id).state = state;
         if cx.wants(What::StepBegan) {
-            let member = self.activation(id).member;
+            let member = self.member_of(id);
             cx.record(
                 What::StepBegan,
                 self.base + member,
@@ -239,7 +238,7 @@ impl AgentGroup {
     #[inline]
     pub(super) fn step_ended_at(&mut self, id: u32, how: Settled, about: u64, until: SimTime, cx: &mut Cx<'_, '_>) {
         if cx.wants(What::StepEnded) {
-            let (subject, name) = (self.base + self.activation(id).member, self.name_of(id));
+            let (subject, name) = (self.base + self.member_of(id), self.name_of(id));
             cx.record_with(What::StepEnded, subject, [name, how as u64, about], &[until.as_nanos()]);
         }
     }
@@ -265,7 +264,7 @@ impl AgentGroup {
         let (frame, passed) = (activation.frame, until.since(activation.mark));
         activation.mark = activation.mark.max(until);
         if frame != NIL {
-            self.frames[frame as usize].parts.add(part, passed);
+            self.frame_mut(frame).parts.add(part, passed);
         }
     }
 
@@ -281,10 +280,29 @@ impl AgentGroup {
         let frame = activation.frame;
         activation.mark = until;
         if frame != NIL {
-            self.frames[frame as usize].parts.merge(parts);
+            self.frame_mut(frame).parts.merge(parts);
         }
         if until < cx.now() {
             self.settle_at(id, Part::Down, cx.now(), cx);
+        }
+    }
+
+    /// A frame by its number.
+    #[inline]
+    pub(super) fn frame(&self, index: u32) -> &Frame {
+        if index & EXTRA == 0 {
+            &self.outer_frames[index as usize]
+        } else {
+            &self.inner_frames[(index & !EXTRA) as usize]
+        }
+    }
+
+    #[inline]
+    fn frame_mut(&mut self, index: u32) -> &mut Frame {
+        if index & EXTRA == 0 {
+            &mut self.outer_frames[index as usize]
+        } else {
+            &mut self.inner_frames[(index & !EXTRA) as usize]
         }
     }
 
@@ -300,17 +318,17 @@ impl AgentGroup {
             began,
             parts: Parts::default(),
         };
-        let index = match self.free_frames.pop() {
-            Some(index) => {
-                self.frames[index as usize] = frame;
-                index
-            }
-            None => {
-                self.frames.push(frame);
-                self.frames.len() as u32 - 1
-            }
+        let index = if frame.outer == NIL && id & EXTRA == 0 {
+            self.outer_frames[id as usize] = frame;
+            id
+        } else if let Some(index) = self.free_frames.pop() {
+            self.inner_frames[index as usize] = frame;
+            index | EXTRA
+        } else {
+            self.inner_frames.push(frame);
+            (self.inner_frames.len() as u32 - 1) | EXTRA
         };
-        let member = self.activation(id).member;
+        let member = self.member_of(id);
         self.activation(id).frame = index;
         if let Some(identity) = task {
             let subject = self.base + member;
@@ -321,12 +339,14 @@ impl AgentGroup {
     /// Closes the innermost frame, and adds its account to the one around it.
     pub(super) fn pop_frame(&mut self, id: u32, end: TaskEnd, cx: &mut Cx<'_, '_>) -> Parts {
         let index = self.activation(id).frame;
-        let member = self.activation(id).member;
-        let frame = self.frames[index as usize].clone();
-        self.free_frames.push(index);
+        let member = self.member_of(id);
+        let frame = self.frame(index).clone();
+        if index & EXTRA != 0 {
+            self.free_frames.push(index & !EXTRA);
+        }
         self.activation(id).frame = frame.outer;
         if frame.outer != NIL {
-            self.frames[frame.outer as usize].parts.merge(&frame.parts);
+            self.frame_mut(frame.outer).parts.merge(&frame.parts);
         }
         if let Some(identity) = frame.task {
             assert_eq!(
@@ -366,7 +386,7 @@ impl AgentGroup {
     fn fail(&mut self, id: u32) {
         if self.spec.failure_ends_task {
             let frame = self.activation(id).frame;
-            let exit = self.frames[frame as usize].exit;
+            let exit = self.frame(frame).exit;
             let activation = self.activation(id);
             activation.failed = true;
             activation.pc = exit;
@@ -377,19 +397,26 @@ impl AgentGroup {
     }
 
     /// An extra activation that starts at `pc`.
-    pub(super) fn spawn(&mut self, member: u32, pc: u32, parent: u32, path: u64, now: SimTime) -> u32 {
-        let fresh = Activation {
+    pub(super) fn spawn(&mut self, member: u32, pc: u32, parent: u32, branch: u16, path: u64, now: SimTime) -> u32 {
+        let activation = Activation {
             pc,
-            parent,
             path,
             mark: now,
             state: State::Running,
-            ..Activation::new(member)
+            ..Activation::IDLE
         };
-        match self.free_extras.pop() {
+        let mut fresh = Extra {
+            activation,
+            member,
+            parent,
+            next: NIL,
+            branch,
+        };
+        let id = match self.free_extras.pop() {
             Some(index) => {
-                let generation = self.extras[index as usize].generation.wrapping_add(1);
-                self.extras[index as usize] = Activation { generation, ..fresh };
+                let place = &mut self.extras[index as usize];
+                fresh.activation.generation = place.activation.generation.wrapping_add(1);
+                *place = fresh;
                 index | EXTRA
             }
             None => {
@@ -399,6 +426,21 @@ impl AgentGroup {
                 self.extra_registers.extend(std::iter::repeat_n(0, registers));
                 (self.extras.len() as u32 - 1) | EXTRA
             }
+        };
+        *self.link_to(member, NIL) = id;
+        id
+    }
+
+    /// Where the list of an agent's extra activations holds this one; its end, for none.
+    fn link_to(&mut self, member: u32, id: u32) -> &mut u32 {
+        let mut before = NIL;
+        let mut at = self.agents[member as usize].first_extra;
+        while at != id {
+            (before, at) = (at, self.extras[(at & !EXTRA) as usize].next);
+        }
+        match before {
+            NIL => &mut self.agents[member as usize].first_extra,
+            before => &mut self.extras[(before & !EXTRA) as usize].next,
         }
     }
 
@@ -411,7 +453,8 @@ impl AgentGroup {
         let activation = self.activation(id);
         activation.generation = activation.generation.wrapping_add(1);
         activation.state = State::Idle;
-        activation.parent = NIL;
+        let Extra { member, next, .. } = self.extras[(id & !EXTRA) as usize];
+        *self.link_to(member, id) = next;
         self.free_extras.push(id & !EXTRA);
     }
 
@@ -420,13 +463,13 @@ impl AgentGroup {
     fn fork(&mut self, id: u32, places: &[(u32, u32)], state: State, cx: &mut Cx<'_, '_>) -> bool {
         self.begin_step(id, state, 0, cx);
         let activation = self.activation(id);
-        let (member, path, steps) = (activation.member, activation.path, activation.steps as u64);
+        let (path, steps) = (activation.path, activation.steps as u64);
+        let member = self.member_of(id);
         let mut branches = Vec::with_capacity(places.len());
         for (index, (place, _)) in places.iter().enumerate() {
             // Branch paths hang below the step that forks, so that another branch shifts nobody's draws.
             let path = branch_path(path, steps, index as u64);
-            let branch = self.spawn(member, *place, id, path, cx.now());
-            self.activation(branch).branch = index as u16;
+            let branch = self.spawn(member, *place, id, index as u16, path, cx.now());
             let words = [self.name_of(branch), self.name_of(id), index as u64];
             cx.record(What::ActivationBegan, self.base + member, words);
             branches.push(branch);
@@ -470,14 +513,14 @@ impl AgentGroup {
 
     /// A branch has reached its join.
     fn branch_ended(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
-        let activation = self.activation(id);
-        let (parent, branch, failed) = (activation.parent, activation.branch, activation.failed);
+        let Extra { parent, branch, .. } = self.extras[(id & !EXTRA) as usize];
+        let failed = self.activation(id).failed;
         // A branch that stops within a task ends the task as well.
         let mut parts = self.pop_frame(id, TaskEnd::Done, cx);
         while self.activation(id).frame != NIL {
             parts = self.pop_frame(id, TaskEnd::Done, cx);
         }
-        let (member, name) = (self.activation(id).member, self.name_of(id));
+        let (member, name) = (self.member_of(id), self.name_of(id));
         cx.record(What::ActivationEnded, self.base + member, [name, 0, 0]);
         self.free(id);
         let handle = self.activation(parent).handle;
@@ -502,7 +545,7 @@ impl AgentGroup {
         let guess = spec.program.guesses[guess as usize];
         let (mut stream, _) = self.draws(parent, purpose::CHOICE);
         let right = stream.chance(guess.right);
-        let (handle, member) = (self.activation(parent).handle, self.activation(parent).member);
+        let (handle, member) = (self.activation(parent).handle, self.member_of(parent));
         let what = if right { What::GuessRight } else { What::GuessWrong };
         cx.record(what, self.base + member, [0; 3]);
         let Some(join) = self.joins.get_mut(handle) else { return };
@@ -562,18 +605,19 @@ impl AgentGroup {
         activation.mark = now;
         let frame = activation.frame;
         if frame != NIL {
-            self.frames[frame as usize].parts.merge(&join.parts);
+            self.frame_mut(frame).parts.merge(&join.parts);
         }
         self.step_ended(parent, Settled::Done, 0, cx);
     }
 
     /// An activation's program is over.
     fn ended(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
-        let activation = self.activation(id);
-        let (member, failed) = (activation.member, activation.failed);
-        if activation.parent != NIL {
+        if self.parent_of(id) != NIL {
             return self.branch_ended(id, cx);
         }
+        let member = self.member_of(id);
+        let activation = self.activation(id);
+        let failed = activation.failed;
         let end = if failed { TaskEnd::Failed } else { TaskEnd::Done };
         if activation.is_handler {
             self.reply(id, 0, cx);

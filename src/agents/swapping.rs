@@ -59,7 +59,7 @@ impl AgentGroup {
     /// A conditional write came too late: another round after a wait, or the step has failed.
     pub(super) fn swap_refused(&mut self, id: u32, spec: u32, identity: u64, request: &Request, cx: &mut Cx<'_, '_>) {
         let address = self.address(id);
-        let member = self.activation(id).member;
+        let member = self.member_of(id);
         let policy = self.policy_of(spec);
         let (attempts, law) = (policy.attempts, policy.backoff);
         let mut stream = self.agents[member as usize]

@@ -8,6 +8,7 @@
 //! * When a bucket becomes current it's sorted, and the coming entries are known: their targets are touched ahead of time.
 //! * What falls into the current bucket or before is *late*: it's put in its place near an end of the sorted run, or into a
 //!   heap.
+//! * A queue of few entries has no buckets at all: the sorted run is the whole of it.
 //! * What lies beyond the ring waits in coarser wheels of 256 slots and moves down one level at a time, when its time comes.
 //!
 //! After the calendar queue (Brown 1988), the ladder queue (Tang et al. 2005) and hierarchical timing wheels (Varghese and
@@ -24,13 +25,15 @@ use super::entry::Entry;
 use super::time::SimTime;
 use chunks::{Bag, Chunks};
 use front::Front;
-use tuning::{Advice, Traffic};
+use tuning::{Advice, Shape, Traffic};
 use wheel::{COARSE_BITS, Wheel, next_set};
 
 /// Coarse wheels: enough for the whole range of time at the narrowest width and the smallest ring.
 const COARSE_LEVELS: usize = 7;
 /// How many entries may wait in the heap of late ones before buckets are thought too wide.
 const LATE_LIMIT: usize = 512;
+/// The next bucket, where there are no buckets: everything that waits stands in the sorted run of the front.
+const NO_BUCKETS: u64 = u64::MAX;
 /// How far ahead the targets of coming entries are touched.
 const TOUCH_AHEAD: usize = 16;
 
@@ -48,6 +51,7 @@ pub struct Queue<B> {
     next_bucket: u64,
     width_bits: u32,
     ring_bits: u32,
+    narrowing: u32,
     scratch: Vec<Entry<B>>,
     /// The time of the entry handed out last.
     floor: SimTime,
@@ -82,17 +86,20 @@ impl<B: Copy> Default for Queue<B> {
 impl<B: Copy> Queue<B> {
     /// An empty queue.
     pub fn new() -> Self {
+        let mut front = Front::new();
+        front.take_all(Vec::new(), tuning::RUN);
         Self {
-            front: Front::new(),
+            front,
             ring: vec![Bag::EMPTY; 1 << tuning::MIN_RING_BITS],
             occupied: vec![0; (1 << tuning::MIN_RING_BITS) / 64],
             in_ring: 0,
             coarse: (0..COARSE_LEVELS).map(|_| Wheel::new()).collect(),
             in_coarse: 0,
             chunks: Chunks::new(),
-            next_bucket: 0,
+            next_bucket: NO_BUCKETS,
             width_bits: 20,
             ring_bits: tuning::MIN_RING_BITS,
+            narrowing: 0,
             scratch: Vec::new(),
             floor: SimTime::ZERO,
             traffic: Traffic::default(),
@@ -121,7 +128,7 @@ impl<B: Copy> Queue<B> {
             return self.file(bucket, entry);
         }
         self.traffic.late += 1;
-        if self.front.insert_from_behind(entry) {
+        if self.front.insert_near_an_end(entry) {
             #[cfg(test)]
             (self.inside.in_place += 1);
             return;
@@ -132,6 +139,10 @@ impl<B: Copy> Queue<B> {
     /// Adds an entry that comes late and doesn't belong to the end of what is known to come.
     #[inline(never)]
     fn push_late(&mut self, entry: Entry<B>) {
+        if self.next_bucket == NO_BUCKETS {
+            self.rebuild(None);
+            return self.push(entry);
+        }
         let heaped = self.front.in_heap();
         self.front.insert_ahead(entry);
         if self.front.in_heap() == heaped {
@@ -208,7 +219,7 @@ impl<B: Copy> Queue<B> {
                 .filter_map(|ahead| self.front.coming(ahead))
                 .for_each(touch);
         } else {
-            self.front.settle();
+            self.front.settle(touch);
         }
         true
     }
@@ -217,7 +228,7 @@ impl<B: Copy> Queue<B> {
     fn advance(&mut self) -> bool {
         self.retune();
         if self.in_ring + self.in_coarse == 0 {
-            return false;
+            return !self.front.is_empty();
         }
         let ring_mask = (1u64 << self.ring_bits) - 1;
         loop {
@@ -302,33 +313,45 @@ impl<B: Copy> Queue<B> {
     /// Looks at how full buckets were and how many entries came late, and rebuilds where another width or size would serve
     /// better.
     fn retune(&mut self) {
+        if self.next_bucket == NO_BUCKETS {
+            return;
+        }
         let waiting = self.len() as u64;
         let passed = self.traffic.taken + self.traffic.late;
         if passed < tuning::PERIOD.max(self.patience) && (self.patience > 0 || waiting < tuning::PERIOD) {
             return;
         }
-        let advice = tuning::advise(
-            &self.traffic,
-            self.floor.since(self.tuned),
-            waiting,
-            self.width_bits,
-            self.ring_bits,
-        );
+        let advice = tuning::advise(&self.traffic, self.floor.since(self.tuned), waiting, self.shape());
         self.tuned = self.floor;
         self.traffic = Traffic::default();
         self.patience = tuning::PERIOD;
         match advice {
             Advice::Keep => {}
             Advice::Rebuild => self.rebuild(None),
+            Advice::Narrow => {
+                self.narrowing += 1;
+                self.rebuild(None);
+            }
+            Advice::Run => {
+                self.narrowing = 0;
+                let all = self.take_all();
+                self.front.take_all(all, tuning::RUN);
+                self.next_bucket = NO_BUCKETS;
+            }
             Advice::Width(bits) => self.rebuild(Some(bits)),
         }
     }
 
-    /// Files everything that waits anew, in a ring that suits it.
-    #[cold]
-    fn rebuild(&mut self, width_bits: Option<u32>) {
-        #[cfg(test)]
-        (self.inside.rebuilds += 1);
+    fn shape(&self) -> Shape {
+        Shape {
+            width_bits: self.width_bits,
+            ring_bits: self.ring_bits,
+            narrowing: self.narrowing,
+        }
+    }
+
+    /// Takes everything out, in no order.
+    fn take_all(&mut self) -> Vec<Entry<B>> {
         let mut all = Vec::with_capacity(self.len());
         self.front.drain(&mut all);
         let wheels = self.coarse.iter_mut().flat_map(|wheel| wheel.slots.iter_mut());
@@ -338,23 +361,29 @@ impl<B: Copy> Queue<B> {
         for wheel in &mut self.coarse {
             wheel.occupied = [0; 4];
         }
+        self.occupied.fill(0);
         (self.in_ring, self.in_coarse) = (0, 0);
-        let before = (self.width_bits, self.ring_bits);
+        all
+    }
+
+    /// Files everything that waits anew, in a ring that suits it.
+    #[cold]
+    fn rebuild(&mut self, width_bits: Option<u32>) {
+        #[cfg(test)]
+        (self.inside.rebuilds += 1);
+        let all = self.take_all();
+        self.front.unbind();
+        let before = self.shape();
         self.width_bits = width_bits
-            .or_else(|| tuning::width_bits_for(&all, self.floor))
+            .or_else(|| tuning::width_bits_for(&all, self.narrowing))
             .unwrap_or(self.width_bits);
-        self.ring_bits = tuning::ring_bits_for(all.len() as u64);
+        self.ring_bits = tuning::ring_bits_for(all.len() as u64, self.narrowing);
         self.ring.clear();
         self.ring.resize(1 << self.ring_bits, Bag::EMPTY);
         self.occupied.clear();
         self.occupied.resize((1 << self.ring_bits) / 64, 0);
         // A rebuild that changed nothing wasn't worth it, and the next one won't soon be.
-        let cost = all.len() as u64
-            * if before == (self.width_bits, self.ring_bits) {
-                8
-            } else {
-                1
-            };
+        let cost = all.len() as u64 * if before == self.shape() { 8 } else { 1 };
         self.patience = cost.max(tuning::PERIOD);
         self.next_bucket = self.floor.as_nanos() >> self.width_bits;
         for entry in all {

@@ -124,8 +124,8 @@ pub trait Population: Send {
         message.value
     }
 
-    /// Prefetches the state of a member.
-    fn touch(&self, _member: u32) {}
+    /// Prefetches the state of a member that this entry will need soon.
+    fn touch(&self, _member: u32, _entry: &Entry<u64>) {}
 
     /// A fault strikes a member, or is over.
     fn disturb(&mut self, _member: u32, _disturbance: Disturbance, _cx: &mut Cx<'_, '_>) {}

@@ -40,6 +40,8 @@ pub(super) struct Front<B> {
     sorted: Vec<Entry<B>>,
     cursor: usize,
     late: BinaryHeap<Late<B>>,
+    /// The run doesn't grow beyond this by what is pushed.
+    bound: usize,
     /// Scratch space of the distribution sort: where the next entry of each bin goes.
     bins: Vec<u32>,
 }
@@ -50,6 +52,7 @@ impl<B: Copy> Front<B> {
             sorted: Vec::new(),
             cursor: 0,
             late: BinaryHeap::new(),
+            bound: usize::MAX,
             bins: Vec::new(),
         }
     }
@@ -82,8 +85,9 @@ impl<B: Copy> Front<B> {
         self.late.is_empty() && self.cursor < self.sorted.len()
     }
 
-    /// Puts the next entry to the front of the sorted run, if it stands in the heap.
-    pub(super) fn settle(&mut self) {
+    /// Puts the next entry to the front of the sorted run, if it stands in the heap. Calls `touch` with the one that will come
+    /// out of the heap after it.
+    pub(super) fn settle(&mut self, touch: impl FnOnce(&Entry<B>)) {
         let Some(late) = self.late.peek() else { return };
         let next = self.sorted.get(self.cursor);
         if next.is_some_and(|next| next.is_before(&late.0)) {
@@ -91,6 +95,9 @@ impl<B: Copy> Front<B> {
         }
         let entry = late.0;
         self.late.pop();
+        if let Some(coming) = self.late.peek() {
+            touch(&coming.0);
+        }
         if self.cursor > 0 {
             self.cursor -= 1;
             self.sorted[self.cursor] = entry;
@@ -110,17 +117,24 @@ impl<B: Copy> Front<B> {
         Some(entry)
     }
 
-    /// Adds an entry that belongs into the current bucket, if its place is near the end of the sorted run; else false.
+    /// Adds an entry that belongs into the current bucket, if its place is the first or near the end of the sorted run; else
+    /// false.
     ///
     /// Inlined so that the fields of the entry are written where they belong, not to the stack first.
     #[inline(always)]
-    pub(super) fn insert_from_behind(&mut self, entry: Entry<B>) -> bool {
+    pub(super) fn insert_near_an_end(&mut self, entry: Entry<B>) -> bool {
         let waiting = self.sorted.len() - self.cursor;
+        if waiting > 0 && self.cursor > 0 && entry.is_before(&self.sorted[self.cursor]) {
+            // A consequence without delay: it takes the place of what was handed out last.
+            self.cursor -= 1;
+            self.sorted[self.cursor] = entry;
+            return true;
+        }
         if waiting > REACH && entry.is_before(&self.sorted[self.sorted.len() - REACH]) {
             return false;
         }
-        if self.sorted.len() == self.sorted.capacity() {
-            self.make_room();
+        if self.sorted.len() == self.sorted.capacity() && !self.make_room() {
+            return false;
         }
         self.sorted.push(entry);
         let run = &mut self.sorted[self.cursor..];
@@ -147,12 +161,29 @@ impl<B: Copy> Front<B> {
         }
     }
 
-    /// Gives the room of entries that were handed out back to the run before it grows.
+    /// Gives the room of entries that were handed out back to the run before it grows. False if it has grown to its bound.
     #[cold]
-    fn make_room(&mut self) {
+    fn make_room(&mut self) -> bool {
         if self.cursor > self.sorted.len() / 2 {
             self.sorted.drain(..self.cursor);
             self.cursor = 0;
+            return true;
+        }
+        self.sorted.len() < self.bound
+    }
+
+    /// Makes these entries the whole run, which won't grow beyond `bound` entries from now on.
+    pub(super) fn take_all(&mut self, mut all: Vec<Entry<B>>, bound: usize) {
+        debug_assert!(self.is_empty());
+        all.sort_unstable_by(|a, b| a.order(b));
+        (self.sorted, self.cursor, self.bound) = (all, 0, bound);
+    }
+
+    /// Lets the run grow again, from nothing.
+    pub(super) fn unbind(&mut self) {
+        debug_assert!(self.is_empty());
+        if self.bound < usize::MAX {
+            (self.sorted, self.cursor, self.bound) = (Vec::new(), 0, usize::MAX);
         }
     }
 

@@ -294,6 +294,9 @@ fn what_happens_in_front_of_many_long_timers_gets_buckets_of_its_own() {
 #[test]
 fn long_silences_are_skipped_at_once() {
     let mut pair = Pair::new(5);
+    // Enough of them, and not in their order, for the queue to have buckets.
+    (0..2 * tuning::RUN as u64).for_each(|n| pair.push((n * 7919) % 1_000));
+    assert!(pair.queue.next_bucket != NO_BUCKETS);
     for exponent in 0..63 {
         pair.push(1 << exponent);
         pair.push((1 << exponent) + 1);

@@ -1,7 +1,7 @@
 //! What suits a queue: how wide its buckets are, how many entries they hold and how many of them there are.
 
 use crate::kernel::entry::Entry;
-use crate::kernel::time::{SimDuration, SimTime};
+use crate::kernel::time::SimDuration;
 
 /// The ring never has fewer buckets than this, as a power of two.
 pub(super) const MIN_RING_BITS: u32 = 8;
@@ -13,13 +13,18 @@ const MIN_WIDTH_BITS: u32 = 1;
 const MAX_WIDTH_BITS: u32 = 50;
 /// How many entries leave the queue between two looks at its tuning, at the least.
 pub(super) const PERIOD: u64 = 2048;
-/// Under this many entries, one sorted run is the best queue: buckets get so wide that nearly all entries come late.
-pub(super) const FEW: u64 = 128;
+/// Under this many entries, one sorted run is the best queue.
+pub(super) const FEW: u64 = 64;
+/// One sorted run holds at most this many: more only if they come in their order, and then they needn't.
+pub(super) const RUN: usize = 1024;
+
+/// Buckets are made narrower by at most this, as a power of two.
+const MOST_NARROWING: u32 = 4;
 
 /// How many entries a bucket should hold: few enough that few come late for it, many enough that the places where buckets
-/// are being written stay in the cache and in the table of pages.
-fn occupancy(waiting: u64) -> u64 {
-    (waiting / 256).clamp(64, 4096)
+/// are being written stay in the cache and in the table of pages. `narrowing` halves it, where too many came late.
+fn occupancy(waiting: u64, narrowing: u32) -> u64 {
+    ((waiting / 256).clamp(64, 4096) >> narrowing).max(64)
 }
 
 /// What went through a queue since the last look at its tuning.
@@ -36,6 +41,12 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
+    /// Whether so many come late that narrower buckets would be worth their cost. Late entries are compared one by one, and
+    /// nobody prefetches what they are for.
+    fn is_late(&self) -> bool {
+        16 * self.late > self.taken + self.late
+    }
+
     /// Whether most of it passed through a large heap.
     pub(super) fn is_deep(&self) -> bool {
         2 * self.deep > self.taken + self.late
@@ -49,22 +60,38 @@ pub(super) enum Advice {
     Keep,
     /// Another width or size would serve better: see what waits.
     Rebuild,
+    /// One sorted run would serve better.
+    Run,
+    /// Buckets of half as many entries.
+    Narrow,
     /// Buckets of this width.
     Width(u32),
 }
 
+/// The shape of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// The width of a bucket, as a power of two of nanoseconds.
+    pub(super) width_bits: u32,
+    /// The number of buckets, as a power of two.
+    pub(super) ring_bits: u32,
+    /// How often buckets were made to hold half as many entries.
+    pub(super) narrowing: u32,
+}
+
 /// Looks at the traffic of `elapsed` through a queue of this shape that holds `waiting` entries.
-pub(super) fn advise(traffic: &Traffic, elapsed: SimDuration, waiting: u64, width_bits: u32, ring_bits: u32) -> Advice {
+pub(super) fn advise(traffic: &Traffic, elapsed: SimDuration, waiting: u64, shape: Shape) -> Advice {
+    let Shape {
+        width_bits,
+        ring_bits,
+        narrowing,
+    } = shape;
     let passed = traffic.taken + traffic.late;
     if waiting < FEW {
-        return if 2 * traffic.late < passed {
-            Advice::Rebuild
-        } else {
-            Advice::Keep
-        };
+        return Advice::Run;
     }
     let buckets = traffic.buckets.max(1);
-    let (target, wanted) = (occupancy(waiting), ring_bits_for(waiting));
+    let (target, wanted) = (occupancy(waiting, narrowing), ring_bits_for(waiting, narrowing));
     let (early, total) = (traffic.taken / buckets, passed / buckets);
     if traffic.is_deep() {
         // What happens happens among some entries, in front of many that wait long.
@@ -76,6 +103,9 @@ pub(super) fn advise(traffic: &Traffic, elapsed: SimDuration, waiting: u64, widt
             Advice::Keep
         };
     }
+    if traffic.is_late() && narrowing < MOST_NARROWING && target > 64 {
+        return Advice::Narrow;
+    }
     if early > target * 3 || total < target / 4 || wanted > ring_bits || wanted + 2 < ring_bits {
         return Advice::Rebuild;
     }
@@ -83,8 +113,8 @@ pub(super) fn advise(traffic: &Traffic, elapsed: SimDuration, waiting: u64, widt
 }
 
 /// The size of the ring for so many entries: a few times the buckets that they fill.
-pub(super) fn ring_bits_for(waiting: u64) -> u32 {
-    (4 * waiting / occupancy(waiting))
+pub(super) fn ring_bits_for(waiting: u64, narrowing: u32) -> u32 {
+    (4 * waiting / occupancy(waiting, narrowing))
         .max(1)
         .next_power_of_two()
         .ilog2()
@@ -93,17 +123,14 @@ pub(super) fn ring_bits_for(waiting: u64) -> u32 {
 
 /// The bucket width that suits these entries: as wide as the nearer half of them needs for the target occupancy. None if they
 /// all have one time.
-pub(super) fn width_bits_for<B>(all: &[Entry<B>], now: SimTime) -> Option<u32> {
+pub(super) fn width_bits_for<B>(all: &[Entry<B>], narrowing: u32) -> Option<u32> {
     let waiting = all.len() as u64;
     let stride = (all.len() / 1024).max(1);
     let mut times: Vec<u64> = all.iter().step_by(stride).map(|entry| entry.time.as_nanos()).collect();
     times.sort_unstable();
     let (first, middle, last) = (*times.first()?, times[times.len() / 2], *times.last()?);
-    let width = if waiting < FEW {
-        (last - now.as_nanos().min(first)).saturating_mul(8)
-    } else {
-        let near = if middle > first { middle - first } else { last - first };
-        u64::try_from(u128::from(near) * u128::from(occupancy(waiting)) / u128::from(waiting / 2)).unwrap_or(u64::MAX)
-    };
+    let near = if middle > first { middle - first } else { last - first };
+    let half = u128::from(waiting / 2).max(1);
+    let width = u64::try_from(u128::from(near) * u128::from(occupancy(waiting, narrowing)) / half).unwrap_or(u64::MAX);
     (width > 0).then(|| width.ilog2().clamp(MIN_WIDTH_BITS, MAX_WIDTH_BITS))
 }

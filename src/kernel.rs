@@ -14,5 +14,5 @@ pub use entry::{Entry, Origin, Ticket, permute_ranks};
 pub use fingerprint::{Checkpoint, Fingerprint, Print, Words};
 pub use prefetch::prefetch;
 pub use queue::Queue;
-pub use run::{End, Handled, Kernel, Liveness, Model, Out, Perturbation, Prepare};
+pub use run::{End, Focus, Handled, Kernel, Liveness, Model, Out, Perturbation, Prepare};
 pub use time::{SimDuration, SimTime};

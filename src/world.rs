@@ -145,6 +145,18 @@ impl World {
         breaches
     }
 
+    /// The means to act, while an entry is handled.
+    fn cx<'a, 'q>(&'a mut self, entry: &Entry<u64>, out: &'a mut Out<'q, u64>) -> Cx<'a, 'q> {
+        Cx {
+            shared: &mut self.shared,
+            out,
+            entry: Ticket {
+                rank: entry.origin,
+                number: entry.number,
+            },
+        }
+    }
+
     /// Runs something of a group's with the means to act, and deals with what the network did to its messages.
     #[inline]
     fn with_group(
@@ -229,11 +241,8 @@ impl World {
                     epoch: leg.epoch,
                     ..message
                 });
-                let ticket = Ticket {
-                    rank: entry.origin,
-                    number: entry.number,
-                };
-                out.schedule_in_place(ticket, leg.at, kind::DELIVER, entry.target, handle.to_word());
+                let mut cx = self.cx(entry, out);
+                cx.schedule_in_place(cx.entry, leg.at, kind::DELIVER, entry.target, handle.to_word());
             }
             Arrival::Held(ticket) => self.shared.hold(ticket, message),
         }
@@ -244,26 +253,18 @@ impl World {
         let coming = self.faults.next(timeline);
         let (mut origin, step) = self.timelines[timeline as usize];
         let step = step.expect("a step is scheduled before it happens");
-        if let Some(next) = &coming {
-            out.schedule(&mut origin, next.at.max(entry.time), kind::FAULT, entry.target, 0);
-        }
         let begins = step.edge == Edge::Begin;
         let what = if begins { What::FaultBegan } else { What::FaultEnded };
-        let ticket = Ticket {
-            rank: entry.origin,
-            number: entry.number,
-        };
         let words = [
             step.fault as u64,
             step.occurrence,
             step.target.map_or(u64::MAX, u64::from),
         ];
-        Cx {
-            shared: &mut self.shared,
-            out,
-            entry: ticket,
+        let mut cx = self.cx(entry, out);
+        if let Some(next) = &coming {
+            cx.schedule_in_place(origin.take(), next.at.max(entry.time), kind::FAULT, entry.target, 0);
         }
-        .record(what, entry.target, words);
+        cx.record(what, entry.target, words);
         let kind = self.faults.specs()[step.fault as usize].kind;
         let disturbance = match (kind, begins) {
             (FaultKind::Partition { cut }, true) => {
@@ -380,7 +381,8 @@ impl World {
                 if copy == 1 {
                     self.with_group(entry, out, message.from, |_, _, cx| cx.double(handle));
                 }
-                out.schedule(origin, leg.at, kind::DELIVER, message.to, handle.to_word());
+                let mut cx = self.cx(entry, out);
+                cx.schedule_in_place(origin.take(), leg.at, kind::DELIVER, message.to, handle.to_word());
             }
         }
     }
@@ -435,9 +437,9 @@ impl Model for World {
                 message.digest(words);
                 match message.kind {
                     MessageKind::Request | MessageKind::Response => {
-                        if let Some(attempt) = self.shared.attempts.get(message.handle) {
-                            words.push(attempt.identity);
-                            words.push(attempt.digest());
+                        if let Some((attempt, call)) = self.shared.journey(message.handle) {
+                            words.push(call.identity);
+                            words.push(call.digest(attempt));
                         }
                     }
                     MessageKind::Peer => {
@@ -455,6 +457,44 @@ impl Model for World {
             _ => {
                 let (group, member) = self.shared.directory.locate(entry.target);
                 self.groups[group as usize].digest(member, entry, words)
+            }
+        }
+    }
+
+    fn describe(&self, entry: &Entry<u64>) -> String {
+        let Shared {
+            directory, messages, ..
+        } = &self.shared;
+        match entry.kind {
+            kind::DELIVER => {
+                let Some(message) = messages.get(Handle::from_word(entry.body)) else {
+                    return String::new();
+                };
+                let (from, to) = (directory.name(message.from), directory.name(message.to));
+                let what = format!("{} from {from} to {to}", message.kind.name());
+                let call = match message.kind {
+                    MessageKind::Request | MessageKind::Response => self.shared.journey(message.handle),
+                    MessageKind::Plain | MessageKind::Ask | MessageKind::Answer | MessageKind::Peer => None,
+                };
+                let Some((attempt, call)) = call else { return what };
+                let (group, _) = directory.locate(call.client);
+                let place = self.groups[group as usize].place_of(call);
+                let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+                format!("{what}, attempt {} of a call{place}", attempt.number)
+            }
+            kind::FAULT => {
+                let timeline = entry.target - self.fault_base();
+                let step = self.timelines[timeline as usize].1.as_ref();
+                step.map_or_else(String::new, |step| {
+                    let name = &self.faults.specs()[step.fault as usize].name;
+                    let edge = if step.edge == Edge::Begin { "beginning" } else { "end" };
+                    format!("{edge} of the fault faults.{name}")
+                })
+            }
+            _ => {
+                let (group, member) = directory.locate(entry.target);
+                let what = self.groups[group as usize].describe(member, entry);
+                format!("{what}, of {}", directory.name(entry.target))
             }
         }
     }

@@ -80,6 +80,9 @@ fn verify_finds_determinism_and_names_the_first_event_that_differs() {
                 said.contains(&format!("the first event that differs is number {k}\n")),
                 "{said}"
             );
+            // The last event of a run has a past; the first has none.
+            assert_eq!(k == 0, !said.contains("caused by: at "), "{said}");
+            assert!(k > 0 || said.contains("scheduled before the run began\n"), "{said}");
         }
     }
     // Beyond the end there is nothing to spoil.

@@ -6,7 +6,7 @@ use super::policy::Policy;
 use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
 use crate::kernel::{SimDuration, SimTime};
 use crate::state::Op;
-use crate::world::call::{Attempt, Call, Outcome, Part, Parts, Request, call_identity};
+use crate::world::call::{Attempt, Call, Outcome, Part, Parts, Request, attempt_address, call_identity};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose, request_bytes};
 use crate::world::record::What;
@@ -14,7 +14,7 @@ use crate::world::slab::Handle;
 use std::sync::Arc;
 
 /// The bit that tells an operation's step from a call's.
-const OPERATION: u32 = 1 << 31;
+pub(super) const OPERATION: u32 = 1 << 31;
 
 impl AgentGroup {
     /// A call step begins.
@@ -108,10 +108,15 @@ impl AgentGroup {
         let generation = activation.generation;
         let member = self.member_of(id);
         let agent = &mut self.agents[member as usize];
-        let identity = call_identity(agent.endpoint.id, agent.calls);
+        let (client, key) = (agent.endpoint.id, agent.endpoint.key);
+        let identity = call_identity(client, agent.calls);
         agent.calls += 1;
-        cx.record(What::CallStarted, agent.endpoint.id, [identity, server as u64, 0]);
+        cx.record(What::CallStarted, client, [identity, server as u64, 0]);
+        let idempotent = self.policy_of(spec).idempotency_key;
         let call = Call {
+            client,
+            key,
+            idempotent,
             activation: id,
             generation,
             open: true,
@@ -167,41 +172,17 @@ impl AgentGroup {
         call.tries += 1;
         call.paths += 1;
         let (spec, identity, server, tries) = (call.spec, call.identity, call.server, call.tries);
-        let (began, address, request) = (call.began, call.address, call.request.clone());
-        let policy = self.policy_of(spec);
-        let (timeout, idempotent) = (policy.timeout, policy.idempotency_key);
-        let bytes = request_bytes(&request, self.bytes_of(spec));
-        let endpoint = &self.agents[member as usize].endpoint;
-        let attempt = Attempt {
-            call: handle,
-            identity,
-            client: endpoint.id,
-            server,
-            number: tries,
-            idempotent,
-            key: endpoint.key,
-            address,
-            sent: now,
-            began,
-            arrived: now,
-            started: now,
-            finished: now,
-            down: SimDuration::ZERO,
-            coordinated: SimDuration::ZERO,
-            answer_bytes: 0,
-            outcome: Outcome::Pending,
-            request,
-            context: None,
-            version: 0,
-        };
+        let (client, began, key, address) = (call.client, call.began, call.key, call.address);
+        let bytes = request_bytes(&call.request, self.bytes_of(spec));
         let words = [identity, server as u64, tries as u64];
-        cx.record_with(What::AttemptSent, endpoint.id, words, &[began.as_nanos()]);
-        let attempt = cx.shared.attempts.insert(attempt);
-        if let Some(timeout) = timeout {
+        cx.record_with(What::AttemptSent, client, words, &[began.as_nanos()]);
+        let attempt = cx.shared.attempts.insert(Attempt::new(handle, tries, now));
+        if let Some(timeout) = self.policy_of(spec).timeout {
             self.arm(id, now.saturating_add(timeout), cx);
         }
         let message = Message::new(MessageKind::Request, server, 0, bytes).with(attempt);
-        cx.send(&mut self.agents[member as usize].endpoint, message);
+        let endpoint = &mut self.agents[member as usize].endpoint;
+        cx.send_about(endpoint, message, key, attempt_address(address, tries));
     }
 
     /// An answer, or a refusal, has reached its client.
@@ -209,26 +190,23 @@ impl AgentGroup {
         let Some(attempt) = cx.shared.attempts.remove(handle) else {
             return;
         };
-        let words = [attempt.identity, attempt.server as u64, attempt.number as u64];
-        let waits = match cx.shared.calls.get(attempt.call) {
-            // A late answer to an attempt that was given up isn't used: its successor is under way, or the call is over.
-            Some(call) => {
-                let current = call.open && call.tries == attempt.number;
-                let activation = call.activation;
-                (current && self.activation(activation).state == State::Calling).then_some(activation)
-            }
-            None => None,
+        let Some(call) = cx.shared.calls.get(attempt.call) else {
+            return;
         };
-        let Some(id) = waits else {
+        let (words, client, began) = (call.words(&attempt), call.client, call.began);
+        // A late answer to an attempt that was given up isn't used: its successor is under way, or the call is over.
+        let current = call.open && call.tries == attempt.number;
+        let id = call.activation;
+        if !current || self.activation(id).state != State::Calling {
             if attempt.outcome == Outcome::Done {
-                cx.record(What::AnswerUnused, attempt.client, words);
+                cx.record(What::AnswerUnused, client, words);
             }
             return cx.leave_call(attempt.call);
-        };
+        }
         self.disarm(id);
         match attempt.outcome {
             Outcome::Refused { retry_after } => {
-                cx.record(What::AttemptRefused, attempt.client, words);
+                cx.record(What::AttemptRefused, client, words);
                 cx.leave_call(attempt.call);
                 self.attempt_failed(id, retry_after, cx);
             }
@@ -244,11 +222,10 @@ impl AgentGroup {
                     attempt.coordinated.as_nanos(),
                     until.as_nanos(),
                 ];
-                cx.record_with(What::AttemptAnswered, attempt.client, words, &extra);
+                cx.record_with(What::AttemptAnswered, client, words, &extra);
                 let mut parts = attempt.parts(until);
-                parts.add(Part::Retrying, attempt.sent - attempt.began);
-                cx.leave_call(attempt.call);
-                self.call_over(id, true, &parts, &attempt, cx);
+                parts.add(Part::Retrying, attempt.sent - began);
+                self.call_over(id, &parts, &attempt, cx);
             }
         }
     }
@@ -290,7 +267,7 @@ impl AgentGroup {
             return;
         };
         let policy = self.policy_of(call.spec);
-        if policy.attempts.is_some_and(|most| call.tries as u32 >= most) || call.tries == u16::MAX {
+        if policy.attempts.is_some_and(|most| call.tries >= most) {
             let mut parts = Parts::default();
             parts.add(Part::Retrying, until - call.began);
             let (identity, server, spec, request) = (call.identity, call.server, call.spec, call.request.clone());
@@ -300,8 +277,8 @@ impl AgentGroup {
             }
             return self.call_failed(id, identity, server, &parts, cx);
         }
-        let mut stream = key.stream(purpose::BACKOFF, call.address.wrapping_add((call.tries as u64) << 48));
-        let mut wait = policy.backoff.wait(call.tries as u32, call.backoff, &mut stream);
+        let mut stream = key.stream(purpose::BACKOFF, attempt_address(call.address, call.tries));
+        let mut wait = policy.backoff.wait(call.tries, call.backoff, &mut stream);
         call.backoff = wait;
         if policy.honours_retry_after {
             wait = wait.max(retry_after.unwrap_or(SimDuration::ZERO));
@@ -356,18 +333,28 @@ impl AgentGroup {
         cx.close_call(handle);
     }
 
-    fn call_over(&mut self, id: u32, done: bool, parts: &Parts, attempt: &Attempt, cx: &mut Cx<'_, '_>) {
+    /// A call is answered: its attempt's journey is over, and the program goes on.
+    fn call_over(&mut self, id: u32, parts: &Parts, attempt: &Attempt, cx: &mut Cx<'_, '_>) {
         let member = self.member_of(id);
-        let handle = std::mem::replace(&mut self.activation(id).handle, Handle::NONE);
         let activation = self.activation(id);
+        activation.handle = Handle::NONE;
         activation.generation = activation.generation.wrapping_add(1);
-        let spec = cx.shared.calls.get(handle).map_or(0, |call| call.spec);
-        cx.close_call(handle);
+        let Some(call) = cx.shared.calls.get(attempt.call) else {
+            return;
+        };
+        let (spec, identity, server, began) = (call.spec, call.identity, call.server, call.began);
         let moved = attempt.outcome == Outcome::Moved;
-        if spec & OPERATION != 0 && !moved {
-            self.note_version(id, &attempt.request, attempt.version);
-            let mut words = self.operation_words(spec, attempt.identity, &attempt.request);
-            words[2] |= (attempt.number as u64) << 1;
+        let operation = (spec & OPERATION != 0).then(|| {
+            let mut words = self.operation_words(spec, identity, &call.request);
+            words[2] |= u64::from(attempt.number) << 1;
+            (words, matches!(call.request, Request::Update { expects: Some(_), .. }))
+        });
+        cx.leave_call(attempt.call);
+        cx.close_call(attempt.call);
+        if let Some((words, conditional)) = operation
+            && !moved
+        {
+            self.note_version(id, words[2] & 1 == 1, conditional, attempt.version);
             cx.record(What::OperationAcknowledged, self.base + member, words);
             let store = (words[1] >> 32) as u16;
             if self.carries_contexts[store as usize]
@@ -377,14 +364,20 @@ impl AgentGroup {
                     .insert((member, store, words[1] as u32), (**context).clone());
             }
         }
-        let extra = [attempt.began.as_nanos(), attempt.number as u64];
-        let words = [attempt.identity, attempt.server as u64, done as u64];
-        cx.record_with(What::CallEnded, self.base + member, words, &extra);
+        let extra = [began.as_nanos(), attempt.number as u64];
+        cx.record_with(
+            What::CallEnded,
+            self.base + member,
+            [identity, server as u64, 1],
+            &extra,
+        );
         let until = self.enabled(id, cx);
         self.settle_parts(id, parts, cx);
-        self.step_ended_at(id, Settled::Done, attempt.identity, until, cx);
-        if moved {
-            return self.swap_refused(id, spec, attempt.identity, &attempt.request, cx);
+        self.step_ended_at(id, Settled::Done, identity, until, cx);
+        if let Some((words, _)) = operation
+            && moved
+        {
+            return self.swap_refused(id, spec, [identity, words[1], words[2] & 1], cx);
         }
         self.step_over(id);
         self.run(id, cx);

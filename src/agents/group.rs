@@ -3,11 +3,14 @@
 use super::spec::{Arrivals, GroupSpec, RankBlock};
 
 use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, Timer};
+use super::calling::OPERATION;
+use super::program::Instruction;
 use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, prefetch};
 use crate::network::SiteId;
 use crate::state::Context;
 use crate::world::Starter;
+use crate::world::call::Call;
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
 use crate::world::record::What;
@@ -577,6 +580,30 @@ impl Population for AgentGroup {
             .map_or(0, |activation| activation.pc);
         words.push((member as u64) << 32 | pc as u64);
         Liveness::Live
+    }
+
+    fn describe(&self, _member: u32, entry: &Entry<u64>) -> String {
+        let name = &self.spec.name;
+        let activation = self.peek(entry.body as u32);
+        let place = activation.map_or("", |activation| &self.spec.program.places[activation.pc as usize]);
+        match (entry.kind, activation.map(|activation| activation.state)) {
+            (kind::START, _) => format!("start (agents.{name}.start)"),
+            (ARRIVAL, _) => format!("arrival (agents.{name}.start)"),
+            (TIMEOUT, _) => format!("timeout ({place})"),
+            (_, Some(State::Thinking)) => format!("end of a think ({place})"),
+            (_, Some(State::Sleeping)) => format!("end of a sleep ({place})"),
+            _ => format!("end of a backoff ({place})"),
+        }
+    }
+
+    fn place_of(&self, call: &Call) -> Option<String> {
+        let at = |instruction: &Instruction| match *instruction {
+            Instruction::Call(index) => call.spec == index,
+            Instruction::Operate(index) => call.spec == index | OPERATION,
+            _ => false,
+        };
+        let pc = self.spec.program.code.iter().position(at)?;
+        Some(self.spec.program.places[pc].clone())
     }
 
     fn skip(&mut self, _member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {

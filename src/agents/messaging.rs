@@ -3,7 +3,7 @@
 use super::activation::{NIL, Settled, State};
 use super::group::{AgentGroup, Letter};
 use super::step::{Peers, SendStep};
-use crate::world::call::{Answered, Ask, Part, Parts, Taker};
+use crate::world::call::{Answered, Ask, Part, Parts, Taker, answer_address, attempt_address};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose};
 use crate::world::record::What;
@@ -17,13 +17,19 @@ impl AgentGroup {
         self.send_to(id, step.to, message, cx);
     }
 
+    /// Sends a message of the step that an activation is at: its journey is drawn under the step's address.
     fn send_to(&mut self, id: u32, to: Peers, message: Message, cx: &mut Cx<'_, '_>) {
         let member = self.member_of(id);
+        let address = self.address(id);
         let me = self.agents[member as usize].endpoint.id;
         let one = match to {
             Peers::All { base, count } => {
                 for to in (base..base + count).filter(|to| *to != me) {
-                    cx.send(&mut self.agents[member as usize].endpoint, Message { to, ..message });
+                    let endpoint = &mut self.agents[member as usize].endpoint;
+                    let key = endpoint.key;
+                    // One address for each receiver: one more shifts nobody else's.
+                    let address = attempt_address(address, to - base);
+                    cx.send_about(endpoint, Message { to, ..message }, key, address);
                 }
                 return;
             }
@@ -44,10 +50,9 @@ impl AgentGroup {
                 sender => sender,
             },
         };
-        cx.send(
-            &mut self.agents[member as usize].endpoint,
-            Message { to: one, ..message },
-        );
+        let endpoint = &mut self.agents[member as usize].endpoint;
+        let key = endpoint.key;
+        cx.send_about(endpoint, Message { to: one, ..message }, key, address);
     }
 
     /// An ask step begins.
@@ -56,12 +61,15 @@ impl AgentGroup {
         let (send, timeout) = spec.program.asks[index as usize];
         let step = &spec.program.sends[send as usize];
         let now = cx.now();
+        let address = self.address(id);
         let endpoint = &self.agents[self.member_of(id) as usize].endpoint;
         // The identity that the message is about to get.
         let identity = (endpoint.id as u64) << 32 | endpoint.sent as u64;
         let ask = Ask {
             activation: id,
             identity,
+            key: endpoint.key,
+            address,
             sent: now,
             arrived: None,
             takers: Vec::new(),
@@ -121,13 +129,14 @@ impl AgentGroup {
             parts,
         });
         let question = ask.identity;
+        let (key, address) = (ask.key, answer_address(ask.address));
         let asker = (question >> 32) as u32;
         let member = self.member_of(id);
         let endpoint = &mut self.agents[member as usize].endpoint;
         let answer = (endpoint.id as u64) << 32 | endpoint.sent as u64;
         cx.record(What::AskReplied, endpoint.id, [name, answer, question]);
         let message = Message::new(MessageKind::Answer, asker, 0, bytes).with(handle);
-        cx.send(endpoint, message);
+        cx.send_about(endpoint, message, key, address);
     }
 
     /// An ask has reached its peer, who may stand still.
@@ -316,7 +325,7 @@ impl AgentGroup {
     /// Runs the handler at `at` for a message.
     fn start_handler(&mut self, member: u32, at: u32, message: &Message, cx: &mut Cx<'_, '_>) {
         self.agents[member as usize].handlers += 1;
-        let path = message.identity().rotate_left(17) ^ 0x68_616e_646c_6572;
+        let path = message.about.rotate_left(17) ^ 0x68_616e_646c_6572;
         let id = self.spawn(member, at, NIL, 0, path, cx.now());
         self.activation(id).is_handler = true;
         let words = [self.name_of(id), u64::MAX, 0];

@@ -7,7 +7,7 @@
 use super::activation::{Settled, State};
 use super::group::AgentGroup;
 use crate::kernel::SimDuration;
-use crate::world::call::{Part, Request};
+use crate::world::call::Part;
 use crate::world::population::{Cx, purpose};
 use crate::world::record::What;
 use serde::{Deserialize, Serialize};
@@ -38,16 +38,12 @@ impl AgentGroup {
         }
     }
 
-    /// Keeps the version that the read of a compare-and-swap returned; forgets a swap whose write was applied.
-    pub(super) fn note_version(&mut self, id: u32, request: &Request, version: u64) {
-        match request {
-            Request::Read { .. } => {
-                if let Some(swap) = self.swaps.get_mut(&id) {
-                    swap.version = version;
-                }
-            }
-            Request::Update { expects: Some(_), .. } => drop(self.swaps.remove(&id)),
-            _ => {}
+    /// Keeps the version that the read of a compare-and-swap returned; forgets a swap whose conditional update was applied.
+    pub(super) fn note_version(&mut self, id: u32, update: bool, conditional: bool, version: u64) {
+        if conditional {
+            self.swaps.remove(&id);
+        } else if !update && let Some(swap) = self.swaps.get_mut(&id) {
+            swap.version = version;
         }
     }
 
@@ -57,7 +53,9 @@ impl AgentGroup {
     }
 
     /// A conditional write came too late: another round after a wait, or the step has failed.
-    pub(super) fn swap_refused(&mut self, id: u32, spec: u32, identity: u64, request: &Request, cx: &mut Cx<'_, '_>) {
+    ///
+    /// `words` name the operation in records.
+    pub(super) fn swap_refused(&mut self, id: u32, spec: u32, words: [u64; 3], cx: &mut Cx<'_, '_>) {
         let address = self.address(id);
         let member = self.member_of(id);
         let policy = self.policy_of(spec);
@@ -73,7 +71,6 @@ impl AgentGroup {
         let wait = swap.backoff;
         if attempts.is_some_and(|most| refused >= most) {
             self.swaps.remove(&id);
-            let words = self.operation_words(spec, identity, request);
             cx.record(What::OperationFailed, self.base + member, words);
             return self.step_failed(id, cx);
         }

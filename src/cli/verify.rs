@@ -7,7 +7,6 @@ use quorate::experiment::judge::ExitCode;
 use quorate::experiment::{Grid, Options};
 use quorate::kernel::{Perturbation, SimTime};
 use quorate::output::tables::numbers as shown;
-use quorate::world::population;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -49,8 +48,10 @@ struct Seen {
     kind: u16,
     origin: u32,
     number: u32,
-    target: String,
+    what: String,
     hash: String,
+    /// What led to it, the nearest first.
+    causes: Vec<(u64, String)>,
 }
 
 /// The hidden subcommand: fingerprints, or events, as JSON.
@@ -66,17 +67,27 @@ pub fn fingerprints(args: &FingerprintArgs) -> Result<ExitCode> {
     let grid = Grid::new(&scenario.variants, options);
     if let Some(witness) = &args.witness {
         let [variant, replicate, from, to] = numbers(witness)?;
-        let seen: Vec<Seen> = grid
-            .witness(variant as usize, replicate as u32, from, to)
+        let witnessed = grid.witness(variant as usize, replicate as u32, from, to);
+        let one = witnessed.len() == 1;
+        let seen: Vec<Seen> = witnessed
             .into_iter()
-            .map(|(seen, target)| Seen {
+            .map(|seen| Seen {
+                causes: if one {
+                    let causes = grid.causes(variant as usize, replicate as u32, &seen, CAUSES);
+                    causes
+                        .into_iter()
+                        .map(|cause| (cause.time.as_nanos(), cause.what))
+                        .collect()
+                } else {
+                    Vec::new()
+                },
                 index: seen.index,
                 time_ns: seen.time.as_nanos(),
                 step: seen.step,
                 kind: seen.kind,
                 origin: seen.origin,
                 number: seen.number,
-                target,
+                what: seen.what,
                 hash: format!("{:032x}", seen.hash),
             })
             .collect();
@@ -126,6 +137,9 @@ fn perturbation(text: &str) -> Result<(usize, u32, Perturbation)> {
         },
     ))
 }
+
+/// How many causes of a differing event are named.
+const CAUSES: usize = 5;
 
 /// A process of this very program.
 struct Process<'a> {
@@ -185,16 +199,6 @@ impl Process<'_> {
     fn seen(&self, variant: usize, replicate: u32, from: u64, to: u64) -> Result<Vec<Seen>> {
         let bytes = self.run(Some(format!("{variant}:{replicate}:{from}:{to}")))?;
         serde_json::from_slice(&bytes).context("a process gave no events")
-    }
-}
-
-/// What an entry of this kind is, before the name of whom it is for.
-fn kind(kind: u16) -> String {
-    match kind {
-        population::kind::START => "the start of".to_string(),
-        population::kind::DELIVER => "a message to".to_string(),
-        population::kind::FAULT => "a change of".to_string(),
-        own => format!("an entry of kind {own} of"),
     }
 }
 
@@ -273,11 +277,10 @@ pub fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         text.push_str(&match event {
             None => format!("  {who} the run was over\n"),
             Some(event) => format!(
-                "  {who} at {}, step {} of the instant: {} {}, number {} of the origin with rank {}, content {}\n",
+                "  {who} at {}, step {} of the instant: {}\n    number {} of the origin with rank {}, content {}\n",
                 SimTime::from_nanos(event.time_ns),
                 event.step,
-                kind(event.kind),
-                event.target,
+                event.what,
                 event.number,
                 event.origin,
                 event.hash
@@ -286,11 +289,20 @@ pub fn verify(args: &VerifyArgs) -> Result<ExitCode> {
     }
     if let Some(before) = place.checked_sub(1).and_then(|place| seen.get(place)) {
         text.push_str(&format!(
-            "  just before: at {}: {} {}\n",
+            "  just before: at {}: {}\n",
             SimTime::from_nanos(before.time_ns),
-            kind(before.kind),
-            before.target
+            before.what
         ));
+    }
+    let at = from + place as u64;
+    if let [event] = one.seen(a.variant, a.replicate, at, at + 1)?.as_slice() {
+        for (number, (time_ns, what)) in event.causes.iter().enumerate() {
+            let link = if number == 0 { "caused by" } else { "  caused by" };
+            text.push_str(&format!("  {link}: at {}: {what}\n", SimTime::from_nanos(*time_ns)));
+        }
+        if event.causes.len() < CAUSES {
+            text.push_str("  and that was scheduled before the run began\n");
+        }
     }
     print(&text)?;
     Ok(ExitCode::Failed)

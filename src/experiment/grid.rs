@@ -3,13 +3,13 @@
 //! Replicate `r` of every variant has the same draws (common random numbers), so variants are compared in pairs. Nothing in a
 //! cell's result depends on which thread ran it, or on the other cells.
 
-use crate::kernel::{Checkpoint, End, Handled, Perturbation, Print, SimTime};
+use crate::kernel::{Checkpoint, End, Focus, Handled, Perturbation, Print, SimTime, Ticket};
 use crate::measures::shared_state::{Watched, WatchedStore};
 use crate::measures::{self, Setting, Sheet, Watch};
 use crate::scenario::Plan;
-use crate::scenario::build::{Extra, RunEnd, build, build_with};
+use crate::scenario::build::{Extra, Run, RunEnd, build, build_with};
 use crate::world::population::Halt;
-use crate::world::record::Observer;
+use crate::world::record::{Batch, Mask, Observer, What};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -191,20 +191,83 @@ impl<'a> Grid<'a> {
         })
     }
 
-    /// Runs one cell again and returns the entries with places in `from..to`, with the names of their targets.
-    pub fn witness(&self, variant: usize, replicate: u32, from: u64, to: u64) -> Vec<(Handled, String)> {
-        let mut run = build(&self.plans[variant], self.options.seed, replicate as u64, Vec::new());
-        run.kernel.witness(from, to);
+    /// Runs one cell again and returns the entries with places in `from..to`.
+    pub fn witness(&self, variant: usize, replicate: u32, from: u64, to: u64) -> Vec<Handled> {
+        let mut run = self.again(variant, replicate, Vec::new(), Focus::Stretch(from, to));
+        run.kernel
+            .run(self.plans[variant].until.latest(), self.options.max_events.min(to));
+        run.kernel.witnessed().to_vec()
+    }
+
+    /// The causes of an entry that this cell handles, the nearest first, at most `most` of them: each scheduled the one before
+    /// it. The run is made again twice for each, so that nothing has to be remembered about all others.
+    pub fn causes(&self, variant: usize, replicate: u32, of: &Handled, most: usize) -> Vec<Handled> {
+        let mut chain: Vec<Handled> = Vec::new();
+        while chain.len() < most {
+            let effect = chain.last().unwrap_or(of);
+            let place = Ticket {
+                rank: effect.origin,
+                number: effect.number,
+            };
+            let hunter: Box<dyn Observer> = Box::new(Hunter { place, cause: None });
+            let mut run = self.again(variant, replicate, vec![hunter], Focus::Ticket(place));
+            let (end, limit) = (self.plans[variant].until.latest(), effect.index);
+            run.kernel.run(end, limit);
+            let observers = std::mem::take(&mut run.kernel.model_mut().shared.records).into_observers();
+            let mut hunters = observers
+                .into_iter()
+                .filter_map(|observer| observer.into_any().downcast::<Hunter>().ok());
+            // What was scheduled before the run began has no cause in it.
+            let Some(cause) = hunters.next().and_then(|hunter| hunter.cause) else {
+                break;
+            };
+            let mut run = self.again(variant, replicate, Vec::new(), Focus::Ticket(cause));
+            run.kernel.run(end, limit);
+            match run.kernel.witnessed() {
+                [cause] => chain.push(cause.clone()),
+                _ => break,
+            }
+        }
+        chain
+    }
+
+    /// A cell to be run again, under a witness.
+    fn again(&self, variant: usize, replicate: u32, observers: Vec<Box<dyn Observer>>, focus: Focus) -> Run {
+        let mut run = build(&self.plans[variant], self.options.seed, replicate as u64, observers);
+        run.kernel.witness(focus);
         if let Some((at, of, spoil)) = self.options.perturb
             && (at, of) == (variant, replicate)
         {
             run.kernel.perturb(spoil);
         }
-        run.kernel
-            .run(self.plans[variant].until.latest(), self.options.max_events.min(to));
-        let directory = &run.kernel.model().shared.directory;
-        let seen = run.kernel.witnessed().iter();
-        seen.map(|handled| (*handled, directory.name(handled.target))).collect()
+        run
+    }
+}
+
+/// Looks for the entry that scheduled another.
+struct Hunter {
+    place: Ticket,
+    cause: Option<Ticket>,
+}
+
+impl Observer for Hunter {
+    fn wants(&self) -> Mask {
+        Mask::of(&[What::Caused])
+    }
+
+    fn batch(&mut self, batch: Batch<'_>) {
+        let wanted = u64::from(self.place.rank) << 32 | u64::from(self.place.number);
+        let found = batch
+            .records
+            .iter()
+            // A timer that is put off, or a message that is held up, schedules itself again: that is no cause.
+            .filter(|record| record.what == What::Caused && record.a == wanted && record.entry != self.place)
+            .next_back();
+        self.cause = found.map(|record| record.entry).or(self.cause);
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
     }
 }
 

@@ -26,6 +26,12 @@ pub trait Model {
     /// Hints that `entry` will be handled soon: prefetch the state of its target. Must not change anything.
     #[inline]
     fn touch(&self, _entry: &Entry<Self::Body>) {}
+
+    /// Says for people what an entry is that is about to be handled, and where in the user's own terms it comes from. Asked for
+    /// entries under a [`Witness`] only.
+    fn describe(&self, _entry: &Entry<Self::Body>) -> String {
+        String::new()
+    }
 }
 
 /// Whether an entry is still meant when its time comes.
@@ -129,7 +135,7 @@ pub enum End {
 }
 
 /// One handled entry as a witness records it: what `verify` compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handled {
     /// Its place in the run, from 0.
     pub index: u64,
@@ -147,17 +153,24 @@ pub struct Handled {
     pub target: u32,
     /// The hash of all its words.
     pub hash: u128,
+    /// What the model says of it.
+    pub what: String,
 }
 
-/// Records the handled entries of a stretch of the run, by their place.
-#[derive(Debug, Clone, Default)]
-pub struct Witness {
-    /// The first place recorded.
-    pub from: u64,
-    /// The first place not recorded any more.
-    pub to: u64,
-    /// What was seen.
-    pub seen: Vec<Handled>,
+/// Which handled entries a witness records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    /// Those with places from the first to the second, exclusive.
+    Stretch(u64, u64),
+    /// The last one, so far, that has this place in the order of its origin.
+    Ticket(Ticket),
+}
+
+/// Records some of the handled entries.
+#[derive(Debug, Clone)]
+struct Witness {
+    focus: Focus,
+    seen: Vec<Handled>,
 }
 
 /// A deliberate fault in one handled entry's words, for the tests that show that nothing escapes the fingerprint.
@@ -245,10 +258,12 @@ impl<M: Model> Kernel<M> {
                 continue;
             }
             if self.perturbation.is_some() || self.witness.is_some() {
+                let index = self.fingerprint.handled();
                 watch(
+                    &self.model,
                     &self.perturbation,
                     &mut self.witness,
-                    self.fingerprint.handled(),
+                    index,
                     &entry,
                     &mut words,
                 );
@@ -303,13 +318,10 @@ impl<M: Model> Kernel<M> {
         self.queue.len()
     }
 
-    /// Records the handled entries with places in `from..to`.
-    pub fn witness(&mut self, from: u64, to: u64) {
-        self.witness = Some(Witness {
-            from,
-            to,
-            seen: Vec::new(),
-        });
+    /// Records handled entries.
+    pub fn witness(&mut self, focus: Focus) {
+        let seen = Vec::new();
+        self.witness = Some(Witness { focus, seen });
     }
 
     /// What the witness saw.
@@ -324,20 +336,26 @@ impl<M: Model> Kernel<M> {
 }
 
 #[cold]
-fn watch<B>(
+fn watch<M: Model>(
+    model: &M,
     perturbation: &Option<Perturbation>,
     witness: &mut Option<Witness>,
     index: u64,
-    entry: &Entry<B>,
+    entry: &Entry<M::Body>,
     words: &mut Words,
 ) {
     if let Some(spoil) = perturbation.filter(|spoil| spoil.index == index) {
         words.flip(spoil.word % words.count(), spoil.mask);
     }
-    if let Some(witness) = witness
-        .as_mut()
-        .filter(|witness| (witness.from..witness.to).contains(&index))
-    {
+    let Some(witness) = witness else { return };
+    let meant = match witness.focus {
+        Focus::Stretch(from, to) => (from..to).contains(&index),
+        Focus::Ticket(ticket) => (ticket.rank, ticket.number) == (entry.origin, entry.number),
+    };
+    if meant {
+        if let Focus::Ticket(_) = witness.focus {
+            witness.seen.clear();
+        }
         witness.seen.push(Handled {
             index,
             time: entry.time,
@@ -347,6 +365,7 @@ fn watch<B>(
             number: entry.number,
             target: entry.target,
             hash: words.hash(),
+            what: model.describe(entry),
         });
     }
 }

@@ -118,12 +118,19 @@ impl Service {
     /// A request is at the door.
     fn arrive(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
-        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
             return;
         };
         (attempt.arrived, attempt.started, attempt.finished) = (now, now, now);
-        let (identity, client, number) = (attempt.identity, attempt.client, attempt.number);
-        let (idempotent, address, key) = (attempt.idempotent, attempt.address, attempt.key);
+        if let Some(tokens) = &self.spec.tokens
+            && let Request::Work { tokens_in, tokens_out } = &mut call.request
+            && (*tokens_in, *tokens_out) == (0, 0)
+        {
+            (*tokens_in, *tokens_out) =
+                tokens.sample(&mut call.key.stream(purpose::TOKENS, call.address), call.address);
+        }
+        let (identity, client, number) = (call.identity, call.client, attempt.number);
+        let idempotent = call.idempotent;
         cx.record(
             What::RequestArrived,
             self.endpoint.id,
@@ -145,15 +152,6 @@ impl Service {
                     return;
                 }
                 None => {}
-            }
-        }
-        if let Some(tokens) = &self.spec.tokens {
-            let (drawn_in, drawn_out) = tokens.sample(&mut key.stream(purpose::TOKENS, address), address);
-            if let Some(attempt) = cx.shared.attempts.get_mut(handle)
-                && let Request::Work { tokens_in, tokens_out } = &mut attempt.request
-                && (*tokens_in, *tokens_out) == (0, 0)
-            {
-                (*tokens_in, *tokens_out) = (drawn_in, drawn_out);
             }
         }
         if self.spent_budget().is_some() {
@@ -281,7 +279,7 @@ impl Service {
     fn start(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
         let (now, pace) = (cx.now(), self.pace());
         let Some(job) = self.jobs.get_mut(handle) else { return };
-        let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) else {
+        let Some((attempt, call)) = cx.shared.journey_mut(job.attempt) else {
             return;
         };
         let again = job.again;
@@ -291,12 +289,9 @@ impl Service {
         } else {
             attempt.started = now;
         }
-        let (tokens_in, tokens_out) = match attempt.request {
-            Request::Work { tokens_in, tokens_out } => (tokens_in, tokens_out),
-            Request::Read { .. } | Request::Update { .. } => (0, 0),
-        };
-        let address = attempt.address.wrapping_add((attempt.number as u64) << 56);
-        let mut stream = attempt.key.stream(purpose::SERVICE, address);
+        let (tokens_in, tokens_out) = call.request.tokens();
+        let address = call.about(attempt);
+        let mut stream = call.key.stream(purpose::SERVICE, address);
         let duration = self.spec.time.sample(&mut stream, address, tokens_in, tokens_out);
         self.tokens += tokens_in as u64 + tokens_out as u64;
         self.money = self.money.saturating_add(self.spec.price(tokens_in, tokens_out));
@@ -324,13 +319,11 @@ impl Service {
         self.forget_in_work(job.slot);
         self.books.leave(job.arrived, now);
         let (mut started, mut stood) = (job.started, SimDuration::ZERO);
-        if let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) {
+        if let Some((attempt, call)) = cx.shared.journey_mut(job.attempt) {
             attempt.down += (now - job.since) - job.left;
             (started, stood) = (attempt.started, attempt.down);
-            let tokens = match attempt.request {
-                Request::Work { tokens_in, tokens_out } => token_word(tokens_in, tokens_out),
-                Request::Read { .. } | Request::Update { .. } => 0,
-            };
+            let (tokens_in, tokens_out) = call.request.tokens();
+            let tokens = token_word(tokens_in, tokens_out);
             let words = [job.identity, job.started.as_nanos(), tokens];
             cx.record_with(
                 What::ServiceFinished,
@@ -388,17 +381,17 @@ impl Service {
 
     fn answer(&mut self, handle: Handle, outcome: Outcome, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
-        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
             return;
         };
         attempt.outcome = outcome;
         attempt.finished = now;
-        attempt.answer_bytes = self.spec.answer_bytes;
         if attempt.started == attempt.arrived && matches!(outcome, Outcome::Refused { .. }) {
             attempt.started = now;
         }
-        let message = Message::new(MessageKind::Response, attempt.client, 0, attempt.answer_bytes).with(handle);
-        cx.send(&mut self.endpoint, message);
+        let message = Message::new(MessageKind::Response, call.client, 0, self.spec.answer_bytes).with(handle);
+        let (key, about) = (call.key, call.about_answer(attempt));
+        cx.send_about(&mut self.endpoint, message, key, about);
     }
 
     /// Everything at the service is lost.
@@ -531,6 +524,15 @@ impl Population for Service {
         words.push(job.identity);
         words.push(job.arrived.as_nanos());
         Liveness::Live
+    }
+
+    fn describe(&self, _member: u32, entry: &Entry<u64>) -> String {
+        let what = match entry.kind {
+            SERVED => "end of work",
+            ADMITTED => "admission at the limit",
+            _ => "start",
+        };
+        format!("{what} (services.{})", self.name)
     }
 
     fn skip(&mut self, _member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {

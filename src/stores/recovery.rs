@@ -52,7 +52,7 @@ impl<R: Resolution> Store<R> {
             }
         }
         for attempt in dropped {
-            if let Some(identity) = cx.shared.attempts.get(attempt).map(|attempt| attempt.identity) {
+            if let Some(identity) = cx.shared.journey(attempt).map(|(_, call)| call.identity) {
                 cx.record(What::RequestDropped, id, [identity, 0, 0]);
                 cx.drop_attempt(attempt);
             }

@@ -6,20 +6,21 @@
 use super::spec::AntiEntropy;
 use super::store::{FLUSH, ROUND, Replica, SHIP, Store, show, tell};
 use super::words::store_key;
-use crate::kernel::{Purpose, SimDuration};
+use crate::kernel::{Key, SimDuration};
 use crate::state::{Resolution, wire};
+use crate::world::call::answer_address;
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose};
 use crate::world::slab::Handle;
 use serde::Serialize;
 
-/// How long the news of an update waits before it is sent.
-const REPLICATION: Purpose = Purpose(0x10c);
-
 /// The bytes that name a key on the wire.
 const KEY_BYTES: u64 = wire::COUNT;
 /// The bytes of a key with the hash of its state.
 const DIGEST_BYTES: u64 = KEY_BYTES + 8;
+
+/// Where the addresses of exchanges begin, apart from those of updates and batches.
+const EXCHANGES: u64 = 0x6578_6368 << 32;
 
 /// What the messages between replicas are about: their topic.
 pub mod topic {
@@ -64,6 +65,13 @@ pub(super) struct Shipment {
     bytes: u32,
     /// The sender's life: if it loses its state, the news is lost with it.
     pub(super) life: u16,
+    /// The address of its journey's draws.
+    address: u64,
+}
+
+/// The address of what `about` stands for, on its way to the replica with this key: another replica shifts nobody's draws.
+fn toward(about: u64, peer: Key) -> u64 {
+    about ^ peer.bits()
 }
 
 fn bytes_of(sum: u64) -> u32 {
@@ -105,14 +113,14 @@ impl<R: Resolution> Store<R> {
         }
     }
 
-    /// Tells the other replicas of an update, now or with the batch.
-    pub(super) fn replicate(&mut self, member: u32, key: u32, delta: R::Delta, cx: &mut Cx<'_, '_>) {
+    /// Tells the other replicas of an update, now or with the batch. `about` is the address of the update.
+    pub(super) fn replicate(&mut self, member: u32, key: u32, delta: R::Delta, about: u64, cx: &mut Cx<'_, '_>) {
         self.set_round(member, cx);
         if self.replicas.len() < 2 {
             return;
         }
         let Some(period) = self.spec.replication.batch else {
-            return self.publish(member, vec![(key, delta)], cx);
+            return self.publish(member, vec![(key, delta)], about, cx);
         };
         let replica = &mut self.replicas[member as usize];
         match replica.batch.get_mut(&key) {
@@ -135,11 +143,12 @@ impl<R: Resolution> Store<R> {
             return;
         }
         let news = std::mem::take(&mut replica.batch).into_iter().collect();
-        self.publish(member, news, cx);
+        let about = replica.batch_number;
+        self.publish(member, news, about, cx);
     }
 
-    /// Sends news to every other replica, each after its delay.
-    fn publish(&mut self, member: u32, news: Vec<(u32, R::Delta)>, cx: &mut Cx<'_, '_>) {
+    /// Sends news to every other replica, each after its delay. `about` is the address of the update, or of the batch.
+    fn publish(&mut self, member: u32, news: Vec<(u32, R::Delta)>, about: u64, cx: &mut Cx<'_, '_>) {
         let value_bytes = self.spec.value_bytes;
         let sizes = news
             .iter()
@@ -149,25 +158,24 @@ impl<R: Resolution> Store<R> {
             content: Content::News(news),
             carriers: self.replicas.len() as u32 - 1,
         });
-        let number = self.replicas[member as usize].news;
-        self.replicas[member as usize].news += 1;
         for peer in (0..self.replicas.len()).filter(|&peer| peer != member as usize) {
             let to = self.replicas[peer].endpoint.id;
+            let address = toward(about, self.replicas[peer].endpoint.key);
             let replica = &mut self.replicas[member as usize];
             let Some(law) = &self.spec.replication.delay else {
                 let message = Message::new(MessageKind::Peer, to, topic::NEWS, bytes).with(payload);
-                cx.send(&mut replica.endpoint, message);
+                let key = replica.endpoint.key;
+                cx.send_about(&mut replica.endpoint, message, key, address);
                 continue;
             };
-            // The peer's place is part of the address, so that another replica shifts nobody's draws.
-            let address = number << 16 | peer as u64;
-            let wait = law.sample_duration(&mut replica.endpoint.stream(REPLICATION, address), address);
+            let wait = law.sample_duration(&mut replica.endpoint.stream(purpose::REPLICATION, address), address);
             let life = replica.origin.life();
             let shipment = Shipment {
                 payload,
                 to,
                 bytes,
                 life,
+                address,
             };
             let shipment = self.shipments.insert(shipment);
             let at = cx.now().saturating_add(wait);
@@ -183,7 +191,13 @@ impl<R: Resolution> Store<R> {
         }
         if let Some(shipment) = self.shipments.remove(handle) {
             let message = Message::new(MessageKind::Peer, shipment.to, topic::NEWS, shipment.bytes);
-            cx.send(&mut replica.endpoint, message.with(shipment.payload));
+            let key = replica.endpoint.key;
+            cx.send_about(
+                &mut replica.endpoint,
+                message.with(shipment.payload),
+                key,
+                shipment.address,
+            );
         }
     }
 
@@ -288,10 +302,21 @@ impl<R: Resolution> Store<R> {
         }
     }
 
-    fn send_content(&mut self, member: u32, to: u32, topic: u16, content: Content<R>, bytes: u64, cx: &mut Cx<'_, '_>) {
+    /// Sends a part of an exchange; `address` is that of its journey's draws.
+    fn send_content(
+        &mut self,
+        member: u32,
+        (to, topic): (u32, u16),
+        content: Content<R>,
+        bytes: u64,
+        address: u64,
+        cx: &mut Cx<'_, '_>,
+    ) {
         let payload = self.payloads.insert(Payload { content, carriers: 1 });
         let message = Message::new(MessageKind::Peer, to, topic, bytes_of(bytes)).with(payload);
-        cx.send(&mut self.replicas[member as usize].endpoint, message);
+        let endpoint = &mut self.replicas[member as usize].endpoint;
+        let key = endpoint.key;
+        cx.send_about(endpoint, message, key, address);
     }
 
     /// Sends the hashes of what a replica holds to a peer.
@@ -304,7 +329,10 @@ impl<R: Resolution> Store<R> {
             .collect();
         let to = self.replicas[peer as usize].endpoint.id;
         let bytes = wire::COUNT + DIGEST_BYTES * hashes.len() as u64;
-        self.send_content(member, to, topic::DIGEST, Content::Digest(hashes), bytes, cx);
+        let replica = &mut self.replicas[member as usize];
+        replica.exchanges += 1;
+        let address = EXCHANGES ^ replica.exchanges;
+        self.send_content(member, (to, topic::DIGEST), Content::Digest(hashes), bytes, address, cx);
     }
 
     /// Takes in what another replica has sent.
@@ -329,7 +357,7 @@ impl<R: Resolution> Store<R> {
                     None => self.payloads.remove(message.handle).expect("it is there").content,
                 };
                 match content {
-                    Content::Digest(theirs) => self.compare(member, message.from, &theirs, cx),
+                    Content::Digest(theirs) => self.compare(member, message, &theirs, cx),
                     Content::Entries { entries, wanted } => self.join(member, message, entries, wanted, cx),
                     Content::News(_) => unreachable!("news was dealt with"),
                 }
@@ -338,7 +366,7 @@ impl<R: Resolution> Store<R> {
     }
 
     /// Answers a digest with what differs; with nothing if nothing does.
-    fn compare(&mut self, member: u32, from: u32, theirs: &[(u32, u64)], cx: &mut Cx<'_, '_>) {
+    fn compare(&mut self, member: u32, message: &Message, theirs: &[(u32, u64)], cx: &mut Cx<'_, '_>) {
         self.refresh(member as usize);
         let (mut entries, mut wanted) = (Vec::new(), Vec::new());
         let mut rest = theirs.iter().copied().peekable();
@@ -352,14 +380,15 @@ impl<R: Resolution> Store<R> {
             }
         }
         if !entries.is_empty() || !wanted.is_empty() {
-            self.send_entries(member, from, topic::ENTRIES, entries, wanted, cx);
+            self.send_entries(member, message, topic::ENTRIES, entries, wanted, cx);
         }
     }
 
+    /// Answers a part of an exchange.
     fn send_entries(
         &mut self,
         member: u32,
-        to: u32,
+        answered: &Message,
         topic: u16,
         entries: Vec<(u32, R::Entry)>,
         wanted: Vec<u32>,
@@ -368,7 +397,9 @@ impl<R: Resolution> Store<R> {
         let weigh = |entry| KEY_BYTES + self.model.entry_size(entry).total(self.spec.value_bytes);
         let of_entries: u64 = entries.iter().map(|(_, entry)| weigh(entry)).sum();
         let bytes = 2 * wire::COUNT + of_entries + KEY_BYTES * wanted.len() as u64;
-        self.send_content(member, to, topic, Content::Entries { entries, wanted }, bytes, cx);
+        let content = Content::Entries { entries, wanted };
+        let address = answer_address(answered.about);
+        self.send_content(member, (answered.from, topic), content, bytes, address, cx);
     }
 
     /// Takes whole entries in, and sends back what the other side lacks.
@@ -399,6 +430,6 @@ impl<R: Resolution> Store<R> {
         lacking.sort_unstable();
         let entry = |key: u32| (key, replica.slots[key as usize].entry.clone());
         let rest = lacking.into_iter().map(entry).collect();
-        self.send_entries(member, message.from, topic::REST, rest, Vec::new(), cx);
+        self.send_entries(member, message, topic::REST, rest, Vec::new(), cx);
     }
 }

@@ -100,7 +100,7 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) round: u64,
     pub(super) round_set: bool,
     /// Updates sent to peers, batches counted once.
-    pub(super) news: u64,
+    pub(super) exchanges: u64,
 }
 
 /// A store: the population of its replicas.
@@ -203,7 +203,7 @@ impl<R: Resolution> Store<R> {
             batch_open: false,
             round: 0,
             round_set: false,
-            news: 0,
+            exchanges: 0,
         });
         Self {
             replicas: replicas.collect(),
@@ -223,11 +223,11 @@ impl<R: Resolution> Store<R> {
         let now = cx.now();
         let replica = &mut self.replicas[member as usize];
         let id = replica.endpoint.id;
-        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
             return;
         };
         (attempt.arrived, attempt.started, attempt.finished) = (now, now, now);
-        let words = [attempt.identity, attempt.client as u64, attempt.number as u64];
+        let words = [call.identity, call.client as u64, attempt.number as u64];
         cx.record(What::RequestArrived, id, words);
         if replica.down {
             cx.record(What::RequestDropped, id, [words[0], 0, 0]);
@@ -242,11 +242,11 @@ impl<R: Resolution> Store<R> {
     /// A request is taken on.
     pub(super) fn begin(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
         let replica = &mut self.replicas[member as usize];
-        let Some(attempt) = cx.shared.attempts.get(handle) else {
+        let Some((attempt, call)) = cx.shared.journey(handle) else {
             return;
         };
-        let identity = attempt.identity;
-        if attempt.idempotent && matches!(attempt.request, Request::Update { .. }) {
+        let identity = call.identity;
+        if call.idempotent && matches!(call.request, Request::Update { .. }) {
             match replica.known.get_mut(&identity) {
                 Some(Known::Done) => return self.answer_again(member, handle, cx),
                 Some(Known::InWork(waiting)) => return waiting.push(handle),
@@ -256,8 +256,8 @@ impl<R: Resolution> Store<R> {
         let Some(law) = &self.spec.processing else {
             return self.serve(member, handle, cx);
         };
-        let address = attempt.address.wrapping_add((attempt.number as u64) << 56);
-        let took = law.sample_duration(&mut attempt.key.stream(purpose::SERVICE, address), address);
+        let address = call.about(attempt);
+        let took = law.sample_duration(&mut call.key.stream(purpose::SERVICE, address), address);
         let now = cx.now();
         let (due, ticket) = (now + took, replica.endpoint.origin.take());
         let job = self.jobs.insert(Job {
@@ -274,10 +274,10 @@ impl<R: Resolution> Store<R> {
 
     /// A request is served: reads, or applies, and answers.
     fn serve(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
-        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
             return;
         };
-        match &mut attempt.request {
+        match &call.request {
             Request::Read { key } => {
                 let key = *key;
                 self.read(member, key, handle, cx);
@@ -288,8 +288,9 @@ impl<R: Resolution> Store<R> {
                 context,
                 expects,
             } => {
-                let (key, op, context, expects) = (*key, *op, context.take(), *expects);
-                let identity = attempt.identity;
+                let (key, op, context, expects) = (*key, *op, context.clone(), *expects);
+                let identity = call.identity;
+                let about = call.key.draw(purpose::REPLICATION, call.about(attempt));
                 if let Some(version) = expects {
                     let holds = self.version(member, key) == version;
                     let words = [identity, store_key(self.index, key), u64::from(holds)];
@@ -299,7 +300,7 @@ impl<R: Resolution> Store<R> {
                     }
                 }
                 let delta = self.update(member, key, op, context.as_deref(), handle, cx);
-                self.replicate(member, key, delta, cx);
+                self.replicate(member, key, delta, about, cx);
                 let waiting = self.replicas[member as usize].known.get_mut(&identity);
                 if let Some(Known::InWork(waiting)) = waiting.map(|known| std::mem::replace(known, Known::Done)) {
                     for attempt in waiting {
@@ -319,7 +320,7 @@ impl<R: Resolution> Store<R> {
         let version = self.version(member, key);
         let replica = &self.replicas[member as usize];
         let entry = &replica.slots[key as usize].entry;
-        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
             return;
         };
         let context = self.model.context(entry);
@@ -328,8 +329,8 @@ impl<R: Resolution> Store<R> {
         attempt.context = Some(Box::new(context));
         attempt.version = version;
         attempt.outcome = Outcome::Done;
-        let (identity, number) = (attempt.identity, attempt.number);
-        let began_and_client = [attempt.began.as_nanos(), attempt.client as u64];
+        let (identity, number) = (call.identity, attempt.number);
+        let began_and_client = [call.began.as_nanos(), call.client as u64];
         if cx.wants(What::ReadServed) {
             self.words.clear();
             self.words.extend(began_and_client);
@@ -356,19 +357,19 @@ impl<R: Resolution> Store<R> {
         slot.number += 1;
         let dot = Dot::new(replica.origin, slot.number);
         let stamp = replica.clock.reading(cx.now());
-        if let Some(attempt) = cx.shared.attempts.get(handle).filter(|_| cx.wants(What::Accepted)) {
+        if let Some((_, call)) = cx.shared.journey(handle).filter(|_| cx.wants(What::Accepted)) {
             let blind = u64::from(context.is_none() || !matches!(op, Op::Write(_)));
             let [what, with] = op_words(op);
             self.words.clear();
             self.words.extend([
-                attempt.began.as_nanos(),
-                attempt.client as u64 | blind << 32,
+                call.began.as_nanos(),
+                call.client as u64 | blind << 32,
                 stamp as u64,
                 what,
                 with,
             ]);
             push_versions(&self.model.versions(&slot.entry), &mut self.words);
-            let words = [attempt.identity, word, dot.bits()];
+            let words = [call.identity, word, dot.bits()];
             cx.record_with(What::Accepted, id, words, &self.words);
         }
         let at = Accept { dot, stamp, context };
@@ -389,10 +390,10 @@ impl<R: Resolution> Store<R> {
 
     /// Answers an update that was applied before, as it was then.
     fn answer_again(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
-        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
             return;
         };
-        let Request::Update { key, .. } = attempt.request else {
+        let Request::Update { key, .. } = call.request else {
             return;
         };
         let context = self
@@ -406,13 +407,14 @@ impl<R: Resolution> Store<R> {
 
     pub(super) fn answer(&mut self, member: u32, handle: Handle, bytes: u64, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
-        let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
             return;
         };
         attempt.finished = now;
-        attempt.answer_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let message = Message::new(MessageKind::Response, attempt.client, 0, attempt.answer_bytes).with(handle);
-        cx.send(&mut self.replicas[member as usize].endpoint, message);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let message = Message::new(MessageKind::Response, call.client, 0, bytes).with(handle);
+        let (key, about) = (call.key, call.about_answer(attempt));
+        cx.send_about(&mut self.replicas[member as usize].endpoint, message, key, about);
     }
 
     fn served(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
@@ -485,6 +487,17 @@ impl<R: Resolution> Population for Store<R> {
             _ => words.push(entry.body),
         }
         Liveness::Live
+    }
+
+    fn describe(&self, _member: u32, entry: &Entry<u64>) -> String {
+        let what = match entry.kind {
+            SERVED => "end of work on an operation",
+            ROUND => "turn of anti-entropy",
+            FLUSH => "end of a batch",
+            SHIP => "departure of news",
+            _ => "start",
+        };
+        format!("{what} (state.{})", self.name)
     }
 
     fn skip(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {

@@ -91,43 +91,25 @@ impl Population for Clients {
         let identity = call_identity(endpoint.id, entry.body as u32);
         cx.record(What::CallStarted, endpoint.id, [identity, server as u64, 0]);
         let call = cx.shared.calls.insert(Call {
+            client: endpoint.id,
+            key: endpoint.key,
+            idempotent: self.idempotent,
             activation: 0,
             generation: 0,
             open: true,
             paths: attempts,
             executed: 0,
-            tries: attempts,
+            tries: attempts.into(),
             spec: 0,
             address: entry.body,
             identity,
             server,
             began: now,
             backoff: SimDuration::ZERO,
-            request: request.clone(),
+            request,
         });
         for number in 1..=attempts {
-            let attempt = cx.shared.attempts.insert(Attempt {
-                call,
-                identity,
-                client: endpoint.id,
-                server,
-                number,
-                idempotent: self.idempotent,
-                key: endpoint.key,
-                address: entry.body,
-                sent: now,
-                began: now,
-                arrived: now,
-                started: now,
-                finished: now,
-                down: SimDuration::ZERO,
-                coordinated: SimDuration::ZERO,
-                answer_bytes: 0,
-                outcome: Outcome::Pending,
-                request: request.clone(),
-                context: None,
-                version: 0,
-            });
+            let attempt = cx.shared.attempts.insert(Attempt::new(call, number.into(), now));
             let message = Message::new(MessageKind::Request, server, 0, 16);
             cx.send(endpoint, message.with(attempt));
         }
@@ -141,9 +123,9 @@ impl Population for Clients {
         let Some(attempt) = cx.shared.attempts.get(handle) else {
             return;
         };
-        let call = attempt.call;
-        if cx.shared.calls.get(call).is_some_and(|call| call.open) {
-            let (key, update) = match attempt.request {
+        let handle_of_call = attempt.call;
+        if let Some(call) = cx.shared.calls.get(handle_of_call).filter(|call| call.open) {
+            let (key, update) = match call.request {
                 Request::Read { key } => (key, 0),
                 Request::Update { key, .. } => (key, 1),
                 Request::Work { .. } => unreachable!("clients don't ask for work"),
@@ -151,20 +133,16 @@ impl Population for Clients {
             let context = *attempt.context.clone().expect("an answer has a context");
             self.contexts[member as usize][key as usize] = context.clone();
             let seen = Seen {
-                act: attempt.identity as u32,
+                act: call.identity as u32,
                 at: now,
                 outcome: attempt.outcome,
                 parts: attempt.parts(now),
                 context,
             };
             self.log.lock().unwrap().push((member, seen));
-            let words = [
-                attempt.identity,
-                u64::from(key),
-                update | u64::from(attempt.number) << 1,
-            ];
+            let words = [call.identity, u64::from(key), update | u64::from(attempt.number) << 1];
             cx.record(What::OperationAcknowledged, self.endpoints[member as usize].id, words);
-            cx.close_call(call);
+            cx.close_call(handle_of_call);
         }
         cx.drop_attempt(handle);
     }

@@ -109,6 +109,17 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Tokens in and out.
+    #[inline]
+    pub fn tokens(&self) -> (u32, u32) {
+        match self {
+            Self::Work { tokens_in, tokens_out } => (*tokens_in, *tokens_out),
+            Self::Read { .. } | Self::Update { .. } => (0, 0),
+        }
+    }
+}
+
 /// How an attempt came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
@@ -125,9 +136,15 @@ pub enum Outcome {
     },
 }
 
-/// A call as its client sees it, through all of its attempts.
+/// A call, through all of its attempts: it is kept until its client has closed it and its last attempt's journey is over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Call {
+    /// Who asks.
+    pub client: u32,
+    /// The client's key: what chance does to the call and its attempts is drawn under it.
+    pub key: Key,
+    /// Whether the server may recognise the call by its identity.
+    pub idempotent: bool,
     /// The activation that waits; see the agents' own tables.
     pub activation: u32,
     /// The activation's generation when it called.
@@ -139,7 +156,7 @@ pub struct Call {
     /// How often the request's effect was applied.
     pub executed: u16,
     /// Attempts made.
-    pub tries: u16,
+    pub tries: u32,
     /// Which call step of the program this is.
     pub spec: u32,
     /// The address of the step for draws.
@@ -159,26 +176,14 @@ pub struct Call {
 /// One attempt of a call.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The call.
+    /// The call, which is kept as long as any of its attempts.
     pub call: Handle,
-    /// The call's identity, which outlives the call.
-    pub identity: u64,
-    /// Who asks.
-    pub client: u32,
-    /// Who is asked.
-    pub server: u32,
     /// The attempt's number, from 1.
-    pub number: u16,
-    /// Whether the server may recognise the call by its identity.
-    pub idempotent: bool,
-    /// The key under which the work's duration is drawn: the caller's.
-    pub key: Key,
-    /// The address of the draw: the caller's task and step.
-    pub address: u64,
+    pub number: u32,
+    /// How many copies of it the network has made on its way to this one.
+    pub copy: u16,
     /// When it was sent.
     pub sent: SimTime,
-    /// When the call began.
-    pub began: SimTime,
     /// When the server had it.
     pub arrived: SimTime,
     /// When work on it began.
@@ -189,21 +194,43 @@ pub struct Attempt {
     pub down: SimDuration,
     /// How long it waited at the server for consistency or coordination.
     pub coordinated: SimDuration,
-    /// The size of the answer.
-    pub answer_bytes: u32,
     /// How it ended.
     pub outcome: Outcome,
-    /// What is asked for.
-    pub request: Request,
     /// What a read returned, or an update's context.
     pub context: Option<Box<Context>>,
     /// The version of the key that a read returned.
     pub version: u64,
 }
 
-impl Attempt {
-    /// What the request asks and how it came back, as one word for the fingerprint.
-    pub fn digest(&self) -> u64 {
+/// The address of the draws about attempt `number` of a call whose step has this address.
+#[inline]
+pub fn attempt_address(address: u64, number: u32) -> u64 {
+    // An odd factor: no two attempts of a call share an address, however many there are.
+    address.wrapping_add(u64::from(number).wrapping_mul(0xd1b5_4a32_d192_ed03))
+}
+
+impl Call {
+    /// The address of the draws about an attempt, under the caller's key.
+    #[inline]
+    pub fn about(&self, attempt: &Attempt) -> u64 {
+        attempt_address(self.address, attempt.number)
+    }
+
+    /// The address of the draws about the journey of an attempt's answer, under the caller's key: whoever else is served shifts
+    /// none of them.
+    #[inline]
+    pub fn about_answer(&self, attempt: &Attempt) -> u64 {
+        answer_address(self.about(attempt).wrapping_add(u64::from(attempt.copy) << 48))
+    }
+
+    /// The call, its server and an attempt, as records name them.
+    #[inline]
+    pub fn words(&self, attempt: &Attempt) -> [u64; 3] {
+        [self.identity, self.server as u64, attempt.number as u64]
+    }
+
+    /// What is asked and how an attempt came back, as one word for the fingerprint.
+    pub fn digest(&self, attempt: &Attempt) -> u64 {
         let (tag, word) = match &self.request {
             Request::Work { tokens_in, tokens_out } => (1, (*tokens_in as u64) << 32 | *tokens_out as u64),
             Request::Read { key } => (2, *key as u64),
@@ -218,14 +245,35 @@ impl Attempt {
                 (kind | (*key as u64) << 8, value ^ expected)
             }
         };
-        let outcome = match self.outcome {
+        let outcome = match attempt.outcome {
             Outcome::Pending => 0,
             Outcome::Done => 1,
             Outcome::Moved => 3,
             Outcome::Refused { retry_after } => 2 | retry_after.map_or(0, |wait| wait.as_nanos() << 2),
         };
         let fold = |hash: u64, word: u64| (hash.rotate_left(25) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        [tag, word, outcome, self.number as u64].into_iter().fold(0, fold)
+        [tag, word, outcome, attempt.number as u64].into_iter().fold(0, fold)
+    }
+}
+
+impl Attempt {
+    /// Attempt `number` of a call, which leaves now.
+    #[inline]
+    pub fn new(call: Handle, number: u32, now: SimTime) -> Self {
+        Self {
+            call,
+            number,
+            copy: 0,
+            sent: now,
+            arrived: now,
+            started: now,
+            finished: now,
+            down: SimDuration::ZERO,
+            coordinated: SimDuration::ZERO,
+            outcome: Outcome::Pending,
+            context: None,
+            version: 0,
+        }
     }
 
     /// How the time from its sending until `now`, when its answer is there, divides.
@@ -241,6 +289,12 @@ impl Attempt {
     }
 }
 
+/// The address of the draws about the journey of the answer to a message that has this address.
+#[inline]
+pub fn answer_address(address: u64) -> u64 {
+    address.rotate_left(32) ^ 0x616e_7377_6572
+}
+
 /// Identity of a call: which agent, and which of its calls. It is the idempotency key and the name in records.
 #[inline]
 pub fn call_identity(agent: u32, number: u32) -> u64 {
@@ -254,6 +308,10 @@ pub struct Ask {
     pub activation: u32,
     /// The ask's message.
     pub identity: u64,
+    /// The asker's key, and the address of the ask under it: the answer's journey is drawn under the same.
+    pub key: Key,
+    /// See `key`.
+    pub address: u64,
     /// When it was sent.
     pub sent: SimTime,
     /// When the peer had it, and how long the peer had stood still by then.

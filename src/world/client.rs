@@ -3,7 +3,7 @@
 //! The agents of the scenario language do the same with policies on top; a population that wants timeouts and retries arms
 //! them itself.
 
-use super::call::{Attempt, Call, Outcome, Parts, Request, call_identity};
+use super::call::{Attempt, Call, Outcome, Parts, Request, attempt_address, call_identity};
 use super::message::{Message, MessageKind};
 use super::population::{Cx, Endpoint};
 use super::record::What;
@@ -33,6 +33,9 @@ impl Cx<'_, '_> {
         };
         self.record(What::CallStarted, from.id, [identity, server as u64, 0]);
         let call = self.shared.calls.insert(Call {
+            client: from.id,
+            key: from.key,
+            idempotent: false,
             activation: 0,
             generation: 0,
             open: true,
@@ -45,7 +48,7 @@ impl Cx<'_, '_> {
             server,
             began: now,
             backoff: SimDuration::ZERO,
-            request: request.clone(),
+            request,
         });
         self.record_with(
             What::AttemptSent,
@@ -53,29 +56,10 @@ impl Cx<'_, '_> {
             [identity, server as u64, 1],
             &[now.as_nanos()],
         );
-        let attempt = self.shared.attempts.insert(Attempt {
-            call,
-            identity,
-            client: from.id,
-            server,
-            number: 1,
-            idempotent: false,
-            key: from.key,
-            address: number as u64,
-            sent: now,
-            began: now,
-            arrived: now,
-            started: now,
-            finished: now,
-            down: SimDuration::ZERO,
-            coordinated: SimDuration::ZERO,
-            answer_bytes: 0,
-            outcome: Outcome::Pending,
-            request,
-            context: None,
-            version: 0,
-        });
-        self.send(from, Message::new(MessageKind::Request, server, 0, bytes).with(attempt));
+        let attempt = self.shared.attempts.insert(Attempt::new(call, 1, now));
+        let message = Message::new(MessageKind::Request, server, 0, bytes).with(attempt);
+        let (key, address) = (from.key, attempt_address(number as u64, 1));
+        self.send_about(from, message, key, address);
     }
 
     /// The answer that a message brings, if it is one that a call of [`Cx::call`] still waits for.
@@ -84,9 +68,10 @@ impl Cx<'_, '_> {
             return None;
         }
         let attempt = self.shared.attempts.remove(message.handle)?;
-        let words = [attempt.identity, attempt.server as u64, attempt.number as u64];
-        if !self.shared.calls.get(attempt.call).is_some_and(|call| call.open) {
-            self.record(What::AnswerUnused, attempt.client, words);
+        let call = self.shared.calls.get(attempt.call)?;
+        let (words, client, began, open) = (call.words(&attempt), call.client, call.began, call.open);
+        if !open {
+            self.record(What::AnswerUnused, client, words);
             self.leave_call(attempt.call);
             return None;
         }
@@ -94,7 +79,7 @@ impl Cx<'_, '_> {
         let parts = attempt.parts(now);
         let (done, retry_after) = match attempt.outcome {
             Outcome::Refused { retry_after } => {
-                self.record(What::AttemptRefused, attempt.client, words);
+                self.record(What::AttemptRefused, client, words);
                 (false, retry_after)
             }
             Outcome::Done | Outcome::Moved | Outcome::Pending => {
@@ -102,16 +87,16 @@ impl Cx<'_, '_> {
                     [attempt.sent, attempt.arrived, attempt.started, attempt.finished].map(SimTime::as_nanos);
                 let (down, coordinated) = (attempt.down.as_nanos(), attempt.coordinated.as_nanos());
                 let extra = [sent, arrived, started, finished, down, coordinated, now.as_nanos()];
-                self.record_with(What::AttemptAnswered, attempt.client, words, &extra);
+                self.record_with(What::AttemptAnswered, client, words, &extra);
                 (true, None)
             }
         };
         self.leave_call(attempt.call);
         self.close_call(attempt.call);
-        let ended = [attempt.identity, attempt.server as u64, u64::from(done)];
-        self.record_with(What::CallEnded, attempt.client, ended, &[attempt.began.as_nanos(), 1]);
+        let ended = [words[0], words[1], u64::from(done)];
+        self.record_with(What::CallEnded, client, ended, &[began.as_nanos(), 1]);
         Some(Answer {
-            number: attempt.identity as u32,
+            number: words[0] as u32,
             done,
             retry_after,
             parts,

@@ -69,7 +69,13 @@ pub struct Message {
     pub epoch: u32,
     /// When it was sent.
     pub sent: SimTime,
+    /// What it is about: the address of its draws, made one with the key that they are under. It depends on no other entity,
+    /// and on nothing else that its sender does.
+    pub about: u64,
 }
+
+// A message and its place in the slab are one cache line.
+const _: () = assert!(size_of::<Message>() == 56);
 
 impl Message {
     /// A message of this kind; the world fills in what belongs to the journey.
@@ -86,6 +92,7 @@ impl Message {
             number: 0,
             epoch: 0,
             sent: SimTime::ZERO,
+            about: 0,
         }
     }
 

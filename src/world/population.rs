@@ -50,6 +50,8 @@ pub mod purpose {
     pub const PLACEMENT: Purpose = Purpose(0x10a);
     /// Which replica an operation goes to.
     pub const ROUTING: Purpose = Purpose(0x10b);
+    /// How long the news of an update waits before it is sent, and the address of an update.
+    pub const REPLICATION: Purpose = Purpose(0x10c);
     /// The first purpose free for users' own populations.
     pub const OWN: u16 = 0x200;
 }
@@ -111,6 +113,19 @@ pub trait Population: Send {
     /// The content of a [`MessageKind::Peer`] message that its handle stands for.
     fn digest_peer(&self, message: &Message, words: &mut Words) {
         words.push(message.value);
+    }
+
+    /// Says for people what an entry of its own kinds is, with its place in the scenario where it has one.
+    fn describe(&self, _member: u32, entry: &Entry<u64>) -> String {
+        match entry.kind {
+            kind::START => "start".to_string(),
+            own => format!("entry of kind {own}"),
+        }
+    }
+
+    /// The place in the scenario of the step that makes a call.
+    fn place_of(&self, _call: &Call) -> Option<String> {
+        None
     }
 
     /// Deals with an entry of its own that isn't meant any more.
@@ -322,12 +337,21 @@ impl Cx<'_, '_> {
     /// Schedules an entry for the endpoint's own entity.
     #[inline]
     pub fn schedule(&mut self, endpoint: &mut Endpoint, at: SimTime, kind: u16, body: u64) {
-        self.out.schedule(&mut endpoint.origin, at, kind, endpoint.id, body);
+        let ticket = endpoint.origin.take();
+        self.schedule_in_place(ticket, at, kind, endpoint.id, body);
     }
 
     /// Schedules an entry for the entity in a place taken before.
     #[inline]
     pub fn schedule_in_place(&mut self, ticket: Ticket, at: SimTime, kind: u16, target: u32, body: u64) {
+        if self.wants(What::Caused) {
+            let (origin, number) = (u64::from(ticket.rank), u64::from(ticket.number));
+            self.record(
+                What::Caused,
+                target,
+                [origin << 32 | number, at.as_nanos(), u64::from(kind)],
+            );
+        }
         self.out.schedule_in_place(ticket, at, kind, target, body);
     }
 
@@ -382,25 +406,36 @@ impl Cx<'_, '_> {
         }
     }
 
-    /// Sends a message. What belongs to the journey is filled in.
+    /// Sends a message. What belongs to the journey is filled in; what chance does to it is drawn at the sender's number for it.
+    ///
+    /// Where a message is about something that has an address of its own (a step, a call, an update), [`Cx::send_about`] keeps
+    /// other messages of the sender from shifting its draws.
     #[inline]
-    pub fn send(&mut self, from: &mut Endpoint, mut message: Message) {
+    pub fn send(&mut self, from: &mut Endpoint, message: Message) {
+        let (key, number) = (from.key, from.sent as u64);
+        self.send_about(from, message, key, number);
+    }
+
+    /// Sends a message whose journey is drawn under `key` at `address`.
+    #[inline]
+    pub fn send_about(&mut self, from: &mut Endpoint, mut message: Message, key: Key, address: u64) {
         message.from = from.id;
         message.number = from.sent;
         message.sent = self.now();
+        message.about = key.bits().wrapping_add(address.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         from.sent += 1;
         let peer = (message.to as u64) << 8 | message.kind as u64;
         if self.wants(What::Sent) {
             self.record(What::Sent, from.id, [peer, message.bytes as u64, message.identity()]);
         }
-        let outgoing = self.shared.outgoing(&message, from.key, message.sent);
+        let outgoing = self.shared.outgoing(&message, key, address);
         let verdict = self.shared.network.route(&outgoing);
         match verdict {
             Verdict::At(leg) => {
                 message.epoch = leg.epoch;
                 let handle = self.shared.messages.insert(message);
-                self.out
-                    .schedule(&mut from.origin, leg.at, kind::DELIVER, message.to, handle.to_word());
+                let ticket = from.origin.take();
+                self.schedule_in_place(ticket, leg.at, kind::DELIVER, message.to, handle.to_word());
             }
             Verdict::Lost(cause) => self.lose(message, cause as u64),
             Verdict::Twice(first, second) => {
@@ -410,8 +445,8 @@ impl Cx<'_, '_> {
                     if copy == 1 {
                         self.double(handle);
                     }
-                    self.out
-                        .schedule(&mut from.origin, leg.at, kind::DELIVER, message.to, handle.to_word());
+                    let ticket = from.origin.take();
+                    self.schedule_in_place(ticket, leg.at, kind::DELIVER, message.to, handle.to_word());
                 }
             }
             Verdict::Held(ticket) => self.shared.hold(ticket, message),
@@ -440,7 +475,8 @@ impl Cx<'_, '_> {
         self.record_with(What::Duplicated, message.to, words, &[message.bytes as u64]);
         match message.kind {
             MessageKind::Request | MessageKind::Response => {
-                if let Some(copy) = self.shared.attempts.get(message.handle).cloned() {
+                if let Some(mut copy) = self.shared.attempts.get(message.handle).cloned() {
+                    copy.copy += 1;
                     if let Some(call) = self.shared.calls.get_mut(copy.call) {
                         call.paths += 1;
                     }
@@ -457,19 +493,12 @@ impl Cx<'_, '_> {
 
     /// Records the answers that may still be used when the run is over.
     pub(super) fn record_answers_under_way(&mut self) {
-        let awaited = |attempt: &&Attempt| {
-            let call = self.shared.calls.get(attempt.call);
-            attempt.outcome == Outcome::Done && call.is_some_and(|call| call.open && call.tries == attempt.number)
+        let awaited = |attempt: &Attempt| {
+            let call = self.shared.calls.get(attempt.call)?;
+            let awaited = attempt.outcome == Outcome::Done && call.open && call.tries == attempt.number;
+            awaited.then(|| (call.client, call.words(attempt)))
         };
-        let attempts = self.shared.attempts.iter().filter(awaited);
-        let under_way: Vec<_> = attempts
-            .map(|attempt| {
-                (
-                    attempt.client,
-                    [attempt.identity, attempt.server as u64, attempt.number as u64],
-                )
-            })
-            .collect();
+        let under_way: Vec<_> = self.shared.attempts.iter().filter_map(awaited).collect();
         for (client, words) in under_way {
             self.record(What::AnswerUnderWay, client, words);
         }
@@ -506,26 +535,35 @@ impl Cx<'_, '_> {
 
     /// A request's effect is applied: counts it, and says how often it was before.
     pub fn executed(&mut self, server: u32, attempt: Handle) -> u16 {
-        let Some(attempt) = self.shared.attempts.get(attempt) else {
+        let Some((_, call)) = self.shared.journey_mut(attempt) else {
             return 0;
         };
-        let (identity, call) = (attempt.identity, attempt.call);
-        let before = match self.shared.calls.get_mut(call) {
-            Some(call) => {
-                call.executed += 1;
-                call.executed - 1
-            }
-            None => 0,
-        };
+        call.executed += 1;
+        let (identity, before) = (call.identity, call.executed - 1);
         self.record(What::Executed, server, [identity, before as u64, 0]);
         before
     }
 }
 
 impl Shared {
+    /// An attempt, and its call.
+    #[inline]
+    pub fn journey(&self, attempt: Handle) -> Option<(&Attempt, &Call)> {
+        let attempt = self.attempts.get(attempt)?;
+        Some((attempt, self.calls.get(attempt.call)?))
+    }
+
+    /// An attempt, and its call.
+    #[inline]
+    pub fn journey_mut(&mut self, attempt: Handle) -> Option<(&mut Attempt, &mut Call)> {
+        let attempt = self.attempts.get_mut(attempt)?;
+        let call = self.calls.get_mut(attempt.call)?;
+        Some((attempt, call))
+    }
+
     /// The message as the network sees it.
     #[inline]
-    pub(super) fn outgoing(&self, message: &Message, key: Key, now: SimTime) -> Outgoing {
+    pub(super) fn outgoing(&self, message: &Message, key: Key, address: u64) -> Outgoing {
         Outgoing {
             from: self.directory.site(message.from),
             to: self.directory.site(message.to),
@@ -534,8 +572,8 @@ impl Shared {
             kind: message.kind as u8,
             bytes: message.bytes,
             key,
-            number: message.number as u64,
-            now,
+            number: address,
+            now: message.sent,
             pair: (message.from as u64) << 32 | message.to as u64,
         }
     }

@@ -1,8 +1,8 @@
 //! Records: what happened, as observers see it.
 //!
-//! A record names the entry during which it was made, by (origin, number). Which entry scheduled which is to be said by
-//! [`What::Caused`], which nothing emits yet. Records fill a buffer under an
-//! interest mask and reach the observers in batches, in the total order of the entries: with nobody interested they cost a test.
+//! A record names the entry during which it was made, by (origin, number); [`What::Caused`] says which entry scheduled which.
+//! Records fill a buffer under an interest mask and reach the observers in batches, in the total order of the entries: with
+//! nobody interested they cost a test.
 
 use crate::kernel::{SimTime, Ticket};
 use serde::Serialize;
@@ -11,7 +11,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[repr(u8)]
 pub enum What {
-    /// The entry scheduled another. a: the other's origin and number.
+    /// The entry scheduled another. Subject: the other's target; a: its origin and number; b: when it is due; c: its kind. Said
+    /// again if a timer is put off or a message is held up: the other keeps its place in the order of its origin.
     Caused,
     /// An agent came to life. Subject: the agent; a: its ordinal in its group.
     AgentStarted,

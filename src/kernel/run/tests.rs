@@ -184,7 +184,7 @@ fn a_postponed_timer_keeps_its_place() {
 fn a_perturbation_shows_first_where_it_was_made() {
     let run = |perturbation: Option<Perturbation>| {
         let mut kernel = Toy::kernel(5, false, Timers::None);
-        kernel.witness(0, 3_000);
+        kernel.witness(Focus::Stretch(0, 3_000));
         if let Some(perturbation) = perturbation {
             kernel.perturb(perturbation);
         }
@@ -222,7 +222,7 @@ fn a_perturbation_shows_first_where_it_was_made() {
 #[test]
 fn a_witness_sees_its_stretch_and_changes_nothing() {
     let (mut plain, mut witnessed) = (Toy::kernel(6, false, Timers::None), Toy::kernel(6, false, Timers::None));
-    witnessed.witness(100, 110);
+    witnessed.witness(Focus::Stretch(100, 110));
     plain.run(END, u64::MAX);
     witnessed.run(END, u64::MAX);
     let places: Vec<u64> = witnessed.witnessed().iter().map(|handled| handled.index).collect();

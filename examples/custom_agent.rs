@@ -12,6 +12,7 @@ const WORLD: &str = r#"(
 )"#;
 
 /// A group of agents: each has its endpoint, the calls that it made, and the account of its time. And the service's entity.
+#[derive(Clone, serde::Serialize)]
 struct Searchers(Vec<(Endpoint, u32, Parts)>, u32);
 
 impl Population for Searchers {

@@ -16,9 +16,13 @@ use crate::network::{Arrival, Network, Verdict};
 use message::MessageKind;
 use population::{Aftermath, Cx, Directory, Disturbance, Halt, Population, Shared, kind};
 use record::{Records, What};
+use serde::Serialize;
 use slab::{Handle, Slab};
 
 /// A world: the model that the kernel runs for a scenario.
+///
+/// Between two entries it can be copied and serialised. A copy goes on as the original would, watched by nobody.
+#[derive(Clone, Serialize)]
 pub struct World {
     groups: Vec<Box<dyn Population>>,
     faults: Faults,

@@ -15,6 +15,7 @@ use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
 use crate::world::record::What;
 use crate::world::slab::{Handle, Slab};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub(super) const TIMEOUT: u16 = kind::OWN + 1;
 const ARRIVAL: u16 = kind::OWN + 2;
 
 /// An agent: two cache lines, of which a message that isn't waited for needs the first only.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 #[repr(C, align(64))]
 pub(super) struct Agent {
     pub endpoint: Endpoint,
@@ -52,7 +53,7 @@ pub(super) struct Agent {
 }
 
 /// What is rarely asked of an agent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Biography {
     /// Its number in its group, over all who ever were there.
     pub ordinal: u32,
@@ -65,22 +66,23 @@ const _: () = assert!(size_of::<Agent>() == 128);
 const _: () = assert!(std::mem::offset_of!(Agent, main) + std::mem::offset_of!(Activation, state) < 64);
 
 /// A message that waits in a mailbox.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Letter {
     pub message: Message,
     pub next: u32,
 }
 
 /// Something that came while an agent stood still.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(super) enum Deferred {
     Entry { kind: u16, body: u64, at: SimTime },
     Message { message: Message, at: SimTime },
 }
 
 /// A group of agents as it runs.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize)]
 pub struct AgentGroup {
+    #[serde(skip)]
     pub(super) spec: Arc<GroupSpec>,
     pub(super) key: Key,
     pub(super) base: u32,
@@ -122,6 +124,7 @@ pub struct AgentGroup {
     arrived: u32,
     /// The stream itself, which schedules arrivals: the last id of the group.
     source: Endpoint,
+    #[serde(skip)]
     ranks: RankBlock,
 }
 

@@ -25,6 +25,7 @@ use super::entry::Entry;
 use super::time::SimTime;
 use chunks::{Bag, Chunks};
 use front::Front;
+use serde::{Serialize, Serializer};
 use tuning::{Advice, Shape, Traffic};
 use wheel::{COARSE_BITS, Wheel, next_set};
 
@@ -80,6 +81,13 @@ struct Inside {
 impl<B: Copy> Default for Queue<B> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// What waits, in its order: how a queue is laid out isn't part of its state.
+impl<B: Copy + Serialize> Serialize for Queue<B> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.in_order())
     }
 }
 
@@ -222,6 +230,18 @@ impl<B: Copy> Queue<B> {
             self.front.settle(touch);
         }
         true
+    }
+
+    /// Everything that waits, in its order.
+    fn in_order(&self) -> Vec<Entry<B>> {
+        let mut all = Vec::with_capacity(self.len());
+        self.front.each(|entry| all.push(*entry));
+        let wheels = self.coarse.iter().flat_map(|wheel| &wheel.slots);
+        for bag in self.ring.iter().chain(wheels) {
+            self.chunks.each(bag, |entry| all.push(*entry));
+        }
+        all.sort_unstable_by(|a, b| a.order(b));
+        all
     }
 
     /// Makes the next bucket that holds something current. False if nothing is left.

@@ -7,6 +7,7 @@ use super::entry::{Entry, Origin, Ticket};
 use super::fingerprint::{Fingerprint, Words};
 use super::queue::Queue;
 use super::time::{SimDuration, SimTime};
+use serde::Serialize;
 
 /// What a simulation is about: it handles entries, one at a time, and schedules others.
 pub trait Model {
@@ -184,15 +185,18 @@ pub struct Perturbation {
     pub mask: u64,
 }
 
-/// A model and its future.
-#[derive(Debug, Clone)]
+/// A model and its future. A copy goes on as the original would.
+#[derive(Debug, Clone, Serialize)]
+#[serde(bound(serialize = "M: Serialize, M::Body: Serialize"))]
 pub struct Kernel<M: Model> {
     model: M,
     queue: Queue<M::Body>,
     fingerprint: Fingerprint,
     now: SimTime,
     skipped: u64,
+    #[serde(skip)]
     witness: Option<Witness>,
+    #[serde(skip)]
     perturbation: Option<Perturbation>,
 }
 

@@ -17,8 +17,8 @@ const STREAM_RANKS: u32 = 1 << 31;
 /// Entries that are handled between two looks at whether to go on.
 const STRETCH: u64 = 1 << 20;
 
-/// A run that can be stepped through.
-#[derive(Debug)]
+/// A run that can be stepped through. A copy goes on as the original would, watched by nobody.
+#[derive(Debug, Clone)]
 pub struct Run {
     /// The kernel with the world.
     pub kernel: Kernel<World>,

@@ -9,6 +9,7 @@ use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
 use crate::world::record::What;
 use crate::world::slab::{Handle, Slab};
+use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ const WAITING: u64 = 1;
 const IN_WORK: u64 = 2;
 
 /// A request at the service: at the door, in the queue or in work.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 struct Job {
     attempt: Handle,
     identity: u64,
@@ -58,7 +59,7 @@ struct Job {
 }
 
 /// The memory of a service that recognises calls by their identity.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 enum Known {
     /// Being worked on, or waiting to be, as this job; these attempts wait for the same answer. With each, how long the service
     /// had stood still within the work when it came.
@@ -68,8 +69,9 @@ enum Known {
 }
 
 /// One service, at one site.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Service {
+    #[serde(skip)]
     spec: Arc<ServiceSpec>,
     endpoint: Endpoint,
     jobs: Slab<Job>,

@@ -41,14 +41,17 @@ pub(crate) struct Seen {
 pub(crate) type Log = Arc<Mutex<Vec<(u32, Seen)>>>;
 
 /// Clients with scripts: (when, what).
+#[derive(Clone, serde::Serialize)]
 pub(crate) struct Clients {
     endpoints: Vec<Endpoint>,
+    #[serde(skip)]
     scripts: Vec<Vec<(SimTime, Act)>>,
     contexts: Vec<Vec<Context>>,
     store: u32,
     idempotent: bool,
     /// How many attempts each update makes at once.
     attempts: u16,
+    #[serde(skip)]
     log: Log,
 }
 

@@ -91,10 +91,33 @@ pub enum Disturbance {
     Slow(f64),
 }
 
+/// State that can be copied and written whenever no entry is being handled: plain data, with the plan shared or left out.
+///
+/// Whoever derives `Clone` and `Serialize` has it.
+pub trait Snapshot: erased_serde::Serialize {
+    /// A copy that goes on by itself.
+    fn copy(&self) -> Box<dyn Population>;
+}
+
+impl<T: Population + Clone + Serialize + 'static> Snapshot for T {
+    fn copy(&self) -> Box<dyn Population> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Population> {
+    fn clone(&self) -> Self {
+        // Not that of the box, which is this very function.
+        self.as_ref().copy()
+    }
+}
+
+erased_serde::serialize_trait_object!(Population);
+
 /// Whoever receives events: agents, services, replicas, brokers, members of a protocol.
 ///
-/// Users' own types register exactly as the built-in ones do.
-pub trait Population: Send {
+/// Users' own types register exactly as the built-in ones do. Their state is plain data (see [`Snapshot`]).
+pub trait Population: Snapshot + Send {
     /// Schedules its first entries.
     fn start(&mut self, _starter: &mut super::Starter<'_, '_>) {}
 
@@ -278,7 +301,7 @@ pub struct Halt {
 }
 
 /// What all populations share.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Shared {
     /// The network.
     pub network: Network,
@@ -295,8 +318,10 @@ pub struct Shared {
     /// Asks under way.
     pub asks: Slab<Ask>,
     /// What happened, for the observers.
+    #[serde(skip)]
     pub records: Records,
-    /// Messages that were lost, or copied, for their population to deal with.
+    /// Messages that were lost, or copied, for their population to deal with: none between two entries.
+    #[serde(skip)]
     pub(super) aftermath: Vec<Aftermath>,
     /// A problem that stops the run.
     pub halt: Option<Halt>,

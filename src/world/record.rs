@@ -235,6 +235,13 @@ pub struct Records {
     observers: Vec<Box<dyn Observer>>,
 }
 
+/// A copy of a world is watched by nobody: observers belong to one run.
+impl Clone for Records {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
 impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Records")

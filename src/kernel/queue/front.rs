@@ -187,6 +187,12 @@ impl<B: Copy> Front<B> {
         }
     }
 
+    /// Calls `visit` with every entry that waits.
+    pub(super) fn each(&self, mut visit: impl FnMut(&Entry<B>)) {
+        self.sorted[self.cursor..].iter().for_each(&mut visit);
+        self.late.iter().for_each(|late| visit(&late.0));
+    }
+
     /// Moves all entries to the end of `all`, in no order.
     pub(super) fn drain(&mut self, all: &mut Vec<Entry<B>>) {
         all.extend_from_slice(&self.sorted[self.cursor..]);

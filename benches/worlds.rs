@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench worlds -- [mm1|lossy_messages|million] [bare]`. Figures are per wall second of one core; the world is
 //! built before the clock starts, and its own time is shown. Memory is the peak of the process so far, so ask for one at a time.
-//! `bare` leaves the run with measures out, for profiles.
+//! For profiles, `bare` leaves the run with measures out, and `path=value` changes the scenario.
 
 #![allow(clippy::disallowed_types)] // A bench reads the wall clock.
 
@@ -11,10 +11,10 @@ use quorate::scenario::syntax::Memory;
 use quorate::scenario::{Scenario, build, load};
 use std::time::Instant;
 
-fn scenario(name: &str, text: &str) -> Scenario {
+fn scenario(name: &str, text: &str, sets: &[String]) -> Scenario {
     let sites: Vec<String> = (0..100).map(|site| format!("\"s{site}\"")).collect();
     let text = text.replace("\"SITES\"", &sites.join(", "));
-    let outcome = load(name.as_ref(), &[], &Memory::new().with(name, text), &Registry);
+    let outcome = load(name.as_ref(), sets, &Memory::new().with(name, text), &Registry);
     outcome
         .scenario
         .unwrap_or_else(|| panic!("{name} has problems: {:?}", outcome.diagnostics))
@@ -37,7 +37,8 @@ fn main() {
     ];
     let mut wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let bare = wanted.iter().any(|one| one == "bare");
-    wanted.retain(|one| one != "bare");
+    let sets: Vec<String> = wanted.iter().filter(|one| one.contains('=')).cloned().collect();
+    wanted.retain(|one| one != "bare" && !one.contains('='));
     println!(
         "{:>15} {:>9} {:>22} {:>10} {:>10} {:>10}",
         "scenario", "built s", "rate", "ns/event", "measured", "peak MiB"
@@ -46,7 +47,7 @@ fn main() {
         .into_iter()
         .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one == name))
     {
-        let scenario = scenario(&format!("{name}.ron"), text);
+        let scenario = scenario(&format!("{name}.ron"), text, &sets);
         let plan = &scenario.variants[0];
         let start = Instant::now();
         let run = build(plan, scenario.seed, 0, Vec::new());

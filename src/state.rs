@@ -294,6 +294,11 @@ pub trait Resolution: Clone + Send + 'static {
 
     /// The rank of the version in a delta, where the model is [`Keeping::Ranked`].
     fn rank(&self, delta: &Self::Delta) -> Option<Rank>;
+
+    /// The stamp of the version that an entry holds, where versions have one.
+    fn stamp(&self, _entry: &Self::Entry) -> Option<i64> {
+        None
+    }
 }
 
 /// A model's page in the reference.

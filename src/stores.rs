@@ -1,7 +1,7 @@
 //! Floor 3: stores: what agents share, replicated at sites under a consistency model.
 //!
 //! In reading order: [`spec`] describes a store; [`store`] is the [`Population`] of its replicas: it answers requests,
-//! and applies what the model of [`crate::state`] says; [`replication`] is how replicas keep up with each other; [`words`]
+//! and applies what the model of [`crate::state`] says; [`replication`] is how replicas keep up with each other; [`stamping`] where stamps come from; [`words`]
 //! is how records put versions into words.
 //!
 //! Which consistency model a store runs is one value of [`Model`]. A new model is a type that implements
@@ -11,6 +11,7 @@ mod content;
 mod recovery;
 pub mod replication;
 pub mod spec;
+pub mod stamping;
 pub mod store;
 mod swapping;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 pub mod words;
 
 pub use spec::{AntiEntropy, ReplicaSpec, Replication, StoreSpec};
+pub use stamping::Stamping;
 pub use store::Store;
 
 use crate::state::{

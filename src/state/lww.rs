@@ -21,8 +21,14 @@ Each key holds one version: a value with the stamp of the replica that accepted 
 life, number) is kept, everywhere; all others are dropped without a trace. Replicas that have heard of the same versions agree.
 
 What is lost: of two concurrent updates, one; and every update whose stamp lies below the held one, at once, at the replica
-that accepts it. Its client gets its acknowledgement all the same. With skewed clocks that happens to updates which had seen
-what they lose to.
+that accepts it. Its client gets its acknowledgement all the same. With skewed wall clocks that happens to updates which had
+seen what they lose to.
+
+Where stamps come from is the option `clock`. `Wall`: the replica's clock, with its skew, drift and steps. `Lamport`: one more than
+the highest stamp that the replica has given or heard of from another (Lamport 1978). `Hybrid`: its wall clock, to 65.536 us, where
+that is ahead of all that it has heard of, else one more than that (Kulkarni et al. 2014). Under the last two an update is never
+outranked by what its replica had heard of; of concurrent updates one is lost as ever, and under `Lamport` which one has nothing to
+do with time. Clients carry no stamps: what an agent read at one replica isn't heard of by another before replication brings it.
 
 - **Register**: a write is a version.
 - **Counter**: an increment is accepted as *held sum + delta* under a new stamp, so of concurrent increments one survives.
@@ -204,6 +210,10 @@ impl Resolution for LastWriteWins {
 
     fn rank(&self, delta: &Stamped) -> Option<Rank> {
         Some(delta.rank())
+    }
+
+    fn stamp(&self, entry: &LwwEntry) -> Option<i64> {
+        entry.version.as_ref().map(|version| version.stamp)
     }
 }
 

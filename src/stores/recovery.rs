@@ -36,6 +36,7 @@ impl<R: Resolution> Store<R> {
             let life = life.expect("a replica loses its state fewer than 2^16 times");
             replica.origin = Origin::new(replica.origin.replica(), life);
             replica.bereft = true;
+            replica.stamps.forget();
             replica.batch.clear();
             replica.batch_open = false;
             for (key, (slot, (_, key_type))) in replica.slots.iter_mut().zip(&self.spec.keys).enumerate() {

@@ -89,6 +89,7 @@ fn merge<R: Resolution>(
     let id = replica.endpoint.id;
     for (key, delta) in news {
         let (slot, word) = (&mut replica.slots[*key as usize], store_key(store, *key));
+        replica.stamps.hear(model.rank(delta).map(|rank| rank.stamp));
         if model.merge(&mut slot.entry, delta, &mut |fate| tell(cx, id, word, fate)) {
             show(model, slot, id, word, cx);
         }
@@ -416,6 +417,7 @@ impl<R: Resolution> Store<R> {
         let mut lacking = wanted;
         for (key, theirs) in &entries {
             let (slot, word) = (&mut replica.slots[*key as usize], store_key(self.index, *key));
+            replica.stamps.hear(self.model.stamp(theirs));
             let mut told = |fate| tell(cx, id, word, fate);
             if self.model.join(&mut slot.entry, theirs, &mut told) {
                 show(&self.model, slot, id, word, cx);

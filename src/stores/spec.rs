@@ -1,5 +1,6 @@
 //! What a store is: its keys, its replicas, and how they keep up with each other.
 
+use super::Stamping;
 use crate::kernel::{SimDuration, SimTime};
 use crate::network::SiteId;
 use crate::random::Law;
@@ -16,6 +17,8 @@ pub struct StoreSpec {
     pub replication: Replication,
     /// Whether replicas compare what they hold from time to time, which makes good what was lost.
     pub anti_entropy: Option<AntiEntropy>,
+    /// How replicas stamp the updates that they accept.
+    pub stamping: Stamping,
     /// What a value or an element weighs, in bytes.
     pub value_bytes: u64,
     /// How long a replica works on a request, in nanoseconds, any number at once. It reads, or applies, at the end of that
@@ -73,6 +76,7 @@ impl StoreSpec {
             replicas: replicas.collect(),
             replication: Replication::default(),
             anti_entropy: None,
+            stamping: Stamping::Wall,
             value_bytes: 8,
             processing: None,
         }

@@ -11,9 +11,10 @@
 use super::content::content_hash;
 use super::replication::{Payload, Shipment};
 use super::spec::StoreSpec;
+use super::stamping::Stamps;
 use super::words::{op_words, origin_word, push_versions, store_key};
 use crate::kernel::{Entry, Liveness, SimTime, Ticket, Words};
-use crate::state::{Accept, Clock, Context, Dot, Fate, Op, Origin, Resolution};
+use crate::state::{Accept, Context, Dot, Fate, Op, Origin, Resolution};
 use crate::world::call::{Outcome, Request};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
@@ -81,7 +82,7 @@ pub(super) struct Job {
 #[serde(bound(serialize = ""))]
 pub(super) struct Replica<R: Resolution> {
     pub(super) endpoint: Endpoint,
-    pub(super) clock: Clock,
+    pub(super) stamps: Stamps,
     pub(super) origin: Origin,
     pub(super) slots: Vec<Slot<R::Entry>>,
     pub(super) known: BTreeMap<u64, Known>,
@@ -188,7 +189,7 @@ impl<R: Resolution> Store<R> {
         let replicas = endpoints.into_iter().zip(&spec.replicas).enumerate();
         let replicas = replicas.map(|(place, (endpoint, replica))| Replica {
             endpoint,
-            clock: replica.clock.clone(),
+            stamps: Stamps::new(replica.clock.clone(), spec.stamping),
             origin: Origin::new(u16::try_from(place).expect("fewer than 2^16 replicas"), 0),
             slots: slots.clone(),
             known: BTreeMap::new(),
@@ -356,7 +357,7 @@ impl<R: Resolution> Store<R> {
         let slot = &mut replica.slots[key as usize];
         slot.number += 1;
         let dot = Dot::new(replica.origin, slot.number);
-        let stamp = replica.clock.reading(cx.now());
+        let stamp = replica.stamps.next(cx.now());
         if let Some((_, call)) = cx.shared.journey(handle).filter(|_| cx.wants(What::Accepted)) {
             let blind = u64::from(context.is_none() || !matches!(op, Op::Write(_)));
             let [what, with] = op_words(op);
@@ -545,7 +546,7 @@ impl<R: Resolution> Population for Store<R> {
             Disturbance::Pause => replica.paused = Some(replica.paused.unwrap_or(cx.now())),
             Disturbance::Resume => self.resume(member, cx),
             Disturbance::ClockStep(by) => {
-                let adjusted = replica.clock.adjust(cx.now(), by, None);
+                let adjusted = replica.stamps.clock.adjust(cx.now(), by, None);
                 adjusted.expect("faults come in the order of time");
             }
             Disturbance::Slow(_) => {}

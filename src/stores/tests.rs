@@ -2,11 +2,11 @@
 
 use super::testing::{Act, Bench, Ran, ms};
 use super::words::{of_store_key, of_version_words};
-use super::{AntiEntropy, Model, Replication, StoreSpec};
+use super::{AntiEntropy, Model, Replication, Stamping, StoreSpec};
 use crate::kernel::{End, SimDuration, SimTime};
 use crate::network::{Cut, Group, InTransit, Latency, LinkSpec, NetworkSpec, SiteId};
 use crate::random::Law;
-use crate::state::{Crdt, DottedVersionVectors, KeyType, LastWriteWins, Op, VersionVectors, Versions};
+use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, Op, VersionVectors, Versions};
 use crate::stores::testing::FaultAction;
 use crate::world::call::{Outcome, Part};
 use crate::world::record::{Batch, Mask, Observer, Record, What};
@@ -447,5 +447,31 @@ fn turns_of_two_clients_pile_up_siblings_under_version_vectors_only() {
             panic!("a register has heads")
         };
         assert_eq!(heads.len(), expected);
+    }
+}
+
+#[test]
+fn a_logical_clock_keeps_an_update_that_has_seen_what_a_slow_wall_clock_loses_to() {
+    for (stamping, kept) in [(Stamping::Wall, 1), (Stamping::Lamport, 2), (Stamping::Hybrid, 2)] {
+        let mut bench = bench(MODELS[0], 2, 10);
+        bench.spec.stamping = stamping;
+        bench.spec.replicas[1].clock = Clock::new(-1_000_000_000, 0).unwrap();
+        bench
+            .clients
+            .push((SiteId(0), vec![(ms(1), write(0, 0, Op::Write(1)))]));
+        // By 100 ms the second replica holds the first one's version, and its clock is still a second behind it.
+        bench
+            .clients
+            .push((SiteId(1), vec![(ms(100), write(0, 1, Op::Write(2)))]));
+        let (_, records) = run(bench, ms(1000), &[What::Accepted, What::Holds]);
+        let of = |what| records.iter().filter(move |(record, _)| record.what == what);
+        let dots: Vec<_> = of(What::Accepted).map(|(record, _)| record.c).collect();
+        let held: Vec<_> = of(What::Holds)
+            .map(|(_, words)| match of_version_words(words) {
+                Versions::Heads(heads) => heads[0].bits(),
+                Versions::Effects(_) => panic!("a register has heads"),
+            })
+            .collect();
+        assert_eq!(held, [dots[kept - 1]; 2], "{stamping:?}");
     }
 }

@@ -47,8 +47,11 @@ crate::language! {
 
     /// The consistency model.
     pub enum Model {
-        /// Of concurrent updates the one of the latest clock reading stays, by the clocks of the replicas that accepted them.
-        LastWriteWins,
+        /// Of concurrent updates the one of the highest stamp stays, by the clocks of the replicas that accepted them.
+        LastWriteWins {
+            /// Where the stamps come from.
+            clock: StampClock = StampClock::Wall,
+        },
         /// Concurrent writes stay beside each other as siblings, told apart by version vectors, and are merged by rules.
         VersionVectors {
             /// What a reader makes of a register's siblings.
@@ -78,6 +81,17 @@ crate::language! {
             /// What a write to a multi-value register does that carries no context.
             blind: Blind = Blind::Sibling,
         },
+    }
+
+    /// Where the stamps of last-write-wins come from.
+    pub enum StampClock {
+        /// The replica's own clock, with its skew and drift.
+        Wall,
+        /// A Lamport clock: one more than the highest stamp that the replica has given or heard of.
+        Lamport,
+        /// A hybrid logical clock: the replica's own clock where it is ahead of all that it has heard of, else one more than
+        /// that.
+        Hybrid,
     }
 
     /// What a reader makes of siblings.

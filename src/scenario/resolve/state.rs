@@ -5,13 +5,15 @@ use crate::kernel::SimTime;
 use crate::network::SiteId;
 use crate::random::Law;
 use crate::scenario::language::Store;
-use crate::scenario::language::state::{Blind as NoContext, Keys, MergeRule as Rule, Model, RegisterType as Registers};
+use crate::scenario::language::state::{
+    Blind as NoContext, Keys, MergeRule as Rule, Model, RegisterType as Registers, StampClock,
+};
 use crate::scenario::plan::StorePlan;
 use crate::scenario::syntax::{Code, Diagnostic, Spanned};
 use crate::state::crdt::RegisterType;
 use crate::state::siblings::{Blind, MergeRule, MergeRules};
 use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, VersionVectors};
-use crate::stores::{AntiEntropy, Model as Built, Replication, StoreSpec};
+use crate::stores::{AntiEntropy, Model as Built, Replication, Stamping, StoreSpec};
 use std::sync::Arc;
 
 /// More keys than this are no store of agents' notes, but a mistake.
@@ -127,7 +129,7 @@ impl Resolver<'_, '_> {
             set: self.merge_rule(set, store),
         };
         match &store.model.value {
-            Model::LastWriteWins => Built::LastWriteWins(LastWriteWins),
+            Model::LastWriteWins { .. } => Built::LastWriteWins(LastWriteWins),
             Model::VersionVectors {
                 register,
                 counter,
@@ -190,6 +192,13 @@ impl Resolver<'_, '_> {
             jitter: exchange.jitter.as_ref().and_then(|law| self.time(law)),
             until: exchange.until.map(|until| SimTime::ZERO.saturating_add(until)),
         });
+        if let Model::LastWriteWins { clock } = &store.model.value {
+            spec.stamping = match clock {
+                StampClock::Wall => Stamping::Wall,
+                StampClock::Lamport => Stamping::Lamport,
+                StampClock::Hybrid => Stamping::Hybrid,
+            };
+        }
         spec.value_bytes = store.value.0;
         spec.processing = self.time(&store.time).filter(|law| *law != Law::Constant(0.0));
         spec

@@ -64,7 +64,7 @@ macro_rules! language {
                 let mut fields =
                     $crate::scenario::syntax::decode::Fields::of_struct(node, cx, stringify!($name), NAMES)?;
                 $( let $field = $crate::__language_field!(take fields, cx, $ty $(, $default)?); )*
-                fields.finish(cx)?;
+                fields.finish(cx);
                 Some(Self { $( $field: $field?, )* })
             }
 
@@ -129,7 +129,7 @@ macro_rules! language {
                 node: &$crate::scenario::syntax::Node,
                 cx: &mut $crate::scenario::syntax::Cx,
             ) -> ::core::option::Option<Self> {
-                let name = node.variant_name().map(|(name, _)| name);
+                let name = cx.variant_name(node);
                 $(
                     if name == Some(stringify!($variant)) {
                         return $crate::__language_variant!(
@@ -146,10 +146,7 @@ macro_rules! language {
                         $( { $( $field: $ty $(= $default)? ),* } )?
                     );
                 )*
-                let mut names = Vec::new();
-                <Self as $crate::scenario::syntax::Decode>::variant_names(&mut names);
-                $crate::scenario::syntax::decode::unknown_variant(node, cx, stringify!($name), &names);
-                None
+                $crate::scenario::syntax::decode::unknown_variant(node, cx, stringify!($name))
             }
 
             fn type_name() -> String {
@@ -252,12 +249,12 @@ macro_rules! __language_variant {
             let mut fields =
                 $crate::scenario::syntax::decode::Fields::of_variant($node, $cx, stringify!($variant), NAMES)?;
             $( let $field = $crate::__language_field!(take fields, $cx, $ty $(, $default)?); )*
-            fields.finish($cx)?;
+            fields.finish($cx);
             Some(Self::$variant { $( $field: $field?, )* })
         })()
     };
     (items $items:ident, $cx:ident, $variant:ident, [$($done:ident)*] $item:ty, $($more:ty,)*) => {{
-        let value = $items.next().and_then(|node| <$item as $crate::scenario::syntax::Decode>::decode(node, $cx));
+        let value = $items.next().and_then(|node| $crate::scenario::syntax::decode::read::<$item>(node, $cx));
         $crate::__language_variant!(items $items, $cx, $variant, [$($done)* value] $($more,)*)
     }};
     (items $items:ident, $cx:ident, $variant:ident, [$($done:ident)*]) => {

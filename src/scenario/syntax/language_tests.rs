@@ -157,8 +157,8 @@ fn every_form_is_read_and_written_back() {
     assert_eq!(from_text::<Empty>("()").unwrap(), Empty {});
 }
 
-/// The rendered problems of a text that is no `T`.
-fn problems<T: Decode + std::fmt::Debug>(text: &str) -> String {
+/// The rendered problems of a text that is no `T`, or one with holes.
+fn problems<T: Decode>(text: &str) -> String {
     let (mut map, mut cx) = (SourceMap::new(), Cx::new());
     let node = parse_bytes(
         "s.ron",
@@ -168,8 +168,7 @@ fn problems<T: Decode + std::fmt::Debug>(text: &str) -> String {
         &mut cx.diagnostics,
     )
     .unwrap();
-    let value = T::decode(&node, &mut cx);
-    assert!(value.is_none(), "{text} is read as {value:?}");
+    T::decode(&node, &mut cx);
     assert!(cx.diagnostics.has_errors(), "{text} is refused without a word");
     render(&cx.diagnostics, &map, Show::default())
 }

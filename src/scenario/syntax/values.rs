@@ -1,7 +1,7 @@
 //! How the plain types are read and written: numbers, texts, lists, tuples.
 
 use super::codes::Code;
-use super::decode::{Cx, Decode, Encode};
+use super::decode::{Cx, Decode, Encode, read};
 use super::describe::Reference;
 use super::diagnostic::Diagnostic;
 use super::source::Span;
@@ -62,6 +62,9 @@ impl<T: Decode> Decode for Spanned<T> {
     fn absent() -> Option<Self> {
         T::absent().map(Self::from)
     }
+    fn unread() -> Option<Self> {
+        T::unread().map(Self::from)
+    }
     fn type_name() -> String {
         T::type_name()
     }
@@ -86,6 +89,9 @@ impl<T: Decode> Decode for Box<T> {
     fn absent() -> Option<Self> {
         T::absent().map(Box::new)
     }
+    fn unread() -> Option<Self> {
+        T::unread().map(Box::new)
+    }
     fn type_name() -> String {
         T::type_name()
     }
@@ -109,9 +115,7 @@ impl<T: Decode> Decode for Option<T> {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
         match &node.value {
             Value::Word(word) if word == "None" => Some(None),
-            Value::Tuple(Some(name), items) if name.text == "Some" && items.len() == 1 => {
-                T::decode(&items[0], cx).map(Some)
-            }
+            Value::Tuple(Some(name), items) if name.text == "Some" && items.len() == 1 => read(&items[0], cx).map(Some),
             _ => T::decode(node, cx).map(Some),
         }
     }
@@ -267,7 +271,7 @@ impl Encode for String {
 
 /// Decodes all items, and reports the problems of all.
 fn decode_all<T: Decode>(items: &[Node], cx: &mut Cx) -> Option<Vec<T>> {
-    let decoded: Vec<T> = items.iter().filter_map(|item| T::decode(item, cx)).collect();
+    let decoded: Vec<T> = items.iter().filter_map(|item| read(item, cx)).collect();
     (decoded.len() == items.len()).then_some(decoded)
 }
 
@@ -332,7 +336,7 @@ macro_rules! tuples {
             fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
                 match &node.value {
                     Value::Tuple(None, items) if items.len() == $count => {
-                        let decoded = ($($name::decode(&items[$index], cx),)+);
+                        let decoded = ($(read::<$name>(&items[$index], cx),)+);
                         Some(($(decoded.$index?,)+))
                     }
                     _ => {

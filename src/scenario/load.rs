@@ -112,8 +112,9 @@ impl Loading<'_> {
         if self.out.has_errors() {
             return None;
         }
+        let root = in_order(loaded.root, &file.variants);
         let mut hasher = blake3::Hasher::new();
-        hasher.update(canonical(&loaded.root).as_bytes());
+        hasher.update(addressed(&root).as_bytes());
         for (name, hash) in data.hashes() {
             hasher.update(b"\0");
             hasher.update(name.as_bytes());
@@ -128,7 +129,7 @@ impl Loading<'_> {
             variants,
             expectations,
             hash: hasher.finalize().to_hex().to_string(),
-            resolved: write::pretty(&loaded.root),
+            resolved: write::pretty(&root),
             files: loaded.files,
         })
     }
@@ -210,30 +211,55 @@ fn decode(root: &mut Node, complete: bool, out: &mut Diagnostics) -> Option<Deco
     })
 }
 
-/// The canonical text: lists whose order says nothing are sorted too.
-fn canonical(root: &Node) -> String {
-    let mut root = root.clone();
-    if let Value::Struct(_, fields) = &mut root.value {
-        for field in fields {
-            match field.name.text.as_str() {
-                "sites" | "expect" => sort(&mut field.value),
-                "network" => {
-                    if let Value::Struct(_, fields) = &mut field.value.value {
-                        fields
-                            .iter_mut()
-                            .filter(|field| field.name.text == "links")
-                            .for_each(|field| sort(&mut field.value));
-                    }
-                }
-                _ => {}
-            }
+/// The tree in the order that the language gives it, whatever the order of the file: fields as they are declared, entries by
+/// their names, and lists whose order says nothing by what stands in them.
+///
+/// The order of `variants` and of `expect` says something: it is that of tables and plots. So does the order of any list that
+/// a variant counts the items of.
+fn in_order(mut root: Node, variants: &language::Variants) -> Node {
+    language::Scenario::arrange(&mut root);
+    for list in [&["sites"][..], &["network", "links"]] {
+        if !is_counted(list, variants) {
+            sort(&mut root, list);
         }
     }
-    write::canonical(&root)
+    root
 }
 
-fn sort(list: &mut Node) {
-    if let Value::List(items) = &mut list.value {
+/// Whether a change names an item of the list at this path by its number.
+fn is_counted(list: &[&str], variants: &language::Variants) -> bool {
+    let counts = |change: &language::Change| {
+        let language::Change::Set { path, .. } = change;
+        let mut steps = path.steps().iter();
+        let is_name =
+            |step: Option<&patch::Step>, name: &str| matches!(step, Some(patch::Step::Name(of)) if of == name);
+        list.iter().all(|name| is_name(steps.next(), name)) && matches!(steps.next(), Some(patch::Step::Index(_)))
+    };
+    let changes = variants.0.known().flat_map(|(_, changes)| changes);
+    changes.filter_map(Part::get).any(counts)
+}
+
+/// Sorts the items of the list at this path, if there is one.
+fn sort(root: &mut Node, path: &[&str]) {
+    let list = path.iter().try_fold(root, |node, name| match &mut node.value {
+        Value::Struct(_, fields) => {
+            let field = fields.iter_mut().find(|field| field.name.text == *name)?;
+            Some(&mut field.value)
+        }
+        _ => None,
+    });
+    if let Some(Node {
+        value: Value::List(items),
+        ..
+    }) = list
+    {
         items.sort_by_cached_key(write::canonical);
     }
+}
+
+/// The text whose hash addresses the scenario: its results are the same, whatever the order of what it expects.
+fn addressed(root: &Node) -> String {
+    let mut root = root.clone();
+    sort(&mut root, &["expect"]);
+    write::canonical(&root)
 }

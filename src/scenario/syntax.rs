@@ -4,6 +4,7 @@
 //! ([`Decode`]). All problems of a text are collected, each with its place, its code and a way out ([`diagnostic`]).
 //! Types are declared with [`language!`](crate::language), which also gives the reference its text.
 
+pub mod arrange;
 pub mod codes;
 pub mod decode;
 pub mod describe;

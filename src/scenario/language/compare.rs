@@ -2,7 +2,7 @@
 
 use crate::scenario::syntax::quantity::{Bytes, Fraction, Money, Positive, Rate, SignedDuration};
 use crate::scenario::syntax::{
-    Code, Cx, Decode, Diagnostic, Encode, Named, Node, Part, Path, Reference, Spanned, Value,
+    Code, Cx, Decode, Diagnostic, Encode, Named, Node, Part, Path, Reference, Spanned, Value, arrange,
 };
 use serde::Serialize;
 use std::fmt;
@@ -103,6 +103,9 @@ impl Decode for Variants {
     }
     fn unread() -> Option<Self> {
         Named::unread().map(Self)
+    }
+    fn arrange(node: &mut Node) {
+        arrange::map(node, Changes::arrange, false);
     }
     fn type_name() -> String {
         Named::<Changes>::type_name()

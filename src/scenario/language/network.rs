@@ -28,6 +28,9 @@ impl Decode for Sites {
     fn unread() -> Option<Self> {
         Named::unread().map(Self)
     }
+    fn arrange(node: &mut Node) {
+        Named::<Part<Site>>::arrange(node);
+    }
     fn type_name() -> String {
         "list of names, or map of Site".into()
     }

@@ -136,6 +136,10 @@ pub trait Decode: Sized {
         None
     }
 
+    /// Puts what a value of this type is made of into canonical order: fields as they are declared, entries of maps by their
+    /// keys. What is no such value stays as it is.
+    fn arrange(_node: &mut Node) {}
+
     /// What the reference calls the type: `text`, `list of duration`, `Service`.
     fn type_name() -> String;
 

@@ -68,6 +68,13 @@ macro_rules! language {
                 Some(Self { $( $field: $field?, )* })
             }
 
+            fn arrange(node: &mut $crate::scenario::syntax::Node) {
+                $crate::scenario::syntax::arrange::fields(node, &[$((
+                    $crate::scenario::syntax::describe::plain_name(stringify!($field)),
+                    <$ty as $crate::scenario::syntax::Decode>::arrange,
+                )),*]);
+            }
+
             fn type_name() -> String {
                 stringify!($name).to_string()
             }
@@ -147,6 +154,26 @@ macro_rules! language {
                     );
                 )*
                 $crate::scenario::syntax::decode::unknown_variant(node, cx, stringify!($name))
+            }
+
+            fn arrange(node: &mut $crate::scenario::syntax::Node) {
+                let name = node.variant_name().map(|(name, _)| name.to_string());
+                $(
+                    if name.as_deref() == Some(stringify!($variant)) {
+                        return $crate::__language_variant!(
+                            arrange node
+                            $( ( $($item),+ ) )?
+                            $( { $( $field: $ty ),* } )?
+                        );
+                    }
+                )*
+                $(
+                    $crate::__language_variant!(
+                        arrange bare [$($bare)?] node
+                        $( ( $($item),+ ) )?
+                        $( { $( $field: $ty ),* } )?
+                    );
+                )*
             }
 
             fn type_name() -> String {
@@ -274,6 +301,27 @@ macro_rules! __language_variant {
         }
     };
     (bare [] $($rest:tt)*) => {};
+    // Arranging `Name`, `Name(payload)`, `Name(a, b)`, `Name(field: value)`, and the bare argument.
+    (arrange $node:ident) => { () };
+    (arrange $node:ident ( $item:ty )) => {
+        $crate::scenario::syntax::arrange::payload($node, <$item as $crate::scenario::syntax::Decode>::arrange)
+    };
+    (arrange $node:ident ( $($item:ty),+ )) => {
+        $crate::scenario::syntax::arrange::items($node, &[$(<$item as $crate::scenario::syntax::Decode>::arrange),+])
+    };
+    (arrange $node:ident { $( $field:ident : $ty:ty ),* }) => {
+        $crate::scenario::syntax::arrange::fields($node, &[$((
+            $crate::scenario::syntax::describe::plain_name(stringify!($field)),
+            <$ty as $crate::scenario::syntax::Decode>::arrange,
+        )),*])
+    };
+    (arrange bare [bare] $node:ident ( $item:ty )) => {
+        <$item as $crate::scenario::syntax::Decode>::arrange($node)
+    };
+    (arrange bare [bare] $node:ident { $($fields:tt)* }) => {
+        $crate::__language_variant!(arrange $node { $($fields)* })
+    };
+    (arrange bare [] $($rest:tt)*) => {};
     (bare names [bare] $names:ident ( $item:ty )) => {
         <$item as $crate::scenario::syntax::Decode>::variant_names($names);
     };

@@ -215,6 +215,9 @@ impl<T: Decode> Decode for Named<T> {
     fn unread() -> Option<Self> {
         Some(Self::of(Vec::new(), false))
     }
+    fn arrange(node: &mut Node) {
+        super::arrange::map(node, T::arrange, true);
+    }
     fn type_name() -> String {
         format!("map of {}", T::type_name())
     }

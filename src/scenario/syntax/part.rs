@@ -65,6 +65,9 @@ impl<T: Decode> Decode for Part<T> {
     fn unread() -> Option<Self> {
         Some(Self(T::unread()))
     }
+    fn arrange(node: &mut Node) {
+        T::arrange(node);
+    }
     fn type_name() -> String {
         T::type_name()
     }

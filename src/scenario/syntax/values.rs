@@ -65,6 +65,9 @@ impl<T: Decode> Decode for Spanned<T> {
     fn unread() -> Option<Self> {
         T::unread().map(Self::from)
     }
+    fn arrange(node: &mut Node) {
+        T::arrange(node);
+    }
     fn type_name() -> String {
         T::type_name()
     }
@@ -91,6 +94,9 @@ impl<T: Decode> Decode for Box<T> {
     }
     fn unread() -> Option<Self> {
         T::unread().map(Box::new)
+    }
+    fn arrange(node: &mut Node) {
+        T::arrange(node);
     }
     fn type_name() -> String {
         T::type_name()
@@ -121,6 +127,12 @@ impl<T: Decode> Decode for Option<T> {
     }
     fn absent() -> Option<Self> {
         Some(None)
+    }
+    fn arrange(node: &mut Node) {
+        match &mut node.value {
+            Value::Tuple(Some(name), items) if name.text == "Some" && items.len() == 1 => T::arrange(&mut items[0]),
+            _ => T::arrange(node),
+        }
     }
     fn type_name() -> String {
         T::type_name()
@@ -285,6 +297,11 @@ impl<T: Decode> Decode for Vec<T> {
             }
         }
     }
+    fn arrange(node: &mut Node) {
+        if let Value::List(items) = &mut node.value {
+            items.iter_mut().for_each(T::arrange);
+        }
+    }
     fn type_name() -> String {
         format!("list of {}", T::type_name())
     }
@@ -308,6 +325,12 @@ impl<T: Decode> Decode for OneOrMany<T> {
         match &node.value {
             Value::List(items) => decode_all(items, cx).map(Self),
             _ => T::decode(node, cx).map(|one| Self(vec![one])),
+        }
+    }
+    fn arrange(node: &mut Node) {
+        match &mut node.value {
+            Value::List(items) => items.iter_mut().for_each(T::arrange),
+            _ => T::arrange(node),
         }
     }
     fn type_name() -> String {
@@ -345,6 +368,9 @@ macro_rules! tuples {
                     }
                 }
             }
+            fn arrange(node: &mut Node) {
+                super::arrange::items(node, &[$($name::arrange),+]);
+            }
             fn type_name() -> String {
                 format!("({})", [$($name::type_name()),+].join(", "))
             }
@@ -371,6 +397,18 @@ tuples! {
 impl Decode for Node {
     fn decode(node: &Node, _: &mut Cx) -> Option<Self> {
         Some(node.clone())
+    }
+    /// Without a type there is no declared order: fields are put into that of their names.
+    fn arrange(node: &mut Node) {
+        match &mut node.value {
+            Value::List(items) | Value::Tuple(_, items) => items.iter_mut().for_each(Self::arrange),
+            Value::Map(_) => super::arrange::map(node, Self::arrange, true),
+            Value::Struct(_, fields) => {
+                fields.iter_mut().for_each(|field| Self::arrange(&mut field.value));
+                fields.sort_by(|a, b| a.name.text.cmp(&b.name.text));
+            }
+            _ => {}
+        }
     }
     fn type_name() -> String {
         "any value".into()

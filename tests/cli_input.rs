@@ -56,6 +56,12 @@ fn ten_megabytes_of_agents_are_accepted() {
 }
 
 #[test]
+fn a_bound_has_the_unit_of_its_measure() {
+    let duration = TINY.replace("Between(\"300ms\", \"300ms\")", "AtMost(300)");
+    refused(&duration, 2, &["E0476", "a duration", "a plain number"]);
+}
+
+#[test]
 fn deep_nesting_is_refused() {
     let deep = "Repeat(times: 2, steps: [".repeat(10_000) + "Think(\"1ms\")" + &"])".repeat(10_000) + ",";
     refused(&program(&deep), 2, &["E0003", "brackets inside each other"]);

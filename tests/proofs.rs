@@ -5,7 +5,7 @@ mod common;
 use common::{Place, TINY, files, json, out, text};
 use quorate::experiment::{Cell, Grid, Options};
 use quorate::kernel::Perturbation;
-use quorate::scenario::syntax::{Memory, Show, render};
+use quorate::scenario::syntax::{Limits, Memory, Node, Show, SourceMap, Value, parse_bytes, render, write};
 use quorate::scenario::{Plan, Registry, Scenario, build, load};
 use quorate::world::record::{Batch, Mask, Observer, What};
 use std::collections::BTreeMap;
@@ -243,33 +243,80 @@ fn a_call_may_be_tried_more_often_than_a_small_number_counts() {
     assert_eq!((attempts, cell.sheet.numbers["calls.answered"]), (71_991.0, 1.0));
 }
 
+/// A scenario with everything in it in another order: all fields, all entries of maps, and the lists whose order says
+/// nothing. The order of variants and of what is expected is that of tables and plots, and stays.
+fn shuffled(node: &mut Node, name: &str, next: &mut dyn FnMut(usize) -> usize) {
+    let mut order = |count: usize| (1..count).rev().map(|at| (at, next(at + 1))).collect::<Vec<_>>();
+    match &mut node.value {
+        Value::Struct(_, fields) => {
+            order(fields.len()).into_iter().for_each(|(a, b)| fields.swap(a, b));
+            fields
+                .iter_mut()
+                .for_each(|field| shuffled(&mut field.value, &field.name.text, next));
+        }
+        Value::Map(entries) => {
+            if name != "variants" {
+                order(entries.len()).into_iter().for_each(|(a, b)| entries.swap(a, b));
+            }
+            entries.iter_mut().for_each(|(_, value)| shuffled(value, "", next));
+        }
+        Value::List(items) | Value::Tuple(_, items) => {
+            if matches!(name, "sites" | "links") {
+                order(items.len()).into_iter().for_each(|(a, b)| items.swap(a, b));
+            }
+            items.iter_mut().for_each(|item| shuffled(item, "", next));
+        }
+        _ => {}
+    }
+}
+
 #[test]
 fn reordering_what_is_declared_changes_no_byte_of_the_results() {
-    let place = Place::with(TINY);
-    assert_eq!(place.code(&["run", "tiny.ron"]), 0);
-    let ordered = TINY.replace("services: {", "services: {\"other\": (at: \"a\", time: \"1s\"), ");
-    place.write("tiny.ron", &ordered);
-    assert_eq!(place.code(&["run", "tiny.ron", "--out", "one"]), 0);
-    // Fields, sites, services, and everything's place in the file.
-    let lines: Vec<&str> = ordered.lines().collect();
-    let of = |start: &str| *lines.iter().find(|line| line.trim_start().starts_with(start)).unwrap();
-    let services = "    services: {\"tool\": (time: Exponential(mean: \"20ms\"), at: \"b\"), \"other\": (time: \"1s\", at: \"a\")},\n";
-    let shuffled = ordered
-        .replace(of("services:"), "")
-        .replace("    sites: [\"a\", \"b\"],\n", "")
-        .replace("    seed: 3,\n", "    sites: [\"b\", \"a\"], // first\n    seed: 3,\n")
+    let links = "links: [(between: (\"m\", \"n\"), loss: 0.1), (from: \"o\", to: \"m\", loss: 0.2), (from: \"m\", to: \"o\", order: Link)]";
+    let rich = RICH
+        .replace("sites: [\"m\", \"n\"]", "sites: [\"m\", \"n\", \"o\"]")
+        .replace("network: (default", &format!("network: ({links}, default"))
         .replace(
-            "count: 5, at: \"a\", start: Spread(over: \"1s\")",
-            "start: Spread(over: \"1s\"), at: \"a\", count: 5",
-        )
-        .replace("    quorate: 1,\n", &format!("{services}    quorate: 1,\n"));
-    place.write("tiny.ron", &shuffled);
-    let ran = place.run(&["run", "tiny.ron", "--out", "two"]);
-    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
-    let (one, two) = (files(&place.path("one/tiny")), files(&place.path("two/tiny")));
+            "faults: {",
+            "variants: {\"worse\": [Set(path: \"services.tool\", to: (time: \"90ms\", servers: 1, at: \"m\"))], \"better\": [Set(path: \"network.default.loss\", to: 0)]},
+            expect: [Measure(name: \"task.time.mean\", over: \"base\", variant: \"worse\", is: AtLeast(\"-1h\")), Always(\"network.conservation\")],
+            faults: {",
+        );
+    let place = Place::with(&rich);
+    assert_eq!(place.code(&["run", "tiny.ron", "--out", "one"]), 0);
+    let one = files(&place.path("one/rich"));
+    let (mut map, mut out) = (SourceMap::new(), Default::default());
+    let written = parse_bytes("tiny.ron", rich.as_bytes(), &mut map, &Limits::default(), &mut out).unwrap();
+    let mut texts = std::collections::BTreeSet::new();
+    for seed in 1..=3 {
+        let mut state: u64 = seed;
+        let mut tree = written.clone();
+        shuffled(&mut tree, "", &mut |below| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        });
+        // On one line without blanks, and in another order.
+        let reordered = write::compact(&tree);
+        place.write("tiny.ron", &reordered);
+        texts.insert(reordered);
+        let ran = place.run(&["run", "tiny.ron", "--out", "two"]);
+        assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+        same_files(&one, &files(&place.path("two/rich")));
+    }
+    assert_eq!(texts.len(), 3, "the orders differ");
+    // What is kept of the scenario gives the same again.
+    place.write("tiny.ron", std::str::from_utf8(&one["scenario.ron"]).unwrap());
+    assert_eq!(place.code(&["run", "tiny.ron", "--out", "three"]), 0);
+    same_files(&one, &files(&place.path("three/rich")));
+}
+
+/// Holds two folders against each other, byte for byte.
+fn same_files(one: &BTreeMap<String, Vec<u8>>, two: &BTreeMap<String, Vec<u8>>) {
     assert_eq!(one.keys().collect::<Vec<_>>(), two.keys().collect::<Vec<_>>());
-    // The copy of the scenario keeps the order that it was written in.
-    for (name, bytes) in one.iter().filter(|(name, _)| *name != "scenario.ron") {
+    assert!(one.contains_key("scenario.ron") && one.contains_key("results.json") && one.contains_key("manifest.json"));
+    for (name, bytes) in one {
         assert!(two[name] == *bytes, "{name}: {}", String::from_utf8_lossy(&two[name]));
     }
 }

@@ -331,6 +331,90 @@ fn all_problems_of_a_file_are_said_at_once() {
 }
 
 #[test]
+fn what_cannot_be_read_hides_nothing_else_and_counts_as_declared() {
+    let text = SAMPLE
+        // A unit without quotes, a misspelt field, one of nobody knows what, a wrong unit, a number out of range.
+        .replace("timeout: \"2s\"", "timeout: 2s")
+        .replace("servers: 4", "servrs: 4, colour: 3")
+        .replace("mean: \"80ms\"", "mean: \"80 parsecs\"")
+        .replace("count: 3", "count: -3")
+        // A misspelt step around an unknown service, and one that nobody knows.
+        .replace("Repeat(times: 3", "Repat(times: 3")
+        .replace("service: \"model\"", "service: \"modle\"")
+        .replace("Think(\"10ms\"),", "Wobble(3), Send(to: Any(\"shy\"), topic: \"hello\"),")
+        // An entry of which nothing is known but its name, one that stands twice, a site that doesn't exist.
+        .replace("\"worker\": (", "\"shy\": 7, \"worker\": (")
+        .replace("policies: {", "policies: {\"polite\": (timeout: \"9s\"), ")
+        .replace("at: [\"b\", \"c\"], program", "at: [\"b\", \"d\", 3], program")
+        // A partition that ends before it starts, one side of which can't be read.
+        .replace("groups: [[\"a\"], [\"b\", \"c\"]]", "groups: [[\"aa\"], 'b']")
+        .replace("at: \"30s\", for: \"10s\"", "at: \"30s\", until: \"10s\"")
+        // Changes: a wrong value, a path that leads nowhere, one into what can't be read, one through a misspelt name.
+        .replace(
+            "[Set(path: \"agents.worker.at\", to: \"a\")]",
+            "[Set(path: \"services.model.queue\", to: -1), Set(path: \"agents.wroker.at\", to: \"a\"), \
+             Set(path: \"agents.shy.count\", to: 3), Set(path: \"services.model.servers\", to: 3), Sett(path: \"sites\", to: [])]",
+        )
+        .replace("name: \"task.time.mean\"", "name: \"task.time.maen\"");
+    snapshot(
+        "what_cannot_be_read_hides_nothing_else_and_counts_as_declared",
+        said(&outcome(&text)),
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_included_hides_nothing_else() {
+    let files = |include: &str, text: &str| {
+        files(&text.replace("quorate: 1,", &format!("quorate: 1, {include},")))
+            .with("broken.ron", "(services: {\"other\": (at: \"a\"}, policies: {})")
+            .with("twice.ron", "(include: \"broken.ron\")")
+            .with(
+                "base.ron",
+                "(services: {\"other\": (at: \"nowhere\", tiem: 3)}, state: {\"memory\": (value: 3kB)})",
+            )
+    };
+    let wrong = SAMPLE
+        .replace("service: \"model\"", "service: \"modle\"")
+        .replace("servers: 4", "servers: \"4\"")
+        .replace("at: \"30s\", for: \"10s\"", "at: \"30s\", until: \"10s\"")
+        .replace("    until: At(\"2min\"),\n", "");
+    let mut page = String::new();
+    for include in [
+        // What is in it is checked as if it stood in the scenario.
+        "include: [\"base.ron\"]",
+        "inlcude: [\"base.ron\"]",
+        // It may hold the service that is called, and when the run ends. Its own mistake is said once.
+        "include: [\"broken.ron\", \"twice.ron\"]",
+        "include: [\"nowhere.ron\"]",
+        "include: [\"./x/../s.ron\"]",
+        "include: [nowhere]",
+        "include: 2s",
+        "include: \"base.ron\", include: \"nowhere.ron\"",
+    ] {
+        let outcome = load("s.ron".as_ref(), &[], &files(include, &wrong), &Registry);
+        let _ = writeln!(page, "=== {include}\n\n{}\n", said(&outcome));
+    }
+    snapshot("a_file_that_cannot_be_included_hides_nothing_else", page);
+}
+
+#[test]
+fn an_override_that_cannot_be_read_hides_nothing_else() {
+    let text = SAMPLE
+        .replace("service: \"model\"", "service: \"modle\"")
+        .replace("services: {", "serivces: {")
+        .replace("    until: At(\"2min\"),\n", "");
+    let set = [
+        "until=At(2m",
+        "services.model.queue=9",
+        "services.model.servers=0",
+        "sites[7]=x",
+        "=3",
+    ];
+    let outcome = load("s.ron".as_ref(), &set.map(str::to_string), &files(&text), &Registry);
+    snapshot("an_override_that_cannot_be_read_hides_nothing_else", said(&outcome));
+}
+
+#[test]
 fn a_problem_of_a_variant_names_it_and_one_of_the_base_is_said_once() {
     snapshot(
         "a_problem_of_a_variant_names_it_and_one_of_the_base_is_said_once",

@@ -207,6 +207,69 @@ fn the_order_of_declarations_changes_no_byte() {
     assert_ne!(other_data.scenario.unwrap().hash, ordered.hash);
 }
 
+#[test]
+fn what_is_kept_of_a_scenario_is_in_the_order_of_the_language() {
+    let read = |text: &str| {
+        let files = Memory::new()
+            .with("s.ron", text)
+            .with("x.csv", "v\n1\n5\n9\n")
+            .with("y.csv", "v\n2\n2\n7\n");
+        load("s.ron".as_ref(), &[], &files, &Anything).scenario.unwrap()
+    };
+    let (ordered, shuffled) = (read(ORDERED), read(SHUFFLED));
+    // Variants and expectations stand in their own order, which is that of tables.
+    let body = |scenario: &Scenario| {
+        let (body, _) = scenario.resolved.split_once("    variants:").unwrap();
+        body.to_string()
+    };
+    assert_eq!(body(&ordered), body(&shuffled));
+    assert!(
+        body(&ordered).starts_with(
+            "(\n    quorate: 1,\n    name: \"order\",\n    seed: 5,\n    until: At(\"30s\"),\n    data: {"
+        )
+    );
+    let order = |scenario: &Scenario| {
+        let (_, variants) = scenario.resolved.split_once("    variants:").unwrap();
+        variants.find("\"w\":") < variants.find("\"h\":")
+    };
+    assert!(order(&ordered) && !order(&shuffled));
+    // It says the same again, in the same words.
+    let again = read(&ordered.resolved);
+    assert_eq!(
+        (&again.hash, &again.resolved, plans(&again)),
+        (&ordered.hash, &ordered.resolved, plans(&ordered))
+    );
+}
+
+#[test]
+fn a_list_that_a_variant_counts_in_keeps_its_order() {
+    let read = |links: &str, path: &str| {
+        good(&format!(
+            r#"(
+                quorate: 1, name: "count", until: At("1s"), sites: ["b", "a"],
+                network: (links: [{links}]),
+                agents: {{"x": (count: 1, at: "a", program: [Think("1ms")])}},
+                variants: {{"v": [Set(path: "{path}", to: "9ms")]}},
+            )"#
+        ))
+    };
+    let (there, back) = (
+        r#"(from: "b", to: "a", one_way: "1ms")"#,
+        r#"(from: "a", to: "b", one_way: "1ms")"#,
+    );
+    let both = |path: &str| {
+        let one = read(&format!("{there}, {back}"), path);
+        let other = read(&format!("{back}, {there}"), path);
+        (one, other)
+    };
+    let (one, other) = both("network.links[0].one_way");
+    assert_ne!(plans(&one), plans(&other), "another link is changed");
+    assert_ne!(one.hash, other.hash);
+    assert_eq!(plans(&one), plans(&good(&one.resolved)));
+    let (one, other) = both("agents.x.stagger");
+    assert_eq!((&one.hash, &one.resolved), (&other.hash, &other.resolved));
+}
+
 /// A scenario whose times are all multiplied, and whose rates are all divided, by a power of two.
 fn scaled(factor: u32) -> Scenario {
     let (ms, s) = (

@@ -4,7 +4,7 @@
 //! the data. Files may be gzip.
 
 use super::language::DataSet;
-use super::syntax::{Code, Diagnostic, Diagnostics, Named, SourceMap, Sources, Spanned, suggest, write};
+use super::syntax::{Code, Diagnostic, Diagnostics, Named, Part, SourceMap, Sources, Spanned, suggest, write};
 use crate::network::measured::{Measured, MeasuredError};
 use crate::random::{Column, Rows, TableError, decompressed};
 use std::collections::BTreeMap;
@@ -108,8 +108,10 @@ type TableKey = (String, Vec<String>);
 /// The data sets that a scenario names, read as they are asked for.
 pub struct DataSets<'a> {
     sources: &'a dyn Sources,
-    /// For each declared name its file, as it is shown and as it is read.
-    declared: BTreeMap<String, (String, PathBuf)>,
+    /// For each declared name its file, as it is shown and as it is read; `None` where that is unknown.
+    declared: BTreeMap<String, Option<(String, PathBuf)>>,
+    /// Whether every declared name is known.
+    whole: bool,
     files: BTreeMap<String, Read<Arc<[u8]>>>,
     hashes: BTreeMap<String, blake3::Hash>,
     tables: BTreeMap<TableKey, Read<Arc<Rows>>>,
@@ -141,6 +143,7 @@ impl<'a> DataSets<'a> {
         Self {
             sources,
             declared: BTreeMap::new(),
+            whole: true,
             files: BTreeMap::new(),
             hashes: BTreeMap::new(),
             tables: BTreeMap::new(),
@@ -151,20 +154,24 @@ impl<'a> DataSets<'a> {
     }
 
     /// Takes over a variant's declarations; paths are relative to the file that they stand in, or else to `root`'s folder.
-    pub fn declare(&mut self, data: &Named<DataSet>, map: &SourceMap, root: &Path) {
+    pub fn declare(&mut self, data: &Named<Part<DataSet>>, map: &SourceMap, root: &Path) {
         let mut declared = BTreeMap::new();
         for (name, set) in data.canonical() {
-            // An override's source is no file: its paths count as the scenario's.
-            let source = map
-                .get(set.file.span.source)
-                .map_or("", super::syntax::source::Source::name);
-            let base = match source.ends_with(".ron") {
-                true => Path::new(source),
-                false => root,
-            };
-            let path = base.parent().unwrap_or(Path::new("")).join(&set.file.value);
-            declared.insert(name.value.clone(), (set.file.value.clone(), path));
+            let file = set.get().and_then(|set| set.file.get()).map(|file| {
+                // An override's source is no file: its paths count as the scenario's.
+                let source = map
+                    .get(file.span.source)
+                    .map_or("", super::syntax::source::Source::name);
+                let base = match source.ends_with(".ron") {
+                    true => Path::new(source),
+                    false => root,
+                };
+                let path = base.parent().unwrap_or(Path::new("")).join(&file.value);
+                (file.value.clone(), path)
+            });
+            declared.entry(name.value.clone()).or_insert(file);
         }
+        self.whole = data.is_whole();
         // What another variant called the same may be another file.
         let differs = |name: &&String| declared.get(*name) != self.declared.get(*name);
         let names = declared.keys().chain(self.declared.keys());
@@ -265,7 +272,8 @@ impl<'a> DataSets<'a> {
 
     /// The unpacked bytes of a data set.
     fn bytes(&mut self, data: &Spanned<String>, out: &mut Diagnostics) -> Option<Arc<[u8]>> {
-        if let Some((shown, path)) = self.declared.get(&data.value) {
+        if let Some(declared) = self.declared.get(&data.value) {
+            let (shown, path) = declared.as_ref()?;
             if !self.files.contains_key(&data.value) {
                 let read = self.sources.read(path, LIMIT);
                 let read = read.map_err(|error| Failure {
@@ -287,6 +295,8 @@ impl<'a> DataSets<'a> {
                 self.hashes.insert(data.value.clone(), blake3::hash(own.bytes));
                 self.files.insert(data.value.clone(), unpack(own.bytes));
             }
+        } else if !self.whole {
+            return None;
         } else {
             let names = self.declared.keys().map(String::as_str);
             let names: Vec<&str> = names.chain(BUILT_IN.iter().map(|own| own.name)).collect();

@@ -1,7 +1,9 @@
 //! The scenario language: the nouns as they are written, before any name is resolved.
 //!
 //! Every type here is declared with [`language!`](crate::language), so that what is read and what the reference says are
-//! one. What a text means is [`super::resolve`]'s business.
+//! one. What a text means is [`super::resolve`]'s business. What the fields of nouns hold are [`Part`]s: a noun is there, and
+//! the rest of it is checked, even if one of its fields can't be read. Laws and other small values are read as a whole or not
+//! at all.
 
 // A scenario is read once: what its types weigh is of no matter.
 #![allow(clippy::large_enum_variant)]
@@ -17,17 +19,20 @@ pub mod state;
 pub mod steps;
 
 pub use agents::{Arrive, Group};
-pub use compare::{Amount, Bound, Change, Expect, Statistic};
+pub use compare::{Amount, Bound, Change, Expect, Statistic, Variants};
 pub use faults::Fault;
 pub use laws::{NumberLaw, TimeLaw};
 pub use network::{Link, Network, Sites};
 pub use policies::Policy;
 pub use services::Service;
 pub use state::Store;
-pub use steps::Step;
+pub use steps::{Step, Steps};
 
 use super::syntax::quantity::{Duration, Positive};
-use super::syntax::{Named, Spanned};
+use super::syntax::{Named, OneOrMany, Part, Spanned};
+
+/// One name, or several.
+pub type Names = Part<Spanned<OneOrMany<Part<Spanned<String>>>>>;
 
 crate::language! {
     /// A scenario: one file, with what it includes.
@@ -35,43 +40,43 @@ crate::language! {
     /// `include: ["base.ron"]` may stand beside these fields: the included files are read first, and this file wins over them.
     pub struct Scenario {
         /// The version of the language: 1.
-        quorate: Spanned<u32>,
+        quorate: Part<Spanned<u32>>,
         /// The scenario's name; results are kept under it.
-        name: Spanned<String>,
+        name: Part<Spanned<String>>,
         /// The question that the scenario answers.
-        question: String = String::new(),
+        question: Part<String> = Part::from(String::new()),
         /// What the scenario as it stands is called beside its variants.
-        base: String = "base".to_string(),
+        base: Part<String> = Part::from("base".to_string()),
         /// Where all randomness starts from.
-        seed: u64 = 1,
+        seed: Part<u64> = Part::from(1),
         /// How many times each variant runs, each time with other random numbers.
-        replicates: Positive<u32> = positive(10),
+        replicates: Part<Positive<u32>> = Part::from(positive(10)),
         /// When a run ends.
-        until: Spanned<Until>,
+        until: Part<Spanned<Until>>,
         /// What begins before this time isn't measured.
-        warm_up: Spanned<Duration> = Spanned::from(Duration::ZERO),
+        warm_up: Part<Spanned<Duration>> = Part::from(Duration::ZERO),
         /// The length of the windows in which rates over time are measured.
-        window: Positive<Duration> = positive(Duration::from_secs(1)),
+        window: Part<Positive<Duration>> = Part::from(positive(Duration::from_secs(1))),
         /// Data sets in files of one's own; those that come with Quorate need no declaration.
-        data: Named<DataSet> = Named::default(),
+        data: Named<Part<DataSet>> = Named::default(),
         /// The places: what is in one site is near.
         sites: Spanned<Sites>,
         /// The links between the sites.
-        network: Spanned<Network> = Spanned::from(Network::default()),
+        network: Part<Spanned<Network>> = Part::from(Network::default()),
         /// What agents call: inference, tools, databases.
-        services: Named<Service> = Named::default(),
+        services: Named<Part<Service>> = Named::default(),
         /// What agents share: stores of typed keys, replicated at sites.
-        state: Named<Store> = Named::default(),
+        state: Named<Part<Store>> = Named::default(),
         /// Named client behaviour: timeout, attempts, backoff.
-        policies: Named<Policy> = Named::default(),
+        policies: Named<Part<Policy>> = Named::default(),
         /// The agents, in groups.
-        agents: Named<Group> = Named::default(),
+        agents: Named<Part<Group>> = Named::default(),
         /// What goes wrong, and when.
-        faults: Named<Spanned<Fault>> = Named::default(),
+        faults: Named<Part<Spanned<Fault>>> = Named::default(),
         /// Changes of this scenario to compare it with. The scenario as it stands always runs as the variant `base`.
-        variants: Named<Vec<Change>> = Named::default(),
+        variants: Variants = Variants::default(),
         /// What must hold.
-        expect: Vec<Spanned<Expect>> = Vec::new(),
+        expect: Part<Vec<Part<Spanned<Expect>>>> = Part::from(Vec::new()),
     }
 
     /// When a run ends.
@@ -88,7 +93,7 @@ crate::language! {
     /// A table in a file.
     pub struct DataSet {
         /// The file: CSV with a header line, gzip or not. The path is relative to the file that names it.
-        file: Spanned<String>,
+        file: Part<Spanned<String>>,
     }
 }
 

@@ -8,7 +8,8 @@ use super::language;
 use super::plan::Plan;
 use super::resolve::{self, Expectation, Measures};
 use super::syntax::{
-    Code, Cx, Decode, Diagnostic, Diagnostics, Limits, Node, SourceMap, Sources, Value, load as read, patch, write,
+    Code, Cx, Decode, Diagnostic, Diagnostics, Limits, Node, Part, SourceMap, Sources, Span, Value, load as read,
+    patch, write,
 };
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -80,49 +81,55 @@ struct Loading<'a> {
 }
 
 impl Loading<'_> {
-    fn scenario(&mut self, loaded: read::Loaded, limits: &Limits) -> Option<Scenario> {
-        let base = decode(&loaded.root, self.out)?;
+    fn scenario(&mut self, mut loaded: read::Loaded, limits: &Limits) -> Option<Scenario> {
+        loaded.apply(limits);
+        let mut base = decode(&mut loaded.root, loaded.complete, self.out)?;
+        // Names that were misspelt have been put right in the tree, so that paths lead to what they name.
+        if loaded.apply_or_report(limits, &base.open, self.out) {
+            base = decode(&mut loaded.root, loaded.complete, self.out)?;
+        }
+        let file = &base.scenario;
         let mut data = DataSets::new(self.sources);
-        data.declare(&base.data, self.map, self.path);
-        let plan = resolve::plan(&base, "base", &mut data, self.out);
-        let expectations = resolve::expectations(&base, self.known, self.map, self.out);
+        data.declare(&file.data, self.map, self.path);
+        let plan = resolve::plan(base.file(), "base", &mut data, self.out);
+        let expectations = resolve::expectations(file, self.known, self.map, self.out);
         let mut variants = Vec::from_iter(plan);
-        for (name, changes) in base.variants.iter() {
+        for (name, changes) in file.variants.0.iter() {
             if name.value == "base" {
                 let message = "the scenario as it stands is the variant `base`; another one needs another name";
                 self.out.push(Diagnostic::error(Code::NamedTwice, name.span, message));
-                continue;
             }
+            let Some(changes) = changes.get() else { continue };
             // What is wrong with the base is wrong with its variants, and said once.
             let mut own = Diagnostics::new();
-            let plan = self.variant(&loaded.root, &name.value, changes, limits, &mut data, &mut own);
+            let plan = self.variant((&loaded, &base), &name.value, changes, limits, &mut data, &mut own);
             variants.extend(plan);
-            let known: BTreeSet<String> = self.out.iter().map(essence).collect();
-            for problem in own.iter().filter(|problem| !known.contains(&essence(problem))) {
-                let note = format!("in the variant {}", write::quoted(&name.value));
-                self.out.push(problem.clone().note(note));
+            let note = format!("in the variant {}", write::quoted(&name.value));
+            for problem in own.iter() {
+                self.out.push(problem.clone().note(&note));
             }
         }
         if self.out.has_errors() {
             return None;
         }
+        let root = in_order(loaded.root, &file.variants);
         let mut hasher = blake3::Hasher::new();
-        hasher.update(canonical(&loaded.root).as_bytes());
+        hasher.update(addressed(&root).as_bytes());
         for (name, hash) in data.hashes() {
             hasher.update(b"\0");
             hasher.update(name.as_bytes());
             hasher.update(hash.as_bytes());
         }
         Some(Scenario {
-            name: base.name.value,
-            question: base.question,
-            base_title: base.base,
-            seed: base.seed,
-            replicates: *base.replicates,
+            name: file.name.get()?.value.clone(),
+            question: file.question.get()?.clone(),
+            base_title: file.base.get()?.clone(),
+            seed: *file.seed.get()?,
+            replicates: **file.replicates.get()?,
             variants,
             expectations,
             hash: hasher.finalize().to_hex().to_string(),
-            resolved: write::pretty(&loaded.root),
+            resolved: write::pretty(&root),
             files: loaded.files,
         })
     }
@@ -130,17 +137,20 @@ impl Loading<'_> {
     /// The plan of the scenario with these changes.
     fn variant(
         &mut self,
-        root: &Node,
+        (loaded, base): (&read::Loaded, &Decoded),
         name: &str,
-        changes: &[language::Change],
+        changes: &[Part<language::Change>],
         limits: &Limits,
         data: &mut DataSets<'_>,
         own: &mut Diagnostics,
     ) -> Option<Plan> {
-        let mut root = root.clone();
+        let mut root = loaded.root.clone();
         let mut good = true;
         for change in changes {
-            let language::Change::Set { path, to } = change;
+            let Some(language::Change::Set { path, to }) = change.get() else {
+                good = false;
+                continue;
+            };
             let top = path.steps().first();
             if let Some(patch::Step::Name(noun)) = top
                 && matches!(
@@ -154,53 +164,102 @@ impl Loading<'_> {
                 continue;
             }
             if let Err(error) = patch::set(&mut root, path, to.clone(), path.span, limits) {
-                own.push(error.diagnostic(path.span));
+                // What isn't there may stand in a file, or in a value, that can't be read.
+                if loaded.complete && !base.open.contains(&error.inside) {
+                    own.push(error.diagnostic(path.span));
+                }
                 good = false;
             }
         }
         // What the other changes do is looked at even so: all problems are said at once.
-        let file = decode(&root, own)?;
-        data.declare(&file.data, self.map, self.path);
-        resolve::plan(&file, name, data, own).filter(|_| good)
+        let file = decode(&mut root, loaded.complete, own)?;
+        data.declare(&file.scenario.data, self.map, self.path);
+        resolve::plan(file.file(), name, data, own).filter(|_| good)
     }
 }
 
-fn decode(root: &Node, out: &mut Diagnostics) -> Option<language::Scenario> {
-    let mut cx = Cx::new();
-    let file = language::Scenario::decode(root, &mut cx);
-    out.append(cx.diagnostics);
-    file
+/// A tree as a scenario.
+struct Decoded {
+    scenario: language::Scenario,
+    /// Whether it has no holes.
+    whole: bool,
+    /// The places of values of which a part isn't known.
+    open: BTreeSet<Span>,
 }
 
-/// What makes two problems the same.
-fn essence(problem: &Diagnostic) -> String {
-    format!("{:?} {:?} {}", problem.code, problem.span(), problem.message)
-}
-
-/// The canonical text: lists whose order says nothing are sorted too.
-fn canonical(root: &Node) -> String {
-    let mut root = root.clone();
-    if let Value::Struct(_, fields) = &mut root.value {
-        for field in fields {
-            match field.name.text.as_str() {
-                "sites" | "expect" => sort(&mut field.value),
-                "network" => {
-                    if let Value::Struct(_, fields) = &mut field.value.value {
-                        fields
-                            .iter_mut()
-                            .filter(|field| field.name.text == "links")
-                            .for_each(|field| sort(&mut field.value));
-                    }
-                }
-                _ => {}
-            }
+impl Decoded {
+    fn file(&self) -> resolve::File<'_> {
+        resolve::File {
+            scenario: &self.scenario,
+            whole: self.whole,
         }
     }
-    write::canonical(&root)
 }
 
-fn sort(list: &mut Node) {
-    if let Value::List(items) = &mut list.value {
+/// Reads a tree, and puts the names in it right that are misspelt. `None`: it is no scenario at all.
+fn decode(root: &mut Node, complete: bool, out: &mut Diagnostics) -> Option<Decoded> {
+    let mut cx = Cx::new();
+    cx.incomplete = !complete;
+    let scenario = language::Scenario::decode(root, &mut cx);
+    cx.correct(root);
+    let whole = complete && cx.open.is_empty() && !cx.diagnostics.has_errors();
+    out.append(cx.diagnostics);
+    Some(Decoded {
+        scenario: scenario?,
+        whole,
+        open: cx.open,
+    })
+}
+
+/// The tree in the order that the language gives it, whatever the order of the file: fields as they are declared, entries by
+/// their names, and lists whose order says nothing by what stands in them.
+///
+/// The order of `variants` and of `expect` says something: it is that of tables and plots. So does the order of any list that
+/// a variant counts the items of.
+fn in_order(mut root: Node, variants: &language::Variants) -> Node {
+    language::Scenario::arrange(&mut root);
+    for list in [&["sites"][..], &["network", "links"]] {
+        if !is_counted(list, variants) {
+            sort(&mut root, list);
+        }
+    }
+    root
+}
+
+/// Whether a change names an item of the list at this path by its number.
+fn is_counted(list: &[&str], variants: &language::Variants) -> bool {
+    let counts = |change: &language::Change| {
+        let language::Change::Set { path, .. } = change;
+        let mut steps = path.steps().iter();
+        let is_name =
+            |step: Option<&patch::Step>, name: &str| matches!(step, Some(patch::Step::Name(of)) if of == name);
+        list.iter().all(|name| is_name(steps.next(), name)) && matches!(steps.next(), Some(patch::Step::Index(_)))
+    };
+    let changes = variants.0.known().flat_map(|(_, changes)| changes);
+    changes.filter_map(Part::get).any(counts)
+}
+
+/// Sorts the items of the list at this path, if there is one.
+fn sort(root: &mut Node, path: &[&str]) {
+    let list = path.iter().try_fold(root, |node, name| match &mut node.value {
+        Value::Struct(_, fields) => {
+            let field = fields.iter_mut().find(|field| field.name.text == *name)?;
+            Some(&mut field.value)
+        }
+        _ => None,
+    });
+    if let Some(Node {
+        value: Value::List(items),
+        ..
+    }) = list
+    {
         items.sort_by_cached_key(write::canonical);
     }
+}
+
+/// The text whose hash addresses the scenario: its results are the same, whatever the order of what it expects.
+fn addressed(root: &Node) -> String {
+    let mut root = root.clone();
+    sort(&mut root, &["expect"]);
+    write::canonical(&root)
 }

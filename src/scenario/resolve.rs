@@ -2,6 +2,9 @@
 //!
 //! All problems of a scenario are reported, each at its place. Everything is numbered in the order of names, so that
 //! declaring things in another order gives the same plan.
+//!
+//! A file may have holes, where something couldn't be read. What was declared there counts as declared, with contents that
+//! nobody knows: what depends on them isn't checked, and everything else is.
 
 mod agents;
 mod checks;
@@ -9,9 +12,11 @@ mod expect;
 mod faults;
 mod laws;
 mod network;
+mod operations;
 mod services;
 mod state;
 mod steps;
+mod times;
 
 pub(super) use expect::expectations;
 pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registry, What};
@@ -19,7 +24,7 @@ pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registr
 use super::data::DataSets;
 use super::language::{self, Until as Ending};
 use super::plan::{self, Addresses, Plan};
-use super::syntax::{Code, Diagnostic, Diagnostics, Spanned};
+use super::syntax::{Code, Diagnostic, Diagnostics, Part, Span, Spanned};
 use crate::kernel::SimTime;
 use crate::network::{NetworkSpec, SiteId};
 use std::collections::BTreeMap;
@@ -39,17 +44,28 @@ pub(super) struct Resolver<'a, 'd> {
     keys: BTreeMap<String, Vec<state::KeyPlace>>,
     stores: Vec<state::StoreShape>,
     network: NetworkSpec,
-    until: plan::Until,
+    /// Whether nothing of the network is unknown.
+    network_known: bool,
+    until: Option<plan::Until>,
 }
 
-/// The plan of a variant. `None`: there are errors in `out`.
-pub fn plan(file: &language::Scenario, variant: &str, data: &mut DataSets<'_>, out: &mut Diagnostics) -> Option<Plan> {
-    let until = match file.until.value {
+/// A scenario as it was read.
+#[derive(Clone, Copy)]
+pub(super) struct File<'a> {
+    pub scenario: &'a language::Scenario,
+    /// Whether all of it could be read.
+    pub whole: bool,
+}
+
+/// The plan of a variant. `None`: the file has holes, or there are errors in `out`.
+pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: &mut Diagnostics) -> Option<Plan> {
+    let File { scenario: file, whole } = file;
+    let until = file.until.get().map(|until| match until.value {
         Ending::At(time) => plan::Until::At(SimTime::ZERO.saturating_add(*time)),
         Ending::AllDone { within } => plan::Until::AllDone {
             within: SimTime::ZERO.saturating_add(*within),
         },
-    };
+    });
     let mut resolver = Resolver {
         file,
         data,
@@ -60,6 +76,7 @@ pub fn plan(file: &language::Scenario, variant: &str, data: &mut DataSets<'_>, o
         keys: BTreeMap::new(),
         stores: Vec::new(),
         network: NetworkSpec::instant(file.sites.0.canonical().map(|(name, _)| name.value.clone())),
+        network_known: true,
         until,
     };
     let errors = resolver.out.error_count();
@@ -74,20 +91,20 @@ pub fn plan(file: &language::Scenario, variant: &str, data: &mut DataSets<'_>, o
     let faults = resolver.faults();
     resolver.check_topics();
     resolver.check_calls();
-    if resolver.out.error_count() == errors {
+    if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);
     }
-    if resolver.out.error_count() > errors {
+    if !whole || resolver.out.error_count() > errors {
         return None;
     }
     let mut task_names = vec![String::new()];
     task_names.extend(resolver.tasks.keys().cloned());
     Some(Plan {
-        name: file.name.value.clone(),
+        name: file.name.get()?.value.clone(),
         variant: variant.to_string(),
-        question: file.question.clone(),
-        until,
-        warm_up: SimTime::ZERO.saturating_add(file.warm_up.value),
+        question: file.question.get()?.clone(),
+        until: until?,
+        warm_up: SimTime::ZERO.saturating_add(file.warm_up.get()?.value),
         network: Arc::new(resolver.network),
         services,
         stores,
@@ -95,28 +112,38 @@ pub fn plan(file: &language::Scenario, variant: &str, data: &mut DataSets<'_>, o
         faults: Arc::new(faults),
         task_names,
         topics: resolver.topics.into_keys().collect(),
-        window: *file.window,
+        window: **file.window.get()?,
     })
 }
 
 impl Resolver<'_, '_> {
-    fn error(&mut self, code: Code, span: super::syntax::Span, message: impl Into<String>) {
+    fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
         self.out.push(Diagnostic::error(code, span, message));
     }
 
-    fn warn(&mut self, code: Code, span: super::syntax::Span, message: impl Into<String>) {
+    fn warn(&mut self, code: Code, span: Span, message: impl Into<String>) {
         self.out.push(Diagnostic::warning(code, span, message));
     }
 
     /// The number of a site.
     fn site(&mut self, name: &Spanned<String>) -> Option<SiteId> {
         let sites = &self.file.sites.0;
+        if sites.is_empty() {
+            // That there are none is a problem of its own.
+            return None;
+        }
         sites.look_up(name, Code::UnknownSite, "site", self.out)?;
         sites.position(name).map(|at| SiteId(at as u32))
     }
 
+    /// The number of a site, if it is known which is meant.
+    fn site_of(&mut self, name: &Part<Spanned<String>>) -> Option<SiteId> {
+        self.site(name.get()?)
+    }
+
     /// The numbers of several sites, as written. An empty list is an error.
-    fn sites(&mut self, names: &Spanned<super::syntax::OneOrMany<Spanned<String>>>) -> Option<Vec<SiteId>> {
+    fn sites(&mut self, names: &language::Names) -> Option<Vec<SiteId>> {
+        let names = names.get()?;
         if names.value.0.is_empty() {
             self.error(
                 Code::EmptyGroup,
@@ -125,47 +152,52 @@ impl Resolver<'_, '_> {
             );
             return None;
         }
-        let sites: Vec<Option<SiteId>> = names.value.0.iter().map(|name| self.site(name)).collect();
+        let sites: Vec<Option<SiteId>> = names.value.0.iter().map(|name| self.site_of(name)).collect();
         sites.into_iter().collect()
     }
 
     fn check_run(&mut self) {
         let file = self.file;
-        if file.quorate.value != 1 {
+        if let Some(version) = file.quorate.get().filter(|version| version.value != 1) {
             let message = format!(
                 "this is version {} of the language; this Quorate reads version 1",
-                file.quorate.value
+                version.value
             );
-            self.error(Code::WrongVersion, file.quorate.span, message);
+            self.error(Code::WrongVersion, version.span, message);
         }
-        if file.name.trim().is_empty() || file.name.contains(['/', '\\', '\0']) || file.name.starts_with('.') {
+        if let Some(name) = file.name.get()
+            && (name.trim().is_empty() || name.contains(['/', '\\', '\0']) || name.starts_with('.'))
+        {
             let message = "a scenario's name is also that of its folder of results: it isn't empty, and has no slashes and no dot in front";
-            self.error(Code::BadName, file.name.span, message);
+            self.error(Code::BadName, name.span, message);
         }
-        if file.sites.0.is_empty() {
+        if file.sites.0.is_empty() && file.sites.0.is_whole() {
             self.error(Code::EmptyGroup, file.sites.span, "a scenario needs at least one site");
         }
-        let end = self.until.latest();
-        if SimTime::ZERO.saturating_add(file.warm_up.value) >= end {
+        if let (Some(until), Some(warm_up), Some(end)) = (file.until.get(), file.warm_up.get(), self.end())
+            && SimTime::ZERO.saturating_add(warm_up.value) >= end
+        {
             let problem = Diagnostic::error(
                 Code::AfterTheEnd,
-                file.warm_up.span,
-                format!("the warm-up lasts {}, and the run is over at {end}", file.warm_up.value),
+                warm_up.span,
+                format!("the warm-up lasts {}, and the run is over at {end}", warm_up.value),
             );
-            self.out.push(problem.label(file.until.span, "the end of the run"));
+            self.out.push(problem.label(until.span, "the end of the run"));
         }
-        if file.agents.is_empty() {
-            self.warn(
-                Code::NothingToDo,
-                file.quorate.span,
-                "no agents are declared, so nothing happens",
-            );
+        if file.agents.is_empty() && file.agents.is_whole() {
+            let place = file.quorate.get().map_or(Span::default(), |version| version.span);
+            self.warn(Code::NothingToDo, place, "no agents are declared, so nothing happens");
         }
+    }
+
+    /// When the run ends at the latest.
+    fn end(&self) -> Option<SimTime> {
+        self.until.map(plan::Until::latest)
     }
 
     /// What only the whole shows. These checks repeat those above in other words; they are the last line.
     fn check_whole(&mut self, faults: &[crate::faults::FaultSpec]) {
-        let span = self.file.network.span;
+        let span = self.file.network.get().map_or(Span::default(), |network| network.span);
         for problem in self.network.problems() {
             self.error(Code::BadNetwork, span, problem.to_string());
         }

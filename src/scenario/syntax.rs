@@ -4,6 +4,7 @@
 //! ([`Decode`]). All problems of a text are collected, each with its place, its code and a way out ([`diagnostic`]).
 //! Types are declared with [`language!`](crate::language), which also gives the reference its text.
 
+pub mod arrange;
 pub mod codes;
 pub mod decode;
 pub mod describe;
@@ -22,6 +23,7 @@ mod oracle_tests;
 pub mod parser;
 #[cfg(test)]
 mod parser_tests;
+pub mod part;
 pub mod patch;
 pub mod quantity;
 pub mod render;
@@ -38,6 +40,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Help, Label, Severity};
 pub use load::{Loaded, Memory, Sources, load, merge};
 pub use named::{Named, unknown_name};
 pub use parser::{Limits, parse, parse_bytes};
+pub use part::Part;
 pub use patch::Path;
 pub use quantity::{Bandwidth, Bytes, Drift, Duration, Fraction, Money, Positive, Probability, Rate, SignedDuration};
 pub use render::{Show, render, render_short, reports};

@@ -4,7 +4,7 @@ use super::{Bound, Claim, Scope};
 use crate::measures;
 use crate::scenario::language::compare as language;
 use crate::scenario::language::compare::Statistic;
-use crate::scenario::{Expectation, Expected, Known, Measures, Scenario, What};
+use crate::scenario::{Expectation, Expected, Kind, Known, Measures, Scenario, What};
 
 /// What a scenario's expectations claim.
 pub fn claims(scenario: &Scenario) -> Vec<Claim> {
@@ -187,5 +187,9 @@ impl Measures for Registry {
                 }
             }
         }
+    }
+
+    fn kind(&self, name: &str) -> Option<Kind> {
+        crate::scenario::Registry.kind(name)
     }
 }

@@ -1,31 +1,32 @@
 //! `agents`: groups of agents, when they start, and where.
 
+use super::Names;
 use super::laws::TimeLaw;
-use super::steps::Step;
+use super::steps::Steps;
 use crate::scenario::syntax::quantity::{Duration, Positive, Rate};
-use crate::scenario::syntax::{Named, OneOrMany, Spanned};
+use crate::scenario::syntax::{Named, Part, Spanned};
 
 crate::language! {
     /// A group of agents that all run one program.
     pub struct Group {
         /// How many there are.
-        count: Spanned<Count>,
+        count: Part<Spanned<Count>>,
         /// Their site, or several: agent `n` is at the place `n` of the list, from the start again after the last.
-        at: Spanned<OneOrMany<Spanned<String>>>,
+        at: Names,
         /// When they start.
-        start: Spanned<Arrive> = Spanned::from(Arrive::AtOnce { at: Duration::ZERO }),
+        start: Part<Spanned<Arrive>> = Part::from(Arrive::AtOnce { at: Duration::ZERO }),
         /// A further wait before each start.
-        stagger: Option<Spanned<TimeLaw>>,
+        stagger: Part<Option<Spanned<TimeLaw>>>,
         /// What each does.
-        program: Vec<Spanned<Step>> = Vec::new(),
+        program: Steps = Part::from(Vec::new()),
         /// What each does on a message of a topic.
-        on: Named<Vec<Spanned<Step>>> = Named::default(),
+        on: Named<Steps> = Named::default(),
         /// How many messages wait for an agent; more are dropped.
-        mailbox: Positive<u32> = super::positive(1000),
+        mailbox: Part<Positive<u32>> = Part::from(super::positive(1000)),
         /// How many messages an agent handles at once.
-        handlers_at_once: Positive<u32> = super::positive(1),
+        handlers_at_once: Part<Positive<u32>> = Part::from(super::positive(1)),
         /// What a call does that failed in all its attempts.
-        on_failure: OnFailure = OnFailure::EndTask,
+        on_failure: Part<OnFailure> = Part::from(OnFailure::EndTask),
     }
 
     /// How many agents there are.
@@ -66,9 +67,9 @@ crate::language! {
         /// One after another, with gaps by a law.
         Gaps {
             /// The gaps.
-            gap: Spanned<TimeLaw>,
+            gap: Part<Spanned<TimeLaw>>,
             /// When the first gap begins.
-            from: Duration = Duration::ZERO,
+            from: Part<Duration> = Part::from(Duration::ZERO),
         },
         /// All agents at every tick, as from cron; one that still runs misses the tick. Of a stream one arrives at each.
         Tick {
@@ -82,15 +83,15 @@ crate::language! {
         /// At recorded times, counted from the first.
         Trace {
             /// The data set.
-            data: Spanned<String>,
+            data: Part<Spanned<String>>,
             /// The column with the times: numbers, or dates with times of day.
-            column: Spanned<String>,
+            column: Part<Spanned<String>>,
             /// What a 1 in the column means, where it holds numbers.
-            unit: Option<Positive<Duration>>,
+            unit: Part<Option<Positive<Duration>>>,
             /// The time of the first arrival.
-            from: Duration = Duration::ZERO,
+            from: Part<Duration> = Part::from(Duration::ZERO),
             /// How many times faster than recorded.
-            speed: Positive<f64> = super::positive(1.0),
+            speed: Part<Positive<f64>> = Part::from(super::positive(1.0)),
         },
     }
 

@@ -1,7 +1,9 @@
 //! `variants` and `expect`: changes of a scenario, and what must hold.
 
 use crate::scenario::syntax::quantity::{Bytes, Fraction, Money, Positive, Rate, SignedDuration};
-use crate::scenario::syntax::{Code, Cx, Decode, Diagnostic, Encode, Node, Path, Spanned, Value};
+use crate::scenario::syntax::{
+    Code, Cx, Decode, Diagnostic, Encode, Named, Node, Part, Path, Reference, Spanned, Value, arrange,
+};
 use serde::Serialize;
 use std::fmt;
 
@@ -23,32 +25,32 @@ crate::language! {
         /// A bound on a measure.
         Measure {
             /// The measure.
-            name: Spanned<String>,
+            name: Part<Spanned<String>>,
             /// The variant whose measure it is. Without it that of every variant.
-            variant: Option<Spanned<String>>,
+            variant: Part<Option<Spanned<String>>>,
             /// The variant whose measure is taken away from it, replicate by replicate.
-            over: Option<Spanned<String>>,
+            over: Part<Option<Spanned<String>>>,
             /// What is made of the replicates.
-            stat: Statistic = Statistic::Mean,
+            stat: Part<Statistic> = Part::from(Statistic::Mean),
             /// The bound.
-            is: Spanned<Bound>,
+            is: Part<Spanned<Bound>>,
             /// How sure it must be: the whole interval of this confidence has to lie inside the bound. Without it the value itself has to.
-            confidence: Option<Spanned<Fraction>>,
+            confidence: Part<Option<Spanned<Fraction>>>,
             /// The name of the known answer that this is, for `quorate validate`.
-            row: Option<String>,
+            row: Part<Option<String>>,
             /// Where the known answer comes from.
-            source: Option<String>,
+            source: Part<Option<String>>,
         },
         /// An invariant that no run may violate.
         Always(Spanned<String>),
         /// Something that must happen.
         Sometimes {
             /// The event.
-            event: Spanned<String>,
+            event: Part<Spanned<String>>,
             /// The variant in which it must happen. Without it in any.
-            variant: Option<Spanned<String>>,
+            variant: Part<Option<Spanned<String>>>,
             /// How often at least, over all runs.
-            at_least: Positive<u64> = super::positive(1),
+            at_least: Part<Positive<u64>> = Part::from(super::positive(1)),
         },
     }
 
@@ -85,6 +87,37 @@ crate::language! {
             /// The greatest distance as a part of the value.
             relative: Option<Fraction>,
         },
+    }
+}
+
+/// The variants by name. Their order is that of every table and plot, so it is part of what a scenario says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Variants(pub Named<Changes>);
+
+/// What makes a variant.
+pub type Changes = Part<Vec<Part<Change>>>;
+
+impl Decode for Variants {
+    fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
+        Named::decode(node, cx).map(Self)
+    }
+    fn unread() -> Option<Self> {
+        Named::unread().map(Self)
+    }
+    fn arrange(node: &mut Node) {
+        arrange::map(node, Changes::arrange, false);
+    }
+    fn type_name() -> String {
+        Named::<Changes>::type_name()
+    }
+    fn describe(reference: &mut Reference) {
+        Named::<Changes>::describe(reference);
+    }
+}
+
+impl Encode for Variants {
+    fn encode(&self) -> Node {
+        self.0.encode()
     }
 }
 

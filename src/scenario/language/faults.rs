@@ -1,8 +1,9 @@
 //! `faults`: what goes wrong, and when.
 
+use super::Names;
 use super::laws::TimeLaw;
 use crate::scenario::syntax::quantity::{Duration, Fraction, Positive, Probability, SignedDuration};
-use crate::scenario::syntax::{OneOrMany, Spanned};
+use crate::scenario::syntax::{OneOrMany, Part, Spanned};
 
 /// Declares the faults, each with the fields that say when.
 macro_rules! faults {
@@ -15,13 +16,13 @@ macro_rules! faults {
                     $variant {
                         $( $(#[doc = $fdoc])* $field: $ty $(= $default)?, )*
                         /// When it begins.
-                        at: Option<Spanned<Duration>>,
+                        at: Part<Option<Spanned<Duration>>>,
                         /// How long it lasts. Without this and `until` it lasts to the end of the run.
-                        r#for: Option<Spanned<Duration>>,
+                        r#for: Part<Option<Spanned<Duration>>>,
                         /// When it ends, in place of `for`.
-                        until: Option<Spanned<Duration>>,
+                        until: Part<Option<Spanned<Duration>>>,
                         /// Several times, in place of `at`.
-                        when: Option<Spanned<When>>,
+                        when: Part<Option<Spanned<When>>>,
                     },
                 )*
             }
@@ -42,81 +43,81 @@ macro_rules! faults {
 #[derive(Debug, Clone, Copy)]
 pub struct Times<'a> {
     /// `at`.
-    pub at: &'a Option<Spanned<Duration>>,
+    pub at: &'a Part<Option<Spanned<Duration>>>,
     /// `for`.
-    pub lasts: &'a Option<Spanned<Duration>>,
+    pub lasts: &'a Part<Option<Spanned<Duration>>>,
     /// `until`.
-    pub until: &'a Option<Spanned<Duration>>,
+    pub until: &'a Part<Option<Spanned<Duration>>>,
     /// `when`.
-    pub when: &'a Option<Spanned<When>>,
+    pub when: &'a Part<Option<Spanned<When>>>,
 }
 
 faults! {
     /// Messages between the sides of a cut don't pass: between all `groups`, or from one side to the other.
     Partition {
         /// The sides; nothing passes between any two of them.
-        groups: Vec<Spanned<Side>> = Vec::new(),
+        groups: Part<Vec<Part<Spanned<Side>>>> = Part::from(Vec::new()),
         /// The senders, where only one direction is cut.
-        from: Option<Spanned<Side>>,
+        from: Part<Option<Spanned<Side>>>,
         /// The receivers, where only one direction is cut.
-        to: Option<Spanned<Side>>,
+        to: Part<Option<Spanned<Side>>>,
         /// What happens to messages under way when it falls.
-        in_flight: InTransit = InTransit::Lost,
+        in_flight: Part<InTransit> = Part::from(InTransit::Lost),
         /// What happens to messages sent while it is on.
-        sent: InTransit = InTransit::Lost,
+        sent: Part<InTransit> = Part::from(InTransit::Lost),
     },
     /// Links get worse (or better). Factors of several multiply.
     Degrade {
         /// The senders; without it everyone.
-        from: Option<Spanned<Side>>,
+        from: Part<Option<Spanned<Side>>>,
         /// The receivers; without it everyone.
-        to: Option<Spanned<Side>>,
+        to: Part<Option<Spanned<Side>>>,
         /// Whether the other direction gets worse too.
-        both_ways: bool = true,
+        both_ways: Part<bool> = Part::from(true),
         /// The latency is multiplied by this.
-        latency_factor: f64 = 1.0,
+        latency_factor: Part<f64> = Part::from(1.0),
         /// This is added to the latency.
-        latency_added: Duration = Duration::ZERO,
+        latency_added: Part<Duration> = Part::from(Duration::ZERO),
         /// What passes the link's own loss is lost with this probability.
-        loss: Probability = Probability::ZERO,
+        loss: Part<Probability> = Part::from(Probability::ZERO),
         /// The bandwidth is multiplied by this.
-        bandwidth_factor: Positive<f64> = super::positive(1.0),
+        bandwidth_factor: Part<Positive<f64>> = Part::from(super::positive(1.0)),
     },
     /// Agents, services, stores or sites stop, and start again.
     Crash {
         /// What stops.
-        who: Spanned<OneOrMany<Spanned<String>>>,
+        who: Names,
         /// What is left of the state.
-        keep: Keep = Keep::State,
+        keep: Part<Keep> = Part::from(Keep::State),
         /// What has times of its own.
-        each: Each = Each::Together,
+        each: Part<Each> = Part::from(Each::Together),
     },
     /// Agents, services, stores or sites stand still, and go on as if nothing had been.
     Pause {
         /// What stands still.
-        who: Spanned<OneOrMany<Spanned<String>>>,
+        who: Names,
         /// What has times of its own.
-        each: Each = Each::Together,
+        each: Part<Each> = Part::from(Each::Together),
     },
     /// Clocks jump.
     ClockStep {
         /// Whose.
-        who: Spanned<OneOrMany<Spanned<String>>>,
+        who: Names,
         /// By how much.
-        by: SignedDuration,
+        by: Part<SignedDuration>,
         /// Whether they jump back at the end.
-        undone: bool = true,
+        undone: Part<bool> = Part::from(true),
         /// What has times of its own.
-        each: Each = Each::Together,
+        each: Part<Each> = Part::from(Each::Together),
     },
     /// Services finish nothing, or work more slowly.
     Stall {
         /// The services.
-        services: Spanned<OneOrMany<Spanned<String>>>,
+        services: Names,
         /// Their speed meanwhile; 0 is no progress at all.
-        speed: Fraction = Fraction::ZERO,
+        speed: Part<Fraction> = Part::from(Fraction::ZERO),
         /// What has times of its own.
-        each: Each = Each::Together,
+        each: Part<Each> = Part::from(Each::Together),
     },
 }
 
@@ -128,52 +129,52 @@ crate::language! {
         /// Some agents of a group, by their numbers.
         Members {
             /// The group.
-            group: Spanned<String>,
+            group: Part<Spanned<String>>,
             /// The first of them.
-            first: u32 = 0,
+            first: Part<u32> = Part::from(0),
             /// How many.
-            count: Positive<u32>,
+            count: Part<Positive<u32>>,
         },
         /// These; the names alone mean this.
-        Names(Spanned<OneOrMany<Spanned<String>>>) as bare,
+        Names(Spanned<OneOrMany<Part<Spanned<String>>>>) as bare,
     }
 
     /// When a fault is on, if it is on more than once.
     pub enum When {
         /// In these windows.
-        Windows(Vec<Spanned<Window>>),
+        Windows(Vec<Part<Spanned<Window>>>),
         /// On, off, on ... and off for good at the end.
         Flapping {
             /// When it is on first.
-            from: Duration = Duration::ZERO,
+            from: Part<Duration> = Part::from(Duration::ZERO),
             /// When it is over; without it at the end of the run.
-            until: Option<Duration>,
+            until: Part<Option<Duration>>,
             /// How long it is on.
-            on: Spanned<TimeLaw>,
+            on: Part<Spanned<TimeLaw>>,
             /// How long it is off.
-            off: Spanned<TimeLaw>,
+            off: Part<Spanned<TimeLaw>>,
         },
         /// Failures and repairs, drawn from the seed: off at the start.
         Drawn {
             /// From when on.
-            from: Duration = Duration::ZERO,
+            from: Part<Duration> = Part::from(Duration::ZERO),
             /// Until when failures begin; without it to the end of the run.
-            until: Option<Duration>,
+            until: Part<Option<Duration>>,
             /// The time from the start, or from a repair, to the next failure.
-            to_failure: Spanned<TimeLaw>,
+            to_failure: Part<Spanned<TimeLaw>>,
             /// The time to repair.
-            to_repair: Spanned<TimeLaw>,
+            to_repair: Part<Spanned<TimeLaw>>,
         },
     }
 
     /// A time during which a fault is on.
     pub struct Window {
         /// When it begins.
-        at: Spanned<Duration>,
+        at: Part<Spanned<Duration>>,
         /// How long it lasts. Without this and `until` for ever.
-        r#for: Option<Spanned<Duration>>,
+        r#for: Part<Option<Spanned<Duration>>>,
         /// When it ends, in place of `for`.
-        until: Option<Spanned<Duration>>,
+        until: Part<Option<Spanned<Duration>>>,
     }
 
     /// What a cut does to a message.

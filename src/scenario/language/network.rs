@@ -2,11 +2,11 @@
 
 use super::laws::TimeLaw;
 use crate::scenario::syntax::quantity::{Bandwidth, Bytes, Duration, Fraction, Positive, Probability};
-use crate::scenario::syntax::{Cx, Decode, Encode, Named, Node, Reference, Spanned, Value};
+use crate::scenario::syntax::{Cx, Decode, Encode, Named, Node, Part, Reference, Spanned, Value};
 
 /// The sites: a list of names, or a map from names to what is known of them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sites(pub Named<Site>);
+pub struct Sites(pub Named<Part<Site>>);
 
 impl Decode for Sites {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
@@ -24,6 +24,12 @@ impl Decode for Sites {
             value: Value::Map(entries),
         };
         Named::decode(&map, cx).map(Self)
+    }
+    fn unread() -> Option<Self> {
+        Named::unread().map(Self)
+    }
+    fn arrange(node: &mut Node) {
+        Named::<Part<Site>>::arrange(node);
     }
     fn type_name() -> String {
         "list of names, or map of Site".into()
@@ -46,18 +52,18 @@ macro_rules! links {
             /// What a link is like. A field that `links` leaves out is taken from `default`; what `default` leaves out is a
             /// link without latency, loss, order or limit.
             pub struct Link {
-                $( $(#[doc = $doc])* $field: $ty, )*
+                $( $(#[doc = $doc])* $field: Part<Option<$ty>>, )*
             }
 
             /// The link of one pair of sites: `between` says both directions, `from` and `to` say one.
             pub struct PairLink {
                 /// The two sites of a link that is alike in both directions.
-                between: Option<(Spanned<String>, Spanned<String>)>,
+                between: Part<Option<(Part<Spanned<String>>, Part<Spanned<String>>)>>,
                 /// The sender's site, of one direction.
-                from: Option<Spanned<String>>,
+                from: Part<Option<Spanned<String>>>,
                 /// The receiver's site, of one direction.
-                to: Option<Spanned<String>>,
-                $( $(#[doc = $doc])* $field: $ty, )*
+                to: Part<Option<Spanned<String>>>,
+                $( $(#[doc = $doc])* $field: Part<Option<$ty>>, )*
             }
         }
 
@@ -71,13 +77,13 @@ macro_rules! links {
         impl Link {
             /// This link, with what it leaves out taken from `base`.
             pub fn over(&self, base: &Self) -> Self {
-                Self { $( $field: self.$field.clone().or_else(|| base.$field.clone()), )* }
+                Self { $( $field: if let Some(None) = self.$field.get() { &base.$field } else { &self.$field }.clone(), )* }
             }
         }
 
         impl Default for Link {
             fn default() -> Self {
-                Self { $( $field: None, )* }
+                Self { $( $field: Part::from(None), )* }
             }
         }
     };
@@ -85,70 +91,70 @@ macro_rules! links {
 
 links! {
     /// The latency of one way.
-    one_way: Option<Spanned<TimeLaw>>,
+    one_way: Spanned<TimeLaw>,
     /// Latencies of the kinds of message that have one of their own.
-    by_kind: Option<KindLatencies>,
+    by_kind: KindLatencies,
     /// Whether the delays of neighbouring messages depend on each other.
-    jitter: Option<Jitter>,
+    jitter: Jitter,
     /// What is lost.
-    loss: Option<Loss>,
+    loss: Loss,
     /// The probability that a message arrives twice.
-    duplication: Option<Probability>,
+    duplication: Probability,
     /// What arrives in the order in which it was sent.
-    order: Option<Order>,
+    order: Order,
     /// Extra delays that let later messages overtake.
-    reordering: Option<Reordering>,
+    reordering: Reordering,
     /// How much the link carries.
-    bandwidth: Option<Positive<Bandwidth>>,
+    bandwidth: Positive<Bandwidth>,
     /// How many bytes may wait for the bandwidth; what comes beyond is lost. Without it any number may.
-    queue: Option<Bytes>,
+    queue: Bytes,
 }
 
 crate::language! {
     /// What is known of a site.
     pub struct Site {
         /// Where the site lies in a measured table of latencies.
-        region: Option<Spanned<String>>,
+        region: Part<Option<Spanned<String>>>,
     }
 
     /// The links between the sites.
     pub struct Network {
         /// The link of every pair of different sites that isn't named in `links`.
-        default: Link = Link::default(),
+        default: Part<Link> = Part::from(Link::default()),
         /// The link of a site to itself.
-        local: Link = Link::default(),
+        local: Part<Link> = Part::from(Link::default()),
         /// The links of single pairs, which win over `default`.
-        links: Vec<Spanned<PairLink>> = Vec::new(),
+        links: Part<Vec<Part<Spanned<PairLink>>>> = Part::from(Vec::new()),
         /// A measured table that gives the latency of every pair of different sites whose link doesn't say `one_way`.
-        matrix: Option<Spanned<Matrix>>,
+        matrix: Part<Option<Spanned<Matrix>>>,
     }
 
     /// A measured table of round trips. One way is half of one, with a spread such that the round trip has the measured one.
     pub struct Matrix {
         /// The data set: CSV with the columns `from`, `to`, `min_ms`, `avg_ms`, `max_ms` and `mdev_ms`.
-        data: Spanned<String>,
+        data: Part<Spanned<String>>,
         /// Which of its sets, where the table has several.
-        set: Option<String>,
+        set: Part<Option<String>>,
         /// The latency of pairs that weren't measured; without it they are an error.
-        missing: Option<Spanned<TimeLaw>>,
+        missing: Part<Option<Spanned<TimeLaw>>>,
         /// Whether messages within a site take the time measured inside its region; otherwise they take that of `local`.
-        local: bool = false,
+        local: Part<bool> = Part::from(false),
     }
 
     /// Latencies by kind of message; a kind that is left out takes `one_way`.
     pub struct KindLatencies {
         /// Messages between agents.
-        message: Option<Spanned<TimeLaw>>,
+        message: Part<Option<Spanned<TimeLaw>>>,
         /// Messages between agents that are answered.
-        ask: Option<Spanned<TimeLaw>>,
+        ask: Part<Option<Spanned<TimeLaw>>>,
         /// Their answers.
-        answer: Option<Spanned<TimeLaw>>,
+        answer: Part<Option<Spanned<TimeLaw>>>,
         /// Requests to services and stores.
-        request: Option<Spanned<TimeLaw>>,
+        request: Part<Option<Spanned<TimeLaw>>>,
         /// Their responses and refusals.
-        response: Option<Spanned<TimeLaw>>,
+        response: Part<Option<Spanned<TimeLaw>>>,
         /// Messages between the replicas of a store.
-        peer: Option<Spanned<TimeLaw>>,
+        peer: Part<Option<Spanned<TimeLaw>>>,
     }
 
     /// How the delays of a link's messages hang together. The law of a single delay is always the link's own.
@@ -196,9 +202,9 @@ crate::language! {
     /// Extra delays.
     pub struct Reordering {
         /// The probability that a message is delayed.
-        chance: Probability,
+        chance: Part<Probability>,
         /// By how much.
-        extra: Spanned<TimeLaw>,
+        extra: Part<Spanned<TimeLaw>>,
     }
 }
 

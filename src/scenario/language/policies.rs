@@ -1,21 +1,21 @@
 //! `policies`: how a client behaves when a call is slow, refused or lost.
 
-use crate::scenario::syntax::Spanned;
 use crate::scenario::syntax::quantity::{Duration, Positive};
+use crate::scenario::syntax::{Part, Spanned};
 
 crate::language! {
     /// How a client behaves when a call is slow, refused or lost. Calls that name no policy make one attempt and wait for ever.
     pub struct Policy {
         /// How long an attempt may take. Without it for ever.
-        timeout: Option<Positive<Duration>>,
+        timeout: Part<Option<Positive<Duration>>>,
         /// How many attempts a call makes.
-        attempts: Spanned<Attempts> = Spanned::from(Attempts::Count(super::positive(1))),
+        attempts: Part<Spanned<Attempts>> = Part::from(Attempts::Count(super::positive(1))),
         /// How long to wait before the next attempt.
-        backoff: Spanned<Backoff> = Spanned::from(Backoff::None),
+        backoff: Part<Spanned<Backoff>> = Part::from(Backoff::None),
         /// Whether the wait is at least as long as a refusal asks for.
-        honours_retry_after: bool = false,
+        honours_retry_after: Part<bool> = Part::from(false),
         /// Whether attempts carry the call's identity, so that a repeated one takes no effect twice.
-        idempotency_key: bool = false,
+        idempotency_key: Part<bool> = Part::from(false),
     }
 
     /// How many attempts a call makes.

@@ -1,30 +1,30 @@
 //! `services`: what agents call.
 
 use super::laws::{NumberLaw, TimeLaw};
-use crate::scenario::syntax::Spanned;
 use crate::scenario::syntax::quantity::{Bytes, Duration, Money, Positive, Rate};
+use crate::scenario::syntax::{Part, Spanned};
 
 crate::language! {
     /// Something that agents call: a model, a tool, a database.
     pub struct Service {
         /// Its site.
-        at: Spanned<String>,
+        at: Part<Spanned<String>>,
         /// How many requests are in work at once.
-        servers: Servers = Servers::Unlimited,
+        servers: Part<Servers> = Part::from(Servers::Unlimited),
         /// How many requests may wait for a server; one more is refused. Without it any number may.
-        queue: Option<u32>,
+        queue: Part<Option<u32>>,
         /// How long the work on a request takes.
-        time: ServiceTime = ServiceTime::Law(constant()),
+        time: Part<ServiceTime> = Part::from(ServiceTime::Law(constant())),
         /// How many tokens a request has, unless the call says it.
-        tokens: Option<Tokens>,
+        tokens: Part<Option<Tokens>>,
         /// The rate limit at its door.
-        limit: Option<RateLimit>,
+        limit: Part<Option<RateLimit>>,
         /// What may be spent in all; beyond it every request is refused.
-        budget: Option<Budget>,
+        budget: Part<Option<Budget>>,
         /// What a call costs.
-        price: Option<Price>,
+        price: Part<Option<Price>>,
         /// The size of an answer.
-        answer: Bytes = Bytes(0),
+        answer: Part<Bytes> = Part::from(Bytes(0)),
     }
 
     /// How many requests are in work at once.
@@ -40,11 +40,11 @@ crate::language! {
         /// By the request's tokens.
         Tokens {
             /// The time to the first token.
-            first: Spanned<TimeLaw> = constant(),
+            first: Part<Spanned<TimeLaw>> = Part::from(constant()),
             /// The time for each token of the prompt.
-            each_in: Spanned<TimeLaw> = constant(),
+            each_in: Part<Spanned<TimeLaw>> = Part::from(constant()),
             /// The time for each token of the answer.
-            each_out: Spanned<TimeLaw> = constant(),
+            each_out: Part<Spanned<TimeLaw>> = Part::from(constant()),
         },
         /// By a law; the law alone means this.
         Law(Spanned<TimeLaw>) as bare,
@@ -55,20 +55,20 @@ crate::language! {
         /// By two laws.
         Laws {
             /// Tokens of the prompt.
-            tokens_in: Spanned<NumberLaw> = Spanned::from(NumberLaw::Constant(0.0)),
+            tokens_in: Part<Spanned<NumberLaw>> = Part::from(NumberLaw::Constant(0.0)),
             /// Tokens of the answer.
-            tokens_out: Spanned<NumberLaw>,
+            tokens_out: Part<Spanned<NumberLaw>>,
         } as bare,
         /// Both from one row of a data set, so that they belong together.
         Data {
             /// The data set.
-            data: Spanned<String>,
+            data: Part<Spanned<String>>,
             /// The column of the prompt's tokens; without it the prompt has none.
-            tokens_in: Option<Spanned<String>>,
+            tokens_in: Part<Option<Spanned<String>>>,
             /// The column of the answer's tokens.
-            tokens_out: Spanned<String>,
+            tokens_out: Part<Spanned<String>>,
             /// How rows are taken.
-            order: RowOrder = RowOrder::Random,
+            order: Part<RowOrder> = Part::from(RowOrder::Random),
         },
     }
 
@@ -114,11 +114,11 @@ crate::language! {
     /// What a call costs: the parts add up.
     pub struct Price {
         /// Each call.
-        call: Money = Money(0),
+        call: Part<Money> = Part::from(Money(0)),
         /// A million tokens of the prompt.
-        million_in: Spanned<Money> = Spanned::from(Money(0)),
+        million_in: Part<Spanned<Money>> = Part::from(Money(0)),
         /// A million tokens of the answer.
-        million_out: Spanned<Money> = Spanned::from(Money(0)),
+        million_out: Part<Spanned<Money>> = Part::from(Money(0)),
     }
 }
 

@@ -1,29 +1,30 @@
 //! `state`: what agents share.
 
+use super::Names;
 use super::laws::TimeLaw;
 use crate::scenario::syntax::quantity::{Bytes, Drift, Duration, Positive, SignedDuration};
-use crate::scenario::syntax::{Named, OneOrMany, Spanned};
+use crate::scenario::syntax::{Named, Part, Spanned};
 
 crate::language! {
     /// A store of typed keys, with a replica at each of its sites. An operation is accepted by one replica, and told to the
     /// others afterwards.
     pub struct Store {
         /// The sites of its replicas; an agent asks the one in its site, or the nearest.
-        at: Spanned<OneOrMany<Spanned<String>>>,
+        at: Names,
         /// Its keys.
-        keys: Named<Keys>,
+        keys: Named<Part<Keys>>,
         /// The consistency model: what becomes of concurrent updates.
-        model: Spanned<Model>,
+        model: Part<Spanned<Model>>,
         /// How an accepted update gets to the other replicas.
-        replication: Replication = super::of_defaults(),
+        replication: Part<Replication> = Part::from(super::of_defaults::<Replication>()),
         /// How replicas compare what they hold from time to time, which makes good what was lost. Without it they don't.
-        anti_entropy: Option<AntiEntropy>,
+        anti_entropy: Part<Option<AntiEntropy>>,
         /// The clocks of its replicas, by site. Others are right.
-        clocks: Named<SiteClock> = Named::default(),
+        clocks: Named<Part<SiteClock>> = Named::default(),
         /// The size of a value or an element.
-        value: Bytes = Bytes(64),
+        value: Part<Bytes> = Part::from(Bytes(64)),
         /// How long a replica works on a request, any number at once.
-        time: Spanned<TimeLaw> = super::services::constant(),
+        time: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),
     }
 
     /// A key, or a range of keys of one name.
@@ -55,31 +56,31 @@ crate::language! {
         /// Concurrent writes stay beside each other as siblings, told apart by version vectors, and are merged by rules.
         VersionVectors {
             /// What a reader makes of a register's siblings.
-            register: MergeRule = MergeRule::KeepAll,
+            register: Part<MergeRule> = Part::from(MergeRule::KeepAll),
             /// What a reader makes of a counter's siblings.
-            counter: MergeRule = MergeRule::Max,
+            counter: Part<MergeRule> = Part::from(MergeRule::Max),
             /// What a reader makes of a set's siblings.
-            set: MergeRule = MergeRule::Union,
+            set: Part<MergeRule> = Part::from(MergeRule::Union),
             /// What a write does that carries no context.
-            blind: Blind = Blind::Sibling,
+            blind: Part<Blind> = Part::from(Blind::Sibling),
         },
         /// As version vectors, with a dot for each write, so that clients behind one replica make no false conflicts.
         DottedVersionVectors {
             /// What a reader makes of a register's siblings.
-            register: MergeRule = MergeRule::KeepAll,
+            register: Part<MergeRule> = Part::from(MergeRule::KeepAll),
             /// What a reader makes of a counter's siblings.
-            counter: MergeRule = MergeRule::Max,
+            counter: Part<MergeRule> = Part::from(MergeRule::Max),
             /// What a reader makes of a set's siblings.
-            set: MergeRule = MergeRule::Union,
+            set: Part<MergeRule> = Part::from(MergeRule::Union),
             /// What a write does that carries no context.
-            blind: Blind = Blind::Sibling,
+            blind: Part<Blind> = Part::from(Blind::Sibling),
         },
         /// Conflict-free replicated data types: counters add up, sets keep what wasn't seen to be removed.
         Crdt {
             /// The type of registers.
-            register: RegisterType = RegisterType::MultiValue,
+            register: Part<RegisterType> = Part::from(RegisterType::MultiValue),
             /// What a write to a multi-value register does that carries no context.
-            blind: Blind = Blind::Sibling,
+            blind: Part<Blind> = Part::from(Blind::Sibling),
         },
     }
 
@@ -129,26 +130,26 @@ crate::language! {
     /// How an accepted update gets to the other replicas.
     pub struct Replication {
         /// How long it waits before it is sent, for each peer.
-        delay: Option<Spanned<TimeLaw>>,
+        delay: Part<Option<Spanned<TimeLaw>>>,
         /// How long updates are gathered before they are sent together. Without it each is sent at once.
-        batch: Option<Positive<Duration>>,
+        batch: Part<Option<Positive<Duration>>>,
     }
 
     /// How often replicas compare what they hold.
     pub struct AntiEntropy {
         /// The time between two exchanges that a replica starts, each with a random peer.
-        every: Positive<Duration>,
+        every: Part<Positive<Duration>>,
         /// What is added to it, drawn for each exchange.
-        jitter: Option<Spanned<TimeLaw>>,
+        jitter: Part<Option<Spanned<TimeLaw>>>,
         /// From here on exchanges are started only while replicas differ, so that a run can end. Without it they go on.
-        until: Option<Duration>,
+        until: Part<Option<Duration>>,
     }
 
     /// A replica's clock.
     pub struct SiteClock {
         /// What it is ahead by at the start.
-        skew: SignedDuration = SignedDuration(0),
+        skew: Part<SignedDuration> = Part::from(SignedDuration(0)),
         /// How fast it gains.
-        drift: Spanned<Drift> = Spanned::from(Drift(0)),
+        drift: Part<Spanned<Drift>> = Part::from(Drift(0)),
     }
 }

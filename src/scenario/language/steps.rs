@@ -1,8 +1,11 @@
 //! The steps of a program.
 
 use super::laws::{NumberLaw, TimeLaw};
-use crate::scenario::syntax::Spanned;
 use crate::scenario::syntax::quantity::{Bytes, Duration, Positive, Probability};
+use crate::scenario::syntax::{Part, Spanned};
+
+/// A list of steps.
+pub type Steps = Part<Vec<Part<Spanned<Step>>>>;
 
 /// Declares the steps; those on shared state have the fields that say which key, which replica and how.
 macro_rules! steps {
@@ -17,16 +20,16 @@ macro_rules! steps {
                     $(#[doc = $vdoc])*
                     $variant {
                         /// The key, by its name.
-                        key: Spanned<String>,
+                        key: Part<Spanned<String>>,
                         /// The store, where two stores have a key of this name.
-                        store: Option<Spanned<String>>,
+                        store: Part<Option<Spanned<String>>>,
                         /// Which of several keys of this name, from 0 and rounded down; without it any, all alike.
-                        which: Option<Spanned<NumberLaw>>,
+                        which: Part<Option<Spanned<NumberLaw>>>,
                         $( $(#[doc = $fdoc])* $field: $ty $(= $default)?, )*
                         /// Which replica is asked.
-                        replica: Replica = Replica::Nearest,
+                        replica: Part<Replica> = Part::from(Replica::Nearest),
                         /// The policy.
-                        policy: Option<Spanned<String>>,
+                        policy: Part<Option<Spanned<String>>>,
                     },
                 )*
                 $($plain)*
@@ -44,74 +47,74 @@ steps! {
         /// A call to a service, and the wait for its answer.
         Call {
             /// The service.
-            service: Spanned<String>,
+            service: Part<Spanned<String>>,
             /// The policy.
-            policy: Option<Spanned<String>>,
+            policy: Part<Option<Spanned<String>>>,
             /// The size of the request.
-            request: Spanned<Bytes> = Spanned::from(Bytes(0)),
+            request: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
             /// How many tokens the request has; otherwise the service says it.
-            tokens: Option<CallTokens>,
+            tokens: Part<Option<CallTokens>>,
         },
         /// A message; no answer is waited for.
         Send {
             /// Who receives it.
-            to: Peers,
+            to: Part<Peers>,
             /// What it is about.
-            topic: Spanned<String>,
+            topic: Part<Spanned<String>>,
             /// Its size.
-            bytes: Spanned<Bytes> = Spanned::from(Bytes(0)),
+            bytes: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
         },
         /// A message, and the wait for its answer.
         Ask {
             /// Who is asked: one.
-            to: Peers,
+            to: Part<Peers>,
             /// What it is about.
-            topic: Spanned<String>,
+            topic: Part<Spanned<String>>,
             /// Its size.
-            bytes: Spanned<Bytes> = Spanned::from(Bytes(0)),
+            bytes: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
             /// How long the answer may take. Without it for ever.
-            timeout: Option<Positive<Duration>>,
+            timeout: Part<Option<Positive<Duration>>>,
         },
         /// The answer to the ask that is being handled.
         Reply {
             /// Its size.
-            bytes: Spanned<Bytes> = Spanned::from(Bytes(0)),
+            bytes: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
         },
         /// The wait for a message.
         Wait {
             /// Its topic; without one any topic that has no handler.
-            topic: Option<Spanned<String>>,
+            topic: Part<Option<Spanned<String>>>,
             /// How many of them.
-            count: Positive<u32> = super::positive(1),
+            count: Part<Positive<u32>> = Part::from(super::positive(1)),
             /// How long at most. Without it for ever.
-            timeout: Option<Positive<Duration>>,
+            timeout: Part<Option<Positive<Duration>>>,
         },
         /// Steps, so many times.
         Repeat {
             /// How often.
-            times: Times,
+            times: Part<Times>,
             /// What.
-            steps: Vec<Spanned<Step>>,
+            steps: Steps,
         },
         /// Branches, all at once; it is over when the last is.
-        Parallel(Vec<Vec<Spanned<Step>>>),
+        Parallel(Part<Vec<Steps>>),
         /// One of several lists of steps, with probabilities in proportion to the weights.
-        Choose(Vec<(f64, Vec<Spanned<Step>>)>),
+        Choose(Part<Vec<Part<(Part<f64>, Steps)>>>),
         /// Starts the guess while its basis is under way. A right guess is waited for; a wrong one is thrown away and done again.
         Speculate {
             /// What the guess depends on.
-            basis: Vec<Spanned<Step>>,
+            basis: Steps,
             /// What is done on a guess.
-            guess: Vec<Spanned<Step>>,
+            guess: Steps,
             /// The probability that the guess is right.
-            right: Probability,
+            right: Part<Probability>,
         },
         /// Steps that are measured under a name of their own.
         Task {
             /// The name.
-            name: Spanned<String>,
+            name: Part<Spanned<String>>,
             /// What it consists of.
-            steps: Vec<Spanned<Step>>,
+            steps: Steps,
         },
         /// The end of the program, or of the handler.
         Stop,
@@ -122,35 +125,35 @@ steps! {
         /// Writes a register: a value that no other write has.
         Write {
             /// Whether the write says what the agent last saw of the key.
-            informed: bool = false
+            informed: Part<bool> = Part::from(false)
         },
         /// Adds to a counter.
         Add {
             /// How much; a whole number.
-            by: Spanned<NumberLaw> = Spanned::from(NumberLaw::Constant(1.0))
+            by: Part<Spanned<NumberLaw>> = Part::from(NumberLaw::Constant(1.0))
         },
         /// Inserts an element into a set.
         Insert {
             /// The element's number.
-            element: Spanned<NumberLaw>
+            element: Part<Spanned<NumberLaw>>
         },
         /// Removes an element from a set.
         Remove {
             /// The element's number.
-            element: Spanned<NumberLaw>
+            element: Part<Spanned<NumberLaw>>
         },
         /// Reads a key, thinks, and changes the key, saying what was read.
         Update {
             /// The time between the read and the change.
-            think: Spanned<TimeLaw> = super::services::constant(),
+            think: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),
             /// The change.
-            op: Spanned<UpdateOp> = Spanned::from(UpdateOp::Write)
+            op: Part<Spanned<UpdateOp>> = Part::from(UpdateOp::Write)
         },
         /// Reads a register, thinks, and writes it if nobody has written it since (optimistic locking). If somebody has, the
         /// write is refused, and all of it is done again after the policy's backoff. The store has one replica.
         CompareAndSwap {
             /// The time between the read and the write.
-            think: Spanned<TimeLaw> = super::services::constant()
+            think: Part<Spanned<TimeLaw>> = Part::from(super::services::constant())
         },
     }
 }
@@ -181,9 +184,9 @@ crate::language! {
     /// How many tokens a call has.
     pub struct CallTokens {
         /// Tokens of the prompt.
-        tokens_in: Spanned<NumberLaw> = Spanned::from(NumberLaw::Constant(0.0)),
+        tokens_in: Part<Spanned<NumberLaw>> = Part::from(NumberLaw::Constant(0.0)),
         /// Tokens of the answer.
-        tokens_out: Spanned<NumberLaw> = Spanned::from(NumberLaw::Constant(0.0)),
+        tokens_out: Part<Spanned<NumberLaw>> = Part::from(NumberLaw::Constant(0.0)),
     }
 
     /// How often steps are repeated.
@@ -205,7 +208,7 @@ crate::language! {
         /// The agent behind the sender, in a ring; the group is the sender's own or one of the same size.
         Next(Spanned<String>),
         /// The agent with this number in a group.
-        Member(Spanned<String>, u32),
+        Member(Spanned<String>, Part<u32>),
         /// Who sent the message that is being handled, or was waited for last.
         Sender,
     }

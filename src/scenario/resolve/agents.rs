@@ -7,29 +7,29 @@ use crate::kernel::{SimDuration, SimTime};
 use crate::random::Law;
 use crate::scenario::data::Stamps;
 use crate::scenario::language::agents::{Arrive, Count, OnFailure};
-use crate::scenario::language::{Group, Step as Written};
+use crate::scenario::language::{Group, Service, Step as Written};
 use crate::scenario::plan::Addresses;
 use crate::scenario::syntax::quantity::{Duration, Positive};
-use crate::scenario::syntax::{Code, Diagnostic, Named, Spanned};
+use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned};
 use crate::world::population::Sites;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Entity ids are given out in pages of this many.
 const PAGE: u64 = 256;
 
 impl Group {
-    /// How many members the group's ids are reserved for.
-    pub(super) fn reserved(&self) -> u32 {
-        match self.count.value {
+    /// How many members the group's ids are reserved for, if that is known.
+    pub(super) fn reserved(&self) -> Option<u32> {
+        self.count.get().map(|count| match count.value {
             Count::Fixed(count) => *count,
             Count::Stream { max_alive, .. } => *max_alive,
-        }
+        })
     }
 
-    /// Whether agents come and go.
+    /// Whether agents come and go, as far as it is known.
     pub(super) fn is_stream(&self) -> bool {
-        matches!(self.count.value, Count::Stream { .. })
+        matches!(self.count.get().map(|count| &count.value), Some(Count::Stream { .. }))
     }
 }
 
@@ -37,71 +37,64 @@ impl Resolver<'_, '_> {
     /// Numbers entities, topics and tasks. False if there are too many entities to be numbered.
     pub(super) fn assign(&mut self) -> bool {
         let file = self.file;
-        let fixed: u64 = file
+        // A group of which nothing is known has one member: its ids are never used.
+        let sized: Vec<(&Spanned<String>, u32, bool)> = file
             .agents
             .canonical()
-            .map(|(_, group)| u64::from(group.reserved()) / PAGE + 2)
-            .sum();
+            .map(|(name, group)| match group.get() {
+                Some(group) => (name, group.reserved().unwrap_or(1), group.is_stream()),
+                None => (name, 1, false),
+            })
+            .collect();
+        let fixed: u64 = sized.iter().map(|(_, size, _)| u64::from(*size) / PAGE + 2).sum();
         let pages = fixed + file.services.len() as u64 + file.state.len() as u64;
-        let streams: u64 = file
-            .agents
-            .canonical()
-            .filter(|(_, group)| group.is_stream())
-            .map(|(_, group)| u64::from(group.reserved()).next_power_of_two())
+        let streams: u64 = sized
+            .iter()
+            .filter(|(.., is_stream)| *is_stream)
+            .map(|(_, size, _)| u64::from(*size).next_power_of_two())
             .sum();
         let groups = file.agents.len() + file.services.len() + file.state.len();
         if pages >= (1 << 23) || streams > (1 << 31) || groups >= usize::from(u16::MAX) {
-            let (name, _) = file
-                .agents
-                .canonical()
-                .max_by_key(|(_, group)| group.reserved())
-                .unwrap_or_else(|| unreachable!("too many entities, and no agents"));
+            let others = file.services.canonical().map(|(name, _)| name);
+            let others = others.chain(file.state.canonical().map(|(name, _)| name));
+            let largest = sized.iter().max_by_key(|(_, size, _)| *size).map(|(name, ..)| *name);
+            let place = largest.or(others.last()).map_or(Span::default(), |name| name.span);
             let message = "there are more agents, services and stores than can be numbered: at most 2^31 agents, in 65,000 groups";
-            self.error(Code::TooMany, name.span, message);
+            self.error(Code::TooMany, place, message);
             return false;
         }
         let services: Vec<_> = file
             .services
             .canonical()
-            .map(|(name, service)| (name.value.as_str(), self.quiet_site(&service.at)))
+            .map(|(name, service)| (name.value.as_str(), self.quiet_site(service)))
             .collect();
         let stores: Vec<_> = self
             .stores
             .iter()
             .map(|store| (store.name.as_str(), store.sites.clone()))
             .collect();
-        let agents: Vec<_> = file
-            .agents
-            .canonical()
-            .map(|(name, group)| {
-                (
-                    name.value.as_str(),
-                    group.reserved(),
-                    Sites::One(crate::network::SiteId(0)),
-                )
-            })
+        let agents: Vec<_> = sized
+            .iter()
+            .map(|(name, size, _)| (name.value.as_str(), *size, Sites::One(crate::network::SiteId(0))))
             .collect();
         self.addresses = Addresses::assign(&services, &stores, &agents);
         let (mut topics, mut tasks) = (BTreeSet::new(), BTreeSet::new());
-        for (_, group) in file.agents.canonical() {
+        for (_, group) in file.agents.known() {
             topics.extend(group.on.names().map(str::to_owned));
             group.each_step(&mut |step| match &step.value {
                 Written::Send { topic, .. } | Written::Ask { topic, .. } => {
-                    topics.insert(topic.value.clone());
+                    topics.extend(topic.get().map(|topic| topic.value.clone()));
                 }
-                Written::Wait { topic: Some(topic), .. } => {
-                    topics.insert(topic.value.clone());
-                }
-                Written::Task { name, .. } => {
-                    tasks.insert(name.value.clone());
-                }
+                Written::Wait { topic, .. } => topics.extend(topic.given().map(|topic| topic.value.clone())),
+                Written::Task { name, .. } => tasks.extend(name.get().map(|name| name.value.clone())),
                 _ => {}
             });
         }
         if topics.len().max(tasks.len() + 1) >= usize::from(u16::MAX) {
+            let place = file.name.get().map_or(Span::default(), |name| name.span);
             self.error(
                 Code::TooMany,
-                file.name.span,
+                place,
                 "a scenario has at most 65,000 topics and names of tasks",
             );
             return false;
@@ -111,20 +104,21 @@ impl Resolver<'_, '_> {
         true
     }
 
-    /// A site whose name has been looked up before.
-    fn quiet_site(&self, name: &Spanned<String>) -> crate::network::SiteId {
-        let at = self.file.sites.0.position(name).unwrap_or(0);
-        crate::network::SiteId(at as u32)
+    /// The site of a service, whose name has been looked up before.
+    fn quiet_site(&self, service: &Part<Service>) -> crate::network::SiteId {
+        let name = service.get().and_then(|service| service.at.get());
+        let at = name.and_then(|name| self.file.sites.0.position(name));
+        crate::network::SiteId(at.unwrap_or(0) as u32)
     }
 
     /// The groups by name. One that can't be resolved is left out; its problems are reported.
     pub(super) fn agents(&mut self) -> Vec<Arc<GroupSpec>> {
         let file = self.file;
         let (stores, nearest) = self.replicas();
-        let groups: Vec<_> = file.agents.canonical().collect();
-        groups
-            .into_iter()
-            .filter_map(|(name, group)| self.group(name, group, &stores, &nearest).map(Arc::new))
+        let policies = self.policies();
+        file.agents
+            .known()
+            .filter_map(|(name, group)| self.group(name, group, &policies, &stores, &nearest).map(Arc::new))
             .collect()
     }
 
@@ -153,16 +147,14 @@ impl Resolver<'_, '_> {
         &mut self,
         name: &Spanned<String>,
         group: &Group,
+        policies: &BTreeMap<String, Policy>,
         stores: &[(u32, u32)],
         nearest: &[Vec<u32>],
     ) -> Option<GroupSpec> {
         let sites = self.sites(&group.at);
         let arrivals = self.arrivals(group);
-        let stagger = match &group.stagger {
-            Some(law) => self.time(law).map(Some),
-            None => Some(None),
-        };
-        let policies = self.used_policies(group);
+        let stagger = group.stagger.each(|law| self.time(law));
+        let policies = self.used_policies(group, policies);
         let main = self.steps(&group.program, name, &policies);
         let handlers: Vec<Option<(u16, Vec<Step>)>> = group
             .on
@@ -170,15 +162,16 @@ impl Resolver<'_, '_> {
             .map(|(topic, steps)| Some((self.topics[&topic.value], self.steps(steps, name, &policies)?)))
             .collect();
         let handlers: Option<Vec<_>> = handlers.into_iter().collect();
-        let handlers_at_once = u16::try_from(*group.handlers_at_once).ok();
-        if handlers_at_once.is_none() {
+        let handlers_at_once = group.handlers_at_once.get().map(|count| u16::try_from(**count).ok());
+        if handlers_at_once == Some(None) {
             self.error(
                 Code::TooMany,
                 name.span,
                 "an agent handles at most 65,535 messages at once",
             );
         }
-        if group.program.is_empty() && group.on.is_empty() {
+        let idle = group.program.get().is_some_and(Vec::is_empty) && group.on.is_empty();
+        if idle && group.on.is_whole() {
             self.warn(
                 Code::NothingToDo,
                 name.span,
@@ -190,21 +183,21 @@ impl Resolver<'_, '_> {
         let program = Program::compile(&main?, &handlers?, &format!("agents.{}", name.value));
         Some(GroupSpec {
             name: name.value.clone(),
-            count: match group.count.value {
+            count: match group.count.get()?.value {
                 Count::Fixed(count) => Some(*count),
                 Count::Stream { arrivals, .. } => arrivals.map(Positive::into_inner),
             },
             is_stream: group.is_stream(),
-            max_alive: group.reserved(),
+            max_alive: group.reserved()?,
             arrivals: arrivals?,
             stagger: stagger?,
             program,
             policies: clients,
-            mailbox: *group.mailbox,
-            handlers_at_once: handlers_at_once?,
+            mailbox: **group.mailbox.get()?,
+            handlers_at_once: handlers_at_once??,
             stores: stores.to_vec(),
             nearest: nearest.to_vec(),
-            failure_ends_task: matches!(group.on_failure, OnFailure::EndTask),
+            failure_ends_task: matches!(group.on_failure.get()?, OnFailure::EndTask),
             sites: match sites?.as_slice() {
                 [one] => Sites::One(*one),
                 many => Sites::InTurn(many.to_vec()),
@@ -212,45 +205,51 @@ impl Resolver<'_, '_> {
         })
     }
 
-    /// The policies that a group's program names, by name. Unknown ones are reported.
-    fn used_policies(&mut self, group: &Group) -> Named<Policy> {
+    /// The policies by name. One that can't be resolved is left out; its problems are reported.
+    fn policies(&mut self) -> BTreeMap<String, Policy> {
         let file = self.file;
-        let mut used: BTreeSet<&str> = BTreeSet::new();
+        file.policies
+            .known()
+            .filter_map(|(name, policy)| Some((name.value.clone(), self.policy(policy)?)))
+            .collect()
+    }
+
+    /// The policies that a group's program names, by name. Unknown ones are reported.
+    fn used_policies(&mut self, group: &Group, policies: &BTreeMap<String, Policy>) -> Named<Policy> {
+        let file = self.file;
+        let mut used: BTreeMap<String, Policy> = BTreeMap::new();
         group.each_step(&mut |step| {
-            if let Some(name) = step.value.policy()
-                && file
-                    .policies
-                    .look_up(name, Code::UnknownPolicy, "policy", self.out)
-                    .is_some()
-            {
-                used.insert(&name.value);
+            if let Some(name) = step.value.policy() {
+                file.policies.look_up(name, Code::UnknownPolicy, "policy", self.out);
+                used.extend(
+                    policies
+                        .get(&name.value)
+                        .map(|policy| (name.value.clone(), policy.clone())),
+                );
             }
         });
-        let resolved = file
-            .policies
-            .canonical()
-            .filter(|(name, _)| used.contains(name.value.as_str()))
-            .map(|(name, policy)| (name.clone(), self.policy(policy)))
-            .collect();
-        Named::new(resolved).unwrap_or_default()
+        let named = used.into_iter().map(|(name, policy)| (name.into(), policy)).collect();
+        Named::new(named).expect("a map has each name once")
     }
 
     fn arrivals(&mut self, group: &Group) -> Option<Arrivals> {
         let at = |time: &Duration| SimTime::ZERO.saturating_add(*time);
-        let unbounded = matches!(group.count.value, Count::Stream { arrivals: None, .. });
-        let needs_number = match group.start.value {
+        let start = &group.start.get()?.value;
+        let count = group.count.get();
+        let unbounded = count.filter(|count| matches!(count.value, Count::Stream { arrivals: None, .. }));
+        let needs_number = match start {
             Arrive::AtOnce { .. } => Some("all at once"),
             Arrive::Spread { .. } => Some("spread over a time"),
             _ => None,
         };
-        if let Some(how) = needs_number.filter(|_| unbounded) {
+        if let (Some(how), Some(count)) = (needs_number, unbounded) {
             let message = format!("agents of a stream that arrive {how} need a number: `Stream(arrivals: ...)`");
-            let problem = Diagnostic::error(Code::NoArrivals, group.count.span, message);
+            let problem = Diagnostic::error(Code::NoArrivals, count.span, message);
             self.out
                 .push(problem.help("say when they arrive, for example `start: Poisson(rate: \"5/s\")`"));
             return None;
         }
-        match &group.start.value {
+        match start {
             Arrive::AtOnce { at: time } => Some(Arrivals::AtOnce(at(time))),
             Arrive::Spread { from, over } => Some(Arrivals::Spread {
                 from: at(from),
@@ -263,8 +262,9 @@ impl Resolver<'_, '_> {
                 },
             }),
             Arrive::Gaps { gap, from } => {
+                let gap = gap.get()?;
                 let law = self.time(gap)?;
-                if law.support().1 <= 0.0 && unbounded {
+                if law.support().1 <= 0.0 && unbounded.is_some() {
                     self.error(
                         Code::EndlessLoop,
                         gap.span,
@@ -273,7 +273,7 @@ impl Resolver<'_, '_> {
                     return None;
                 }
                 Some(Arrivals::Gaps {
-                    from: at(from),
+                    from: at(from.get()?),
                     gap: law,
                 })
             }
@@ -288,21 +288,25 @@ impl Resolver<'_, '_> {
                 unit,
                 from,
                 speed,
-            } => self.trace(group, (data, column), *unit, *from, **speed),
+            } => {
+                let times = self.trace(group, (data.get()?, column.get()?), unit)?;
+                let start = SimTime::ZERO.saturating_add(*from.get()?);
+                let speed = **speed.get()?;
+                let at = |time: f64| start.saturating_add(SimDuration::from_nanos_f64(time / speed));
+                Some(Arrivals::Times(times.into_iter().map(at).collect()))
+            }
         }
     }
 
-    /// The recorded times, counted from the first.
+    /// The recorded times in nanoseconds, counted from the first.
     fn trace(
         &mut self,
         group: &Group,
         (data, column): (&Spanned<String>, &Spanned<String>),
-        unit: Option<Positive<Duration>>,
-        from: Duration,
-        speed: f64,
-    ) -> Option<Arrivals> {
+        unit: &Part<Option<Positive<Duration>>>,
+    ) -> Option<Vec<f64>> {
         let stamps = self.data.stamps(data, column, self.out)?;
-        let since: Vec<f64> = match (&*stamps, unit) {
+        let since: Vec<f64> = match (&*stamps, unit.get()?) {
             (Stamps::Dates(dates), None) => dates.iter().map(|date| (date - dates[0]) as f64).collect(),
             (Stamps::Numbers(numbers), Some(unit)) => {
                 let unit = unit.as_nanos() as f64;
@@ -330,7 +334,8 @@ impl Resolver<'_, '_> {
             self.error(Code::BadData, column.span, message);
             return None;
         }
-        if let Count::Fixed(count) = group.count.value
+        if let Some(written) = group.count.get()
+            && let Count::Fixed(count) = written.value
             && *count as usize > since.len()
         {
             let message = format!(
@@ -338,12 +343,10 @@ impl Resolver<'_, '_> {
                 *count,
                 since.len()
             );
-            let problem = Diagnostic::error(Code::NoArrivals, group.count.span, message);
+            let problem = Diagnostic::error(Code::NoArrivals, written.span, message);
             self.out.push(problem.label(column.span, "the trace"));
             return None;
         }
-        let start = SimTime::ZERO.saturating_add(from);
-        let at = |time: f64| start.saturating_add(SimDuration::from_nanos_f64(time / speed));
-        Some(Arrivals::Times(since.into_iter().map(at).collect()))
+        Some(since)
     }
 }

@@ -6,7 +6,7 @@ use crate::scenario::language::policies::{Attempts, Backoff};
 use crate::scenario::language::services::Excess;
 use crate::scenario::language::steps::Peers;
 use crate::scenario::language::{Group, Service, Step as Written};
-use crate::scenario::syntax::{Code, Diagnostic, Spanned, suggest, write};
+use crate::scenario::syntax::{Code, Diagnostic, Part, Spanned, suggest, write};
 use std::collections::BTreeSet;
 
 /// Whether a pass through these steps may take time, or leave the program. Where it can't, a loop around them hangs.
@@ -34,32 +34,46 @@ pub(super) fn may_leave_or_wait(steps: &[Step]) -> bool {
 struct Receives<'s> {
     handled: BTreeSet<&'s str>,
     awaited: BTreeSet<&'s str>,
-    /// Whether it waits for any topic.
+    /// Whether it waits for any topic, or may do so in a step that couldn't be read.
     any: bool,
+    /// Whether all handlers are known.
+    handlers_known: bool,
 }
 
 impl<'s> Receives<'s> {
-    fn of(group: &'s Group) -> Self {
-        let (mut awaited, mut any) = (BTreeSet::new(), false);
-        group.each_step(&mut |step| {
+    fn of(group: &'s Part<Group>) -> Self {
+        let mut this = Self {
+            handled: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            any: false,
+            handlers_known: false,
+        };
+        let Some(group) = group.get() else {
+            this.any = true;
+            return this;
+        };
+        let all_read = group.each_step(&mut |step| {
             if let Written::Wait { topic, .. } = &step.value {
-                match topic {
+                match topic.given() {
                     Some(topic) => {
-                        awaited.insert(topic.value.as_str());
+                        this.awaited.insert(topic.value.as_str());
                     }
-                    None => any = true,
+                    None => this.any = true,
                 }
             }
         });
-        Self {
-            handled: group.on.names().collect(),
-            awaited,
-            any,
-        }
+        this.any |= !all_read;
+        this.handled = group.on.names().collect();
+        this.handlers_known = group.on.is_whole();
+        this
     }
 
     fn takes(&self, topic: &str) -> bool {
-        self.any || self.handled.contains(topic) || self.awaited.contains(topic)
+        self.any || self.awaited.contains(topic) || self.handles(topic)
+    }
+
+    fn handles(&self, topic: &str) -> bool {
+        !self.handlers_known || self.handled.contains(topic)
     }
 }
 
@@ -68,14 +82,21 @@ impl Resolver<'_, '_> {
     pub(super) fn check_topics(&mut self) {
         let file = self.file;
         let receives: Vec<Receives<'_>> = file.agents.canonical().map(|(_, group)| Receives::of(group)).collect();
-        for (_, group) in file.agents.canonical() {
+        for (_, group) in file.agents.known() {
             group.each_step(&mut |step| {
                 let (to, topic, asks) = match &step.value {
                     Written::Send { to, topic, .. } => (to, topic, None),
-                    Written::Ask { to, topic, timeout, .. } => (to, topic, Some(timeout.is_some())),
+                    Written::Ask { to, topic, timeout, .. } => match timeout.get() {
+                        Some(timeout) => (to, topic, Some(timeout.is_some())),
+                        None => return,
+                    },
                     _ => return,
                 };
+                let (Some(to), Some(topic)) = (to.get(), topic.get()) else {
+                    return;
+                };
                 let receivers: Vec<&Receives<'_>> = match to {
+                    Peers::Sender if !file.agents.is_whole() => return,
                     Peers::Sender => receives.iter().collect(),
                     Peers::Any(group)
                     | Peers::All(group)
@@ -87,9 +108,7 @@ impl Resolver<'_, '_> {
                     },
                 };
                 let taken = receivers.iter().any(|receiver| receiver.takes(topic));
-                let answered = receivers
-                    .iter()
-                    .any(|receiver| receiver.handled.contains(topic.value.as_str()));
+                let answered = receivers.iter().any(|receiver| receiver.handles(topic));
                 let problem = match asks {
                     None if !taken => {
                         let message = format!("nobody there handles or waits for the topic {}", write::quoted(topic));
@@ -126,17 +145,20 @@ impl Resolver<'_, '_> {
     /// Warns of calls that wait for ever, and of retries that flood. Once for each group, service and policy.
     pub(super) fn check_calls(&mut self) {
         let file = self.file;
-        for (_, group) in file.agents.canonical() {
+        for (_, group) in file.agents.known() {
             let mut seen: BTreeSet<(&str, Option<&str>)> = BTreeSet::new();
             group.each_step(&mut |step| {
                 let Written::Call { service, policy, .. } = &step.value else {
+                    return;
+                };
+                let (Some(service), Some(policy)) = (service.get(), policy.get()) else {
                     return;
                 };
                 let policy = policy.as_ref();
                 if !seen.insert((&service.value, policy.map(|policy| policy.value.as_str()))) {
                     return;
                 }
-                if let Some(called) = file.services.get(service) {
+                if let Some(called) = file.services.known_value(service) {
                     self.check_timeout(group, called, service, policy);
                     self.check_retries(called, service, policy);
                 }
@@ -151,19 +173,25 @@ impl Resolver<'_, '_> {
         service: &Spanned<String>,
         policy: Option<&Spanned<String>>,
     ) {
-        let written = policy.and_then(|policy| self.file.policies.get(policy));
-        if written.is_some_and(|policy| policy.timeout.is_some()) || (policy.is_some() && written.is_none()) {
+        let waits_for_ever = match policy {
+            None => true,
+            Some(policy) => {
+                let policy = self.file.policies.known_value(policy);
+                policy.is_some_and(|policy| matches!(policy.timeout.get(), Some(None)))
+            }
+        };
+        if !waits_for_ever {
             return;
         }
         let sites = &self.file.sites.0;
-        let place = |name: &str| sites.position(name).map(|at| crate::network::SiteId(at as u32));
-        let Some(there) = place(&called.at) else { return };
-        let lossy = group
-            .at
-            .value
-            .0
+        let place = |name: &Spanned<String>| sites.position(name).map(|at| crate::network::SiteId(at as u32));
+        let Some(there) = called.at.get().and_then(place) else {
+            return;
+        };
+        let names = group.at.get().map_or(&[][..], |names| names.value.0.as_slice());
+        let lossy = names
             .iter()
-            .filter_map(|site| place(site))
+            .filter_map(|site| place(site.get()?))
             .any(|here| self.loses(here, there) || self.loses(there, here));
         if lossy {
             let message = format!(
@@ -177,36 +205,38 @@ impl Resolver<'_, '_> {
     }
 
     fn check_retries(&mut self, called: &Service, service: &Spanned<String>, policy: Option<&Spanned<String>>) {
-        let Some(written) = policy.and_then(|policy| self.file.policies.get(policy)) else {
+        let Some(written) = policy.and_then(|policy| self.file.policies.known_value(policy)) else {
             return;
         };
-        let unlimited = matches!(written.attempts.value, Attempts::Unlimited);
-        let at_once = matches!(written.backoff.value, Backoff::None);
-        let waits_anyway = written.honours_retry_after
-            && called.queue.is_none()
-            && matches!(
-                called.limit.as_ref().map(|limit| &limit.excess),
-                Some(Excess::Refuse { retry_after: true })
-            );
-        let refuses = called.queue.is_some()
-            || called
-                .limit
-                .as_ref()
-                .is_some_and(|limit| matches!(limit.excess, Excess::Refuse { .. }));
+        let Some(attempts) = written.attempts.get() else {
+            return;
+        };
+        let unlimited = matches!(attempts.value, Attempts::Unlimited);
+        let at_once = written
+            .backoff
+            .get()
+            .is_some_and(|backoff| matches!(backoff.value, Backoff::None));
+        let limit = called.limit.given().map(|limit| &limit.excess);
+        let queue = called.queue.given();
+        // What isn't known may be what keeps the retries apart.
+        let waits_anyway = written.honours_retry_after.get() != Some(&false)
+            && queue.is_none()
+            && matches!(limit, Some(Excess::Refuse { retry_after: true }));
+        let refuses = queue.is_some() || matches!(limit, Some(Excess::Refuse { .. }));
         if unlimited && at_once && refuses && !waits_anyway {
             let message = format!(
                 "attempts without end and without a pause, at {}, which refuses what is too much",
                 write::quoted(service)
             );
-            let problem = Diagnostic::warning(Code::RetryStorm, written.attempts.span, message);
+            let problem = Diagnostic::warning(Code::RetryStorm, attempts.span, message);
             self.out.push(problem.label(service.span, "called here"));
         }
-        if unlimited && called.budget.is_some() {
+        if unlimited && called.budget.given().is_some() {
             let message = format!(
                 "attempts without end at {}, which refuses everything once its budget is spent",
                 write::quoted(service)
             );
-            let problem = Diagnostic::warning(Code::RetryStorm, written.attempts.span, message);
+            let problem = Diagnostic::warning(Code::RetryStorm, attempts.span, message);
             self.out.push(problem.label(service.span, "called here"));
         }
     }

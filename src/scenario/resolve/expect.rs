@@ -2,7 +2,7 @@
 
 use crate::scenario::language::Scenario;
 use crate::scenario::language::compare::{Amount, Bound, Expect, Statistic};
-use crate::scenario::syntax::{Code, Diagnostic, Diagnostics, SourceMap, Spanned, to_text, write};
+use crate::scenario::syntax::{Code, Diagnostic, Diagnostics, Part, SourceMap, Spanned, to_text, write};
 
 /// What a name in an expectation is the name of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,71 +161,86 @@ pub(in crate::scenario) fn expectations(
     out: &mut Diagnostics,
 ) -> Vec<Expectation> {
     let mut all = Vec::new();
-    for expect in &file.expect {
-        let expected = match &expect.value {
-            Expect::Measure {
-                name,
-                variant,
-                over,
-                stat,
-                is,
-                confidence,
-                row,
-                source,
-            } => {
-                check_name(What::Measure, name, known, out);
-                check_variant(file, variant.as_ref(), out);
-                check_variant(file, over.as_ref(), out);
-                check_bound(is, known.kind(name), out);
-                if let Some(confidence) = confidence
-                    && !(0.5..1.0).contains(&confidence.get())
-                {
-                    let message = "a confidence lies at or above 0.5 and below 1";
-                    out.push(Diagnostic::error(Code::QuantityRange, confidence.span, message));
-                }
-                if let (Some(variant), Some(over)) = (variant, over)
-                    && variant.value == over.value
-                {
-                    let problem = Diagnostic::error(Code::Conflicting, over.span, "a variant is compared with itself");
-                    out.push(problem.label(variant.span, "the other one"));
-                }
-                Expected::Measure {
-                    name: name.value.clone(),
-                    variant: variant.as_ref().map(|name| name.value.clone()),
-                    over: over.as_ref().map(|name| name.value.clone()),
-                    stat: stat.clone(),
-                    bound: is.value.clone(),
-                    confidence: confidence.map(|confidence| confidence.get()),
-                    known: row.clone().map(|row| (row, source.clone().unwrap_or_default())),
-                }
-            }
-            Expect::Always(name) => {
-                check_name(What::Invariant, name, known, out);
-                Expected::Always {
-                    name: name.value.clone(),
-                }
-            }
-            Expect::Sometimes {
-                event,
-                variant,
-                at_least,
-            } => {
-                check_name(What::Event, event, known, out);
-                check_variant(file, variant.as_ref(), out);
-                Expected::Sometimes {
-                    event: event.value.clone(),
-                    variant: variant.as_ref().map(|name| name.value.clone()),
-                    at_least: **at_least,
-                }
-            }
-        };
-        all.push(Expectation {
-            expected,
-            place: map.locate(expect.span),
-            text: to_text(&expect.value),
-        });
+    let written = file.expect.get().map_or(&[][..], Vec::as_slice);
+    for expect in written.iter().filter_map(Part::get) {
+        if let Some(expected) = expectation(&expect.value, file, known, out) {
+            all.push(Expectation {
+                expected,
+                place: map.locate(expect.span),
+                text: to_text(&expect.value),
+            });
+        }
     }
     all
+}
+
+/// What an expectation says. `None`: a part of it is unread.
+fn expectation(expect: &Expect, file: &Scenario, known: &dyn Measures, out: &mut Diagnostics) -> Option<Expected> {
+    match expect {
+        Expect::Measure {
+            name,
+            variant,
+            over,
+            stat,
+            is,
+            confidence,
+            row,
+            source,
+        } => {
+            if let Some(name) = name.get() {
+                check_name(What::Measure, name, known, out);
+            }
+            check_variant(file, variant, out);
+            check_variant(file, over, out);
+            if let Some(is) = is.get() {
+                check_bound(is, name.get().and_then(|name| known.kind(name)), out);
+            }
+            if let Some(confidence) = confidence.given()
+                && !(0.5..1.0).contains(&confidence.get())
+            {
+                let message = "a confidence lies at or above 0.5 and below 1";
+                out.push(Diagnostic::error(Code::QuantityRange, confidence.span, message));
+            }
+            if let (Some(variant), Some(over)) = (variant.given(), over.given())
+                && variant.value == over.value
+            {
+                let problem = Diagnostic::error(Code::Conflicting, over.span, "a variant is compared with itself");
+                out.push(problem.label(variant.span, "the other one"));
+            }
+            let text = |name: &Option<Spanned<String>>| name.as_ref().map(|name| name.value.clone());
+            let source = source.get()?;
+            Some(Expected::Measure {
+                name: name.get()?.value.clone(),
+                variant: variant.get().map(text)?,
+                over: over.get().map(text)?,
+                stat: stat.get()?.clone(),
+                bound: is.get()?.value.clone(),
+                confidence: confidence.get()?.map(|confidence| confidence.get()),
+                known: row.get()?.clone().map(|row| (row, source.clone().unwrap_or_default())),
+            })
+        }
+        Expect::Always(name) => {
+            check_name(What::Invariant, name, known, out);
+            Some(Expected::Always {
+                name: name.value.clone(),
+            })
+        }
+        Expect::Sometimes {
+            event,
+            variant,
+            at_least,
+        } => {
+            if let Some(event) = event.get() {
+                check_name(What::Event, event, known, out);
+            }
+            check_variant(file, variant, out);
+            Some(Expected::Sometimes {
+                event: event.get()?.value.clone(),
+                variant: variant.get()?.as_ref().map(|name| name.value.clone()),
+                at_least: **at_least.get()?,
+            })
+        }
+    }
 }
 
 fn check_name(what: What, name: &Spanned<String>, known: &dyn Measures, out: &mut Diagnostics) {
@@ -246,12 +261,13 @@ fn check_name(what: What, name: &Spanned<String>, known: &dyn Measures, out: &mu
     out.push(problem);
 }
 
-fn check_variant(file: &Scenario, name: Option<&Spanned<String>>, out: &mut Diagnostics) {
-    let Some(name) = name.filter(|name| name.value != "base") else {
+fn check_variant(file: &Scenario, name: &Part<Option<Spanned<String>>>, out: &mut Diagnostics) {
+    let Some(name) = name.given().filter(|name| name.value != "base") else {
         return;
     };
-    if file.variants.get(name).is_none() {
-        let names = std::iter::once("base").chain(file.variants.names());
+    let variants = &file.variants.0;
+    if variants.is_whole() && variants.get(name).is_none() {
+        let names = std::iter::once("base").chain(variants.names());
         crate::scenario::syntax::unknown_name(name, names, Code::UnknownVariantName, "variant", out);
     }
 }

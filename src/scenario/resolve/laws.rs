@@ -4,7 +4,7 @@ use super::Resolver;
 use crate::random::{Law, LawError};
 use crate::scenario::language::{NumberLaw, TimeLaw};
 use crate::scenario::syntax::quantity::{Duration, Rate, SignedDuration};
-use crate::scenario::syntax::{Code, Diagnostic, Span, Spanned};
+use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned};
 
 /// A quantity as the number that laws are made of: nanoseconds for durations.
 trait Plain: Copy {
@@ -191,5 +191,20 @@ impl Resolver<'_, '_> {
     /// The law of a duration.
     pub(super) fn time(&mut self, law: &Spanned<TimeLaw>) -> Option<Law> {
         self.amount(law, "a duration")
+    }
+
+    /// The law, if it is known.
+    pub(super) fn law_of(&mut self, law: &Part<Spanned<impl Form>>) -> Option<Law> {
+        self.law(law.get()?)
+    }
+
+    /// The law of something that can't be negative, if it is known.
+    pub(super) fn amount_of(&mut self, law: &Part<Spanned<impl Form>>, what: &str) -> Option<Law> {
+        self.amount(law.get()?, what)
+    }
+
+    /// The law of a duration, if it is known.
+    pub(super) fn time_of(&mut self, law: &Part<Spanned<TimeLaw>>) -> Option<Law> {
+        self.time(law.get()?)
     }
 }

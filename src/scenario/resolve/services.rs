@@ -8,7 +8,7 @@ use crate::scenario::language::services::{Excess, RowOrder, Servers, ServiceTime
 use crate::scenario::language::{Policy as Written, Service};
 use crate::scenario::plan::ServicePlan;
 use crate::scenario::syntax::quantity::Money;
-use crate::scenario::syntax::{Code, Spanned};
+use crate::scenario::syntax::{Bytes, Code, Part, Span, Spanned};
 use crate::services::{Budget, Excess as Beyond, RateLimit, ServiceSpec, ServiceTime, Tokens};
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ impl Resolver<'_, '_> {
     pub(super) fn services(&mut self) -> Vec<ServicePlan> {
         let file = self.file;
         let mut plans = Vec::new();
-        for (name, service) in file.services.canonical() {
-            let (site, spec) = (self.site(&service.at), self.service(service));
+        for (name, service) in file.services.known() {
+            let (site, spec) = (self.site_of(&service.at), self.service(service));
             if let (Some(site), Some(spec)) = (site, spec) {
                 plans.push(ServicePlan {
                     name: name.value.clone(),
@@ -31,54 +31,56 @@ impl Resolver<'_, '_> {
     }
 
     fn service(&mut self, service: &Service) -> Option<ServiceSpec> {
-        let time = match &service.time {
+        let time = service.time.get().and_then(|time| match time {
             Time::Law(law) => self.time(law).map(ServiceTime::Law),
             Time::Tokens {
                 first,
                 each_in,
                 each_out,
             } => {
-                let laws = (self.time(first), self.time(each_in), self.time(each_out));
+                let laws = (self.time_of(first), self.time_of(each_in), self.time_of(each_out));
                 self.tokens_time(laws)
             }
-        };
-        let tokens = match &service.tokens {
-            Some(tokens) => self.tokens(tokens).map(Some),
-            None => Some(None),
-        };
-        let limit = service.limit.as_ref().map(|limit| RateLimit {
-            count: limit.rate.events(),
-            period: crate::kernel::SimDuration::from_nanos(limit.rate.nanos()),
-            burst: *limit.burst,
-            excess: match limit.excess {
-                Excess::Refuse { retry_after } => Beyond::Refuse { retry_after },
-                Excess::Wait => Beyond::Wait,
-            },
         });
-        let money = |money: &Money| u64::try_from(money.0).ok();
-        let budget = service.budget.as_ref().map(|budget| Budget {
-            calls: budget.calls.map(|calls| *calls),
-            tokens: budget.tokens.map(|tokens| *tokens),
-            money: budget.money.map(|limit| money(&limit).unwrap_or(u64::MAX)),
+        let tokens = service.tokens.each(|tokens| self.tokens(tokens));
+        let limit = service.limit.each(|limit| {
+            Some(RateLimit {
+                count: limit.rate.events(),
+                period: crate::kernel::SimDuration::from_nanos(limit.rate.nanos()),
+                burst: *limit.burst,
+                excess: match limit.excess {
+                    Excess::Refuse { retry_after } => Beyond::Refuse { retry_after },
+                    Excess::Wait => Beyond::Wait,
+                },
+            })
         });
-        let price = service.price.as_ref();
-        let per_call = price.map_or(0, |price| money(&price.call).unwrap_or(u64::MAX));
-        let per_token = price.map_or(Some((0, 0)), |price| {
-            Some((self.per_token(&price.million_in)?, self.per_token(&price.million_out)?))
+        let money = |money: &Money| u64::try_from(money.0).unwrap_or(u64::MAX);
+        let budget = service.budget.each(|budget| {
+            Some(Budget {
+                calls: budget.calls.map(|calls| *calls),
+                tokens: budget.tokens.map(|tokens| *tokens),
+                money: budget.money.map(|limit| money(&limit)),
+            })
         });
-        let answer_bytes = self.bytes(&Spanned::new(service.answer, service.at.span));
-        let (price_per_token_in, price_per_token_out) = per_token?;
+        let prices = service.price.each(|price| {
+            let tokens = (self.per_token(&price.million_in), self.per_token(&price.million_out));
+            Some((price.call.get().map(money)?, tokens.0?, tokens.1?))
+        });
+        let place = service.at.get().map_or(Span::default(), |at| at.span);
+        let answer = service.answer.get().map(|answer| Spanned::new(*answer, place));
+        let answer_bytes = answer.and_then(|answer| self.bytes(&answer));
+        let (price_per_call, price_per_token_in, price_per_token_out) = prices?.unwrap_or((0, 0, 0));
         Some(ServiceSpec {
-            servers: match service.servers {
+            servers: match service.servers.get()? {
                 Servers::Unlimited => None,
-                Servers::Count(count) => Some(*count),
+                Servers::Count(count) => Some(**count),
             },
-            queue: service.queue,
+            queue: *service.queue.get()?,
             time: time?,
             tokens: tokens?,
-            limit,
-            budget,
-            price_per_call: per_call,
+            limit: limit?,
+            budget: budget?,
+            price_per_call,
             price_per_token_in,
             price_per_token_out,
             answer_bytes: answer_bytes?,
@@ -97,8 +99,8 @@ impl Resolver<'_, '_> {
         match tokens {
             Counted::Laws { tokens_in, tokens_out } => {
                 let laws = (
-                    self.amount(tokens_in, "a number of tokens"),
-                    self.amount(tokens_out, "a number of tokens"),
+                    self.amount_of(tokens_in, "a number of tokens"),
+                    self.amount_of(tokens_out, "a number of tokens"),
                 );
                 Some(Tokens::Laws {
                     tokens_in: laws.0?,
@@ -111,6 +113,7 @@ impl Resolver<'_, '_> {
                 tokens_out,
                 order,
             } => {
+                let (data, tokens_in, tokens_out) = (data.get()?, tokens_in.get()?, tokens_out.get()?);
                 let mut columns = vec![tokens_out];
                 columns.extend(tokens_in.iter().filter(|column| column.value != tokens_out.value));
                 let rows = self.data.rows(data, &columns, self.out)?;
@@ -122,7 +125,7 @@ impl Resolver<'_, '_> {
                     }
                 }
                 Some(Tokens::Rows {
-                    order: match order {
+                    order: match order.get()? {
                         RowOrder::Random => Order::Random,
                         RowOrder::Replay => Order::Replay,
                     },
@@ -135,7 +138,8 @@ impl Resolver<'_, '_> {
     }
 
     /// The price of one token in nano-dollars, of the price of a million.
-    fn per_token(&mut self, million: &Spanned<Money>) -> Option<u64> {
+    fn per_token(&mut self, million: &Part<Spanned<Money>>) -> Option<u64> {
+        let million = million.get()?;
         if million.0 % 1_000_000 != 0 {
             let message =
                 "a token would cost a part of a billionth of a dollar; a million cost a multiple of 0.001 USD";
@@ -146,7 +150,7 @@ impl Resolver<'_, '_> {
     }
 
     /// A size that messages can have.
-    pub(super) fn bytes(&mut self, bytes: &Spanned<crate::scenario::syntax::Bytes>) -> Option<u32> {
+    pub(super) fn bytes(&mut self, bytes: &Spanned<Bytes>) -> Option<u32> {
         let fits = u32::try_from(bytes.0).ok();
         if fits.is_none() {
             self.error(Code::QuantityRange, bytes.span, "a message has less than 4 GiB");
@@ -154,23 +158,30 @@ impl Resolver<'_, '_> {
         fits
     }
 
+    /// A size that messages can have, if it is known.
+    pub(super) fn bytes_of(&mut self, bytes: &Part<Spanned<Bytes>>) -> Option<u32> {
+        self.bytes(bytes.get()?)
+    }
+
     /// A policy.
-    pub(super) fn policy(&mut self, policy: &Written) -> Policy {
-        if let Waiting::Exponential { base, cap }
-        | Waiting::FullJitter { base, cap }
-        | Waiting::EqualJitter { base, cap }
-        | Waiting::DecorrelatedJitter { base, cap } = &policy.backoff.value
+    pub(super) fn policy(&mut self, policy: &Written) -> Option<Policy> {
+        let backoff = policy.backoff.get();
+        if let Some(Spanned { value, span }) = backoff
+            && let Waiting::Exponential { base, cap }
+            | Waiting::FullJitter { base, cap }
+            | Waiting::EqualJitter { base, cap }
+            | Waiting::DecorrelatedJitter { base, cap } = value
             && **cap < **base
         {
-            self.error(Code::Conflicting, policy.backoff.span, "the `cap` is below the `base`");
+            self.error(Code::Conflicting, *span, "the `cap` is below the `base`");
         }
-        Policy {
-            timeout: policy.timeout.map(|timeout| *timeout),
-            attempts: match policy.attempts.value {
+        Some(Policy {
+            timeout: policy.timeout.get()?.map(|timeout| *timeout),
+            attempts: match policy.attempts.get()?.value {
                 Attempts::Unlimited => None,
                 Attempts::Count(count) => Some(*count),
             },
-            backoff: match policy.backoff.value {
+            backoff: match backoff?.value {
                 Waiting::None => Backoff::None,
                 Waiting::Fixed(wait) => Backoff::Fixed(*wait),
                 Waiting::Exponential { base, cap } => Backoff::Exponential { base: *base, cap: *cap },
@@ -178,8 +189,8 @@ impl Resolver<'_, '_> {
                 Waiting::EqualJitter { base, cap } => Backoff::EqualJitter { base: *base, cap: *cap },
                 Waiting::DecorrelatedJitter { base, cap } => Backoff::DecorrelatedJitter { base: *base, cap: *cap },
             },
-            honours_retry_after: policy.honours_retry_after,
-            idempotency_key: policy.idempotency_key,
-        }
+            honours_retry_after: *policy.honours_retry_after.get()?,
+            idempotency_key: *policy.idempotency_key.get()?,
+        })
     }
 }

@@ -6,14 +6,15 @@ use crate::network::SiteId;
 use crate::random::Law;
 use crate::scenario::language::Store;
 use crate::scenario::language::state::{
-    Blind as NoContext, Keys, MergeRule as Rule, Model, RegisterType as Registers, StampClock,
+    Blind as NoContext, Keys, MergeRule as Rule, Model, RegisterType as Registers, SiteClock, StampClock,
 };
 use crate::scenario::plan::StorePlan;
-use crate::scenario::syntax::{Code, Diagnostic, Spanned};
+use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned};
 use crate::state::crdt::RegisterType;
 use crate::state::siblings::{Blind, MergeRule, MergeRules};
 use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, VersionVectors};
 use crate::stores::{AntiEntropy, Model as Built, Replication, Stamping, StoreSpec};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// More keys than this are no store of agents' notes, but a mistake.
@@ -24,6 +25,13 @@ const MOST_KEYS: u64 = 50_000_000;
 pub(super) struct KeyPlace {
     /// The store's number.
     pub store: u16,
+    /// What they are; `None` where that couldn't be read.
+    pub keys: Option<KeyRange>,
+}
+
+/// Keys of one name and type.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeyRange {
     /// The first key.
     pub first: u32,
     /// How many.
@@ -36,8 +44,10 @@ pub(super) struct KeyPlace {
 #[derive(Debug, Clone)]
 pub(super) struct StoreShape {
     pub name: String,
-    /// The sites of its replicas, in the order of their names.
+    /// The sites of its replicas, in the order of their names; none where they aren't known.
     pub sites: Vec<SiteId>,
+    /// Whether the names of all its keys are known.
+    pub keys_known: bool,
 }
 
 impl Keys {
@@ -56,79 +66,109 @@ impl Resolver<'_, '_> {
         let file = self.file;
         let mut plans = Vec::new();
         for (name, store) in file.state.canonical() {
+            let number = self.stores.len() as u16;
+            let shape = |sites: &[SiteId], keys_known| StoreShape {
+                name: name.value.clone(),
+                sites: sites.to_vec(),
+                keys_known,
+            };
+            let Some(store) = store.get() else {
+                self.stores.push(shape(&[], false));
+                continue;
+            };
             let sites = self.replica_sites(store);
-            let model = self.model(store);
-            self.check_model(store, &model);
-            let keys = self.number_keys(name, store, plans.len() as u16);
-            plans.push(StorePlan {
-                name: name.value.clone(),
-                model,
-                spec: Arc::new(self.store_spec(store, keys, &sites)),
-                sites: sites.clone(),
-            });
-            self.stores.push(StoreShape {
-                name: name.value.clone(),
-                sites,
-            });
+            let model = store.model.get().and_then(|model| self.model(model, store));
+            if let Some(model) = &model {
+                self.check_model(store, model);
+            }
+            let keys = self.number_keys(name, store, number);
+            let known = sites.as_deref().unwrap_or_default();
+            let spec = self.store_spec(store, keys, sites.as_deref());
+            self.stores.push(shape(known, store.keys.is_whole()));
+            if let (Some(model), Some(spec), Some(sites)) = (model, spec, sites) {
+                plans.push(StorePlan {
+                    name: name.value.clone(),
+                    model,
+                    spec: Arc::new(spec),
+                    sites,
+                });
+            }
         }
         plans
     }
 
     /// The keys of a store, one by one; each name is noted for the steps that use it.
-    fn number_keys(&mut self, name: &Spanned<String>, store: &Store, number: u16) -> Vec<(String, KeyType)> {
-        let total: u64 = store.keys.canonical().map(|(_, keys)| u64::from(keys.parts().1)).sum();
+    fn number_keys(&mut self, name: &Spanned<String>, store: &Store, number: u16) -> Option<Vec<(String, KeyType)>> {
+        let total: u64 = store.keys.known().map(|(_, keys)| u64::from(keys.parts().1)).sum();
         if total > MOST_KEYS {
             let message = format!("the store has {total} keys; at most {MOST_KEYS} are kept");
             self.error(Code::TooMany, name.span, message);
         }
-        if total == 0 {
+        if store.keys.is_empty() && store.keys.is_whole() {
             self.error(Code::EmptyGroup, name.span, "a store needs at least one key");
         }
-        let mut all = Vec::new();
+        let (mut all, mut whole) = (Vec::new(), store.keys.is_whole());
         for (key, keys) in store.keys.canonical() {
-            let (key_type, count) = keys.parts();
+            let range = keys.get().map(|keys| {
+                let (key_type, count) = keys.parts();
+                let first = all.len() as u32;
+                match count {
+                    _ if total > MOST_KEYS => {}
+                    1 => all.push((key.value.clone(), key_type)),
+                    _ => all.extend((0..count).map(|n| (format!("{}[{n}]", key.value), key_type))),
+                }
+                KeyRange { first, count, key_type }
+            });
+            whole &= range.is_some();
             let place = KeyPlace {
                 store: number,
-                first: all.len() as u32,
-                count,
-                key_type,
+                keys: range,
             };
-            self.keys.entry(key.value.clone()).or_default().push(place);
-            match count {
-                _ if total > MOST_KEYS => {}
-                1 => all.push((key.value.clone(), key_type)),
-                _ => all.extend((0..count).map(|n| (format!("{}[{n}]", key.value), key_type))),
+            let places = self.keys.entry(key.value.clone()).or_default();
+            // Of a name that stands twice, which was reported, the first counts.
+            let again = |place: &KeyPlace| {
+                let store = self.stores.get(usize::from(place.store));
+                store.is_none_or(|store| store.name == name.value)
+            };
+            if !places.iter().any(again) {
+                places.push(place);
             }
         }
-        all
+        whole.then_some(all)
     }
 
     /// The sites of a store's replicas, by name, each once.
-    fn replica_sites(&mut self, store: &Store) -> Vec<SiteId> {
-        let mut sites = self.sites(&store.at).unwrap_or_default();
-        let names = &store.at.value.0;
+    fn replica_sites(&mut self, store: &Store) -> Option<Vec<SiteId>> {
+        let sites = self.sites(&store.at);
+        let names: Vec<_> = store.at.get()?.value.0.iter().filter_map(Part::get).collect();
         for (n, name) in names.iter().enumerate() {
             if let Some(first) = names[..n].iter().find(|other| other.value == name.value) {
                 let problem = Diagnostic::error(Code::NamedTwice, name.span, "a site has one replica of a store");
                 self.out.push(problem.label(first.span, "it stood here first"));
             }
         }
+        let mut sites = sites?;
         sites.sort_unstable();
         sites.dedup();
-        sites
+        Some(sites)
     }
 
-    fn model(&mut self, store: &Store) -> Built {
-        let blind = |blind: &NoContext| match blind {
-            NoContext::Sibling => Blind::Sibling,
-            NoContext::Overwrite => Blind::Overwrite,
+    fn model(&mut self, model: &Spanned<Model>, store: &Store) -> Option<Built> {
+        let blind = |blind: &Part<NoContext>| {
+            blind.get().map(|blind| match blind {
+                NoContext::Sibling => Blind::Sibling,
+                NoContext::Overwrite => Blind::Overwrite,
+            })
         };
-        let mut rules = |register: &Rule, counter: &Rule, set: &Rule| MergeRules {
-            register: self.merge_rule(register, store),
-            counter: self.merge_rule(counter, store),
-            set: self.merge_rule(set, store),
+        let mut rules = |register: &Part<Rule>, counter: &Part<Rule>, set: &Part<Rule>| {
+            let rules = [register, counter, set].map(|rule| self.merge_rule(rule.get()?, store));
+            Some(MergeRules {
+                register: rules[0]?,
+                counter: rules[1]?,
+                set: rules[2]?,
+            })
         };
-        match &store.model.value {
+        Some(match &model.value {
             Model::LastWriteWins { .. } => Built::LastWriteWins(LastWriteWins),
             Model::VersionVectors {
                 register,
@@ -136,8 +176,8 @@ impl Resolver<'_, '_> {
                 set,
                 blind: no_context,
             } => Built::VersionVectors(VersionVectors {
-                rules: rules(register, counter, set),
-                blind: blind(no_context),
+                rules: rules(register, counter, set)?,
+                blind: blind(no_context)?,
             }),
             Model::DottedVersionVectors {
                 register,
@@ -145,91 +185,119 @@ impl Resolver<'_, '_> {
                 set,
                 blind: no_context,
             } => Built::DottedVersionVectors(DottedVersionVectors {
-                rules: rules(register, counter, set),
-                blind: blind(no_context),
+                rules: rules(register, counter, set)?,
+                blind: blind(no_context)?,
             }),
             Model::Crdt {
                 register,
                 blind: no_context,
             } => Built::Crdt(Crdt {
-                register: match register {
+                register: match register.get()? {
                     Registers::MultiValue => RegisterType::MultiValue,
                     Registers::LastWriter => RegisterType::LastWriter,
                 },
-                blind: blind(no_context),
+                blind: blind(no_context)?,
             }),
-        }
+        })
     }
 
-    fn store_spec(&mut self, store: &Store, keys: Vec<(String, KeyType)>, sites: &[SiteId]) -> StoreSpec {
-        let mut spec = StoreSpec::new(keys, sites.iter().copied());
-        for (name, clock) in store.clocks.canonical() {
-            let site = self.site(name);
-            let clock = match Clock::new(clock.skew.0, clock.drift.0) {
-                Ok(clock) => clock,
-                Err(error) => {
-                    self.error(Code::QuantityRange, clock.drift.span, error.to_string());
-                    continue;
-                }
-            };
-            let Some(site) = site else { continue };
-            match spec.replicas.iter_mut().find(|replica| replica.site == site) {
-                Some(replica) => replica.clock = clock,
-                None if sites.is_empty() => {}
-                None => self.error(
-                    Code::UnknownSite,
-                    name.span,
-                    "the store has no replica at this site, and so no clock",
-                ),
-            }
-        }
-        spec.replication = Replication {
-            delay: store.replication.delay.as_ref().and_then(|law| self.time(law)),
-            batch: store.replication.batch.map(|batch| *batch),
-        };
-        spec.anti_entropy = store.anti_entropy.as_ref().map(|exchange| AntiEntropy {
-            every: *exchange.every,
-            jitter: exchange.jitter.as_ref().and_then(|law| self.time(law)),
-            until: exchange.until.map(|until| SimTime::ZERO.saturating_add(until)),
+    fn store_spec(
+        &mut self,
+        store: &Store,
+        keys: Option<Vec<(String, KeyType)>>,
+        sites: Option<&[SiteId]>,
+    ) -> Option<StoreSpec> {
+        let clocks = self.clocks(store, sites);
+        let replication = store.replication.get().and_then(|replication| {
+            let delay = replication.delay.each(|law| self.time(law));
+            Some(Replication {
+                delay: delay?,
+                batch: replication.batch.get()?.map(|batch| *batch),
+            })
         });
-        if let Model::LastWriteWins { clock } = &store.model.value {
-            spec.stamping = match clock {
+        let anti_entropy = store.anti_entropy.each(|exchange| {
+            let jitter = exchange.jitter.each(|law| self.time(law));
+            Some(AntiEntropy {
+                every: **exchange.every.get()?,
+                jitter: jitter?,
+                until: exchange.until.get()?.map(|until| SimTime::ZERO.saturating_add(until)),
+            })
+        });
+        let processing = self.time_of(&store.time);
+        let mut spec = StoreSpec::new(keys?, sites?.iter().copied());
+        for (site, clock) in clocks? {
+            let of_site = |replica: &&mut crate::stores::ReplicaSpec| replica.site == site;
+            spec.replicas.iter_mut().find(of_site)?.clock = clock;
+        }
+        spec.replication = replication?;
+        spec.anti_entropy = anti_entropy?;
+        if let Model::LastWriteWins { clock } = &store.model.get()?.value {
+            spec.stamping = match clock.get()? {
                 StampClock::Wall => Stamping::Wall,
                 StampClock::Lamport => Stamping::Lamport,
                 StampClock::Hybrid => Stamping::Hybrid,
             };
         }
-        spec.value_bytes = store.value.0;
-        spec.processing = self.time(&store.time).filter(|law| *law != Law::Constant(0.0));
-        spec
+        spec.value_bytes = store.value.get()?.0;
+        spec.processing = processing.map(|law| Some(law).filter(|law| *law != Law::Constant(0.0)))?;
+        Some(spec)
+    }
+
+    /// The clocks of replicas, by site.
+    fn clocks(&mut self, store: &Store, sites: Option<&[SiteId]>) -> Option<Vec<(SiteId, Clock)>> {
+        let mut clocks = Vec::new();
+        for (name, clock) in store.clocks.canonical() {
+            let site = self.site(name);
+            if let (Some(site), Some(sites)) = (site, sites)
+                && !sites.contains(&site)
+            {
+                self.error(
+                    Code::UnknownSite,
+                    name.span,
+                    "the store has no replica at this site, and so no clock",
+                );
+            }
+            let clock = clock.get().and_then(|clock| self.clock(clock));
+            clocks.push(site.zip(clock));
+        }
+        clocks.into_iter().collect()
+    }
+
+    fn clock(&mut self, clock: &SiteClock) -> Option<Clock> {
+        let (skew, drift) = (clock.skew.get()?, clock.drift.get()?);
+        let clock = Clock::new(skew.0, drift.0);
+        clock
+            .map_err(|error| self.error(Code::QuantityRange, drift.span, error.to_string()))
+            .ok()
     }
 
     fn check_model(&mut self, store: &Store, model: &Built) {
-        for (name, keys) in store.keys.canonical() {
+        let place = store.model.get().map_or(Span::default(), |model| model.span);
+        for (name, keys) in store.keys.known() {
             if let Err(refusal) = model.supports(keys.parts().0) {
                 let problem = Diagnostic::error(Code::ModelRefusesKey, name.span, refusal.to_string());
-                self.out.push(problem.label(store.model.span, "the model"));
+                self.out.push(problem.label(place, "the model"));
             }
         }
     }
 
-    fn merge_rule(&mut self, rule: &Rule, store: &Store) -> MergeRule {
-        match rule {
+    fn merge_rule(&mut self, rule: &Rule, store: &Store) -> Option<MergeRule> {
+        Some(match rule {
             Rule::KeepAll => MergeRule::KeepAll,
             Rule::Max => MergeRule::Max,
             Rule::Min => MergeRule::Min,
             Rule::Union => MergeRule::Union,
             Rule::Sum => MergeRule::Sum,
-            Rule::PreferSite(name) => MergeRule::PreferReplica(self.replica(name, store).unwrap_or(0)),
-        }
+            Rule::PreferSite(name) => MergeRule::PreferReplica(self.replica(name, store)?),
+        })
     }
 
     /// The number of the replica in a site.
     pub(super) fn replica(&mut self, site: &Spanned<String>, store: &Store) -> Option<u16> {
         self.site(site)?;
-        let mut names: Vec<&str> = store.at.value.0.iter().map(|name| name.value.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
+        let sites = store.at.get()?.value.0.iter();
+        let names: Option<BTreeSet<&str>> = sites.map(|name| Some(name.get()?.value.as_str())).collect();
+        let names = names?;
         let found = names.iter().position(|name| *name == site.value);
         if found.is_none() {
             let what = "replica of the store at";

@@ -1,7 +1,12 @@
 //! From the tree to typed values, and back.
 //!
 //! Decoding never stops at the first problem: every field, item and entry is decoded, and all problems are collected in
-//! [`Cx`]. A result of `None` means that at least one error was reported; a value means that none was, inside it.
+//! [`Cx`]. What can't be read leaves a hole in the value around it where that value has room for one (a [`Part`], an entry
+//! of a [`Named`]), so that the rest can still be checked for what it means. A field or variant whose name is misspelt is read
+//! as the one that was likely meant.
+//!
+//! [`Part`]: super::Part
+//! [`Named`]: super::Named
 
 use super::codes::Code;
 use super::describe::Reference;
@@ -9,12 +14,20 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::source::Span;
 use super::suggest;
 use super::tree::{Field, Name, Node, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What decoding collects.
 #[derive(Debug, Default)]
 pub struct Cx {
     /// The problems so far.
     pub diagnostics: Diagnostics,
+    /// Whether something that the tree should say is missing from it, which was reported: an include that can't be read. Then
+    /// a field that isn't there may be there after all, and so may a name.
+    pub incomplete: bool,
+    /// The places of values of which at least a part isn't known: nobody can say what isn't in them.
+    pub open: BTreeSet<Span>,
+    /// What misspelt names of fields and variants were taken for, by their places.
+    meant: BTreeMap<Span, &'static str>,
 }
 
 impl Cx {
@@ -33,17 +46,99 @@ impl Cx {
         let message = format!("expected {expected}, found {}", node.found());
         self.push(Diagnostic::error(Code::WrongShape, node.head(), message).here(format!("expected {expected}")));
     }
+
+    /// The variant name that a value starts with, or the one that it was taken for.
+    pub fn variant_name<'n>(&self, node: &'n Node) -> Option<&'n str> {
+        let (name, span) = node.variant_name()?;
+        Some(self.meant.get(&span).copied().unwrap_or(name))
+    }
+
+    /// Gives misspelt names in a tree the spelling that they were taken for.
+    pub fn correct(&self, root: &mut Node) {
+        if !self.meant.is_empty() {
+            correct(root, &self.meant);
+        }
+    }
+
+    /// Reads a value whose name at `span` was taken for `name`. Where its form shows that something else was meant, nothing is
+    /// said about it, and it is unread.
+    fn as_meant<T: Decode>(&mut self, node: &Node, span: Span, name: &'static str) -> Option<T> {
+        self.meant.insert(span, name);
+        let outer = std::mem::take(&mut self.diagnostics);
+        let value = read(node, self);
+        let own = std::mem::replace(&mut self.diagnostics, outer);
+        if own.iter().any(|problem| is_about_the_form_of(node, problem)) {
+            self.meant.remove(&span);
+            self.open.insert(node.span);
+            return None;
+        }
+        self.diagnostics.append(own);
+        value
+    }
+}
+
+/// Whether a problem says that `node` isn't what its place takes, rather than that something inside it is wrong.
+fn is_about_the_form_of(node: &Node, problem: &Diagnostic) -> bool {
+    match problem.code {
+        Code::WrongShape | Code::UnknownVariant | Code::WrongItems | Code::MissingField | Code::BadQuantity => {
+            problem.span() == Some(node.head())
+        }
+        Code::UnknownField => match &node.value {
+            Value::Struct(_, fields) => fields.iter().any(|field| Some(field.name.span) == problem.span()),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn correct(node: &mut Node, meant: &BTreeMap<Span, &'static str>) {
+    let name = |name: &mut Name| {
+        if let Some(right) = meant.get(&name.span) {
+            name.text = (*right).to_string();
+        }
+    };
+    match &mut node.value {
+        Value::Word(word) => {
+            if let Some(right) = meant.get(&node.span) {
+                *word = (*right).to_string();
+            }
+        }
+        Value::List(items) => items.iter_mut().for_each(|item| correct(item, meant)),
+        Value::Tuple(variant, items) => {
+            variant.iter_mut().for_each(|variant| name(variant));
+            items.iter_mut().for_each(|item| correct(item, meant));
+        }
+        Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| correct(value, meant)),
+        Value::Struct(variant, fields) => {
+            variant.iter_mut().for_each(|variant| name(variant));
+            for field in fields {
+                name(&mut field.name);
+                correct(&mut field.value, meant);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A type of the language: how it is read, and what the reference says about it.
 pub trait Decode: Sized {
-    /// Reads the value, reporting every problem inside it.
+    /// Reads the value, reporting every problem inside it. `None`: nothing of it could be read. A value may have holes, if
+    /// its type has room for them; it has none if no problem was reported and the tree is complete.
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self>;
 
     /// The value of a field of this type that isn't there. `None`: the field is required.
     fn absent() -> Option<Self> {
         None
     }
+
+    /// What stands for a value that couldn't be read. `None`: then what it is in can't be read either.
+    fn unread() -> Option<Self> {
+        None
+    }
+
+    /// Puts what a value of this type is made of into canonical order: fields as they are declared, entries of maps by their
+    /// keys. What is no such value stays as it is.
+    fn arrange(_node: &mut Node) {}
 
     /// What the reference calls the type: `text`, `list of duration`, `Service`.
     fn type_name() -> String;
@@ -60,6 +155,18 @@ pub trait Decode: Sized {
         Self::variant_names(&mut names);
         names.contains(&name)
     }
+}
+
+/// Reads a value, unless it is known that it can't be read.
+pub fn read<T: Decode>(node: &Node, cx: &mut Cx) -> Option<T> {
+    let value = match node.value {
+        Value::Unread => None,
+        _ => T::decode(node, cx),
+    };
+    if value.is_none() {
+        cx.open.insert(node.span);
+    }
+    value.or_else(T::unread)
 }
 
 /// A type that can be written in the language. Decoding what was written gives an equal value.
@@ -88,19 +195,21 @@ pub fn to_text<T: Encode + ?Sized>(value: &T) -> String {
     super::write::compact(&value.encode())
 }
 
+/// A field that was found, and what its name was taken for if it is misspelt.
+type Found<'n> = (&'n Field, Option<&'static str>);
+
 /// The fields of a struct while they are decoded. Made for [`crate::language!`]; fields are asked for in the order of
 /// `names`.
 #[derive(Debug)]
 pub struct Fields<'n> {
-    found: Vec<Option<&'n Field>>,
+    found: Vec<Option<Found<'n>>>,
     names: &'static [&'static str],
     next: usize,
     missing: Vec<&'static str>,
-    /// Fields that a misspelt one was likely meant to be: not reported as missing again.
-    guessed: Vec<&'static str>,
+    /// Whether there is a field of which nobody knows what was meant: it may be any that isn't there.
+    doubtful: bool,
     what: &'static str,
     place: Span,
-    good: bool,
 }
 
 impl<'n> Fields<'n> {
@@ -170,36 +279,38 @@ impl<'n> Fields<'n> {
             names,
             next: 0,
             missing: Vec::new(),
-            guessed: Vec::new(),
+            doubtful: false,
             what,
             place: node.head(),
-            good: true,
         };
         let mut unknown = Vec::new();
         for field in fields {
             let Some(index) = names.iter().position(|n| *n == field.name.text) else {
-                unknown.push(&field.name);
+                unknown.push(field);
                 continue;
             };
-            if let Some(first) = this.found[index] {
+            if let Some((first, _)) = this.found[index] {
                 let message = format!("`{}` stands twice in this {what}", field.name.text);
                 let problem = Diagnostic::error(Code::DuplicateField, field.name.span, message);
                 cx.push(problem.label(first.name.span, "it stood here first"));
-                this.good = false;
                 continue;
             }
-            this.found[index] = Some(field);
+            this.found[index] = Some((field, None));
         }
         // Once all that are there are known: a field that stands there already can't be what was meant.
-        for name in unknown {
-            let problem = this.unknown(name, cx.diagnostics.is_full());
+        for field in unknown {
+            let problem = this.unknown(field, cx.diagnostics.is_full());
             cx.push(problem);
-            this.good = false;
+        }
+        if this.doubtful {
+            cx.open.insert(node.span);
         }
         this
     }
 
-    fn unknown(&mut self, name: &Name, brief: bool) -> Diagnostic {
+    /// What is to be said about an unknown field, which from now on stands for the one that was likely meant.
+    fn unknown(&mut self, field: &'n Field, brief: bool) -> Diagnostic {
+        let name = &field.name;
         let message = format!(
             "{} has no field `{}`",
             article(self.what),
@@ -207,17 +318,18 @@ impl<'n> Fields<'n> {
         );
         let mut problem = Diagnostic::error(Code::UnknownField, name.span, message).here("unknown field");
         if brief {
+            self.doubtful = true;
             return problem;
         }
-        let free = self
-            .names
-            .iter()
-            .zip(&self.found)
-            .filter(|(_, found)| found.is_none())
-            .map(|(name, _)| *name);
-        if let Some(near) = suggest::nearest(&name.text, free) {
-            problem = problem.replace(format!("did you mean `{near}`?"), name.span, near);
-            self.guessed.push(near);
+        let free = (0..self.names.len()).filter(|at| self.found[*at].is_none());
+        let near = suggest::nearest(&name.text, free.map(|at| self.names[at]));
+        match near.and_then(|near| self.names.iter().position(|name| *name == near)) {
+            Some(at) => {
+                let near = self.names[at];
+                problem = problem.replace(format!("did you mean `{near}`?"), name.span, near);
+                self.found[at] = Some((field, Some(near)));
+            }
+            None => self.doubtful = true,
         }
         problem.note(match self.names {
             [] => "it has no fields at all".to_string(),
@@ -225,46 +337,43 @@ impl<'n> Fields<'n> {
         })
     }
 
-    fn step(&mut self) -> (&'static str, Option<&'n Field>) {
-        let at = self.next;
+    /// The value of the next field, or what its absence means. `None`: it can't be read, and has no room for saying so.
+    fn take<T: Decode>(&mut self, cx: &mut Cx, absent: impl FnOnce() -> Option<T>) -> Option<T> {
+        let (name, found) = (self.names[self.next], self.found[self.next]);
         self.next += 1;
-        (self.names[at], self.found[at])
+        let value = match found {
+            Some((field, None)) => read(&field.value, cx),
+            Some((field, Some(meant))) => cx.as_meant(&field.value, field.name.span, meant),
+            None => {
+                let absent = absent();
+                if absent.is_none() && !cx.incomplete {
+                    self.missing.push(name);
+                }
+                absent.filter(|_| !self.doubtful && !cx.incomplete)
+            }
+        };
+        value.or_else(T::unread)
     }
 
     /// The next field, which has to be there unless its type knows what its absence means.
     pub fn required<T: Decode>(&mut self, cx: &mut Cx) -> Option<T> {
-        match self.step() {
-            (_, Some(field)) => T::decode(&field.value, cx),
-            (name, None) => {
-                let absent = T::absent();
-                if absent.is_none() {
-                    self.missing.push(name);
-                }
-                absent
-            }
-        }
+        self.take(cx, T::absent)
     }
 
     /// The next field, or its default.
     pub fn or_else<T: Decode>(&mut self, cx: &mut Cx, default: impl FnOnce() -> T) -> Option<T> {
-        match self.step() {
-            (_, Some(field)) => T::decode(&field.value, cx),
-            (_, None) => Some(default()),
-        }
+        self.take(cx, || Some(default()))
     }
 
-    /// Reports what is missing; whether all field names were right.
-    pub fn finish(mut self, cx: &mut Cx) -> Option<()> {
-        let guessed = std::mem::take(&mut self.guessed);
-        self.missing.retain(|name| !guessed.contains(name));
-        if !self.missing.is_empty() {
-            let s = if self.missing.len() == 1 { "" } else { "s" };
-            let listed = suggest::listed(self.missing.iter().copied());
-            let message = format!("this {} lacks the field{s} {listed}", self.what);
-            cx.push(Diagnostic::error(Code::MissingField, self.place, message).here(format!("{listed} missing")));
-            return None;
+    /// Reports what is missing.
+    pub fn finish(self, cx: &mut Cx) {
+        if self.missing.is_empty() {
+            return;
         }
-        self.good.then_some(())
+        let s = if self.missing.len() == 1 { "" } else { "s" };
+        let listed = suggest::listed(self.missing.iter().copied());
+        let message = format!("this {} lacks the field{s} {listed}", self.what);
+        cx.push(Diagnostic::error(Code::MissingField, self.place, message).here(format!("{listed} missing")));
     }
 }
 
@@ -297,7 +406,7 @@ pub fn variant_payload<T: Decode>(node: &Node, cx: &mut Cx, what: &str) -> Optio
         ),
         Value::Tuple(_, items) if items.is_empty() && T::absent().is_some() => T::absent(),
         Value::Word(_) if T::absent().is_some() => T::absent(),
-        _ => T::decode(&variant_items(node, cx, what, 1)?[0], cx),
+        _ => read(&variant_items(node, cx, what, 1)?[0], cx),
     }
 }
 
@@ -309,7 +418,7 @@ pub fn bare_payload<T: Decode>(node: &Node, cx: &mut Cx, names: &[&'static str])
     let mut own = Vec::new();
     T::variant_names(&mut own);
     // A payload that is a choice itself has said what is possible.
-    if value.is_none() && cx.diagnostics.error_count() == before + 1 && own.is_empty() {
+    if cx.diagnostics.error_count() == before + 1 && own.is_empty() {
         let meant = match &node.value {
             Value::Text(text) => suggest::nearest(text, names.iter().copied()),
             _ => None,
@@ -339,8 +448,11 @@ pub fn variant_unit(node: &Node, cx: &mut Cx, what: &str) -> Option<()> {
     }
 }
 
-/// Help for [`crate::language!`]: reports that `node` is none of the variants of `what`.
-pub fn unknown_variant(node: &Node, cx: &mut Cx, what: &str, names: &[&'static str]) {
+/// Help for [`crate::language!`]: reports that `node` is none of the variants of `what`, and reads it as the one that was
+/// likely meant.
+pub fn unknown_variant<T: Decode>(node: &Node, cx: &mut Cx, what: &str) -> Option<T> {
+    let mut names = Vec::new();
+    T::variant_names(&mut names);
     let listed = suggest::listed(names.iter().copied());
     let Some((name, span)) = node.variant_name() else {
         let message = format!("expected {}, found {}", article(what), node.found());
@@ -351,17 +463,21 @@ pub fn unknown_variant(node: &Node, cx: &mut Cx, what: &str, names: &[&'static s
             problem = problem.replace("variants stand without quotes", node.span, near);
         }
         cx.push(problem.note(format!("it is one of {listed}")));
-        return;
+        return None;
     };
     let message = format!("there is no {what} `{}`", super::tree::shortened(name));
     let mut problem = Diagnostic::error(Code::UnknownVariant, span, message).here("unknown variant");
     if cx.diagnostics.is_full() {
-        return cx.push(problem);
+        cx.push(problem);
+        return None;
     }
-    if let Some(near) = suggest::nearest(name, names.iter().copied()) {
+    let near = suggest::nearest(name, names.iter().copied());
+    if let Some(near) = near {
         problem = problem.replace(format!("did you mean `{near}`?"), span, near);
     }
     cx.push(problem.note(format!("it is one of {listed}")));
+    let near = names.into_iter().find(|name| Some(*name) == near)?;
+    cx.as_meant(node, span, near)
 }
 
 /// The name of a type with its article: `a Service`, `an Agent`.

@@ -5,6 +5,7 @@
 use super::codes::Code;
 use super::source::Span;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -132,10 +133,12 @@ impl Diagnostic {
     }
 }
 
-/// The problems of one scenario.
+/// The problems of one scenario, each once: what was said at a place isn't said there again.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// What is said where by the problems in the list.
+    said: BTreeSet<(Option<Span>, Code, String)>,
     beyond: usize,
     errors: usize,
 }
@@ -149,11 +152,16 @@ impl Diagnostics {
         Self::default()
     }
 
-    /// Adds a problem.
+    /// Adds a problem, unless it is known.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        let essence = (diagnostic.span(), diagnostic.code, diagnostic.message.clone());
+        if self.said.contains(&essence) {
+            return;
+        }
         self.errors += usize::from(diagnostic.severity == Severity::Error);
         if self.list.len() < Self::KEPT {
             self.list.push(diagnostic);
+            self.said.insert(essence);
         } else {
             self.beyond += 1;
         }
@@ -198,31 +206,19 @@ impl Diagnostics {
         self.list.iter()
     }
 
-    /// The problems by place (those without one first), each once.
+    /// The problems by place, those without one first.
     pub fn sorted(&self) -> Vec<&Diagnostic> {
         let mut list: Vec<&Diagnostic> = self.list.iter().collect();
         // Stable: what was found first at a place stays first.
         list.sort_by_key(|d| d.span());
-        let mut seen: Vec<&Diagnostic> = Vec::with_capacity(list.len());
-        for diagnostic in list {
-            let same_place = seen.iter().rev().take_while(|s| s.span() == diagnostic.span());
-            if !same_place.clone().any(|s| *s == diagnostic) {
-                seen.push(diagnostic);
-            }
-        }
-        seen
+        list
     }
 
-    /// Takes over all problems of another collection.
+    /// Takes over all problems of another collection that aren't known.
     pub fn append(&mut self, other: Self) {
+        let kept = other.list.iter().filter(|d| d.severity == Severity::Error).count();
         self.beyond += other.beyond;
-        self.errors += other.errors;
-        for diagnostic in other.list {
-            if self.list.len() < Self::KEPT {
-                self.list.push(diagnostic);
-            } else {
-                self.beyond += 1;
-            }
-        }
+        self.errors += other.errors - kept;
+        other.list.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 }

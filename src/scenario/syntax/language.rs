@@ -64,8 +64,15 @@ macro_rules! language {
                 let mut fields =
                     $crate::scenario::syntax::decode::Fields::of_struct(node, cx, stringify!($name), NAMES)?;
                 $( let $field = $crate::__language_field!(take fields, cx, $ty $(, $default)?); )*
-                fields.finish(cx)?;
+                fields.finish(cx);
                 Some(Self { $( $field: $field?, )* })
+            }
+
+            fn arrange(node: &mut $crate::scenario::syntax::Node) {
+                $crate::scenario::syntax::arrange::fields(node, &[$((
+                    $crate::scenario::syntax::describe::plain_name(stringify!($field)),
+                    <$ty as $crate::scenario::syntax::Decode>::arrange,
+                )),*]);
             }
 
             fn type_name() -> String {
@@ -129,7 +136,7 @@ macro_rules! language {
                 node: &$crate::scenario::syntax::Node,
                 cx: &mut $crate::scenario::syntax::Cx,
             ) -> ::core::option::Option<Self> {
-                let name = node.variant_name().map(|(name, _)| name);
+                let name = cx.variant_name(node);
                 $(
                     if name == Some(stringify!($variant)) {
                         return $crate::__language_variant!(
@@ -146,10 +153,27 @@ macro_rules! language {
                         $( { $( $field: $ty $(= $default)? ),* } )?
                     );
                 )*
-                let mut names = Vec::new();
-                <Self as $crate::scenario::syntax::Decode>::variant_names(&mut names);
-                $crate::scenario::syntax::decode::unknown_variant(node, cx, stringify!($name), &names);
-                None
+                $crate::scenario::syntax::decode::unknown_variant(node, cx, stringify!($name))
+            }
+
+            fn arrange(node: &mut $crate::scenario::syntax::Node) {
+                let name = node.variant_name().map(|(name, _)| name.to_string());
+                $(
+                    if name.as_deref() == Some(stringify!($variant)) {
+                        return $crate::__language_variant!(
+                            arrange node
+                            $( ( $($item),+ ) )?
+                            $( { $( $field: $ty ),* } )?
+                        );
+                    }
+                )*
+                $(
+                    $crate::__language_variant!(
+                        arrange bare [$($bare)?] node
+                        $( ( $($item),+ ) )?
+                        $( { $( $field: $ty ),* } )?
+                    );
+                )*
             }
 
             fn type_name() -> String {
@@ -252,12 +276,12 @@ macro_rules! __language_variant {
             let mut fields =
                 $crate::scenario::syntax::decode::Fields::of_variant($node, $cx, stringify!($variant), NAMES)?;
             $( let $field = $crate::__language_field!(take fields, $cx, $ty $(, $default)?); )*
-            fields.finish($cx)?;
+            fields.finish($cx);
             Some(Self::$variant { $( $field: $field?, )* })
         })()
     };
     (items $items:ident, $cx:ident, $variant:ident, [$($done:ident)*] $item:ty, $($more:ty,)*) => {{
-        let value = $items.next().and_then(|node| <$item as $crate::scenario::syntax::Decode>::decode(node, $cx));
+        let value = $items.next().and_then(|node| $crate::scenario::syntax::decode::read::<$item>(node, $cx));
         $crate::__language_variant!(items $items, $cx, $variant, [$($done)* value] $($more,)*)
     }};
     (items $items:ident, $cx:ident, $variant:ident, [$($done:ident)*]) => {
@@ -277,6 +301,27 @@ macro_rules! __language_variant {
         }
     };
     (bare [] $($rest:tt)*) => {};
+    // Arranging `Name`, `Name(payload)`, `Name(a, b)`, `Name(field: value)`, and the bare argument.
+    (arrange $node:ident) => { () };
+    (arrange $node:ident ( $item:ty )) => {
+        $crate::scenario::syntax::arrange::payload($node, <$item as $crate::scenario::syntax::Decode>::arrange)
+    };
+    (arrange $node:ident ( $($item:ty),+ )) => {
+        $crate::scenario::syntax::arrange::items($node, &[$(<$item as $crate::scenario::syntax::Decode>::arrange),+])
+    };
+    (arrange $node:ident { $( $field:ident : $ty:ty ),* }) => {
+        $crate::scenario::syntax::arrange::fields($node, &[$((
+            $crate::scenario::syntax::describe::plain_name(stringify!($field)),
+            <$ty as $crate::scenario::syntax::Decode>::arrange,
+        )),*])
+    };
+    (arrange bare [bare] $node:ident ( $item:ty )) => {
+        <$item as $crate::scenario::syntax::Decode>::arrange($node)
+    };
+    (arrange bare [bare] $node:ident { $($fields:tt)* }) => {
+        $crate::__language_variant!(arrange $node { $($fields)* })
+    };
+    (arrange bare [] $($rest:tt)*) => {};
     (bare names [bare] $names:ident ( $item:ty )) => {
         <$item as $crate::scenario::syntax::Decode>::variant_names($names);
     };

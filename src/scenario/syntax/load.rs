@@ -3,19 +3,21 @@
 //! `include: ["base.ron", "faults.ron"]` at the top of a file names files, relative to the file that includes. Included
 //! files are merged in their order, each over those before it, and the including file over all of them. Structs and maps
 //! merge key by key; everything else (lists, numbers, variants of another name) is replaced as a whole. Overrides
-//! (`path=value`) come last and win over everything.
+//! (`path=value`) come last and win over everything. A file that can't be read is reported, and the others are read on: then
+//! nobody knows what the scenario leaves out, but what it says can be checked.
 //!
 //! The library reads no file itself: a [`Sources`] does. Cycles, missing files and excess are reported where the include
 //! stands, with the chain that led there.
 
 use super::codes::Code;
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::parser::{Limits, parse_bytes};
-use super::patch;
+use super::parser::{Limits, read_bytes};
+use super::patch::{self, Override};
 use super::source::{SourceMap, Span};
+use super::suggest;
 use super::tree::{Field, Node, Value};
 use super::write::quoted;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -26,6 +28,11 @@ pub trait Sources {
     /// # Errors
     /// The file can't be read.
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
+
+    /// Which file a path leads to: two paths to one file have one identity.
+    fn identity(&self, path: &Path) -> PathBuf {
+        normalized(path)
+    }
 }
 
 /// Files in memory: for tests, and for texts from standard input.
@@ -63,18 +70,48 @@ pub const INCLUDE_DEPTH: usize = 16;
 /// How many files a scenario has at most.
 pub const INCLUDE_FILES: usize = 256;
 
-/// A scenario with its includes merged and its overrides applied.
+/// A scenario with its includes merged, as far as they could be read, and the overrides that are to be applied to it.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The whole tree, without `include`.
     pub root: Node,
+    /// Whether everything that is included is in it. Otherwise a file that can't be read was reported, and what isn't in the
+    /// tree may stand there.
+    pub complete: bool,
     /// Every file that was read, by the path it was read from, in order: the scenario itself first.
     pub files: Vec<PathBuf>,
+    /// The overrides that haven't been applied yet, in their order.
+    pub overrides: Vec<Override>,
 }
 
-/// Reads the scenario at `path`, merges what it includes and applies `overrides` (`path=value`).
+impl Loaded {
+    /// Applies the overrides whose path leads somewhere; the others stay.
+    pub fn apply(&mut self, limits: &Limits) {
+        let root = &mut self.root;
+        self.overrides.retain(|change| change.apply(root, limits).is_err());
+    }
+
+    /// Applies the overrides that are left, and reports those whose path leads nowhere. What `open` values lack isn't known.
+    /// Whether any could be applied.
+    pub fn apply_or_report(&mut self, limits: &Limits, open: &BTreeSet<Span>, out: &mut Diagnostics) -> bool {
+        let mut changed = false;
+        for change in std::mem::take(&mut self.overrides) {
+            match change.apply(&mut self.root, limits) {
+                Ok(()) => changed = true,
+                Err(error) if self.complete && !open.contains(&error.inside) => {
+                    let place = change.place(error.step);
+                    out.push(error.diagnostic(place));
+                }
+                Err(_) => {}
+            }
+        }
+        changed
+    }
+}
+
+/// Reads the scenario at `path`, merges what it includes, and reads `overrides` (`path=value`).
 ///
-/// `None`: there are errors in `out`. All files are read and all overrides tried before giving up.
+/// `None`: the scenario's own text can't be read. All problems of all files and overrides are reported.
 pub fn load(
     path: &Path,
     overrides: &[String],
@@ -90,16 +127,20 @@ pub fn load(
         out,
         chain: Vec::new(),
         files: Vec::new(),
+        complained: BTreeSet::new(),
         left: limits.bytes,
+        complete: true,
     };
     let root = loader.file(path, None);
-    let files = loader.files;
-    let mut root = root?;
-    let mut good = true;
-    for text in overrides {
-        good &= patch::apply_override(&mut root, text, limits, map, out).is_some();
-    }
-    (good && !out.has_errors()).then_some(Loaded { root, files })
+    let (files, complete) = (loader.files, loader.complete);
+    let read = |text: &String| patch::read_override(text, limits, map, out);
+    let overrides = overrides.iter().filter_map(read).collect();
+    Some(Loaded {
+        root: root?,
+        complete,
+        files,
+        overrides,
+    })
 }
 
 struct Loader<'a> {
@@ -107,11 +148,15 @@ struct Loader<'a> {
     limits: &'a Limits,
     map: &'a mut SourceMap,
     out: &'a mut Diagnostics,
-    /// The files that are being read, the outermost first.
-    chain: Vec<PathBuf>,
+    /// The files that are being read, the outermost first: as they were named, and which they are.
+    chain: Vec<(PathBuf, PathBuf)>,
     files: Vec<PathBuf>,
+    /// The files whose text was refused: once is enough, however often they are included.
+    complained: BTreeSet<PathBuf>,
     /// The bytes that may still be read.
     left: usize,
+    /// Whether everything that is included could be read.
+    complete: bool,
 }
 
 impl Loader<'_> {
@@ -121,9 +166,9 @@ impl Loader<'_> {
             None => Diagnostic::unplaced(code, message),
         };
         let shown = path.display().to_string();
-        let normal = normalized(path);
-        if let Some(at) = self.chain.iter().position(|p| normalized(p) == normal) {
-            let chain: Vec<String> = self.chain[at..].iter().map(|p| p.display().to_string()).collect();
+        let identity = self.sources.identity(path);
+        if let Some(at) = self.chain.iter().position(|(_, of)| *of == identity) {
+            let chain: Vec<String> = self.chain[at..].iter().map(|(p, _)| p.display().to_string()).collect();
             let message = format!("{shown} includes itself");
             self.out.push(
                 problem(Code::IncludeCycle, message).note(format!("the chain: {} -> {shown}", chain.join(" -> "))),
@@ -153,17 +198,21 @@ impl Loader<'_> {
         }
         self.left -= bytes.len();
         self.files.push(path.to_path_buf());
-        let mut root = parse_bytes(&shown, &bytes, self.map, self.limits, self.out)?;
-        let Some(include) = take_include(&mut root, self.out) else {
-            return Some(root);
-        };
-        self.chain.push(path.to_path_buf());
+        let mut own = Diagnostics::new();
+        let root = read_bytes(&shown, &bytes, self.map, self.limits, &mut own);
+        let root = root.filter(|root| root.value != Value::Unread);
+        let include = root.map(|mut root| (take_include(&mut root, &mut own), root));
+        if !own.has_errors() || self.complained.insert(identity.clone()) {
+            self.out.append(own);
+        }
+        let ((include, complete), mut root) = include?;
+        self.complete &= complete;
+        self.chain.push((path.to_path_buf(), identity));
         let mut base: Option<Node> = None;
-        let mut good = true;
         for (name, span) in &include {
             let inner = path.parent().unwrap_or(Path::new("")).join(name);
             let Some(node) = self.file(&inner, Some(*span)) else {
-                good = false;
+                self.complete = false;
                 // One message about too much is enough.
                 if self.files.len() >= INCLUDE_FILES {
                     break;
@@ -173,7 +222,7 @@ impl Loader<'_> {
             if !matches!(&node.value, Value::Struct(None, _) | Value::Tuple(None, _)) {
                 let message = format!("{} holds {}, not a struct `(name: ...)`", inner.display(), node.found());
                 self.out.push(Diagnostic::error(Code::BadInclude, *span, message));
-                good = false;
+                self.complete = false;
                 continue;
             }
             match &mut base {
@@ -183,10 +232,14 @@ impl Loader<'_> {
         }
         self.chain.pop();
         if let Some(mut base) = base {
+            // Whether the file names its type says nothing about what it includes.
+            if let (Value::Struct(of_base, _), Value::Struct(name, _)) = (&mut base.value, &root.value) {
+                of_base.clone_from(name);
+            }
             merge(&mut base, root);
             root = base;
         }
-        good.then_some(root)
+        Some(root)
     }
 }
 
@@ -205,36 +258,63 @@ fn normalized(path: &Path) -> PathBuf {
     normal
 }
 
-/// Takes the field `include` out of a file, if it has one.
-fn take_include(root: &mut Node, out: &mut Diagnostics) -> Option<Vec<(String, Span)>> {
-    let Value::Struct(_, fields) = &mut root.value else {
-        return None;
+/// The field that was meant to be `include`, which is reported.
+fn misspelt(fields: &[Field], out: &mut Diagnostics) -> Option<usize> {
+    let is_text = |node: &Node| matches!(node.value, Value::Text(_));
+    let names_files = |node: &Node| match &node.value {
+        Value::List(items) => items.iter().all(is_text),
+        _ => is_text(node),
     };
-    let at = fields.iter().position(|f| f.name.text == "include")?;
+    let meant = |f: &Field| suggest::nearest(&f.name.text, ["include"]).is_some() && names_files(&f.value);
+    let at = fields.iter().position(meant)?;
+    let name = &fields[at].name;
+    let message = format!("a file has no field `{}`", super::tree::shortened(&name.text));
+    let problem = Diagnostic::error(Code::UnknownField, name.span, message).here("unknown field");
+    out.push(problem.replace("did you mean `include`?", name.span, "include"));
+    Some(at)
+}
+
+/// Takes the field `include` out of a file, and gives back the paths in it, and whether they are all.
+fn take_include(root: &mut Node, out: &mut Diagnostics) -> (Vec<(String, Span)>, bool) {
+    let Value::Struct(_, fields) = &mut root.value else {
+        return (Vec::new(), true);
+    };
+    let exact = fields.iter().position(|f| f.name.text == "include");
+    let Some(at) = exact.or_else(|| misspelt(fields, out)) else {
+        return (Vec::new(), true);
+    };
     let field = fields.remove(at);
-    if let Some(second) = fields.iter().position(|f| f.name.text == "include") {
-        let second = fields.remove(second);
-        let problem = Diagnostic::error(Code::DuplicateField, second.name.span, "`include` stands twice");
-        out.push(problem.label(field.name.span, "it stood here first"));
-    }
+    let mut complete = true;
+    fields.retain(|other| {
+        let again = other.name.text == "include";
+        complete &= !again;
+        if again {
+            let problem = Diagnostic::error(Code::DuplicateField, other.name.span, "`include` stands twice");
+            out.push(problem.label(field.name.span, "it stood here first"));
+        }
+        !again
+    });
     if fields.is_empty() {
         root.value = Value::Tuple(None, Vec::new());
     }
     let items = match field.value.value {
         Value::List(items) => items,
         Value::Text(_) => vec![field.value],
+        Value::Unread => return (Vec::new(), false),
         _ => {
             let message = format!("expected a list of paths, found {}", field.value.found());
             let problem = Diagnostic::error(Code::BadInclude, field.value.head(), message);
             out.push(problem.help("write `include: [\"base.ron\"]`"));
-            return None;
+            return (Vec::new(), false);
         }
     };
     let mut paths = Vec::new();
     for item in items {
         match item.value {
             Value::Text(text) if !text.is_empty() => paths.push((text, item.span)),
+            Value::Unread => complete = false,
             _ => {
+                complete = false;
                 let message = format!("expected a path, found {}", item.found());
                 let mut problem = Diagnostic::error(Code::BadInclude, item.head(), message);
                 if let Value::Word(word) = &item.value {
@@ -244,7 +324,7 @@ fn take_include(root: &mut Node, out: &mut Diagnostics) -> Option<Vec<(String, S
             }
         }
     }
-    Some(paths)
+    (paths, complete)
 }
 
 /// Lays `over` over `base`: structs of one name and maps merge key by key, in the order of `base` and then what is new;

@@ -8,7 +8,7 @@ use std::path::Path;
 fn loaded(sources: &Memory, overrides: &[&str]) -> String {
     let (mut map, mut out) = (SourceMap::new(), Diagnostics::new());
     let overrides: Vec<String> = overrides.iter().map(|s| s.to_string()).collect();
-    let root = load(
+    let mut loaded = load(
         Path::new("s/main.ron"),
         &overrides,
         sources,
@@ -16,11 +16,14 @@ fn loaded(sources: &Memory, overrides: &[&str]) -> String {
         &mut map,
         &mut out,
     );
-    assert_eq!(root.is_none(), out.has_errors());
-    root.map_or_else(
-        || render(&out, &map, Show::default()),
-        |l| write::canonical(&l.root) + "\n",
-    )
+    if let Some(loaded) = &mut loaded {
+        assert!(loaded.complete || out.has_errors());
+        loaded.apply_or_report(&Limits::default(), &Default::default(), &mut out);
+    }
+    match loaded {
+        Some(loaded) if !out.has_errors() => write::canonical(&loaded.root) + "\n",
+        _ => render(&out, &map, Show::default()),
+    }
 }
 
 fn main(text: &str) -> Memory {

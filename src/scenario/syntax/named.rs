@@ -1,27 +1,30 @@
 //! Maps from names that the author of a scenario chooses.
 
 use super::codes::Code;
-use super::decode::{Cx, Decode, Encode};
+use super::decode::{Cx, Decode, Encode, read};
 use super::describe::Reference;
 use super::diagnostic::{Diagnostic, Diagnostics};
+use super::part::Part;
 use super::suggest;
 use super::tree::{Node, Value, shortened};
 use super::values::Spanned;
 
-/// A map from names to values: each name once, in the order of the file. Equal if the same names have equal values.
+/// A map from names to values, in the order of the file. Equal if the same names have equal values.
+///
+/// Without errors each name stands once. A name that repeats was reported; then both entries are there to be checked, and the
+/// name means the first.
 #[derive(Debug, Clone)]
 pub struct Named<T> {
     entries: Vec<(Spanned<String>, T)>,
-    /// Indices of the entries by name.
+    /// Indices of the entries by name, then by place.
     sorted: Vec<u32>,
+    /// Whether every name could be read.
+    whole: bool,
 }
 
 impl<T> Default for Named<T> {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            sorted: Vec::new(),
-        }
+        Self::of(Vec::new(), true)
     }
 }
 
@@ -31,19 +34,31 @@ impl<T> Named<T> {
     /// # Errors
     /// The indices of the first entry that repeats a name, and of the entry that had it before.
     pub fn new(entries: Vec<(Spanned<String>, T)>) -> Result<Self, (usize, usize)> {
-        let mut sorted: Vec<u32> = (0..entries.len() as u32).collect();
-        sorted.sort_by(|a, b| {
-            entries[*a as usize]
-                .0
-                .value
-                .cmp(&entries[*b as usize].0.value)
-                .then(a.cmp(b))
-        });
-        let same = |w: &&[u32]| entries[w[0] as usize].0.value == entries[w[1] as usize].0.value;
-        if let Some(w) = sorted.windows(2).filter(same).min_by_key(|w| w[1]) {
-            return Err((w[1] as usize, w[0] as usize));
+        let this = Self::of(entries, true);
+        match this.repeated().min() {
+            Some(pair) => Err(pair),
+            None => Ok(this),
         }
-        Ok(Self { entries, sorted })
+    }
+
+    fn of(entries: Vec<(Spanned<String>, T)>, whole: bool) -> Self {
+        let mut sorted: Vec<u32> = (0..entries.len() as u32).collect();
+        let name = |at: &u32| &entries[*at as usize].0.value;
+        sorted.sort_by(|a, b| name(a).cmp(name(b)).then(a.cmp(b)));
+        Self { entries, sorted, whole }
+    }
+
+    /// The indices of entries that repeat a name, each with the first that has it.
+    fn repeated(&self) -> impl Iterator<Item = (usize, usize)> {
+        let mut first = 0;
+        let name = |at: usize| &self.entries[self.sorted[at] as usize].0.value;
+        (1..self.sorted.len()).filter_map(move |at| {
+            if name(at) != name(first) {
+                first = at;
+                return None;
+            }
+            Some((self.sorted[at] as usize, self.sorted[first] as usize))
+        })
     }
 
     /// How many there are.
@@ -54,6 +69,11 @@ impl<T> Named<T> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Whether every name is known. Otherwise a name that isn't there may have been declared in a place that couldn't be read.
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// The entries in the order of the file.
@@ -81,19 +101,31 @@ impl<T> Named<T> {
 
     /// The place of this name in [`Named::canonical`]'s order: a dense id that no reordering of the file changes.
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.sorted
-            .binary_search_by(|&i| self.entries[i as usize].0.value.as_str().cmp(name))
-            .ok()
+        let of = |i: u32| self.entries[i as usize].0.value.as_str();
+        let at = self.sorted.partition_point(|&i| of(i) < name);
+        self.sorted.get(at).is_some_and(|&i| of(i) == name).then_some(at)
     }
 
     /// The value of a name that somebody wrote elsewhere. `None`: it was reported with the nearest name, where `what` is
-    /// what the entries are: `service`.
+    /// what the entries are (`service`), unless it may be one of the names that couldn't be read.
     pub fn look_up(&self, name: &Spanned<String>, code: Code, what: &str, out: &mut Diagnostics) -> Option<&T> {
         let found = self.get(name);
-        if found.is_none() {
+        if found.is_none() && self.whole {
             unknown_name(name, self.names(), code, what, out);
         }
         found
+    }
+}
+
+impl<T> Named<Part<T>> {
+    /// The entries whose values could be read, by name.
+    pub fn known(&self) -> impl Iterator<Item = (&Spanned<String>, &T)> {
+        self.canonical().filter_map(|(name, value)| Some((name, value.get()?)))
+    }
+
+    /// The value of this name, if it could be read.
+    pub fn known_value(&self, name: &str) -> Option<&T> {
+        self.get(name)?.get()
     }
 }
 
@@ -147,48 +179,44 @@ impl<T: Decode> Decode for Named<T> {
                 return None;
             }
         };
-        let mut named = Vec::with_capacity(entries.len());
-        let mut good = true;
+        let mut named: Vec<(Spanned<String>, Option<T>)> = Vec::with_capacity(entries.len());
         for (key, value) in entries {
-            let key = match &key.value {
-                Value::Text(text) => Some(Spanned::new(text.clone(), key.span)),
-                _ => Spanned::<String>::decode(key, cx),
-            };
-            let value = T::decode(value, cx);
-            match (key, value) {
-                (Some(key), Some(value)) => named.push((key, Some(value))),
-                (Some(key), None) => {
-                    good = false;
-                    named.push((key, None));
+            let name = match &key.value {
+                Value::Text(text) => Some(text.clone()),
+                // Without its quotes a name is wrong, and still a name.
+                Value::Word(_) | Value::Integer(_) => {
+                    String::decode(key, cx);
+                    Some(super::write::canonical(key))
                 }
-                _ => good = false,
-            }
+                _ => read(key, cx),
+            };
+            let value = read(value, cx);
+            named.extend(name.map(|name| (Spanned::new(name, key.span), value)));
         }
-        // Names are compared by sorting, and every name that repeats is reported.
-        let mut order: Vec<usize> = (0..named.len()).collect();
-        order.sort_by(|a, b| named[*a].0.value.cmp(&named[*b].0.value).then(a.cmp(b)));
-        let mut first = 0;
-        for at in 1..order.len() {
-            let (name, earlier) = (&named[order[at]].0, &named[order[first]].0);
-            if name.value != earlier.value {
-                first = at;
-                continue;
-            }
-            good = false;
+        let whole = named.len() == entries.len() && !cx.incomplete;
+        if !whole {
+            cx.open.insert(node.span);
+        }
+        let named = Named::of(named, whole);
+        for (at, first) in named.repeated() {
+            let (name, earlier) = (&named.entries[at].0, &named.entries[first].0);
             let message = format!("the name {} stands twice", super::write::quoted(&shortened(name)));
             let problem = Diagnostic::error(Code::DuplicateKey, name.span, message);
             cx.push(problem.label(earlier.span, "it stood here first"));
         }
-        if !good {
-            return None;
-        }
-        Self::new(
-            named
-                .into_iter()
-                .map(|(k, v)| Some((k, v?)))
-                .collect::<Option<Vec<_>>>()?,
-        )
-        .ok()
+        let Named { entries, sorted, whole } = named;
+        let entries = entries.into_iter().map(|(name, value)| Some((name, value?)));
+        Some(Self {
+            entries: entries.collect::<Option<_>>()?,
+            sorted,
+            whole,
+        })
+    }
+    fn unread() -> Option<Self> {
+        Some(Self::of(Vec::new(), false))
+    }
+    fn arrange(node: &mut Node) {
+        super::arrange::map(node, T::arrange, true);
     }
     fn type_name() -> String {
         format!("map of {}", T::type_name())

@@ -12,7 +12,7 @@ fn stripped(node: &Node) -> ron::Value {
         Value::Text(text) => ron::Value::String(text.clone()),
         Value::Char(c) => ron::Value::Char(*c),
         Value::List(items) | Value::Tuple(_, items) => seq(items),
-        Value::Map(_) | Value::Struct(..) | Value::Word(_) => unreachable!("compared by parts"),
+        Value::Map(_) | Value::Struct(..) | Value::Word(_) | Value::Unread => unreachable!("compared by parts"),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Guarantees: accepts only what the `ron` crate 0.12 accepts (with `implicit_some`), apart from a byte order mark; never
 //! panics; linear time; memory bounded by [`Limits`]. It goes on behind an error at the next comma or closing bracket, so
-//! that several problems are reported at once, but yields a tree only when there was none.
+//! that several problems are reported at once. Where a value is wrong in itself (`250ms` without quotes), everything around it
+//! is certain: then there is a tree, in which that value is [`Value::Unread`]. After any other error there is none.
 
 use super::codes::Code;
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -35,8 +36,21 @@ impl Default for Limits {
     }
 }
 
-/// Adds bytes to the map under `name`, and parses them if they are UTF-8 text within the limits.
+/// Adds bytes to the map under `name`, and parses them if they are UTF-8 text within the limits. `None`: there are errors.
 pub fn parse_bytes(
+    name: &str,
+    bytes: &[u8],
+    map: &mut SourceMap,
+    limits: &Limits,
+    out: &mut Diagnostics,
+) -> Option<Node> {
+    let errors = out.error_count();
+    let node = read_bytes(name, bytes, map, limits, out);
+    node.filter(|_| out.error_count() == errors)
+}
+
+/// As [`parse_bytes`], but values that can't be read may be left out of the tree.
+pub fn read_bytes(
     name: &str,
     bytes: &[u8],
     map: &mut SourceMap,
@@ -60,7 +74,7 @@ pub fn parse_bytes(
     match std::str::from_utf8(bytes) {
         Ok(text) => {
             let id = map.add(name, text);
-            parse(text, id, limits, out)
+            read(text, id, limits, out)
         }
         Err(error) => {
             let at = error.valid_up_to();
@@ -78,8 +92,15 @@ pub fn parse_bytes(
     }
 }
 
-/// Parses a text that is already in a [`SourceMap`] under `source`.
+/// Parses a text that is already in a [`SourceMap`] under `source`. `None`: there are errors.
 pub fn parse(text: &str, source: SourceId, limits: &Limits, out: &mut Diagnostics) -> Option<Node> {
+    let errors = out.error_count();
+    let node = read(text, source, limits, out);
+    node.filter(|_| out.error_count() == errors)
+}
+
+/// As [`parse`], but values that can't be read may be left out of the tree.
+pub fn read(text: &str, source: SourceId, limits: &Limits, out: &mut Diagnostics) -> Option<Node> {
     if text.len() > limits.bytes {
         let message = format!(
             "the text is too large: {} bytes, at most {} are read",
@@ -101,6 +122,8 @@ pub fn parse(text: &str, source: SourceId, limits: &Limits, out: &mut Diagnostic
     let mut parser = Parser {
         lexer,
         token,
+        faults: own.error_count(),
+        healed: 0,
         last: None,
         open: Vec::new(),
         nodes: 0,
@@ -110,14 +133,18 @@ pub fn parse(text: &str, source: SourceId, limits: &Limits, out: &mut Diagnostic
         mismatch: None,
     };
     let node = parser.document();
-    let failed = parser.out.has_errors();
+    let certain = !parser.ended() && parser.out.error_count() == parser.healed;
     out.append(parser.out);
-    node.filter(|_| !failed)
+    node.filter(|_| certain)
 }
 
 struct Parser<'a> {
     lexer: Lexer<'a>,
     token: Token,
+    /// How many errors the current token is.
+    faults: usize,
+    /// How many errors were values that are wrong in themselves.
+    healed: usize,
     /// The token before the current one.
     last: Option<Token>,
     /// The brackets around the current token.
@@ -141,7 +168,9 @@ fn closing(open: char) -> char {
 
 impl Parser<'_> {
     fn advance(&mut self) -> Token {
+        let errors = self.out.error_count();
         let next = self.lexer.next(&mut self.out);
+        self.faults = self.out.error_count() - errors;
         let token = std::mem::replace(&mut self.token, next);
         self.last = Some(Token {
             kind: Kind::Bad,
@@ -307,10 +336,11 @@ impl Parser<'_> {
             let stray = self.lexer.slice(&self.token).chars().nth(1).is_none();
             if self.token.kind == Kind::Bad && !stray {
                 // Its place is known to be a value: what follows can be read as usual.
+                self.healed += self.faults;
                 self.advance();
                 return Some(Node {
                     span,
-                    value: Value::Tuple(None, Vec::new()),
+                    value: Value::Unread,
                 });
             }
             return None;
@@ -367,7 +397,7 @@ impl Parser<'_> {
             }
         }
         let end = self.close(open);
-        if !fields.is_empty() && !items.is_empty() && !self.out.has_errors() {
+        if !fields.is_empty() && !items.is_empty() && self.out.error_count() == self.healed {
             let message = "a value without a name among named fields";
             let problem = Diagnostic::error(Code::UnexpectedToken, items[0].head(), message);
             self.out.push(problem.help("every field of a struct is `name: value`"));

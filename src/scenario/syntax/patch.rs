@@ -8,7 +8,7 @@ use super::codes::Code;
 use super::decode::{Cx, Decode, Encode};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::parser::{Limits, parse};
-use super::source::{SourceMap, Span};
+use super::source::{SourceId, SourceMap, Span};
 use super::suggest;
 use super::tree::{Field, Name, Node, Value, shortened};
 use super::write::quoted;
@@ -181,22 +181,24 @@ impl Encode for Path {
     }
 }
 
-/// Applies `path=value` to a tree; the text becomes a source of its own, so that problems of the value point into it.
+/// A change that the command line asks for.
+#[derive(Debug, Clone)]
+pub struct Override {
+    path: Path,
+    value: Node,
+    source: SourceId,
+}
+
+/// Reads `path=value`; the text becomes a source of its own, so that problems of the value point into it.
 ///
-/// The value is a value of the language; a bare word or quantity that isn't is taken as a text. `None`: an error was
-/// reported, and the tree is as it was.
-pub fn apply_override(
-    root: &mut Node,
-    text: &str,
-    limits: &Limits,
-    map: &mut SourceMap,
-    out: &mut Diagnostics,
-) -> Option<()> {
-    let id = map.add("--set", text);
+/// The value is a value of the language; a bare word or quantity that isn't is taken as a text. `None`: the path can't be
+/// read, which was reported. A value that can't be is [`Value::Unread`].
+pub fn read_override(text: &str, limits: &Limits, map: &mut SourceMap, out: &mut Diagnostics) -> Option<Override> {
+    let source = map.add("--set", text);
     let (path, at) = match Path::read(text) {
         Ok(read) => read,
         Err(error) => {
-            let span = Span::new(id, error.at, text.len().max(error.at));
+            let span = Span::new(source, error.at, text.len().max(error.at));
             let problem = Diagnostic::error(Code::BadOverride, span, error.message);
             out.push(problem.help("an override is `path=value`: services.search.at=tools"));
             return None;
@@ -205,7 +207,7 @@ pub fn apply_override(
     if !text[at..].starts_with('=') {
         let problem = Diagnostic::error(
             Code::BadOverride,
-            Span::new(id, 0, text.len()),
+            Span::new(source, 0, text.len()),
             "expected `=` and a value",
         );
         out.push(problem.help(format!("write {path}=value")));
@@ -215,7 +217,7 @@ pub fn apply_override(
     // Blanks keep the value's place in the text; the path is ASCII-blanked byte by byte.
     let masked = format!("{}{}", " ".repeat(start), &text[start..]);
     let mut own = Diagnostics::new();
-    let value = match parse(&masked, id, limits, &mut own) {
+    let value = match parse(&masked, source, limits, &mut own) {
         Some(Node {
             value: Value::Word(word),
             span,
@@ -227,28 +229,37 @@ pub fn apply_override(
         None => {
             let raw = text[start..].trim();
             let bare = !raw.is_empty() && !raw.contains(['(', ')', '[', ']', '{', '}', '"', '\'', ',', ':', '\n']);
-            if !bare {
-                out.append(own);
-                return None;
-            }
             let from = start + (text[start..].len() - text[start..].trim_start().len());
+            let value = match bare {
+                true => Value::Text(raw.to_string()),
+                false => {
+                    out.append(own);
+                    Value::Unread
+                }
+            };
             Node {
-                span: Span::new(id, from, from + raw.len()),
-                value: Value::Text(raw.to_string()),
+                span: Span::new(source, from, from + raw.len()),
+                value,
             }
         }
     };
-    let place = |step: usize| {
-        let (from, to) = path.ranges[step];
-        Span::new(id, from, to)
-    };
-    match set(root, &path, value, place(path.steps.len() - 1), limits) {
-        Ok(()) => Some(()),
-        Err(error) => {
-            let span = place(error.step);
-            out.push(error.diagnostic(span));
-            None
-        }
+    Some(Override { path, value, source })
+}
+
+impl Override {
+    /// Puts the value where the path leads.
+    ///
+    /// # Errors
+    /// The path leads to nothing; the tree is as it was.
+    pub fn apply(&self, root: &mut Node, limits: &Limits) -> Result<(), SetError> {
+        let last = self.path.steps.len() - 1;
+        set(root, &self.path, self.value.clone(), self.place(last), limits)
+    }
+
+    /// Where a step of the path is written.
+    pub fn place(&self, step: usize) -> Span {
+        let (from, to) = self.path.ranges[step];
+        Span::new(self.source, from, to)
     }
 }
 
@@ -261,6 +272,8 @@ pub struct SetError {
     message: String,
     near: Option<String>,
     note: String,
+    /// The value in which there is nothing of the step's name or number.
+    pub inside: Span,
 }
 
 impl SetError {
@@ -288,6 +301,7 @@ pub fn set(root: &mut Node, path: &Path, value: Node, named: Span, limits: &Limi
             message,
             near: None,
             note: "the override would nest so".into(),
+            inside: root.span,
         });
     }
     let last = path.steps.len() - 1;
@@ -399,6 +413,7 @@ fn describe(node: &Node, path: &Path, at: usize) -> SetError {
         message,
         near,
         note,
+        inside: node.span,
     };
     match (&path.steps[at], &node.value) {
         (Step::Index(index), Value::List(items) | Value::Tuple(_, items)) => {

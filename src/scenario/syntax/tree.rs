@@ -55,6 +55,8 @@ pub enum Value {
     Tuple(Option<Box<Name>>, Vec<Node>),
     /// `(a: 1)`, `Exponential(mean: "80ms")`: the name, if there is one, and at least one field.
     Struct(Option<Box<Name>>, Vec<Field>),
+    /// A value that can't be read, which was reported.
+    Unread,
 }
 
 impl Node {
@@ -129,6 +131,7 @@ impl Node {
             Value::Tuple(None, items) => format!("a tuple of {}", items.len()),
             Value::Struct(None, _) => "a struct `(name: ...)`".into(),
             Value::Tuple(Some(name), _) | Value::Struct(Some(name), _) => format!("`{}(...)`", shortened(&name.text)),
+            Value::Unread => "what can't be read".into(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! How the plain types are read and written: numbers, texts, lists, tuples.
 
 use super::codes::Code;
-use super::decode::{Cx, Decode, Encode};
+use super::decode::{Cx, Decode, Encode, read};
 use super::describe::Reference;
 use super::diagnostic::Diagnostic;
 use super::source::Span;
@@ -62,6 +62,12 @@ impl<T: Decode> Decode for Spanned<T> {
     fn absent() -> Option<Self> {
         T::absent().map(Self::from)
     }
+    fn unread() -> Option<Self> {
+        T::unread().map(Self::from)
+    }
+    fn arrange(node: &mut Node) {
+        T::arrange(node);
+    }
     fn type_name() -> String {
         T::type_name()
     }
@@ -86,6 +92,12 @@ impl<T: Decode> Decode for Box<T> {
     fn absent() -> Option<Self> {
         T::absent().map(Box::new)
     }
+    fn unread() -> Option<Self> {
+        T::unread().map(Box::new)
+    }
+    fn arrange(node: &mut Node) {
+        T::arrange(node);
+    }
     fn type_name() -> String {
         T::type_name()
     }
@@ -109,14 +121,18 @@ impl<T: Decode> Decode for Option<T> {
     fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
         match &node.value {
             Value::Word(word) if word == "None" => Some(None),
-            Value::Tuple(Some(name), items) if name.text == "Some" && items.len() == 1 => {
-                T::decode(&items[0], cx).map(Some)
-            }
+            Value::Tuple(Some(name), items) if name.text == "Some" && items.len() == 1 => read(&items[0], cx).map(Some),
             _ => T::decode(node, cx).map(Some),
         }
     }
     fn absent() -> Option<Self> {
         Some(None)
+    }
+    fn arrange(node: &mut Node) {
+        match &mut node.value {
+            Value::Tuple(Some(name), items) if name.text == "Some" && items.len() == 1 => T::arrange(&mut items[0]),
+            _ => T::arrange(node),
+        }
     }
     fn type_name() -> String {
         T::type_name()
@@ -267,7 +283,7 @@ impl Encode for String {
 
 /// Decodes all items, and reports the problems of all.
 fn decode_all<T: Decode>(items: &[Node], cx: &mut Cx) -> Option<Vec<T>> {
-    let decoded: Vec<T> = items.iter().filter_map(|item| T::decode(item, cx)).collect();
+    let decoded: Vec<T> = items.iter().filter_map(|item| read(item, cx)).collect();
     (decoded.len() == items.len()).then_some(decoded)
 }
 
@@ -279,6 +295,11 @@ impl<T: Decode> Decode for Vec<T> {
                 cx.wrong_shape(node, &format!("a list `[...]` ({})", Self::type_name()));
                 None
             }
+        }
+    }
+    fn arrange(node: &mut Node) {
+        if let Value::List(items) = &mut node.value {
+            items.iter_mut().for_each(T::arrange);
         }
     }
     fn type_name() -> String {
@@ -304,6 +325,12 @@ impl<T: Decode> Decode for OneOrMany<T> {
         match &node.value {
             Value::List(items) => decode_all(items, cx).map(Self),
             _ => T::decode(node, cx).map(|one| Self(vec![one])),
+        }
+    }
+    fn arrange(node: &mut Node) {
+        match &mut node.value {
+            Value::List(items) => items.iter_mut().for_each(T::arrange),
+            _ => T::arrange(node),
         }
     }
     fn type_name() -> String {
@@ -332,7 +359,7 @@ macro_rules! tuples {
             fn decode(node: &Node, cx: &mut Cx) -> Option<Self> {
                 match &node.value {
                     Value::Tuple(None, items) if items.len() == $count => {
-                        let decoded = ($($name::decode(&items[$index], cx),)+);
+                        let decoded = ($(read::<$name>(&items[$index], cx),)+);
                         Some(($(decoded.$index?,)+))
                     }
                     _ => {
@@ -340,6 +367,9 @@ macro_rules! tuples {
                         None
                     }
                 }
+            }
+            fn arrange(node: &mut Node) {
+                super::arrange::items(node, &[$($name::arrange),+]);
             }
             fn type_name() -> String {
                 format!("({})", [$($name::type_name()),+].join(", "))
@@ -367,6 +397,18 @@ tuples! {
 impl Decode for Node {
     fn decode(node: &Node, _: &mut Cx) -> Option<Self> {
         Some(node.clone())
+    }
+    /// Without a type there is no declared order: fields are put into that of their names.
+    fn arrange(node: &mut Node) {
+        match &mut node.value {
+            Value::List(items) | Value::Tuple(_, items) => items.iter_mut().for_each(Self::arrange),
+            Value::Map(_) => super::arrange::map(node, Self::arrange, true),
+            Value::Struct(_, fields) => {
+                fields.iter_mut().for_each(|field| Self::arrange(&mut field.value));
+                fields.sort_by(|a, b| a.name.text.cmp(&b.name.text));
+            }
+            _ => {}
+        }
     }
     fn type_name() -> String {
         "any value".into()

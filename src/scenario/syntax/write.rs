@@ -156,6 +156,8 @@ fn scalar(value: &Value) -> String {
             format!("'{}'", &text[1..text.len() - 1])
         }
         Value::Word(word) => word.clone(),
+        // Never read back: a tree with such a value is no scenario.
+        Value::Unread => "?".into(),
         _ => String::new(),
     }
 }

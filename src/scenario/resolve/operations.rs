@@ -1,0 +1,294 @@
+//! The steps on shared state.
+
+use super::Resolver;
+use super::state::KeyPlace;
+use crate::agents::step::{Action, KeyChoice, OperateStep, ReplicaChoice, Step, Swap};
+use crate::random::Law;
+use crate::scenario::language::steps::{Replica, UpdateOp};
+use crate::scenario::language::{NumberLaw, Step as Written, Store, TimeLaw};
+use crate::scenario::syntax::{Code, Diagnostic, Part, Spanned, suggest, unknown_name, write};
+use crate::state::KeyType;
+
+/// The policy that a step names, if it names one.
+type Policy = Part<Option<Spanned<String>>>;
+
+/// The fields that all operations on shared state have.
+struct Operation<'s> {
+    key: &'s Part<Spanned<String>>,
+    store: &'s Part<Option<Spanned<String>>>,
+    which: &'s Part<Option<Spanned<NumberLaw>>>,
+    replica: &'s Part<Replica>,
+}
+
+/// Opens the fields of an operation.
+macro_rules! operation {
+    ($key:ident, $store:ident, $which:ident, $replica:ident) => {
+        Operation {
+            key: $key,
+            store: $store,
+            which: $which,
+            replica: $replica,
+        }
+    };
+}
+
+impl<'a> Resolver<'a, '_> {
+    /// The steps that an operation on shared state consists of. `policy_of` gives the number of a policy in the group.
+    pub(super) fn operation(
+        &mut self,
+        step: &Written,
+        policy_of: &dyn Fn(&Policy) -> Option<u16>,
+    ) -> Option<Vec<Step>> {
+        Some(match step {
+            Written::Read {
+                key,
+                store,
+                which,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                let read = self.operate(&on, policy_of(policy), None, Action::Read, false)?;
+                vec![Step::Operate(read)]
+            }
+            Written::Write {
+                key,
+                store,
+                which,
+                informed,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                let (kind, knows) = (Some((KeyType::Register, "`Write`")), informed.get() == Some(&true));
+                let step = self.operate(&on, policy_of(policy), kind, Action::Write, knows);
+                informed.get()?;
+                vec![Step::Operate(step?)]
+            }
+            Written::Add {
+                key,
+                store,
+                which,
+                by,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                let (law, kind) = (self.law_of(by), Some((KeyType::Counter, "`Add`")));
+                let step = self.operate(&on, policy_of(policy), kind, Action::Add(some(&law)), false);
+                law?;
+                vec![Step::Operate(step?)]
+            }
+            Written::Insert {
+                key,
+                store,
+                which,
+                element,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                let (law, kind) = (self.amount_of(element, "an element"), Some((KeyType::Set, "`Insert`")));
+                let step = self.operate(&on, policy_of(policy), kind, Action::Insert(some(&law)), false);
+                law?;
+                vec![Step::Operate(step?)]
+            }
+            Written::Remove {
+                key,
+                store,
+                which,
+                element,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                let (law, kind) = (self.amount_of(element, "an element"), Some((KeyType::Set, "`Remove`")));
+                let step = self.operate(&on, policy_of(policy), kind, Action::Remove(some(&law)), false);
+                law?;
+                vec![Step::Operate(step?)]
+            }
+            Written::Update {
+                key,
+                store,
+                which,
+                think,
+                op,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                self.update(&on, policy_of(policy), think, op)?.into()
+            }
+            Written::CompareAndSwap {
+                key,
+                store,
+                which,
+                think,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                self.compare_and_swap(&on, policy_of(policy), think)?.into()
+            }
+            _ => unreachable!("the other steps are no operations on shared state"),
+        })
+    }
+
+    /// Read, think, change: three steps about one key.
+    fn update(
+        &mut self,
+        on: &Operation<'_>,
+        policy: Option<u16>,
+        think: &Part<Spanned<TimeLaw>>,
+        op: &Part<Spanned<UpdateOp>>,
+    ) -> Option<[Step; 3]> {
+        let think = self.time_of(think);
+        let change = op.get().map(|op| match &op.value {
+            UpdateOp::Write => ((KeyType::Register, "`Write`"), Some(Action::Write)),
+            UpdateOp::Add(law) => ((KeyType::Counter, "`Add`"), self.law(law).map(Action::Add)),
+            UpdateOp::Insert(law) => (
+                (KeyType::Set, "`Insert`"),
+                self.amount(law, "an element").map(Action::Insert),
+            ),
+            UpdateOp::Remove(law) => (
+                (KeyType::Set, "`Remove`"),
+                self.amount(law, "an element").map(Action::Remove),
+            ),
+        });
+        let read = self.operate(on, policy, change.as_ref().map(|(kind, _)| *kind), Action::Read, false)?;
+        let mut change = OperateStep {
+            action: change?.1?,
+            carries_context: true,
+            bytes: self.value_bytes(read.store)?,
+            ..read.clone()
+        };
+        change.keys.same = true;
+        Some([Step::Operate(read), Step::Think(think?), Step::Operate(change)])
+    }
+
+    /// Read, think, write if the key hasn't moved on: three steps about one key, at the only replica.
+    fn compare_and_swap(
+        &mut self,
+        on: &Operation<'_>,
+        policy: Option<u16>,
+        think: &Part<Spanned<TimeLaw>>,
+    ) -> Option<[Step; 3]> {
+        let write = Part::from(Spanned::from(UpdateOp::Write));
+        let [mut read, think, mut write] = self.update(on, policy, think, &write)?;
+        if let (Step::Operate(read), Step::Operate(write)) = (&mut read, &mut write) {
+            if self.store(read.store)?.at.get()?.value.0.len() > 1 {
+                let message =
+                    "`CompareAndSwap` needs a store with one replica: no one else decides which write came first";
+                self.error(Code::WrongKeyType, on.key.get()?.span, message);
+                return None;
+            }
+            (read.swap, write.swap) = (Some(Swap::Read), Some(Swap::Write));
+        }
+        Some([read, think, write])
+    }
+
+    fn operate(
+        &mut self,
+        on: &Operation<'_>,
+        policy: Option<u16>,
+        kind: Option<(KeyType, &str)>,
+        action: Action,
+        carries_context: bool,
+    ) -> Option<OperateStep> {
+        let place = on.key.get().and_then(|key| self.key(key, on.store.get()?.as_ref()));
+        let law = on.which.each(|law| self.amount(law, "the number of a key"));
+        let place = place?;
+        let (keys, store) = (place.keys, self.store(place.store)?);
+        let fits = match (kind, keys) {
+            (Some((needed, what)), Some(keys)) if needed != keys.key_type => {
+                let message = format!("{what} is for a {needed}, and this key is a {}", keys.key_type);
+                self.error(Code::WrongKeyType, on.key.get()?.span, message);
+                None
+            }
+            _ => keys,
+        };
+        let replica = on.replica.get().and_then(|replica| match replica {
+            Replica::Nearest => Some(ReplicaChoice::Nearest),
+            Replica::Random => Some(ReplicaChoice::Random),
+            Replica::At(site) => self.replica(site, store).map(|at| ReplicaChoice::Fixed(u32::from(at))),
+        });
+        let bytes = match action {
+            Action::Read => 0,
+            _ => self.value_bytes(place.store)?,
+        };
+        let keys = fits?;
+        Some(OperateStep {
+            store: place.store,
+            keys: KeyChoice {
+                first: keys.first,
+                count: keys.count,
+                law: law?,
+                same: false,
+            },
+            action,
+            carries_context,
+            replica: replica?,
+            policy: policy?,
+            bytes,
+            swap: None,
+        })
+    }
+
+    /// The store of this number, if it could be read.
+    fn store(&self, number: u16) -> Option<&'a Store> {
+        let (_, store) = self.file.state.canonical().nth(usize::from(number))?;
+        store.get()
+    }
+
+    /// The size of a value or an element of a store.
+    fn value_bytes(&self, store: u16) -> Option<u32> {
+        let value = self.store(store)?.value.get()?;
+        Some(u32::try_from(value.0).unwrap_or(u32::MAX))
+    }
+
+    /// The keys of a name, in the store that is meant.
+    fn key(&mut self, key: &Spanned<String>, store: Option<&Spanned<String>>) -> Option<KeyPlace> {
+        let file = self.file;
+        let places = self.keys.get(&key.value).map_or(&[][..], Vec::as_slice);
+        match (store, places) {
+            (None, [only]) => Some(*only),
+            (None, [_, ..]) => {
+                let stores = places
+                    .iter()
+                    .map(|place| self.stores[usize::from(place.store)].name.as_str());
+                let message = format!("several stores have a key {}", write::quoted(key));
+                let problem = Diagnostic::error(Code::AmbiguousName, key.span, message);
+                let listed = suggest::listed(stores);
+                self.out
+                    .push(problem.note(format!("they are {listed}; say which: `store: ...`")));
+                None
+            }
+            (None, []) => {
+                if file.state.is_whole() && self.stores.iter().all(|store| store.keys_known) {
+                    unknown_name(
+                        key,
+                        self.keys.keys().map(String::as_str),
+                        Code::UnknownKey,
+                        "key",
+                        self.out,
+                    );
+                }
+                None
+            }
+            (Some(name), _) => {
+                let store = file.state.look_up(name, Code::UnknownStore, "store", self.out)?.get()?;
+                let number = file.state.position(name)? as u16;
+                let found = places.iter().find(|place| place.store == number).copied();
+                if found.is_none() && store.keys.is_whole() {
+                    unknown_name(key, store.keys.names(), Code::UnknownKey, "key of this store", self.out);
+                }
+                found
+            }
+        }
+    }
+}
+
+/// The law, or one that stands for it while its problems are already reported.
+fn some(law: &Option<Law>) -> Law {
+    law.clone().unwrap_or(Law::Constant(0.0))
+}

@@ -2,4 +2,14 @@
 //! stores, ours and others', judged against consistency models.
 
 pub mod critical_path;
+mod explain;
 pub mod history;
+mod judge;
+mod linearizable;
+pub mod models;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use explain::Violation;
+pub use judge::{Budget, Judgement, Refusal, Verdict, judge};
+pub use models::{Model, Spec};

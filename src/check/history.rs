@@ -294,6 +294,15 @@ impl Interned {
         new
     }
 
+    fn find(&self, value: &Value) -> Option<u32> {
+        match value {
+            Value::Int(number) if (0..SMALL).contains(number) => {
+                self.small.get(*number as usize).copied().filter(|id| *id != u32::MAX)
+            }
+            other => self.ids.get(other).copied(),
+        }
+    }
+
     fn id(&mut self, value: Value) -> u32 {
         let next = self.list.len() as u32;
         if let Value::Int(number) = value
@@ -321,7 +330,7 @@ impl Interned {
 ///
 /// Guarantees: an operation's invocation comes before its response; no two events share a place; operations of a process
 /// don't overlap, but for those of unknown outcome, after which a process may go on.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct History {
     operations: Vec<Operation>,
     processes: Vec<u64>,
@@ -330,6 +339,15 @@ pub struct History {
     elements: Vec<Val>,
     micros: Vec<Micro>,
     initial: Val,
+}
+
+/// As lines of JSON: in the words of the file, so that a failing test can be read.
+impl std::fmt::Debug for History {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut lines = Vec::new();
+        write(self, Writing::JsonLines, &mut lines).map_err(|_| std::fmt::Error)?;
+        write!(f, "\n{}", String::from_utf8_lossy(&lines))
+    }
 }
 
 impl Default for History {
@@ -373,6 +391,16 @@ impl History {
     /// Says what registers hold before anything is written; `nil` otherwise.
     pub fn start_with(&mut self, value: Value) {
         self.initial = Val(self.values.id(value));
+    }
+
+    /// How many different values there are; their numbers lie below.
+    pub fn values(&self) -> usize {
+        self.values.list.len()
+    }
+
+    /// The number of a value, if it occurs.
+    pub fn find(&self, value: &Value) -> Option<Val> {
+        self.values.find(value).map(Val)
     }
 
     /// A value as it stands in the file.

@@ -5,6 +5,7 @@
 //! and lists, have a way of their own ([`super::logs`]).
 
 pub(in crate::check) mod objects;
+pub(in crate::check) mod proof;
 pub(in crate::check) mod search;
 pub(in crate::check) mod table;
 pub(in crate::check) mod zones;
@@ -16,6 +17,7 @@ use super::explain::{self, Violation};
 use super::history::{History, Key, Val};
 use super::models::Spec;
 use objects::{Call, Kind, Queue, Register, Set, Sets, kind};
+use proof::Proofs;
 use rayon::prelude::*;
 use search::{Found, Stuck, search};
 use zones::{Conflict, applies, conflict};
@@ -43,6 +45,8 @@ pub(in crate::check) struct Part {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::check) enum Reason {
     Conflict(Conflict),
+    /// These calls have no order by themselves.
+    Local(Vec<usize>),
     /// An operation, and the states in words that the object could be in when it returned.
     Stuck {
         op: u32,
@@ -94,9 +98,9 @@ pub(in crate::check) fn check(history: &History, spec: Spec, budget: u64) -> (An
             let mut steps = 0;
             let answer = match decide(history, part, spec, budget, &mut steps) {
                 Ok(None) => Answer::Holds,
-                Ok(Some(reason)) => Answer::Violated(Box::new(explain::real_time::violation(
-                    history, part, spec, &reason, budget,
-                ))),
+                Ok(Some(reason)) => {
+                    Answer::Violated(Box::new(explain::real_time::violation(history, part, spec, &reason)))
+                }
                 Err(why) => {
                     let key = explain::of_key(history, part.key);
                     Answer::Unknown(format!(
@@ -129,6 +133,10 @@ pub(in crate::check) fn worst(answers: impl Iterator<Item = Answer>) -> Answer {
     all
 }
 
+/// How long a register is searched before neighbouring operations are looked at for themselves: what holds is mostly found to
+/// hold within these steps, and what doesn't is mostly wrong in a small place, which the search would take long to prove.
+const FIRST_STEPS: u64 = 5_000_000;
+
 /// Decides one object. `Err` says why it couldn't.
 pub(in crate::check) fn decide(history: &History, part: &Part, spec: Spec, budget: u64, steps: &mut u64) -> Decision {
     let calls = part.calls.as_slice();
@@ -148,6 +156,14 @@ pub(in crate::check) fn decide(history: &History, part: &Part, spec: Spec, budge
         _ => {
             if let Some(read) = unwritten(history, calls) {
                 return Ok(Some(Reason::Conflict(Conflict::Unwritten { read })));
+            }
+            let first = budget.min(FIRST_STEPS);
+            let soon = decide_by_search(history, calls, first, steps);
+            if soon.is_ok() || first == budget {
+                return soon;
+            }
+            if let Some(calls) = Proofs::new(history, part, spec).scan() {
+                return Ok(Some(Reason::Local(calls)));
             }
             decide_by_search(history, calls, budget, steps)
         }

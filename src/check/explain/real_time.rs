@@ -1,24 +1,21 @@
-//! Why an object isn't linearizable.
-//!
-//! A part of a history proves a violation of the whole if it is violated and what was left out can't change that: reads can
-//! always be left out, and a write wherever no kept read can have seen it. A read can have seen a write of its value that was
-//! invoked before the read returned, unless a kept write lies wholly between the two.
+//! Why an object isn't linearizable: the smallest part that proves it, and what contradicts what in it.
 
 use super::{Violation, Words, either, of_key, shrink::shrink};
 use crate::check::history::{Action, History, Outcome, Saw, Val};
 use crate::check::linearizable::objects::{Call, Kind};
+use crate::check::linearizable::proof::Proofs;
 use crate::check::linearizable::zones::Conflict;
-use crate::check::linearizable::{Part, Reason, decide, part};
+use crate::check::linearizable::{Part, Reason, decide};
 use crate::check::models::Spec;
 
-/// How many steps a trial of shrinking may take, and how many trials there are.
-const TRIAL_STEPS: u64 = 2_000_000;
-const TRIALS: usize = 4_000;
+/// How many steps the last look at the smallest part may take, and how many trials there are to find it.
+const STEPS: u64 = 2_000_000;
+const TRIALS: usize = 2_000;
 /// Parts larger than this aren't shrunk further than to a window of the history.
 const MOST: usize = 4_000;
 
 /// The violation of an object for which a reason was found.
-pub(in crate::check) fn violation(history: &History, of: &Part, spec: Spec, reason: &Reason, budget: u64) -> Violation {
+pub(in crate::check) fn violation(history: &History, of: &Part, spec: Spec, reason: &Reason) -> Violation {
     let ops = |calls: &[Option<u32>]| -> Vec<usize> {
         let mut ops: Vec<usize> = calls
             .iter()
@@ -30,6 +27,7 @@ pub(in crate::check) fn violation(history: &History, of: &Part, spec: Spec, reas
         ops
     };
     match *reason {
+        Reason::Local(ref calls) => smallest(history, of, spec, reason, calls.clone()),
         Reason::Conflict(Conflict::Unwritten { read }) => unwritten(history, of, of.calls[read as usize].op as usize),
         Reason::Conflict(Conflict::Twice { first, again }) => {
             let words = Words(history);
@@ -99,25 +97,114 @@ pub(in crate::check) fn violation(history: &History, of: &Part, spec: Spec, reas
             write,
             other,
         }) => {
-            let all = ops(&[early, Some(outer), inner, Some(late), write, other]);
-            let still = |rest: &[usize]| violated(history, of, spec, rest);
-            let (kept, is_minimal) = shrink(all, 100, still);
-            let marked = ops(&[inner, Some(late)]);
-            let op = |call: u32| of.calls[call as usize].op as usize;
-            Violation {
-                kind: if early.is_some() && inner.is_some_and(|inner| is_read(&of.calls[inner as usize])) {
-                    "new value read before an old one"
-                } else {
-                    "stale read"
-                },
-                why: zones(history, of, early.map(op), op(outer), inner.map(op), op(late)),
-                key: Some(of.key),
-                marked: marked.into_iter().filter(|of| kept.contains(of)).collect(),
-                part: kept,
-                is_minimal,
-            }
+            let mut calls: Vec<usize> = [early, Some(outer), inner, Some(late), write, other]
+                .into_iter()
+                .flatten()
+                .map(|call| call as usize)
+                .collect();
+            calls.sort_unstable();
+            calls.dedup();
+            smallest(history, of, spec, reason, calls)
         }
-        Reason::Stuck { op, .. } => stuck(history, of, spec, op as usize, reason, budget),
+        Reason::Stuck { op, .. } => {
+            let at = of.calls.iter().position(|call| call.op == op);
+            let window = at.and_then(|at| Proofs::new(history, of, spec).window(at));
+            smallest(
+                history,
+                of,
+                spec,
+                reason,
+                window.unwrap_or_else(|| (0..of.calls.len()).collect()),
+            )
+        }
+    }
+}
+
+/// The violation in the smallest proof among some calls.
+pub(in crate::check) fn smallest(
+    history: &History,
+    of: &Part,
+    spec: Spec,
+    reason: &Reason,
+    calls: Vec<usize>,
+) -> Violation {
+    let proofs = Proofs::new(history, of, spec);
+    let (kept, is_minimal) = if calls.len() <= MOST {
+        shrink(calls, TRIALS, |rest| proofs.violated(rest))
+    } else {
+        (calls, false)
+    };
+    let part = proofs.part(&kept);
+    let again = decide(history, &part, spec, STEPS, &mut 0);
+    let found = match &again {
+        Ok(Some(found)) => (found, &part),
+        // It couldn't be decided again in the steps that are left for that: what was found for the whole stands.
+        _ => (reason, of),
+    };
+    let (kind, why, marked) = told(history, spec, found.1, found.0);
+    Violation {
+        kind,
+        why,
+        key: Some(of.key),
+        part: kept.iter().map(|at| of.calls[*at].op as usize).collect(),
+        marked,
+        is_minimal: is_minimal && proofs.is_free,
+    }
+}
+
+/// The kind, the sentence and the operations that contradict each other, for a reason in a part.
+fn told(history: &History, spec: Spec, of: &Part, reason: &Reason) -> (&'static str, String, Vec<usize>) {
+    let op = |call: u32| of.calls[call as usize].op as usize;
+    match reason {
+        Reason::Stuck { op, states, more } => {
+            let (op, mut could) = (*op as usize, states.clone());
+            could.sort();
+            if *more {
+                could.push("something else".into());
+            }
+            let object = match spec {
+                Spec::Queue => "the queue",
+                Spec::Set => "the set",
+                _ => "the register",
+            };
+            let why = format!(
+                "{}{}, but in every order of the operations before its end that real time allows {object} then holds {}",
+                Words(history).did(op),
+                of_key(history, of.key),
+                either(&could)
+            );
+            ("no legal order", why, vec![op])
+        }
+        Reason::Conflict(Conflict::Zones {
+            early,
+            outer,
+            inner,
+            late,
+            ..
+        }) => {
+            let is_inversion = early.is_some() && inner.is_some_and(|inner| is_read(&of.calls[inner as usize]));
+            let kind = if is_inversion {
+                "new value read before an old one"
+            } else {
+                "stale read"
+            };
+            let mut marked: Vec<usize> = inner.map(op).into_iter().chain([op(*late)]).collect();
+            marked.sort_unstable();
+            (
+                kind,
+                zones(history, of, early.map(op), op(*outer), inner.map(op), op(*late)),
+                marked,
+            )
+        }
+        Reason::Local(calls) => {
+            let ops = calls.iter().map(|at| of.calls[*at].op as usize).collect();
+            let why = "no order of these operations is legal and keeps real time".to_string();
+            ("no legal order", why, ops)
+        }
+        other => {
+            let violation = violation(history, of, spec, other);
+            (violation.kind, violation.why, violation.marked)
+        }
     }
 }
 
@@ -253,212 +340,4 @@ fn zones(
         )
     };
     format!("{late_did}, but {then}: each value is written once, so it can't be {a}, then {b}, then {a} again")
-}
-
-/// Whether some operations of an object, less the reads that may have seen what isn't among them, are a proof; which.
-fn violated(history: &History, of: &Part, spec: Spec, rest: &[usize]) -> Option<Vec<usize>> {
-    let kept = closed(of, spec, rest);
-    let smaller = part(history, of.key, kept.iter().map(|at| *at as u32));
-    let mut steps = 0;
-    matches!(decide(history, &smaller, spec, TRIAL_STEPS, &mut steps), Ok(Some(_))).then_some(kept)
-}
-
-/// Whether more than reads can be left out.
-fn can_leave_out(of: &Part, spec: Spec) -> bool {
-    match spec {
-        Spec::Register | Spec::CasRegister | Spec::Kv => {
-            !of.calls.iter().any(|call| matches!(call.kind, Kind::Append(_)))
-        }
-        Spec::Queue => true,
-        Spec::Set | Spec::ListAppend => false,
-    }
-}
-
-/// What remains of a part when all is left out that its omissions could explain.
-fn closed(of: &Part, spec: Spec, rest: &[usize]) -> Vec<usize> {
-    match spec {
-        _ if !can_leave_out(of, spec) => all_but_reads(of, rest),
-        Spec::Queue => closed_queue(of, rest),
-        _ => closed_register(of, rest),
-    }
-}
-
-/// Everything but reads stays: their effects add up.
-fn all_but_reads(of: &Part, rest: &[usize]) -> Vec<usize> {
-    let stays = |call: &&Call| {
-        !matches!(call.kind, Kind::Read(_) | Kind::Whole(_)) || rest.binary_search(&(call.op as usize)).is_ok()
-    };
-    let last = rest.last().copied().unwrap_or(0);
-    of.calls
-        .iter()
-        .filter(stays)
-        .map(|call| call.op as usize)
-        .filter(|op| *op <= last)
-        .collect()
-}
-
-/// Reads whose value may come from a write that was left out go as well; a `cas` is a read, too.
-fn closed_register(of: &Part, rest: &[usize]) -> Vec<usize> {
-    let is_kept = |kept: &[usize], call: &Call| kept.binary_search(&(call.op as usize)).is_ok();
-    let mut kept: Vec<usize> = rest.to_vec();
-    loop {
-        let calls: Vec<&Call> = of.calls.iter().filter(|call| is_kept(&kept, call)).collect();
-        let goes = |call: &&&Call| {
-            let (value, other) = match call.kind {
-                Kind::Read(value) | Kind::Cas(value, _) => (value, false),
-                Kind::Not(value) => (value, true),
-                _ => return false,
-            };
-            let hidden_before = hiding(&calls, call);
-            of.calls.iter().any(|write| {
-                let to = match write.kind {
-                    Kind::Write(to) | Kind::Cas(_, to) => to,
-                    _ => return false,
-                };
-                (to == value) != other
-                    && write.inv < call.ret
-                    && write.op != call.op
-                    && write.ret >= hidden_before
-                    && !is_kept(&kept, write)
-            })
-        };
-        let gone: Vec<usize> = calls.iter().filter(goes).map(|call| call.op as usize).collect();
-        if gone.is_empty() {
-            return kept;
-        }
-        kept.retain(|op| gone.binary_search(op).is_err());
-    }
-}
-
-/// What returned before this place can't be what `read` saw: a kept write came after it and was over before the read began.
-fn hiding(kept: &[&Call], read: &Call) -> u32 {
-    let hides = |call: &&&Call| matches!(call.kind, Kind::Write(_) | Kind::Cas(..)) && call.ret < read.inv;
-    kept.iter().filter(hides).map(|call| call.inv).max().unwrap_or(0)
-}
-
-/// Elements are kept or left out with all that happened to them; whoever may have taken any of them stays.
-fn closed_queue(of: &Part, rest: &[usize]) -> Vec<usize> {
-    let about = |call: &Call| match call.kind {
-        Kind::Enqueue(value) => Some(value),
-        Kind::Dequeue(value) if value != Val::NIL => Some(value),
-        _ => None,
-    };
-    let is_kept = |call: &Call| rest.binary_search(&(call.op as usize)).is_ok();
-    let mut broken: Vec<Val> = of
-        .calls
-        .iter()
-        .filter(|call| !is_kept(call))
-        .filter_map(about)
-        .collect();
-    broken.sort_unstable();
-    let stays = |call: &&Call| match (call.kind, about(call)) {
-        (Kind::Take, _) => true,
-        (_, Some(value)) => broken.binary_search(&value).is_err(),
-        _ => is_kept(call),
-    };
-    of.calls.iter().filter(stays).map(|call| call.op as usize).collect()
-}
-
-/// A window of the last operations before one that has no place, and what they may have seen, that is a proof already.
-fn window(history: &History, of: &Part, spec: Spec, op: usize) -> Vec<usize> {
-    let end = history.operations()[op].returned;
-    let before: Vec<usize> = of
-        .calls
-        .iter()
-        .filter(|call| call.inv < end)
-        .map(|call| call.op as usize)
-        .collect();
-    let mut size = 16;
-    while size < before.len() {
-        let from = before.len() - size;
-        let mut some: Vec<usize> = before[from..].to_vec();
-        pull_in(of, &mut some, 4 * size);
-        if let Some(kept) = violated(history, of, spec, &some) {
-            return kept;
-        }
-        size *= 4;
-    }
-    before
-}
-
-/// Adds the writes that kept reads may have seen.
-fn pull_in(of: &Part, some: &mut Vec<usize>, most: usize) {
-    loop {
-        let calls: Vec<&Call> = of
-            .calls
-            .iter()
-            .filter(|call| some.binary_search(&(call.op as usize)).is_ok())
-            .collect();
-        let mut wanted: Vec<usize> = Vec::new();
-        for call in &calls {
-            if let Kind::Read(value) | Kind::Cas(value, _) = call.kind {
-                let hidden_before = hiding(&calls, call);
-                let sources = of.calls.iter().filter(|write| {
-                    matches!(write.kind, Kind::Write(to) | Kind::Cas(_, to) if to == value)
-                        && write.inv < call.ret
-                        && write.ret >= hidden_before
-                });
-                wanted.extend(sources.map(|write| write.op as usize));
-            }
-        }
-        let before = some.len();
-        some.extend(wanted);
-        some.sort_unstable();
-        some.dedup();
-        if some.len() == before || some.len() > most {
-            return;
-        }
-    }
-}
-
-/// No order reaches the response of an operation: a small part in which that is so, and what could be seen instead.
-fn stuck(history: &History, of: &Part, spec: Spec, op: usize, reason: &Reason, budget: u64) -> Violation {
-    let window = window(history, of, spec, op);
-    let (kept, mut is_minimal) = if window.len() <= MOST {
-        shrink(window, TRIALS, |rest| violated(history, of, spec, rest))
-    } else {
-        (window, false)
-    };
-    is_minimal &= can_leave_out(of, spec);
-    let smaller = part(history, of.key, kept.iter().map(|at| *at as u32));
-    let mut steps = 0;
-    let again = decide(history, &smaller, spec, budget.min(TRIAL_STEPS), &mut steps);
-    let found = match &again {
-        Ok(Some(found)) => (found, &smaller),
-        // The part wasn't decided: what was found for the whole stands.
-        _ => (reason, of),
-    };
-    let (Reason::Stuck { op, states, more }, _) = found else {
-        // The part has become simple enough for the zones.
-        return Violation {
-            part: kept,
-            is_minimal,
-            ..violation(history, found.1, spec, found.0, budget)
-        };
-    };
-    let words = Words(history);
-    let mut could = states.clone();
-    could.sort();
-    if *more {
-        could.push("something else".into());
-    }
-    let object = match spec {
-        Spec::Queue => "the queue",
-        Spec::Set => "the set",
-        _ => "the register",
-    };
-    let why = format!(
-        "{}{}, but in every order of the operations before its end that real time allows {object} holds {}",
-        words.did(*op as usize),
-        of_key(history, of.key),
-        either(&could)
-    );
-    Violation {
-        kind: "no legal order",
-        why,
-        key: Some(of.key),
-        part: kept,
-        marked: vec![*op as usize],
-        is_minimal,
-    }
 }

@@ -1,6 +1,7 @@
 //! Floor 4: checks: independent code that rebuilds from the records what the models say of themselves, and histories of
 //! stores, ours and others', judged against consistency models.
 
+mod causal;
 pub mod critical_path;
 mod explain;
 pub mod history;

@@ -1,5 +1,6 @@
 //! What is wrong with a history: the smallest convincing part of it, and a sentence that says why.
 
+pub(in crate::check) mod causes;
 pub(in crate::check) mod real_time;
 pub(in crate::check) mod shrink;
 mod words;

@@ -339,6 +339,8 @@ pub struct History {
     elements: Vec<Val>,
     micros: Vec<Micro>,
     initial: Val,
+    /// In an excerpt: the operations' numbers in the whole.
+    names: Vec<u32>,
 }
 
 /// As lines of JSON: in the words of the file, so that a failing test can be read.
@@ -360,6 +362,7 @@ impl Default for History {
             elements: Vec::new(),
             micros: Vec::new(),
             initial: Val::NIL,
+            names: Vec::new(),
         }
     }
 }
@@ -439,19 +442,114 @@ impl History {
         }
     }
 
-    /// The name of an operation in explanations: a letter for what it does, and its number from 1 on.
-    pub fn name(&self, operation: usize) -> String {
-        format!("{}{}", self.operations[operation].action.letter(), operation + 1)
+    /// The number of an operation from 1 on: its own, or the one that it had where an excerpt was taken from.
+    pub fn number(&self, operation: usize) -> u32 {
+        self.names.get(operation).copied().unwrap_or(operation as u32 + 1)
     }
 
-    /// The history of some of the operations, in their order: what remains when the others hadn't been recorded.
-    pub fn restricted(&self, mut keep: impl FnMut(usize) -> bool) -> Self {
-        let mut copy = self.clone();
-        let mut at = 0;
-        copy.operations.retain(|_| {
-            at += 1;
-            keep(at - 1)
-        });
+    /// The name of an operation in explanations: a letter for what it does, and its number.
+    pub fn name(&self, operation: usize) -> String {
+        format!(
+            "{}{}",
+            self.operations[operation].action.letter(),
+            self.number(operation)
+        )
+    }
+
+    /// The history of some of the operations, in this order: what remains if the others hadn't been recorded. They keep their
+    /// names, lines and places; values, keys and processes have new numbers.
+    pub fn excerpt(&self, operations: &[usize]) -> Self {
+        let mut part = Self::default();
+        part.start_with(self.value(self.initial).clone());
+        for at in operations {
+            let mut of = self.operations[*at];
+            let process = self.processes[of.process as usize];
+            of.process = part
+                .processes
+                .iter()
+                .position(|known| *known == process)
+                .unwrap_or(part.processes.len()) as u32;
+            if of.process as usize == part.processes.len() {
+                part.processes.push(process);
+            }
+            of.action = part.copied(self, of.action);
+            part.operations.push(of);
+            part.names.push(self.number(*at));
+        }
+        part
+    }
+
+    /// An action of another history with this one's numbers.
+    fn copied(&mut self, of: &Self, action: Action) -> Action {
+        let mut copy = action;
+        match &mut copy {
+            Action::Read { key, saw } => {
+                *key = self.copied_key(of, *key);
+                match saw {
+                    Saw::Unknown => {}
+                    Saw::One(value) => *value = self.copied_value(of, *value),
+                    Saw::Many(span) => {
+                        *span = self.copied_span(of, *span);
+                        self.elements[span.range()].sort_unstable();
+                    }
+                }
+            }
+            Action::Write { key, value }
+            | Action::Append { key, value }
+            | Action::Add { key, value }
+            | Action::Remove { key, value }
+            | Action::Enqueue { key, value } => {
+                *key = self.copied_key(of, *key);
+                *value = self.copied_value(of, *value);
+            }
+            Action::Cas { key, from, to, .. } => {
+                *key = self.copied_key(of, *key);
+                *from = self.copied_value(of, *from);
+                *to = self.copied_value(of, *to);
+            }
+            Action::Dequeue { key, got } => {
+                *key = self.copied_key(of, *key);
+                *got = got.map(|got| self.copied_value(of, got));
+            }
+            Action::Txn(span) => {
+                let start = self.micros.len() as u32;
+                for micro in of.micros(*span) {
+                    let micro = match *micro {
+                        Micro::Append(key, value) => {
+                            Micro::Append(self.copied_key(of, key), self.copied_value(of, value))
+                        }
+                        Micro::Read(key, saw) => {
+                            Micro::Read(self.copied_key(of, key), saw.map(|saw| self.copied_span(of, saw)))
+                        }
+                    };
+                    self.micros.push(micro);
+                }
+                *span = Span {
+                    start,
+                    end: self.micros.len() as u32,
+                };
+            }
+        }
         copy
+    }
+
+    fn copied_key(&mut self, of: &Self, key: Key) -> Key {
+        Key(self.keys.id(of.key(key).clone()))
+    }
+
+    fn copied_value(&mut self, of: &Self, value: Val) -> Val {
+        Val(self.values.id(of.value(value).clone()))
+    }
+
+    fn copied_span(&mut self, of: &Self, span: Span) -> Span {
+        let start = self.elements.len() as u32;
+        for value in of.elements(span) {
+            let value = self.copied_value(of, *value);
+            self.elements.push(value);
+        }
+        Span {
+            start,
+            end: self.elements.len() as u32,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Judges a history: one model, one kind of objects, a verdict.
 
+use super::causal;
 use super::explain::Violation;
 use super::history::{Action, Fault, History, Problem, Problems, Saw};
 use super::linearizable::{self, Answer};
@@ -71,6 +72,7 @@ pub fn judge(history: &History, model: Model, spec: Spec, budget: Budget) -> Res
     vocabulary(history, model, spec).map_err(Refusal::Problems)?;
     let (answer, steps) = match (model, spec) {
         (Model::Linearizable, _) => linearizable::check(history, spec, budget.steps),
+        (_, Spec::Register | Spec::CasRegister | Spec::Kv) => (causal::check(history, model, budget.steps), 0),
         _ => (Answer::Unknown("not built".into()), 0),
     };
     let (verdict, violation, undecided) = match answer {

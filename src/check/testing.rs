@@ -20,6 +20,10 @@ pub struct Shape {
     pub unique: bool,
     /// Of 256 reads, how many return something else than what was there.
     pub wrong: u8,
+    /// Of 256 operations, how many end with an unknown outcome or, a quarter of them, fail.
+    pub unsure: u8,
+    /// Whether every process has a replica of its own, which writes of the others reach late and in any order.
+    pub replicated: bool,
 }
 
 impl Shape {
@@ -31,13 +35,15 @@ impl Shape {
             operations: 6,
             unique: false,
             wrong: 60,
+            unsure: 36,
+            replicated: false,
         }
     }
 }
 
 /// Random histories of a shape.
 pub fn histories(shape: Shape) -> impl Strategy<Value = History> {
-    proptest::collection::vec(any::<u8>(), 60..160).prop_map(move |bytes| history(&bytes, shape))
+    proptest::collection::vec(any::<u8>(), 60..200).prop_map(move |bytes| history(&bytes, shape))
 }
 
 /// A real store, which mostly answers rightly.
@@ -45,9 +51,15 @@ pub fn histories(shape: Shape) -> impl Strategy<Value = History> {
 struct Store {
     has_sets: bool,
     registers: BTreeMap<u8, i64>,
+    /// All that was ever written to each register: a wrong read mostly returns one of these.
+    written: BTreeMap<u8, Vec<i64>>,
     sets: BTreeMap<u8, BTreeSet<i64>>,
     queues: BTreeMap<u8, VecDeque<i64>>,
     lists: BTreeMap<u8, Vec<i64>>,
+    /// By process and key: what its replica holds.
+    replicas: BTreeMap<(u8, u8), i64>,
+    /// Writes under way: the replica, the key and the value.
+    travelling: Vec<(u8, u8, i64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -77,6 +89,11 @@ pub fn history(bytes: &[u8], shape: Shape) -> History {
     while let Some(choice) = next() {
         let process = choice % shape.processes;
         line += 1;
+        if !store.travelling.is_empty() && choice % 2 == 1 {
+            let at = usize::from(choice / 2) % store.travelling.len();
+            let (replica, key, value) = store.travelling.remove(at);
+            store.replicas.insert((replica, key), value);
+        }
         let mut event = |kind, op: &str, key: u8, value: Option<&Raw>, swapped: bool| {
             let key = Raw::Int(i64::from(key));
             builder.event(Event {
@@ -163,7 +180,18 @@ pub fn history(bytes: &[u8], shape: Shape) -> History {
         if result.is_none() {
             let wrong = next().unwrap_or(255) < shape.wrong;
             let other = next().unwrap_or(0);
-            *result = Some(effect(&mut store, what, *key, wrong.then_some(other), fresh));
+            *result = Some(match what {
+                Asked::Read if shape.replicated && !wrong => store
+                    .replicas
+                    .get(&(process, *key))
+                    .map_or(Raw::Nil, |value| Raw::Int(*value)),
+                _ => effect(&mut store, what, *key, wrong.then_some(other), fresh),
+            });
+            if let Asked::Write(value) = what {
+                store.replicas.insert((process, *key), *value);
+                let others = (0..shape.processes).filter(|other| *other != process);
+                store.travelling.extend(others.map(|other| (other, *key, *value)));
+            }
             if choice < 128 {
                 continue;
             }
@@ -173,8 +201,8 @@ pub fn history(bytes: &[u8], shape: Shape) -> History {
         let result = result.expect("it has taken effect");
         let swapped = result != Raw::Bool(false);
         let kind = match end {
-            0..=25 => EventKind::Info,
-            26..=35 => EventKind::Fail,
+            end if end < shape.unsure / 4 * 3 => EventKind::Info,
+            end if end < shape.unsure => EventKind::Fail,
             _ => EventKind::Ok,
         };
         match &what {
@@ -220,24 +248,25 @@ fn effect(store: &mut Store, what: &Asked, key: u8, wrong: Option<u8>, fresh: i6
             ints(set)
         }
         Asked::Read => match (wrong, register) {
-            (Some(other), _) => {
-                if some(other) == 0 {
-                    Raw::Nil
-                } else {
-                    Raw::Int(some(other))
-                }
+            (Some(other), _) if other < 250 => {
+                let written = store.written.entry(key).or_default();
+                let at = usize::from(other) % (written.len() + 1);
+                written.get(at).map_or(Raw::Nil, |value| Raw::Int(*value))
             }
+            (Some(other), _) => Raw::Int(some(other)),
             (None, Some(value)) => Raw::Int(value),
             (None, None) => Raw::Nil,
         },
         Asked::Write(value) => {
             store.registers.insert(key, *value);
+            store.written.entry(key).or_default().push(*value);
             Raw::Nil
         }
         Asked::Cas(from, to) => {
             let swaps = register.unwrap_or(0) == *from && register.is_some();
             if swaps {
                 store.registers.insert(key, *to);
+                store.written.entry(key).or_default().push(*to);
             }
             Raw::Bool(swaps ^ wrong.is_some())
         }

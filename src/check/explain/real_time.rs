@@ -1,7 +1,7 @@
 //! Why an object isn't linearizable: the smallest part that proves it, and what contradicts what in it.
 
 use super::{Violation, Words, either, of_key, shrink::shrink};
-use crate::check::history::{Action, History, Outcome, Saw, Val};
+use crate::check::history::{Action, History, Key, Outcome, Saw, Val};
 use crate::check::linearizable::objects::{Call, Kind};
 use crate::check::linearizable::proof::Proofs;
 use crate::check::linearizable::zones::Conflict;
@@ -28,7 +28,7 @@ pub(in crate::check) fn violation(history: &History, of: &Part, spec: Spec, reas
     };
     match *reason {
         Reason::Local(ref calls) => smallest(history, of, spec, reason, calls.clone()),
-        Reason::Conflict(Conflict::Unwritten { read }) => unwritten(history, of, of.calls[read as usize].op as usize),
+        Reason::Conflict(Conflict::Unwritten { read }) => from_nowhere(history, of.calls[read as usize].op as usize),
         Reason::Conflict(Conflict::Twice { first, again }) => {
             let words = Words(history);
             let (part, op) = (ops(&[Some(first), Some(again)]), |call: u32| {
@@ -219,36 +219,34 @@ fn is_read(call: &Call) -> bool {
     matches!(call.kind, Kind::Read(_))
 }
 
-/// A value from nowhere; a failed write may have been meant to write it.
-fn unwritten(history: &History, of: &Part, read: usize) -> Violation {
-    let value = seen(&history.operations()[read].action);
+/// A read of a value that nothing wrote; a failed write may have been meant to write it.
+pub(in crate::check) fn from_nowhere(history: &History, read: usize) -> Violation {
+    let action = &history.operations()[read].action;
+    let (key, value) = (action.key().unwrap_or(Key(0)), seen(action));
     let failed = history.operations().iter().position(|operation| {
         operation.outcome == Outcome::Fail
-            && operation.action.key() == Some(of.key)
+            && operation.action.key() == Some(key)
             && value.is_some()
             && written(&operation.action) == value
     });
     let words = Words(history);
-    let what = match history.operations()[read].action {
-        Action::Cas { .. } => words.did(read),
-        _ => words.did(read) + &of_key(history, of.key),
-    };
+    let what = words.did(read) + &of_key(history, key);
     let (kind, why) = match failed {
-        Some(write) => (
-            "read of a failed write",
-            format!(
-                "{what}, which only {} could have written, and that failed",
-                words.noun(write)
-            ),
-        ),
-        None => ("value from nowhere", format!("{what}, which nothing had written")),
+        Some(write) => {
+            let write = words.noun(write);
+            (
+                "effect of a failed operation",
+                format!("{what}, but only {write} could have put that there, and it failed"),
+            )
+        }
+        None => ("value from nowhere", format!("{what}, which nothing had put there")),
     };
     let mut part: Vec<usize> = failed.into_iter().chain([read]).collect();
     part.sort_unstable();
     Violation {
         kind,
         why,
-        key: Some(of.key),
+        key: Some(key),
         part,
         marked: vec![read],
         is_minimal: true,

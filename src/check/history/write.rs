@@ -122,7 +122,7 @@ fn json(history: &History, operation: &Operation, at: u32, response: bool, line:
     if time != NO_TIME {
         line.push_str(&format!(",\"time\":{time}"));
     }
-    line.push_str(&format!(",\"id\":{}}}", at + 1));
+    line.push_str(&format!(",\"id\":{}}}", history.number(at as usize)));
 }
 
 fn edn(history: &History, operation: &Operation, index: usize, response: bool, line: &mut String) {

@@ -7,7 +7,9 @@ mod explain;
 pub mod history;
 mod judge;
 mod linearizable;
+mod logs;
 pub mod models;
+mod sequential;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -4,7 +4,9 @@ use super::causal;
 use super::explain::Violation;
 use super::history::{Action, Fault, History, Problem, Problems, Saw};
 use super::linearizable::{self, Answer};
+use super::logs;
 use super::models::{Model, Spec, unsupported};
+use super::sequential;
 
 /// What a history is found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,9 +73,15 @@ pub fn judge(history: &History, model: Model, spec: Spec, budget: Budget) -> Res
     }
     vocabulary(history, model, spec).map_err(Refusal::Problems)?;
     let (answer, steps) = match (model, spec) {
+        (_, Spec::ListAppend) => (logs::check(history, model), 0),
+        (_, Spec::Set) if logs::applies_to_sets(history) => (logs::check(history, model), 0),
         (Model::Linearizable, _) => linearizable::check(history, spec, budget.steps),
-        (_, Spec::Register | Spec::CasRegister | Spec::Kv) => (causal::check(history, model, budget.steps), 0),
-        _ => (Answer::Unknown("not built".into()), 0),
+        (Model::Sequential, _) => sequential::check(history, spec, budget.steps),
+        (_, Spec::Set) => {
+            let why = "an element is added twice: the weaker models are decided where every element is added once";
+            (Answer::Unknown(why.into()), 0)
+        }
+        _ => (causal::check(history, model, budget.steps), 0),
     };
     let (verdict, violation, undecided) = match answer {
         Answer::Holds => (Verdict::Holds, None, None),

@@ -148,7 +148,7 @@ impl fmt::Display for Spec {
 
 /// Why a model can't judge objects of a kind; `None` if it can.
 pub fn unsupported(model: Model, spec: Spec) -> Option<&'static str> {
-    use Model::{Causal, Linearizable, Pram, ReadAtomic, Sequential, WeakCausal};
+    use Model::{Linearizable, ReadAtomic, Sequential, WeakCausal};
     match (model, spec) {
         (Linearizable | Sequential, _) => None,
         (_, Spec::Queue) => Some(
@@ -159,9 +159,9 @@ pub fn unsupported(model: Model, spec: Spec) -> Option<&'static str> {
         (ReadAtomic, _) => Some(
             "read atomicity is about transactions of several parts, and these operations have one each. It is judged with list-append",
         ),
-        (Causal | Pram | WeakCausal, Spec::ListAppend | Spec::Set) => Some(
-            "a read of a list or set shows all that is visible, and all reads agree on the order, so that processes can't have orders \
-             of their own: use causal-convergence, or one of the four session guarantees",
+        (WeakCausal, Spec::ListAppend) => Some(
+            "lists show one order of appends to everybody, so that no read can have an order of its own: use causal, which is the same as \
+             causal-convergence there",
         ),
         (_, Spec::Register | Spec::CasRegister | Spec::Kv | Spec::Set | Spec::ListAppend) => None,
     }

@@ -240,10 +240,19 @@ fn effect(store: &mut Store, what: &Asked, key: u8, wrong: Option<u8>, fresh: i6
     match what {
         Asked::Read if store.has_sets => {
             let mut set = store.sets.entry(key).or_default().clone();
-            if let Some(other) = wrong
-                && !set.remove(&some(other))
-            {
-                set.insert(some(other));
+            match (
+                wrong,
+                set.iter()
+                    .nth(usize::from(wrong.unwrap_or(0)) % set.len().max(1))
+                    .copied(),
+            ) {
+                (Some(other), Some(member)) if other < 200 => {
+                    set.remove(&member);
+                }
+                (Some(other), _) => {
+                    set.insert(some(other));
+                }
+                (None, _) => {}
             }
             ints(set)
         }

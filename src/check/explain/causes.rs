@@ -193,11 +193,26 @@ impl Nodes<'_> {
     }
 }
 
-struct Told {
-    kind: &'static str,
-    why: String,
-    key: Option<Key>,
-    marked: Vec<usize>,
+/// A finding in words.
+pub(in crate::check) struct Tell {
+    pub kind: &'static str,
+    pub why: String,
+    pub key: Option<Key>,
+    /// The operations that contradict each other.
+    pub marked: Vec<usize>,
+}
+
+impl Tell {
+    /// A finding of a graph of a history, in words.
+    pub(in crate::check) fn of(
+        history: &History,
+        graph: &Graph,
+        order: &Order,
+        model: Model,
+        finding: &Finding,
+    ) -> Self {
+        Telling { history, graph, order }.tell(model, finding)
+    }
 }
 
 /// Puts a finding into words.
@@ -279,7 +294,7 @@ impl Telling<'_> {
             .unwrap_or_default()
     }
 
-    fn tell(&self, model: Model, finding: &Finding) -> Told {
+    fn tell(&self, model: Model, finding: &Finding) -> Tell {
         match finding {
             Finding::InitialRead { read, newer, process } => {
                 let (read, newer) = (*read, *newer);
@@ -320,11 +335,11 @@ impl Telling<'_> {
         }
     }
 
-    fn told(&self, kind: &'static str, why: String, node: u32, marked: &[u32]) -> Told {
+    fn told(&self, kind: &'static str, why: String, node: u32, marked: &[u32]) -> Tell {
         let mut marked: Vec<usize> = marked.iter().map(|node| self.op(*node)).collect();
         marked.sort_unstable();
         marked.dedup();
-        Told {
+        Tell {
             kind,
             why,
             key: Some(self.graph.nodes[node as usize].key),
@@ -332,7 +347,7 @@ impl Telling<'_> {
         }
     }
 
-    fn circle(&self, model: Model, circle: &[Edge], process: Option<u32>) -> Told {
+    fn circle(&self, model: Model, circle: &[Edge], process: Option<u32>) -> Tell {
         let nodes: Vec<u32> = circle.iter().map(|edge| edge.0).collect();
         let plain = circle
             .iter()
@@ -366,7 +381,7 @@ impl Telling<'_> {
         self.told(kind, why, nodes[0], &nodes)
     }
 
-    fn session(&self, model: Model, read: u32, older: u32, circle: &[Edge], reasons: &[(u32, u32, Reason)]) -> Told {
+    fn session(&self, model: Model, read: u32, older: u32, circle: &[Edge], reasons: &[(u32, u32, Reason)]) -> Tell {
         let process = self.process(read);
         let because = |(_, older, reason): &(u32, u32, Reason)| match reason {
             Reason::Own => format!("process {process} had written {} itself", self.named(*older)),

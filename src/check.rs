@@ -12,6 +12,8 @@ pub mod models;
 mod sequential;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use explain::Violation;
 pub use judge::{Budget, Judgement, Refusal, Verdict, judge};

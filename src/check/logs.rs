@@ -8,9 +8,10 @@
 //!
 //! - `linearizable` and `sequential`: there is an order of all transactions if and only if real time (or the order of each process)
 //!   makes no circle with "is read by", "is appended behind" and "is read before".
-//! - `pram`: the same for all appends and the reads of one process, for each process.
-//! - `causal`, `causal-convergence`: a transaction sees all appends in its causal past, and causes make no circle with the
-//!   order of appends. (For sets, which show no order, all causal models are the same.)
+//! - `pram`: the same for all appends and the reads of one process, for each process; and nothing is read before its cause.
+//! - `causal`: the same, where each process' order also keeps who read what of whom.
+//! - `causal-convergence`: a transaction sees all appends in its causal past, and causes make no circle with the order of appends.
+//!   (For sets, which show no order, all causal models are the same.)
 //! - `read-atomic`: who sees one append of a transaction sees all of them, and "is read by" and "is appended behind" make no circle.
 //! - the session guarantees: reads hold what they must have seen.
 
@@ -29,6 +30,7 @@ use super::linearizable::Answer;
 use super::models::Model;
 use build::Logs;
 use finding::Finding;
+use rayon::prelude::*;
 
 /// How many trials there are to find a smaller part.
 const TRIALS: usize = 2_000;
@@ -56,11 +58,10 @@ pub(in crate::check) fn find(history: &History, model: Model) -> Result<Option<F
     Ok(match model {
         Model::Linearizable => order::check(&logs, order::Keeps::RealTime),
         Model::Sequential => order::check(&logs, order::Keeps::Processes),
-        Model::Pram => (0..logs.processes as u32).find_map(|process| {
-            let mut view = logs.seen_by(process);
-            view.level(process)
-                .or_else(|| order::check(&view, order::Keeps::Processes))
-        }),
+        Model::Pram => order::check(&logs, order::Keeps::CausesAlone).or_else(|| views(&logs, false)),
+        Model::Causal if logs.are_lists => {
+            order::check(&logs, order::Keeps::CausesAlone).or_else(|| views(&logs, true))
+        }
         Model::ReadAtomic => order::check(&logs, order::Keeps::Nothing).or_else(|| visible::fractured(&logs)),
         Model::Causal | Model::CausalConvergence | Model::WeakCausal => {
             match order::check(&logs, order::Keeps::Causes) {
@@ -72,6 +73,15 @@ pub(in crate::check) fn find(history: &History, model: Model) -> Result<Option<F
             Some(finding) => Some(finding),
             None => visible::session(&logs, model)?,
         },
+    })
+}
+
+/// A process that can't have an order of its own, of its reads and all appends: one that keeps the order of each process, or even
+/// what was read by all.
+fn views(logs: &Logs<'_>, causal: bool) -> Option<Finding> {
+    (0..logs.processes as u32).into_par_iter().find_map_first(|process| {
+        let mut view = logs.seen_by(process);
+        view.level(process).or_else(|| order::check_view(&view, logs, causal))
     })
 }
 

@@ -60,7 +60,7 @@ impl Model {
         match self {
             Self::Linearizable => &[Self::Sequential],
             Self::Sequential => &[Self::Causal, Self::CausalConvergence],
-            Self::Causal => &[Self::WeakCausal, Self::Pram, Self::ReadAtomic, Self::WritesFollowReads],
+            Self::Causal => &[Self::WeakCausal, Self::Pram, Self::WritesFollowReads],
             Self::CausalConvergence => &[
                 Self::WeakCausal,
                 Self::ReadAtomic,

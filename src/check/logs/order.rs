@@ -6,6 +6,7 @@
 
 use super::build::{Logs, UNSEEN};
 use super::finding::Finding;
+use super::visible::causes;
 use crate::check::causal::graph::{Because, Order};
 use crate::check::explain::{Words, of_key};
 use crate::check::history::{Key, NEVER};
@@ -49,14 +50,26 @@ enum Barrier {
 
 struct Graph<'a, 'b> {
     logs: &'b Logs<'a>,
+    /// With what all processes read, where `logs` has what one of them did.
+    all: &'b Logs<'a>,
     order: Order,
     barriers: Vec<Barrier>,
 }
 
 /// A circle, if there is one, or a read of a part of what a transaction appended.
 pub(super) fn check(logs: &Logs<'_>, keeps: Keeps) -> Option<Finding> {
+    check_more(logs, logs, keeps, false)
+}
+
+/// As [`check`], of what one process saw: it keeps the order of each process, and if `causal` also who read what, of all.
+pub(super) fn check_view(view: &Logs<'_>, all: &Logs<'_>, causal: bool) -> Option<Finding> {
+    check_more(view, all, Keeps::Processes, causal)
+}
+
+fn check_more(logs: &Logs<'_>, all: &Logs<'_>, keeps: Keeps, causal: bool) -> Option<Finding> {
     let mut graph = Graph {
         logs,
+        all,
         order: Order {
             before: vec![Vec::new(); logs.txns.len()],
         },
@@ -66,6 +79,13 @@ pub(super) fn check(logs: &Logs<'_>, keeps: Keeps) -> Option<Finding> {
         Keeps::RealTime => graph.keep_real_time(),
         Keeps::Nothing => {}
         _ => graph.keep_processes(),
+    }
+    if causal {
+        for txn in 0..all.txns.len() as u32 {
+            for cause in causes(all, txn) {
+                graph.edge(cause, txn);
+            }
+        }
     }
     let is_set = !logs.are_lists;
     if is_set && !keeps.reads_first() {
@@ -336,6 +356,7 @@ impl Graph<'_, '_> {
         }
         let mut told = Telling {
             logs: self.logs,
+            all: self.all,
             evidence: Vec::new(),
             anti: 0,
             reads: 0,
@@ -371,6 +392,7 @@ impl Graph<'_, '_> {
 /// Puts links of a circle into words.
 struct Telling<'a, 'b> {
     logs: &'b Logs<'a>,
+    all: &'b Logs<'a>,
     /// Further operations that show what a link says.
     evidence: Vec<usize>,
     anti: u32,
@@ -414,7 +436,7 @@ impl Telling<'_, '_> {
         let words = |key: Key| of_key(history, key);
         // The second read what the first appended.
         for (element, of) in appended(first) {
-            let reads = logs.txns[second as usize].reads.iter();
+            let reads = self.all.txns[second as usize].reads.iter();
             if reads
                 .clone()
                 .any(|seen| seen.key == of.key && seen.elements.binary_search(&element).is_ok())

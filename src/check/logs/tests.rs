@@ -269,6 +269,38 @@ fn pram(history: &History, is_set: bool) -> bool {
         })
 }
 
+/// Causal memory: as PRAM, in orders that also keep who saw what of whom.
+fn causal(history: &History) -> bool {
+    let all = all(history);
+    all.iter().any(|txns| {
+        let mut causes = vec![0u32; txns.len()];
+        for (at, of) in txns.iter().enumerate() {
+            let seen = saw(history, of);
+            for (other, writer) in txns.iter().enumerate() {
+                let wrote = |element: &(Key, Val)| appends(writer, element.0).contains(&element.1);
+                if so(writer, of) || other != at && seen.iter().any(wrote) {
+                    causes[at] |= 1 << other;
+                }
+            }
+        }
+        for _ in 0..txns.len() {
+            for at in 0..txns.len() {
+                causes[at] = (0..txns.len())
+                    .filter(|of| causes[at] >> of & 1 == 1)
+                    .fold(causes[at], |all, of| all | causes[of]);
+            }
+        }
+        let place = |of: &Operation| txns.iter().position(|txn| txn.of.invoked == of.invoked);
+        let before = |a: &Operation, b: &Operation| match (place(a), place(b)) {
+            (Some(a), Some(b)) => causes[b] >> a & 1 == 1,
+            // What didn't happen in this case is held back.
+            _ => true,
+        };
+        is_sane(history, txns, false)
+            && (0..history.processes().len() as u32).all(|process| some_order(&seen_by(history, process), &before))
+    })
+}
+
 /// The elements that a transaction saw from outside.
 fn saw(history: &History, of: &Small) -> Vec<(Key, Val)> {
     if of.of.outcome != Outcome::Ok {
@@ -363,6 +395,7 @@ fn brute(history: &History, model: Model, is_set: bool) -> bool {
         Model::Linearizable => is_linearizable(history),
         Model::Sequential => is_sequential(history),
         Model::Pram => pram(history, is_set),
+        Model::Causal if !is_set => causal(history),
         Model::ReadAtomic | Model::Causal | Model::CausalConvergence | Model::WeakCausal => {
             visible(history, model, is_set)
         }

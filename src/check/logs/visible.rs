@@ -125,7 +125,7 @@ impl Clocks {
 
 /// The direct causes of a transaction: the one before it in its process, and of those on each chain that it saw something of, the
 /// last one.
-fn causes<'a>(logs: &'a Logs<'_>, txn: u32) -> impl Iterator<Item = u32> + 'a {
+pub(super) fn causes<'a>(logs: &'a Logs<'_>, txn: u32) -> impl Iterator<Item = u32> + 'a {
     let of = &logs.txns[txn as usize];
     let mut last: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
     for element in of.reads.iter().flat_map(|seen| &seen.elements) {

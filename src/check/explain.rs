@@ -7,7 +7,12 @@ mod words;
 
 pub(in crate::check) use words::{Words, either, of_key};
 
-use super::history::Key;
+use super::history::{History, Key};
+
+/// An operation in a few words, as on its bar in a diagram: "w9 write 5", "r7 read 3".
+pub fn label(history: &History, operation: usize) -> String {
+    Words(history).label(operation)
+}
 
 /// A violation of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]

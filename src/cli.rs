@@ -4,6 +4,7 @@ mod check;
 mod compare;
 mod folder;
 mod help;
+mod judge;
 mod list;
 mod new;
 mod run;
@@ -74,6 +75,8 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Judge a history of operations against consistency models: ours, Jepsen's or Porcupine's.
+    Judge(JudgeArgs),
     /// Explain a command, a diagnostic (`quorate help E0123`), a measure, or a noun of the language.
     Help {
         /// What to explain.
@@ -235,6 +238,52 @@ pub struct ValidateArgs {
     markdown: bool,
 }
 
+/// Arguments of `judge`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 every model holds; 1 one is violated; 3 one couldn't be decided; 2 the history or the command \
+line is wrong.\nModels: linearizable, sequential, causal, causal-convergence, weak-causal, pram, read-atomic, read-your-writes, \
+monotonic-reads, monotonic-writes, writes-follow-reads. docs/histories.md says what each of them asks for, and describes the formats."
+)]
+pub struct JudgeArgs {
+    /// The history; `-` reads it from standard input.
+    history: PathBuf,
+    /// The model to hold it to; may be given several times.
+    #[arg(long = "model", value_name = "MODEL", value_parser = judge::model, action = ArgAction::Append)]
+    #[arg(required_unless_present = "convert")]
+    models: Vec<judge::NamedModel>,
+    /// What the objects are: register, cas-register, kv, set, queue or list-append; by default as the operations tell.
+    #[arg(long, value_name = "SPEC", value_parser = judge::spec)]
+    spec: Option<judge::NamedSpec>,
+    /// The history's format: jsonl, jepsen-edn or porcupine; by default as the beginning tells.
+    #[arg(long, value_name = "FORMAT", value_parser = judge::from)]
+    from: Option<judge::NamedFormat>,
+    /// What registers hold before anything is written; nothing (nil) otherwise.
+    #[arg(long, value_name = "VALUE", value_parser = judge::initial, allow_hyphen_values = true)]
+    initial: Option<judge::Initial>,
+    /// The most steps that a search takes, for each object or for the whole history.
+    #[arg(long, value_name = "STEPS", default_value_t = quorate::check::Budget::default().steps)]
+    budget: u64,
+    /// The most operations that are read.
+    #[arg(long, value_name = "N", default_value_t = quorate::check::history::Limits::default().operations)]
+    max_operations: usize,
+    /// Read over the times: the order of the lines is what counts.
+    #[arg(long)]
+    ignore_times: bool,
+    /// How many threads; by default as many as there are processors.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    jobs: usize,
+    /// How to print the verdicts.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Also write the verdicts, and for each violation its operations and a timeline, into a folder in this one.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Judge nothing: write the history to standard output in another format, jsonl or jepsen-edn.
+    #[arg(long, value_name = "FORMAT", value_parser = judge::writing, conflicts_with_all = ["models", "out"])]
+    convert: Option<judge::NamedWriting>,
+}
+
 /// Runs the command, and gives its exit code.
 pub fn main() -> std::process::ExitCode {
     let cli = match Cli::try_parse() {
@@ -258,6 +307,7 @@ pub fn main() -> std::process::ExitCode {
             format,
             force,
         } => compare::compare(&before, &after, format, force),
+        Command::Judge(args) => judge::judge(&args),
         Command::Help { topic } => help::help(topic.as_deref()),
         Command::Reference { of } => help::reference(of),
         Command::Completions { shell } => shells::completions(shell),

@@ -5,5 +5,6 @@ pub mod pictures;
 pub mod plots;
 pub mod summary;
 pub mod tables;
+pub mod timeline;
 
 pub use files::{File, bundle};

@@ -7,6 +7,7 @@
 
 mod bars;
 mod font;
+mod intervals;
 mod lines;
 mod page;
 mod png;
@@ -248,6 +249,38 @@ pub struct Measures {
     pub bars: bool,
 }
 
+/// An operation of an [`Intervals`] chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interval {
+    /// Its row, counted from the top.
+    pub row: usize,
+    /// The event that it begins with, counted from zero.
+    pub from: usize,
+    /// The event that it ends with; `None` if its end isn't known: it reaches to the end of the chart.
+    pub to: Option<usize>,
+    /// What stands on it.
+    pub label: String,
+    /// What stands on it where the label doesn't fit.
+    pub short: String,
+    /// Whether it stands out.
+    pub is_marked: bool,
+}
+
+/// Operations as intervals between events, in rows: a timeline on which distances say nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intervals {
+    /// The words around the data.
+    pub frame: Frame,
+    /// What is to be seen, in sentences under the rows.
+    pub caption: String,
+    /// The rows' names; an empty one belongs to the row above it.
+    pub rows: Vec<String>,
+    /// How many events there are.
+    pub events: usize,
+    /// The operations.
+    pub intervals: Vec<Interval>,
+}
+
 /// A chart that can be drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Chart {
@@ -259,6 +292,8 @@ pub enum Chart {
     TimeSeries(TimeSeries),
     /// Measures with intervals.
     Measures(Measures),
+    /// A timeline of operations.
+    Intervals(Intervals),
     /// A chart that has nothing to show, and says why.
     NoData {
         /// The words around the missing data.
@@ -333,6 +368,7 @@ impl Chart {
             Self::Lines(chart) => lines::lines(chart),
             Self::TimeSeries(chart) => lines::time_series(chart),
             Self::Measures(chart) => bars::measures(chart),
+            Self::Intervals(chart) => intervals::intervals(chart),
             Self::NoData { frame, reason } => Ok(page::no_data(frame, reason)),
         }
     }

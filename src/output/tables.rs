@@ -6,7 +6,7 @@
 //! blanks, so that a name can't drive the terminal.
 
 pub mod numbers;
-mod text;
+pub(super) mod text;
 
 use numbers::{Unit, count, estimate, quantity};
 use text::{clean, pad, width, wrap};

@@ -20,12 +20,12 @@ fn columns(c: char) -> usize {
 }
 
 /// The columns that a text takes.
-pub(super) fn width(text: &str) -> usize {
+pub(in crate::output) fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
 }
 
 /// A text without what could drive a terminal: control characters and changes of direction.
-pub(super) fn clean(text: &str) -> String {
+pub(in crate::output) fn clean(text: &str) -> String {
     let text: String = text
         .chars()
         .filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))

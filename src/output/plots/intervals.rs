@@ -1,0 +1,164 @@
+//! A timeline of operations: bars between events, in rows, wide enough for their labels.
+
+use super::page::{Area, HEADING, Mark, Page, no_data};
+use super::scene::{AXIS, Anchor, GRID, Ink, SERIES, Scene, TEXT, Type};
+use super::{Interval, Intervals, PlotError, at_most};
+
+const ROW: f64 = 92.0;
+const BAR: f64 = 54.0;
+const PAD: f64 = 16.0;
+/// The least distance between two events.
+const STEP: f64 = 20.0;
+/// The sizes that labels are tried in, largest first.
+const SIZES: [f64; 4] = [27.0, 24.0, 21.0, 18.0];
+const CAPTION: Type = Type::new(28.0, false, TEXT);
+const PLAIN: Ink = Ink::rgb(0xcfe4f5);
+const MARKED: Ink = SERIES[1];
+
+/// The scene of a timeline.
+pub(super) fn intervals(chart: &Intervals) -> Result<Scene, PlotError> {
+    at_most("rows", chart.rows.len())?;
+    at_most("operations", chart.intervals.len())?;
+    for of in &chart.intervals {
+        if of.row >= chart.rows.len()
+            || of.from >= chart.events
+            || of.to.is_some_and(|to| to >= chart.events || to < of.from)
+        {
+            return Err(PlotError::Length {
+                what: format!("the place of {:?}", of.short),
+                found: of.row.max(of.from).max(of.to.unwrap_or(0)),
+                expected: chart.rows.len().max(chart.events),
+            });
+        }
+    }
+    if chart.intervals.is_empty() {
+        return Ok(no_data(&chart.frame, "there is no operation"));
+    }
+    let names = chart
+        .rows
+        .iter()
+        .map(|row| HEADING.width(row))
+        .fold(0.0, f64::max)
+        .min(420.0)
+        + 28.0;
+    let caption = CAPTION.wrap(&chart.caption, 1792.0, 8);
+    let height = ROW * chart.rows.len() as f64 + 60.0 + 42.0 * caption.len() as f64;
+    let mut legend = Vec::new();
+    if chart.intervals.iter().any(|of| of.is_marked) {
+        legend.push(("in contradiction".to_string(), Mark::Square(MARKED)));
+    }
+    legend.push(("needed to see it".to_string(), Mark::Square(PLAIN)));
+    if chart.intervals.iter().any(|of| of.to.is_none()) {
+        legend.push(("outcome unknown".to_string(), Mark::Hatched(PLAIN_DARK)));
+    }
+    let Page { mut scene, body } = Page::new(&chart.frame, &legend, height);
+    let area = Area {
+        left: body.left + names,
+        top: body.top + 20.0,
+        right: body.right,
+        bottom: body.top + 20.0 + ROW * chart.rows.len() as f64,
+    };
+    let (places, size, full) = places(chart, area);
+    for (at, row) in chart.rows.iter().enumerate() {
+        let y = area.top + ROW * (at as f64 + 0.5);
+        scene.line(vec![(area.left, y), (area.right, y)], 2.0, GRID, &[]);
+        let name = HEADING.shorten(row, names - 28.0);
+        scene.text((area.left - 24.0, y + HEADING.drop()), HEADING, Anchor::End, &name);
+    }
+    for of in &chart.intervals {
+        draw(&mut scene, chart, of, area, &places, size, full);
+    }
+    for (at, line) in caption.iter().enumerate() {
+        scene.text(
+            (body.left, area.bottom + 62.0 + 42.0 * at as f64),
+            CAPTION,
+            Anchor::Start,
+            line,
+        );
+    }
+    scene.about = format!("{}. {}", scene.about, chart.caption);
+    Ok(scene)
+}
+
+/// Under hatching.
+const PLAIN_DARK: Ink = Ink::rgb(0x9fc4e0);
+
+/// Where the events lie, the size of the labels, and whether they are the long ones: the largest that fit.
+fn places(chart: &Intervals, area: Area) -> (Vec<f64>, f64, bool) {
+    let room = area.width();
+    let mut last = (Vec::new(), SIZES[SIZES.len() - 1], false);
+    for full in [true, false] {
+        for size in SIZES {
+            let places = least_places(chart, size, full);
+            let wide = places.last().copied().unwrap_or(0.0);
+            let grow = room / wide.max(1.0);
+            // Room to spare is shared out, but not so much that short timelines look lost.
+            let grow = if grow < 1.0 { grow } else { grow.min(2.2) };
+            let placed = places.iter().map(|x| area.left + x * grow).collect();
+            if wide <= room {
+                return (placed, size, full);
+            }
+            last = (placed, size, full);
+        }
+    }
+    last
+}
+
+/// The places that leave every bar the width of its label.
+fn least_places(chart: &Intervals, size: f64, full: bool) -> Vec<f64> {
+    let look = Type::new(size, false, TEXT);
+    let mut ends: Vec<(usize, usize, f64)> = chart
+        .intervals
+        .iter()
+        .map(|of| {
+            let label = if full { &of.label } else { &of.short };
+            (of.to.unwrap_or(chart.events), of.from, look.width(label) + 2.0 * PAD)
+        })
+        .collect();
+    ends.sort_by_key(|of| (of.0, of.1));
+    let (mut places, mut next): (Vec<f64>, usize) = (Vec::new(), 0);
+    for event in 0..=chart.events {
+        let mut x = places.last().map_or(0.0, |last| last + STEP);
+        while let Some((_, from, length)) = ends.get(next).filter(|end| end.0 == event) {
+            x = x.max(places.get(*from).map_or(0.0, |start| start + length));
+            next += 1;
+        }
+        places.push(x);
+    }
+    places
+}
+
+fn draw(scene: &mut Scene, chart: &Intervals, of: &Interval, area: Area, places: &[f64], size: f64, full: bool) {
+    let y = area.top + ROW * (of.row as f64 + 0.5);
+    let from = places[of.from];
+    let to = of
+        .to
+        .map_or(area.right.max(places[chart.events]), |to| places[to])
+        .min(area.right);
+    let ink = if of.is_marked { MARKED } else { PLAIN };
+    scene.rect((from, y - BAR / 2.0), (to - from, BAR), ink);
+    let edge = if of.is_marked { Ink::rgb(0x8a3d00) } else { AXIS };
+    if of.to.is_none() {
+        scene.hatch((from, y - BAR / 2.0), (to - from, BAR));
+    } else {
+        scene.rect((to - 4.0, y - BAR / 2.0 - 6.0), (4.0, BAR + 12.0), edge);
+    }
+    scene.rect((from, y - BAR / 2.0 - 6.0), (4.0, BAR + 12.0), edge);
+    let look = Type::new(size, of.is_marked, if of.is_marked { Ink::rgb(0xffffff) } else { TEXT });
+    let label = look.shorten(if full { &of.label } else { &of.short }, (to - from - 12.0).max(20.0));
+    let half = look.width(&label) / 2.0;
+    let middle = if of.to.is_none() {
+        from + PAD + half
+    } else {
+        (from + to) / 2.0
+    };
+    if of.to.is_none() {
+        // On hatching, a quiet ground keeps the label readable.
+        scene.rect(
+            (middle - half - 6.0, y - size * 0.62),
+            (2.0 * half + 12.0, size * 1.24),
+            ink,
+        );
+    }
+    scene.text((middle, y + look.drop()), look, Anchor::Middle, &label);
+}

@@ -51,7 +51,7 @@ crate::language! {
         /// Of concurrent updates the one of the highest stamp stays, by the clocks of the replicas that accepted them.
         LastWriteWins {
             /// Where the stamps come from.
-            clock: StampClock = StampClock::Wall,
+            clock: Part<StampClock> = Part::from(StampClock::Wall),
         },
         /// Concurrent writes stay beside each other as siblings, told apart by version vectors, and are merged by rules.
         VersionVectors {

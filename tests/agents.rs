@@ -25,8 +25,8 @@ fn group(name: &str, program: Program) -> GroupSpec {
         policies: vec![Policy::default()],
         mailbox: 1000,
         handlers_at_once: 1,
-        stores: vec![],
-        nearest: vec![],
+        stores: [].into(),
+        nearest: [].into(),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }

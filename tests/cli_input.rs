@@ -55,6 +55,49 @@ fn ten_megabytes_of_agents_are_accepted() {
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_includes_itself_by_another_path_is_seen() {
+    let place = Place::with("()");
+    std::os::unix::fs::symlink(".", place.path("loop")).unwrap();
+    std::os::unix::fs::symlink("tiny.ron", place.path("other.ron")).unwrap();
+    std::fs::create_dir(place.path("deep")).unwrap();
+    let absolute = place.path("tiny.ron").display().to_string();
+    for path in [
+        "tiny.ron",
+        "./deep/../tiny.ron",
+        "loop/tiny.ron",
+        "other.ron",
+        &absolute,
+    ] {
+        let includes = format!("include: [\"{path}\"], quorate: 1,");
+        place.write("tiny.ron", &TINY.replace("quorate: 1,", &includes));
+        let ran = place.run(&["check", "tiny.ron"]);
+        let said = text(&ran.stderr);
+        assert!(said.contains("E0302") && said.contains("1 error;"), "{path}: {said}");
+    }
+}
+
+#[test]
+fn a_name_with_line_breaks_and_quotes_is_kept_in_every_file() {
+    let name = "a\\n\\\"b,c";
+    let place = Place::with(
+        &TINY
+            .replace("\"tool\"", &format!("\"{name}\""))
+            .replace("services.tool.at", "services.\\\"a\\\\n\\\\\\\"b,c\\\".at"),
+    );
+    let ran = place.run(&["run", "tiny.ron"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    let files = files(&place.path("outputs/tiny"));
+    let scenario = text(&files["scenario.ron"]);
+    assert!(scenario.contains(&format!("\"{name}\": (")), "{scenario}");
+    let mut table = csv::Reader::from_reader(files["measures.csv"].as_slice());
+    let width = table.headers().unwrap().len();
+    let rows: Vec<_> = table.records().map(|row| row.unwrap()).collect();
+    assert!(rows.iter().all(|row| row.len() == width));
+    assert!(rows.iter().any(|row| row.iter().any(|cell| cell.contains("a\n\"b,c"))));
+}
+
 #[test]
 fn a_bound_has_the_unit_of_its_measure() {
     let duration = TINY.replace("Between(\"300ms\", \"300ms\")", "AtMost(300)");

@@ -244,8 +244,8 @@ fn plan(case: &Case) -> Plan {
         policies: policies.clone(),
         mailbox: 3,
         handlers_at_once: case.at_once,
-        stores: vec![],
-        nearest: vec![],
+        stores: [].into(),
+        nearest: [].into(),
         failure_ends_task: !case.goes_on,
         sites: Sites::One(SiteId(site)),
     };

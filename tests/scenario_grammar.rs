@@ -353,8 +353,8 @@ fn steps_become_what_they_say() {
     assert_eq!(to[2], Peers::Next { base: mine, count: 5 });
     assert_eq!(to[3..], [Peers::One(theirs + 2), Peers::Any { base: theirs, count: 3 }]);
     // The replica nearest to each site: b is beside b, c beside c; from a it's c.
-    assert_eq!(me.nearest, [[1, 0, 1]]);
-    assert_eq!(me.stores, [(at.stores[0], 2)]);
+    assert_eq!(*me.nearest, [[1, 0, 1]]);
+    assert_eq!(*me.stores, [(at.stores[0], 2)]);
     assert_eq!(
         (other.mailbox, other.handlers_at_once, other.failure_ends_task),
         (5, 2, false)

@@ -31,9 +31,9 @@ pub struct GroupSpec {
     /// How many handlers of an agent may run at once.
     pub handlers_at_once: u16,
     /// For each store, the entity of its first replica, and how many there are.
-    pub stores: Vec<(u32, u32)>,
+    pub stores: Arc<[(u32, u32)]>,
     /// For each store, the replica nearest to each site.
-    pub nearest: Vec<Vec<u32>>,
+    pub nearest: Arc<[Vec<u32>]>,
     /// Whether a failed call ends the task around it; otherwise the agent goes on.
     pub failure_ends_task: bool,
     /// Where they are.

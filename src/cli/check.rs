@@ -26,8 +26,8 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
         Format::Table => {
             for (path, opened) in &opened {
                 session::report(opened);
-                let (errors, all) = (opened.diagnostics.error_count(), opened.diagnostics.iter().count());
-                let line = match (&opened.scenario, all - errors) {
+                let (errors, warnings) = (opened.diagnostics.error_count(), opened.diagnostics.warning_count());
+                let line = match (&opened.scenario, warnings) {
                     (Some(scenario), 0) => format!("{}: ok, {} variants\n", path.display(), scenario.variants.len()),
                     (Some(_), warnings) => format!("{}: ok, {}\n", path.display(), counted(warnings, "warning")),
                     (None, 0) => format!("{}: {}\n", path.display(), counted(errors, "error")),

@@ -72,6 +72,11 @@ impl Sources for Files {
             .read_to_end(&mut bytes)?;
         Ok(bytes)
     }
+
+    fn identity(&self, path: &Path) -> PathBuf {
+        // What doesn't exist can't be read either, which is said then.
+        std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+    }
 }
 
 /// An error about which everything has been said.

@@ -259,10 +259,14 @@ impl<'a> DataSets<'a> {
             let read = Measured::from_csv(&bytes, set).map_err(|error| Failure {
                 code: match error {
                     MeasuredError::Empty => Code::EmptyData,
+                    MeasuredError::Columns { ref found, .. } if found.is_empty() => Code::EmptyData,
                     MeasuredError::Columns { .. } => Code::UnknownColumn,
                     _ => Code::BadData,
                 },
-                message: error.to_string(),
+                message: match &error {
+                    MeasuredError::Columns { found, .. } if found.is_empty() => "the file is empty".to_owned(),
+                    error => error.to_string(),
+                },
                 suggestion: None,
             });
             self.measured.insert(key.clone(), read);
@@ -283,7 +287,11 @@ impl<'a> DataSets<'a> {
                 });
                 let hash = read.as_ref().map(|bytes| blake3::hash(bytes)).ok();
                 let read = read.and_then(|bytes| match bytes.len() > LIMIT {
-                    true => Err(failure(TableError::TooLarge { limit: LIMIT as u64 })),
+                    true => Err(Failure {
+                        code: Code::BadData,
+                        message: format!("{shown} holds more than {LIMIT} bytes"),
+                        suggestion: None,
+                    }),
                     false => unpack(&bytes),
                 });
                 self.hashes

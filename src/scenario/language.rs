@@ -50,13 +50,13 @@ crate::language! {
         /// Where all randomness starts from.
         seed: Part<u64> = Part::from(1),
         /// How many times each variant runs, each time with other random numbers.
-        replicates: Part<Positive<u32>> = Part::from(positive(10)),
+        replicates: Part<Spanned<Positive<u32>>> = Part::from(positive(10)),
         /// When a run ends.
         until: Part<Spanned<Until>>,
         /// What begins before this time isn't measured.
         warm_up: Part<Spanned<Duration>> = Part::from(Duration::ZERO),
         /// The length of the windows in which rates over time are measured.
-        window: Part<Positive<Duration>> = Part::from(positive(Duration::from_secs(1))),
+        window: Part<Spanned<Positive<Duration>>> = Part::from(positive(Duration::from_secs(1))),
         /// Data sets in files of one's own; those that come with Quorate need no declaration.
         data: Named<Part<DataSet>> = Named::default(),
         /// The places: what is in one site is near.

@@ -94,6 +94,7 @@ impl Loading<'_> {
         let plan = resolve::plan(base.file(), "base", &mut data, self.out);
         let expectations = resolve::expectations(file, self.known, self.map, self.out);
         let mut variants = Vec::from_iter(plan);
+        let plain = without_comparisons(&loaded.root);
         for (name, changes) in file.variants.0.iter() {
             if name.value == "base" {
                 let message = "the scenario as it stands is the variant `base`; another one needs another name";
@@ -102,7 +103,7 @@ impl Loading<'_> {
             let Some(changes) = changes.get() else { continue };
             // What is wrong with the base is wrong with its variants, and said once.
             let mut own = Diagnostics::new();
-            let plan = self.variant((&loaded, &base), &name.value, changes, limits, &mut data, &mut own);
+            let plan = self.variant((&plain, &base), &name.value, changes, limits, &mut data, &mut own);
             variants.extend(plan);
             let note = format!("in the variant {}", write::quoted(&name.value));
             for problem in own.iter() {
@@ -125,7 +126,7 @@ impl Loading<'_> {
             question: file.question.get()?.clone(),
             base_title: file.base.get()?.clone(),
             seed: *file.seed.get()?,
-            replicates: **file.replicates.get()?,
+            replicates: *file.replicates.get()?.value,
             variants,
             expectations,
             hash: hasher.finalize().to_hex().to_string(),
@@ -137,14 +138,14 @@ impl Loading<'_> {
     /// The plan of the scenario with these changes.
     fn variant(
         &mut self,
-        (loaded, base): (&read::Loaded, &Decoded),
+        (plain, base): (&Node, &Decoded),
         name: &str,
         changes: &[Part<language::Change>],
         limits: &Limits,
         data: &mut DataSets<'_>,
         own: &mut Diagnostics,
     ) -> Option<Plan> {
-        let mut root = loaded.root.clone();
+        let mut root = plain.clone();
         let mut good = true;
         for change in changes {
             let Some(language::Change::Set { path, to }) = change.get() else {
@@ -165,22 +166,33 @@ impl Loading<'_> {
             }
             if let Err(error) = patch::set(&mut root, path, to.clone(), path.span, limits) {
                 // What isn't there may stand in a file, or in a value, that can't be read.
-                if loaded.complete && !base.open.contains(&error.inside) {
+                if base.complete && !base.open.contains(&error.inside) {
                     own.push(error.diagnostic(path.span));
                 }
                 good = false;
             }
         }
         // What the other changes do is looked at even so: all problems are said at once.
-        let file = decode(&mut root, loaded.complete, own)?;
+        let file = decode(&mut root, base.complete, own)?;
         data.declare(&file.scenario.data, self.map, self.path);
         resolve::plan(file.file(), name, data, own).filter(|_| good)
     }
 }
 
+/// The tree without what compares variants, which no variant changes: each is as long as the scenario alone.
+fn without_comparisons(root: &Node) -> Node {
+    let mut root = root.clone();
+    if let Value::Struct(_, fields) = &mut root.value {
+        fields.retain(|field| !matches!(field.name.text.as_str(), "variants" | "expect"));
+    }
+    root
+}
+
 /// A tree as a scenario.
 struct Decoded {
     scenario: language::Scenario,
+    /// Whether the tree says everything that the scenario says.
+    complete: bool,
     /// Whether it has no holes.
     whole: bool,
     /// The places of values of which a part isn't known.
@@ -206,6 +218,7 @@ fn decode(root: &mut Node, complete: bool, out: &mut Diagnostics) -> Option<Deco
     out.append(cx.diagnostics);
     Some(Decoded {
         scenario: scenario?,
+        complete,
         whole,
         open: cx.open,
     })

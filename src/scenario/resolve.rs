@@ -30,6 +30,15 @@ use crate::network::{NetworkSpec, SiteId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// How many times a variant runs at most: every run leaves results.
+const MOST_REPLICATES: u32 = 1_000_000;
+
+/// The longest name of a scenario, in bytes: that of a folder, which is short on some file systems.
+const LONGEST_NAME: usize = 200;
+
+/// How many windows of its own choice a scenario may have.
+const MOST_WINDOWS: u64 = 100_000_000;
+
 /// What a scenario is resolved with.
 pub(super) struct Resolver<'a, 'd> {
     file: &'a language::Scenario,
@@ -112,7 +121,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         faults: Arc::new(faults),
         task_names,
         topics: resolver.topics.into_keys().collect(),
-        window: **file.window.get()?,
+        window: *file.window.get()?.value,
     })
 }
 
@@ -170,6 +179,16 @@ impl Resolver<'_, '_> {
         {
             let message = "a scenario's name is also that of its folder of results: it isn't empty, and has no slashes and no dot in front";
             self.error(Code::BadName, name.span, message);
+        } else if let Some(name) = file.name.get().filter(|name| name.len() > LONGEST_NAME) {
+            let message = format!(
+                "a scenario's name is also that of its folder of results: it has at most {LONGEST_NAME} bytes, and not {}",
+                name.len()
+            );
+            self.error(Code::BadName, name.span.head(40), message);
+        }
+        if let Some(count) = file.replicates.get().filter(|count| *count.value > MOST_REPLICATES) {
+            let message = format!("a variant runs {MOST_REPLICATES} times at most");
+            self.error(Code::TooMany, count.span, message);
         }
         if file.sites.0.is_empty() && file.sites.0.is_whole() {
             self.error(Code::EmptyGroup, file.sites.span, "a scenario needs at least one site");
@@ -183,6 +202,17 @@ impl Resolver<'_, '_> {
                 format!("the warm-up lasts {}, and the run is over at {end}", warm_up.value),
             );
             self.out.push(problem.label(until.span, "the end of the run"));
+        }
+        if let (Some(window), Some(end)) = (file.window.get(), self.end())
+            && window.span != Span::default()
+            && end.as_nanos() / window.as_nanos() > MOST_WINDOWS
+        {
+            let message = format!(
+                "the run may last {end}, which has {} windows of {}; at most {MOST_WINDOWS} can be kept",
+                end.as_nanos() / window.as_nanos(),
+                *window.value
+            );
+            self.error(Code::TooMany, window.span, message);
         }
         if file.agents.is_empty() && file.agents.is_whole() {
             let place = file.quorate.get().map_or(Span::default(), |version| version.span);

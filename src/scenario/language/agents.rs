@@ -24,7 +24,7 @@ crate::language! {
         /// How many messages wait for an agent; more are dropped.
         mailbox: Part<Positive<u32>> = Part::from(super::positive(1000)),
         /// How many messages an agent handles at once.
-        handlers_at_once: Part<Positive<u32>> = Part::from(super::positive(1)),
+        handlers_at_once: Part<Spanned<Positive<u32>>> = Part::from(super::positive(1)),
         /// What a call does that failed in all its attempts.
         on_failure: Part<OnFailure> = Part::from(OnFailure::EndTask),
     }

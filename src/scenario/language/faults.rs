@@ -75,7 +75,7 @@ faults! {
         /// Whether the other direction gets worse too.
         both_ways: Part<bool> = Part::from(true),
         /// The latency is multiplied by this.
-        latency_factor: Part<f64> = Part::from(1.0),
+        latency_factor: Part<Spanned<f64>> = Part::from(1.0),
         /// This is added to the latency.
         latency_added: Part<Duration> = Part::from(Duration::ZERO),
         /// What passes the link's own loss is lost with this probability.

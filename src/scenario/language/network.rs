@@ -178,10 +178,10 @@ crate::language! {
         Independent(Probability) as bare,
         /// Gilbert-Elliott: the link is good or bad for exponential times, and loses with the probability of its state.
         Bursty {
-            /// The mean length of a good time.
-            good: Positive<Duration>,
-            /// The mean length of a bad time.
-            bad: Positive<Duration>,
+            /// The mean length of a good time: a microsecond at least.
+            good: Spanned<Positive<Duration>>,
+            /// The mean length of a bad time: a microsecond at least.
+            bad: Spanned<Positive<Duration>>,
             /// The probability of loss while it is good.
             loss_good: Probability = Probability::ZERO,
             /// The probability of loss while it is bad.

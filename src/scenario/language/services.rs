@@ -24,7 +24,7 @@ crate::language! {
         /// What a call costs.
         price: Part<Option<Price>>,
         /// The size of an answer.
-        answer: Part<Bytes> = Part::from(Bytes(0)),
+        answer: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
     }
 
     /// How many requests are in work at once.
@@ -108,13 +108,13 @@ crate::language! {
         /// Tokens, in and out together.
         tokens: Option<Positive<u64>>,
         /// Money.
-        money: Option<Positive<Money>>,
+        money: Option<Spanned<Positive<Money>>>,
     }
 
     /// What a call costs: the parts add up.
     pub struct Price {
         /// Each call.
-        call: Part<Money> = Part::from(Money(0)),
+        call: Part<Spanned<Money>> = Part::from(Money(0)),
         /// A million tokens of the prompt.
         million_in: Part<Spanned<Money>> = Part::from(Money(0)),
         /// A million tokens of the answer.

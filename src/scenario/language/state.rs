@@ -22,7 +22,7 @@ crate::language! {
         /// The clocks of its replicas, by site. Others are right.
         clocks: Named<Part<SiteClock>> = Named::default(),
         /// The size of a value or an element.
-        value: Part<Bytes> = Part::from(Bytes(64)),
+        value: Part<Spanned<Bytes>> = Part::from(Bytes(64)),
         /// How long a replica works on a request, any number at once.
         time: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),
     }

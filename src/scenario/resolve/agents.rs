@@ -18,6 +18,15 @@ use std::sync::Arc;
 /// Entity ids are given out in pages of this many.
 const PAGE: u64 = 256;
 
+/// More pairs of a store and a site than this can't be kept.
+const MOST_PAIRS: usize = 1 << 24;
+
+/// The stores, and which replica of each is near to which site: the same for all groups.
+struct Near {
+    stores: Arc<[(u32, u32)]>,
+    nearest: Arc<[Vec<u32>]>,
+}
+
 impl Group {
     /// How many members the group's ids are reserved for, if that is known.
     pub(super) fn reserved(&self) -> Option<u32> {
@@ -61,6 +70,15 @@ impl Resolver<'_, '_> {
             let place = largest.or(others.last()).map_or(Span::default(), |name| name.span);
             let message = "there are more agents, services and stores than can be numbered: at most 2^31 agents, in 65,000 groups";
             self.error(Code::TooMany, place, message);
+            return false;
+        }
+        if self.stores.len().saturating_mul(file.sites.0.len()) > MOST_PAIRS {
+            let message = format!(
+                "{} stores and {} sites are more than can be kept apart",
+                self.stores.len(),
+                file.sites.0.len()
+            );
+            self.error(Code::TooMany, file.sites.span.head(1), message);
             return false;
         }
         let services: Vec<_> = file
@@ -114,16 +132,16 @@ impl Resolver<'_, '_> {
     /// The groups by name. One that can't be resolved is left out; its problems are reported.
     pub(super) fn agents(&mut self) -> Vec<Arc<GroupSpec>> {
         let file = self.file;
-        let (stores, nearest) = self.replicas();
+        let near = self.replicas();
         let policies = self.policies();
         file.agents
             .known()
-            .filter_map(|(name, group)| self.group(name, group, &policies, &stores, &nearest).map(Arc::new))
+            .filter_map(|(name, group)| self.group(name, group, &policies, &near).map(Arc::new))
             .collect()
     }
 
     /// For each store its first entity and its number of replicas, and the replica nearest to each site.
-    fn replicas(&self) -> (Vec<(u32, u32)>, Vec<Vec<u32>>) {
+    fn replicas(&self) -> Near {
         let sites = (0..self.file.sites.0.len() as u32).map(crate::network::SiteId);
         let nearest = |store: &super::state::StoreShape| -> Vec<u32> {
             let of = |from: crate::network::SiteId| {
@@ -135,12 +153,12 @@ impl Resolver<'_, '_> {
             sites.clone().map(of).collect()
         };
         let firsts = self.addresses.stores.iter().zip(&self.stores);
-        (
-            firsts
+        Near {
+            stores: firsts
                 .map(|(first, store)| (*first, store.sites.len() as u32))
                 .collect(),
-            self.stores.iter().map(nearest).collect(),
-        )
+            nearest: self.stores.iter().map(nearest).collect(),
+        }
     }
 
     fn group(
@@ -148,13 +166,12 @@ impl Resolver<'_, '_> {
         name: &Spanned<String>,
         group: &Group,
         policies: &BTreeMap<String, Policy>,
-        stores: &[(u32, u32)],
-        nearest: &[Vec<u32>],
+        near: &Near,
     ) -> Option<GroupSpec> {
         let sites = self.sites(&group.at);
         let arrivals = self.arrivals(group);
         let stagger = group.stagger.each(|law| self.time(law));
-        let policies = self.used_policies(group, policies);
+        let policies = self.used_policies(name, group, policies);
         let main = self.steps(&group.program, name, &policies);
         let handlers: Vec<Option<(u16, Vec<Step>)>> = group
             .on
@@ -162,14 +179,14 @@ impl Resolver<'_, '_> {
             .map(|(topic, steps)| Some((self.topics[&topic.value], self.steps(steps, name, &policies)?)))
             .collect();
         let handlers: Option<Vec<_>> = handlers.into_iter().collect();
-        let handlers_at_once = group.handlers_at_once.get().map(|count| u16::try_from(**count).ok());
-        if handlers_at_once == Some(None) {
-            self.error(
-                Code::TooMany,
-                name.span,
-                "an agent handles at most 65,535 messages at once",
-            );
-        }
+        let handlers_at_once = group.handlers_at_once.get().and_then(|count| {
+            let fits = u16::try_from(*count.value).ok();
+            if fits.is_none() {
+                let message = "an agent handles at most 65,535 messages at once";
+                self.error(Code::TooMany, count.span, message);
+            }
+            fits
+        });
         let idle = group.program.get().is_some_and(Vec::is_empty) && group.on.is_empty();
         if idle && group.on.is_whole() {
             self.warn(
@@ -194,9 +211,9 @@ impl Resolver<'_, '_> {
             program,
             policies: clients,
             mailbox: **group.mailbox.get()?,
-            handlers_at_once: handlers_at_once??,
-            stores: stores.to_vec(),
-            nearest: nearest.to_vec(),
+            handlers_at_once: handlers_at_once?,
+            stores: Arc::clone(&near.stores),
+            nearest: Arc::clone(&near.nearest),
             failure_ends_task: matches!(group.on_failure.get()?, OnFailure::EndTask),
             sites: match sites?.as_slice() {
                 [one] => Sites::One(*one),
@@ -215,7 +232,12 @@ impl Resolver<'_, '_> {
     }
 
     /// The policies that a group's program names, by name. Unknown ones are reported.
-    fn used_policies(&mut self, group: &Group, policies: &BTreeMap<String, Policy>) -> Named<Policy> {
+    fn used_policies(
+        &mut self,
+        name: &Spanned<String>,
+        group: &Group,
+        policies: &BTreeMap<String, Policy>,
+    ) -> Named<Policy> {
         let file = self.file;
         let mut used: BTreeMap<String, Policy> = BTreeMap::new();
         group.each_step(&mut |step| {
@@ -228,6 +250,11 @@ impl Resolver<'_, '_> {
                 );
             }
         });
+        // Number 0 is the policy of calls that name none.
+        if used.len() >= usize::from(u16::MAX) {
+            self.error(Code::TooMany, name.span, "a group uses at most 65,000 policies");
+            used.clear();
+        }
         let named = used.into_iter().map(|(name, policy)| (name.into(), policy)).collect();
         Named::new(named).expect("a map has each name once")
     }

@@ -30,6 +30,9 @@ pub(super) fn may_leave_or_wait(steps: &[Step]) -> bool {
     })
 }
 
+/// With how many names a misspelt one is compared at most.
+const COMPARED: usize = 5000;
+
 /// What a group takes in.
 struct Receives<'s> {
     handled: BTreeSet<&'s str>,
@@ -68,6 +71,16 @@ impl<'s> Receives<'s> {
         this
     }
 
+    /// What somebody takes in, whoever it is.
+    fn anybody(all: &[Self], known: bool) -> Self {
+        Self {
+            handled: all.iter().flat_map(|one| &one.handled).copied().collect(),
+            awaited: all.iter().flat_map(|one| &one.awaited).copied().collect(),
+            any: all.iter().any(|one| one.any),
+            handlers_known: known && all.iter().all(|one| one.handlers_known),
+        }
+    }
+
     fn takes(&self, topic: &str) -> bool {
         self.any || self.awaited.contains(topic) || self.handles(topic)
     }
@@ -82,6 +95,7 @@ impl Resolver<'_, '_> {
     pub(super) fn check_topics(&mut self) {
         let file = self.file;
         let receives: Vec<Receives<'_>> = file.agents.canonical().map(|(_, group)| Receives::of(group)).collect();
+        let anybody = Receives::anybody(&receives, file.agents.is_whole());
         for (_, group) in file.agents.known() {
             group.each_step(&mut |step| {
                 let (to, topic, asks) = match &step.value {
@@ -95,20 +109,18 @@ impl Resolver<'_, '_> {
                 let (Some(to), Some(topic)) = (to.get(), topic.get()) else {
                     return;
                 };
-                let receivers: Vec<&Receives<'_>> = match to {
-                    Peers::Sender if !file.agents.is_whole() => return,
-                    Peers::Sender => receives.iter().collect(),
+                let receiver = match to {
+                    Peers::Sender => &anybody,
                     Peers::Any(group)
                     | Peers::All(group)
                     | Peers::Same(group)
                     | Peers::Next(group)
                     | Peers::Member(group, _) => match file.agents.position(group) {
-                        Some(at) => vec![&receives[at]],
+                        Some(at) => &receives[at],
                         None => return,
                     },
                 };
-                let taken = receivers.iter().any(|receiver| receiver.takes(topic));
-                let answered = receivers.iter().any(|receiver| receiver.handles(topic));
+                let (taken, answered) = (receiver.takes(topic), receiver.handles(topic));
                 let problem = match asks {
                     None if !taken => {
                         let message = format!("nobody there handles or waits for the topic {}", write::quoted(topic));
@@ -125,12 +137,8 @@ impl Resolver<'_, '_> {
                     }
                     _ => return,
                 };
-                let known: BTreeSet<&str> = receivers
-                    .iter()
-                    .flat_map(|receiver| receiver.handled.iter().chain(&receiver.awaited))
-                    .copied()
-                    .collect();
-                let problem = match suggest::nearest(topic, known) {
+                let known = receiver.handled.iter().chain(&receiver.awaited).copied();
+                let problem = match suggest::nearest(topic, known.take(COMPARED)) {
                     Some(near) => {
                         let near = write::quoted(near);
                         problem.replace(format!("did you mean {near}?"), topic.span, near.clone())
@@ -181,6 +189,10 @@ impl Resolver<'_, '_> {
             }
         };
         if !waits_for_ever {
+            return;
+        }
+        let lossless = |class: &crate::network::LinkSpec| class.loss.mean() == 0.0;
+        if self.network.classes.iter().all(lossless) {
             return;
         }
         let sites = &self.file.sites.0;

@@ -11,6 +11,9 @@ use crate::scenario::syntax::{Code, Diagnostic, OneOrMany, Part, Span, Spanned, 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// Each side of a partition is cut off from every other.
+const MOST_SIDES: usize = 1000;
+
 type Names = Spanned<OneOrMany<Part<Spanned<String>>>>;
 
 impl Resolver<'_, '_> {
@@ -137,7 +140,7 @@ impl Resolver<'_, '_> {
                 let count = group.and_then(Members::reserved).unwrap_or(1);
                 ("a group of agents", Scope::Tags(first..first + count))
             }),
-            self.stores.iter().position(|store| store.name == name.value).map(|at| {
+            file.state.position(name).map(|at| {
                 let first = self.addresses.stores[at];
                 (
                     "a store",
@@ -218,6 +221,14 @@ impl Resolver<'_, '_> {
                 let problem = Diagnostic::error(Code::EmptyGroup, head, "the partition has no sides");
                 self.out
                     .push(problem.help("name one side, or all: `groups: [[\"a\"], [\"b\", \"c\"]]`"));
+                return None;
+            }
+            ([_, ..], None, None) if groups.len() > MOST_SIDES => {
+                let message = format!(
+                    "a partition has at most {MOST_SIDES} sides, and this has {}",
+                    groups.len()
+                );
+                self.error(Code::TooMany, head, message);
                 return None;
             }
             ([_, ..], None, None) => {
@@ -303,8 +314,8 @@ impl Resolver<'_, '_> {
             Some(side) => self.sides(&[side]).map(|mut sides| sides.remove(0)),
         };
         let (from, to) = (side(from), side(to));
-        if latency_factor.get().is_some_and(|factor| factor.is_sign_negative()) {
-            self.error(Code::QuantityRange, name.span, "`latency_factor` can't be negative");
+        if let Some(factor) = latency_factor.get().filter(|factor| factor.is_sign_negative()) {
+            self.error(Code::QuantityRange, factor.span, "`latency_factor` can't be negative");
             return None;
         }
         let degradation = self.network.degradations.len() as u32;
@@ -313,7 +324,7 @@ impl Resolver<'_, '_> {
             from: from?,
             to: to?,
             both_ways: *both_ways.get()?,
-            latency_factor: *latency_factor.get()?,
+            latency_factor: latency_factor.get()?.value,
             latency_added: *latency_added.get()?,
             loss: loss.get()?.get(),
             bandwidth_factor: **bandwidth_factor.get()?,

@@ -8,9 +8,13 @@ use crate::network::{
 use crate::random::Law;
 use crate::scenario::language::network::{Jitter, Loss as Losing, Matrix, Order, PairLink};
 use crate::scenario::language::{Link, Network};
+use crate::scenario::syntax::quantity::{Duration, Positive};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned, write};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The cell of every pair of sites is looked at, so that there can't be any number of them.
+const MOST_MEASURED: usize = 4096;
 
 /// The sites of a pair, and whether both directions are meant.
 type Ends = ((SiteId, SiteId), bool);
@@ -171,8 +175,8 @@ impl Resolver<'_, '_> {
                 loss_good,
                 loss_bad,
             }) => Loss::Bursty {
-                good: **good,
-                bad: **bad,
+                good: self.state_length(good),
+                bad: self.state_length(bad),
                 loss_good: loss_good.get(),
                 loss_bad: loss_bad.get(),
             },
@@ -215,8 +219,25 @@ impl Resolver<'_, '_> {
         })
     }
 
+    /// How long a link is good, or bad, on average. Every change of its state is simulated, whether a message sees it or not.
+    fn state_length(&mut self, length: &Spanned<Positive<Duration>>) -> Duration {
+        if *length.value < Duration::from_nanos(1000) {
+            let message = "a link is good or bad for a microsecond on average, or for longer";
+            self.error(Code::QuantityRange, length.span, message);
+        }
+        *length.value
+    }
+
     fn matrix(&mut self, matrix: &Spanned<Matrix>) -> Option<Arc<Measurement>> {
         let file = self.file;
+        if file.sites.0.len() > MOST_MEASURED {
+            let message = format!(
+                "a measured table gives the latencies between {MOST_MEASURED} sites at most, and there are {}",
+                file.sites.0.len()
+            );
+            self.error(Code::TooMany, matrix.span.head(1), message);
+            return None;
+        }
         let set = matrix.set.get().zip(matrix.data.get());
         let table = set.and_then(|(set, data)| self.data.measured(data, set.as_deref(), self.out));
         let missing = matrix.missing.each(|law| self.time(law));

@@ -198,7 +198,7 @@ impl<'a> Resolver<'a, '_> {
         let place = on.key.get().and_then(|key| self.key(key, on.store.get()?.as_ref()));
         let law = on.which.each(|law| self.amount(law, "the number of a key"));
         let place = place?;
-        let (keys, store) = (place.keys, self.store(place.store)?);
+        let keys = place.keys;
         let fits = match (kind, keys) {
             (Some((needed, what)), Some(keys)) if needed != keys.key_type => {
                 let message = format!("{what} is for a {needed}, and this key is a {}", keys.key_type);
@@ -210,7 +210,10 @@ impl<'a> Resolver<'a, '_> {
         let replica = on.replica.get().and_then(|replica| match replica {
             Replica::Nearest => Some(ReplicaChoice::Nearest),
             Replica::Random => Some(ReplicaChoice::Random),
-            Replica::At(site) => self.replica(site, store).map(|at| ReplicaChoice::Fixed(u32::from(at))),
+            Replica::At(site) => {
+                let sites = self.stores[usize::from(place.store)].sites.clone();
+                self.replica(site, &sites).map(|at| ReplicaChoice::Fixed(u32::from(at)))
+            }
         });
         let bytes = match action {
             Action::Read => 0,
@@ -236,7 +239,7 @@ impl<'a> Resolver<'a, '_> {
 
     /// The store of this number, if it could be read.
     fn store(&self, number: u16) -> Option<&'a Store> {
-        let (_, store) = self.file.state.canonical().nth(usize::from(number))?;
+        let (_, store) = self.file.state.at(usize::from(number))?;
         store.get()
     }
 

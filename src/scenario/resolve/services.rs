@@ -54,21 +54,23 @@ impl Resolver<'_, '_> {
                 },
             })
         });
-        let money = |money: &Money| u64::try_from(money.0).unwrap_or(u64::MAX);
         let budget = service.budget.each(|budget| {
+            let money = budget.money.as_ref();
             Some(Budget {
                 calls: budget.calls.map(|calls| *calls),
                 tokens: budget.tokens.map(|tokens| *tokens),
-                money: budget.money.map(|limit| money(&limit)),
+                money: match money {
+                    Some(limit) => Some(self.money(*limit.value, limit.span)?),
+                    None => None,
+                },
             })
         });
         let prices = service.price.each(|price| {
+            let call = price.call.get().and_then(|call| self.money(call.value, call.span));
             let tokens = (self.per_token(&price.million_in), self.per_token(&price.million_out));
-            Some((price.call.get().map(money)?, tokens.0?, tokens.1?))
+            Some((call?, tokens.0?, tokens.1?))
         });
-        let place = service.at.get().map_or(Span::default(), |at| at.span);
-        let answer = service.answer.get().map(|answer| Spanned::new(*answer, place));
-        let answer_bytes = answer.and_then(|answer| self.bytes(&answer));
+        let answer_bytes = self.bytes_of(&service.answer);
         let (price_per_call, price_per_token_in, price_per_token_out) = prices?.unwrap_or((0, 0, 0));
         Some(ServiceSpec {
             servers: match service.servers.get()? {
@@ -146,7 +148,17 @@ impl Resolver<'_, '_> {
             self.error(Code::TooFine, million.span, message);
             return None;
         }
-        Some(u64::try_from(million.0 / 1_000_000).unwrap_or(u64::MAX))
+        Some(self.money(million.value, million.span)? / 1_000_000)
+    }
+
+    /// An amount in nano-dollars.
+    fn money(&mut self, money: Money, span: Span) -> Option<u64> {
+        let fits = u64::try_from(money.0).ok();
+        if fits.is_none() {
+            let message = "this is more money than can be counted: at most 18,446,744,073 USD";
+            self.error(Code::QuantityRange, span, message);
+        }
+        fits
     }
 
     /// A size that messages can have.

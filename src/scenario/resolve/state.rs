@@ -14,11 +14,11 @@ use crate::state::crdt::RegisterType;
 use crate::state::siblings::{Blind, MergeRule, MergeRules};
 use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, VersionVectors};
 use crate::stores::{AntiEntropy, Model as Built, Replication, Stamping, StoreSpec};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// More keys than this are no store of agents' notes, but a mistake.
-const MOST_KEYS: u64 = 50_000_000;
+const MOST_KEYS: u64 = 5_000_000;
 
 /// The keys of one name in one store.
 #[derive(Debug, Clone, Copy)]
@@ -77,12 +77,12 @@ impl Resolver<'_, '_> {
                 continue;
             };
             let sites = self.replica_sites(store);
-            let model = store.model.get().and_then(|model| self.model(model, store));
+            let known = sites.as_deref().unwrap_or_default();
+            let model = store.model.get().and_then(|model| self.model(model, known));
             if let Some(model) = &model {
                 self.check_model(store, model);
             }
             let keys = self.number_keys(name, store, number);
-            let known = sites.as_deref().unwrap_or_default();
             let spec = self.store_spec(store, keys, sites.as_deref());
             self.stores.push(shape(known, store.keys.is_whole()));
             if let (Some(model), Some(spec), Some(sites)) = (model, spec, sites) {
@@ -140,11 +140,12 @@ impl Resolver<'_, '_> {
     /// The sites of a store's replicas, by name, each once.
     fn replica_sites(&mut self, store: &Store) -> Option<Vec<SiteId>> {
         let sites = self.sites(&store.at);
-        let names: Vec<_> = store.at.get()?.value.0.iter().filter_map(Part::get).collect();
-        for (n, name) in names.iter().enumerate() {
-            if let Some(first) = names[..n].iter().find(|other| other.value == name.value) {
+        let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+        for name in store.at.get()?.value.0.iter().filter_map(Part::get) {
+            let first = *seen.entry(&name.value).or_insert(name.span);
+            if first != name.span {
                 let problem = Diagnostic::error(Code::NamedTwice, name.span, "a site has one replica of a store");
-                self.out.push(problem.label(first.span, "it stood here first"));
+                self.out.push(problem.label(first, "it stood here first"));
             }
         }
         let mut sites = sites?;
@@ -153,7 +154,7 @@ impl Resolver<'_, '_> {
         Some(sites)
     }
 
-    fn model(&mut self, model: &Spanned<Model>, store: &Store) -> Option<Built> {
+    fn model(&mut self, model: &Spanned<Model>, sites: &[SiteId]) -> Option<Built> {
         let blind = |blind: &Part<NoContext>| {
             blind.get().map(|blind| match blind {
                 NoContext::Sibling => Blind::Sibling,
@@ -161,7 +162,7 @@ impl Resolver<'_, '_> {
             })
         };
         let mut rules = |register: &Part<Rule>, counter: &Part<Rule>, set: &Part<Rule>| {
-            let rules = [register, counter, set].map(|rule| self.merge_rule(rule.get()?, store));
+            let rules = [register, counter, set].map(|rule| self.merge_rule(rule.get()?, sites));
             Some(MergeRules {
                 register: rules[0]?,
                 counter: rules[1]?,
@@ -223,7 +224,7 @@ impl Resolver<'_, '_> {
                 until: exchange.until.get()?.map(|until| SimTime::ZERO.saturating_add(until)),
             })
         });
-        let processing = self.time_of(&store.time);
+        let (processing, value_bytes) = (self.time_of(&store.time), self.bytes_of(&store.value));
         let mut spec = StoreSpec::new(keys?, sites?.iter().copied());
         for (site, clock) in clocks? {
             let of_site = |replica: &&mut crate::stores::ReplicaSpec| replica.site == site;
@@ -238,7 +239,7 @@ impl Resolver<'_, '_> {
                 StampClock::Hybrid => Stamping::Hybrid,
             };
         }
-        spec.value_bytes = store.value.get()?.0;
+        spec.value_bytes = u64::from(value_bytes?);
         spec.processing = processing.map(|law| Some(law).filter(|law| *law != Law::Constant(0.0)))?;
         Some(spec)
     }
@@ -281,25 +282,29 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn merge_rule(&mut self, rule: &Rule, store: &Store) -> Option<MergeRule> {
+    fn merge_rule(&mut self, rule: &Rule, sites: &[SiteId]) -> Option<MergeRule> {
         Some(match rule {
             Rule::KeepAll => MergeRule::KeepAll,
             Rule::Max => MergeRule::Max,
             Rule::Min => MergeRule::Min,
             Rule::Union => MergeRule::Union,
             Rule::Sum => MergeRule::Sum,
-            Rule::PreferSite(name) => MergeRule::PreferReplica(self.replica(name, store)?),
+            Rule::PreferSite(name) => MergeRule::PreferReplica(self.replica(name, sites)?),
         })
     }
 
-    /// The number of the replica in a site.
-    pub(super) fn replica(&mut self, site: &Spanned<String>, store: &Store) -> Option<u16> {
-        self.site(site)?;
-        let sites = store.at.get()?.value.0.iter();
-        let names: Option<BTreeSet<&str>> = sites.map(|name| Some(name.get()?.value.as_str())).collect();
-        let names = names?;
-        let found = names.iter().position(|name| *name == site.value);
+    /// The number of the replica in a site, of those in `sites`.
+    pub(super) fn replica(&mut self, site: &Spanned<String>, sites: &[SiteId]) -> Option<u16> {
+        let at = self.site(site)?;
+        if sites.is_empty() {
+            // Where the replicas are isn't known, which was reported.
+            return None;
+        }
+        let found = sites.binary_search(&at).ok();
         if found.is_none() {
+            let named = &self.file.sites.0;
+            let names = sites.iter().filter_map(|site| named.at(site.0 as usize));
+            let names: Vec<&str> = names.map(|(name, _)| name.value.as_str()).collect();
             let what = "replica of the store at";
             crate::scenario::syntax::unknown_name(site, names, Code::UnknownSite, what, self.out);
         }

@@ -83,7 +83,8 @@ fn is_about_the_form_of(node: &Node, problem: &Diagnostic) -> bool {
         Code::WrongShape | Code::UnknownVariant | Code::WrongItems | Code::MissingField | Code::BadQuantity => {
             problem.span() == Some(node.head())
         }
-        Code::UnknownField => match &node.value {
+        // A field that is only misspelt says nothing against the form.
+        Code::UnknownField if problem.helps.is_empty() => match &node.value {
             Value::Struct(_, fields) => fields.iter().any(|field| Some(field.name.span) == problem.span()),
             _ => false,
         },

@@ -141,6 +141,7 @@ pub struct Diagnostics {
     said: BTreeSet<(Option<Span>, Code, String)>,
     beyond: usize,
     errors: usize,
+    warnings: usize,
 }
 
 impl Diagnostics {
@@ -158,7 +159,10 @@ impl Diagnostics {
         if self.said.contains(&essence) {
             return;
         }
-        self.errors += usize::from(diagnostic.severity == Severity::Error);
+        match diagnostic.severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
         if self.list.len() < Self::KEPT {
             self.list.push(diagnostic);
             self.said.insert(essence);
@@ -184,6 +188,11 @@ impl Diagnostics {
     /// How many errors there are, with those that were not kept.
     pub fn error_count(&self) -> usize {
         self.errors
+    }
+
+    /// How many warnings there are, with those that were not kept.
+    pub fn warning_count(&self) -> usize {
+        self.warnings
     }
 
     /// Whether there is nothing to say.
@@ -216,9 +225,11 @@ impl Diagnostics {
 
     /// Takes over all problems of another collection that aren't known.
     pub fn append(&mut self, other: Self) {
-        let kept = other.list.iter().filter(|d| d.severity == Severity::Error).count();
+        // Those that were only counted.
+        let errors = other.list.iter().filter(|d| d.severity == Severity::Error).count();
         self.beyond += other.beyond;
-        self.errors += other.errors - kept;
+        self.errors += other.errors - errors;
+        self.warnings += other.warnings - (other.list.len() - errors);
         other.list.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 }

@@ -96,7 +96,13 @@ impl<T> Named<T> {
 
     /// The value of this name.
     pub fn get(&self, name: &str) -> Option<&T> {
-        self.position(name).map(|at| &self.entries[self.sorted[at] as usize].1)
+        self.at(self.position(name)?).map(|(_, value)| value)
+    }
+
+    /// The entry at this place of [`Named::canonical`]'s order.
+    pub fn at(&self, position: usize) -> Option<(&Spanned<String>, &T)> {
+        let (name, value) = &self.entries[*self.sorted.get(position)? as usize];
+        Some((name, value))
     }
 
     /// The place of this name in [`Named::canonical`]'s order: a dense id that no reordering of the file changes.

@@ -46,7 +46,7 @@ pub fn render(diagnostics: &Diagnostics, map: &SourceMap, show: Show) -> String 
         out.push_str(&render_one(diagnostic, map, &renderer));
         out.push_str("\n\n");
     }
-    out.push_str(&summary(&sorted, diagnostics.beyond(), show.most));
+    out.push_str(&summary(&sorted, diagnostics, show.most));
     out
 }
 
@@ -79,9 +79,8 @@ fn severity(severity: Severity) -> &'static str {
     }
 }
 
-fn summary(sorted: &[&Diagnostic], beyond: usize, most: usize) -> String {
-    let count = |s| sorted.iter().filter(|d| d.severity == s).count();
-    let (errors, warnings) = (count(Severity::Error) + beyond, count(Severity::Warning));
+fn summary(sorted: &[&Diagnostic], diagnostics: &Diagnostics, most: usize) -> String {
+    let (errors, warnings) = (diagnostics.error_count(), diagnostics.warning_count());
     let plural = |n: usize, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let mut parts = Vec::new();
     if errors > 0 {
@@ -93,7 +92,7 @@ fn summary(sorted: &[&Diagnostic], beyond: usize, most: usize) -> String {
     if parts.is_empty() {
         return String::new();
     }
-    let hidden = sorted.len().saturating_sub(most) + beyond;
+    let hidden = sorted.len().saturating_sub(most) + diagnostics.beyond();
     let tail = if hidden > 0 {
         format!(", {hidden} not shown")
     } else {
@@ -106,11 +105,13 @@ fn summary(sorted: &[&Diagnostic], beyond: usize, most: usize) -> String {
     format!("{}{tail}{more}\n", parts.join(", "))
 }
 
-/// Text without control characters, so that a scenario can't write to a terminal.
+/// Text on one line without control characters, so that a scenario can't write to a terminal as it likes.
 fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        if c == '\n' {
+            out.push_str("\\n");
+        } else if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
             let _ = write!(out, "\\u{{{:x}}}", c as u32);
         } else {
             out.push(c);

@@ -15,6 +15,6 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use explain::{Violation, label};
+pub use explain::{Detail, Violation, label};
 pub use judge::{Budget, Judgement, Refusal, Verdict, judge};
 pub use models::{Model, Spec};

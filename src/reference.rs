@@ -1,5 +1,6 @@
 //! The reference pages, made from the registries: what is read, what is measured, what the stores promise, what can be wrong.
 
+use crate::check::history::Fault;
 use crate::measures::{self, Better};
 use crate::scenario::language::Scenario;
 use crate::scenario::syntax::{Code, FieldDescription, Reference};
@@ -112,6 +113,9 @@ pub fn diagnostics() -> String {
             code.title(),
             code.explanation()
         ));
+    }
+    for fault in Fault::ALL {
+        text.push_str(&format!("\n## {fault}: {}\n\n{}\n", fault.title(), fault.explanation()));
     }
     text
 }

@@ -5,13 +5,14 @@ pub(in crate::check) mod real_time;
 pub(in crate::check) mod shrink;
 mod words;
 
+pub use words::Detail;
 pub(in crate::check) use words::{Words, either, of_key};
 
 use super::history::{History, Key};
 
-/// An operation in a few words, as on its bar in a diagram: "w9 write 5", "r7 read 3".
-pub fn label(history: &History, operation: usize) -> String {
-    Words(history).label(operation)
+/// An operation in a few words, as on its bar in a diagram: "w9 x write 5", "r7 read 3", or shorter.
+pub fn label(history: &History, operation: usize, with_key: bool, detail: Detail) -> String {
+    Words(history).label(operation, with_key, detail)
 }
 
 /// A violation of a model.

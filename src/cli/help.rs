@@ -4,6 +4,7 @@ use super::session::print;
 use super::{Cli, ReferenceOf};
 use anyhow::{Result, bail};
 use clap::CommandFactory;
+use quorate::check::history::Fault;
 use quorate::experiment::judge::{self, ExitCode};
 use quorate::scenario::syntax::Code;
 use quorate::{measures, reference};
@@ -21,6 +22,10 @@ pub fn help(topic: Option<&str>) -> Result<ExitCode> {
             code.title(),
             code.explanation()
         ))?;
+        return Ok(ExitCode::Ok);
+    }
+    if let Some(fault) = Fault::find(topic) {
+        print(&format!("{fault}: {}\n\n{}\n", fault.title(), fault.explanation()))?;
         return Ok(ExitCode::Ok);
     }
     let mut cli = Cli::command();

@@ -5,7 +5,7 @@ use super::session::{self, print};
 use super::{Format, JudgeArgs};
 use anyhow::{Context, Result};
 use quorate::check::history::{self, Action, History, Limits, Outcome, Problems, Reading, Value, Writing};
-use quorate::check::{Budget, Judgement, Model, Refusal, Spec, Verdict, Violation, judge as decide, label};
+use quorate::check::{Budget, Detail, Judgement, Model, Refusal, Spec, Verdict, Violation, judge as decide, label};
 use quorate::experiment::judge::ExitCode;
 use quorate::output::File;
 use quorate::output::plots::{Frame, render_png, render_svg};
@@ -225,9 +225,13 @@ fn show(path: &Path, history: &History, spec: Spec, judgements: &[Judgement]) ->
 
 /// A sentence with its capital and full stop.
 fn sentence(why: &str) -> String {
+    // The name of an operation, such as r7, stays as it is.
+    let is_name = why.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
     let mut chars = why.chars();
-    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
+    match chars.next() {
+        Some(first) if !is_name => format!("{}{}.", first.to_uppercase(), chars.as_str()),
+        _ => format!("{why}."),
+    }
 }
 
 fn size(violation: &Violation, history: &History) -> String {
@@ -269,7 +273,7 @@ fn report(path: &Path, history: &History, spec: Spec, judgements: &[Judgement]) 
         json!({
             "name": history.name(*at),
             "process": history.processes()[of.process as usize],
-            "what": label(history, *at),
+            "what": label(history, *at, true, Detail::Full),
             "line": of.line,
             "response_line": if of.response_line == 0 { Json::Null } else { of.response_line.into() },
             "outcome": match of.outcome { Outcome::Ok => "ok", Outcome::Fail => "fail", Outcome::Info => "info" },
@@ -326,7 +330,11 @@ fn files(path: &Path, history: &History, spec: Spec, judgements: &[Judgement]) -
         let frame = Frame {
             title: format!("Not {}: {}", adjective(of.model), violation.kind),
             subtitle: format!("{}: {}", name(path), about(history, spec)),
-            note: "Events in their order from left to right; distances say nothing. An operation takes effect within its bar.".into(),
+            note: match of.model {
+                Model::Linearizable => "Events in their order from left to right; distances say nothing. An operation takes effect within its bar.",
+                _ => "Events in their order from left to right; distances say nothing.",
+            }
+            .into(),
         };
         let chart = Timeline::of(history, violation).chart(frame, &sentence(&violation.why));
         let mut part = Vec::new();

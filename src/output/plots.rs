@@ -262,6 +262,8 @@ pub struct Interval {
     pub label: String,
     /// What stands on it where the label doesn't fit.
     pub short: String,
+    /// What stands on it where that doesn't fit either.
+    pub name: String,
     /// Whether it stands out.
     pub is_marked: bool,
 }

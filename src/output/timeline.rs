@@ -6,7 +6,7 @@ use super::plots::{Chart, Frame, Interval, Intervals};
 use super::tables::text::{clean, width};
 use super::tables::{Cell, Column, Look, Table};
 use crate::check::history::{History, NEVER, NO_TIME, Outcome};
-use crate::check::{Violation, label};
+use crate::check::{Detail, Violation, label};
 use crate::output::tables::numbers::{Unit, quantity};
 
 /// The most operations that are drawn; the others are counted.
@@ -22,6 +22,7 @@ struct Span {
     /// The event that it ends with; `None` if it isn't known to.
     to: Option<usize>,
     label: String,
+    short: String,
     name: String,
     is_marked: bool,
 }
@@ -64,6 +65,11 @@ impl Timeline {
             }
         }
         places.sort_unstable();
+        // Where all are about one object, it needn't be named again.
+        let mut keys: Vec<_> = shown.iter().flat_map(|at| history.keys_of(&operations[*at])).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let with_key = keys.len() > 1;
         let event = |place: u32| places.binary_search(&place).ok();
         // A process has a second row for what it does while an operation of unknown outcome goes on.
         let mut rows: Vec<(u64, usize, u32)> = Vec::new();
@@ -97,7 +103,8 @@ impl Timeline {
                 } else {
                     event(of.responded)
                 },
-                label: clean(&label(history, *at)),
+                label: clean(&label(history, *at, with_key, Detail::Full)),
+                short: clean(&label(history, *at, with_key, Detail::Short)),
                 name: history.name(*at),
                 is_marked: violation.marked.contains(at),
             };
@@ -151,14 +158,15 @@ impl Timeline {
     pub fn text(&self, history: &History, look: Look) -> String {
         let side = self.rows.iter().map(|row| width(row)).max().unwrap_or(0) + 2;
         let room = look.width.saturating_sub(side).max(20);
-        let full: Vec<&str> = self.spans.iter().map(|span| span.label.as_str()).collect();
-        let short: Vec<&str> = self.spans.iter().map(|span| span.name.as_str()).collect();
-        let labels = if self.columns(&full).1 <= room { full } else { short };
-        let (columns, all) = self.columns(&labels);
+        let by = |label: fn(&Span) -> &str| self.spans.iter().map(label).collect::<Vec<&str>>();
+        let all = [by(|span| &span.label), by(|span| &span.short), by(|span| &span.name)];
+        let fits = all.iter().find(|labels| self.columns(labels).1 <= room);
+        let labels = fits.unwrap_or(&all[2]);
+        let (columns, all) = self.columns(labels);
         let mut canvas = vec![vec![(' ', false); all]; self.rows.len()];
         // Where a line may be cut: not inside of a label.
         let mut may_cut = vec![true; all + 1];
-        for (span, label) in self.spans.iter().zip(&labels) {
+        for (span, label) in self.spans.iter().zip(labels) {
             let (from, to) = (columns[span.from], columns[span.to.unwrap_or(self.events)]);
             let line = match (span.to, span.is_marked) {
                 (None, _) => '╌',
@@ -223,6 +231,7 @@ impl Timeline {
             .iter()
             .any(|span| history.operations()[span.operation].invoked_at != NO_TIME);
         let mut columns = vec![
+            Column::text(""),
             Column::text("operation"),
             Column::number("process"),
             Column::number("line"),
@@ -245,9 +254,9 @@ impl Timeline {
                 NO_TIME => Cell::from("-"),
                 nanoseconds => Cell::Text(quantity(nanoseconds as f64 / 1e9, &Unit::Time)),
             };
-            let mark = if span.is_marked { "▸ " } else { "  " };
             let mut row = vec![
-                Cell::Text(format!("{mark}{}", span.label)),
+                Cell::from(if span.is_marked { "▸" } else { "" }),
+                Cell::Text(span.label.clone()),
                 Cell::Text(history.processes()[of.process as usize].to_string()),
                 line(of.line),
                 if of.outcome == Outcome::Info {
@@ -286,7 +295,8 @@ impl Timeline {
                     from: span.from,
                     to: span.to,
                     label: span.label.clone(),
-                    short: span.name.clone(),
+                    short: span.short.clone(),
+                    name: span.name.clone(),
                     is_marked: span.is_marked,
                 })
                 .collect(),

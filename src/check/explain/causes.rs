@@ -316,7 +316,7 @@ impl Telling<'_> {
             Finding::OldRead { read, source, newer } => {
                 let (read, source, newer) = (*read, *source, *newer);
                 let why = format!(
-                    "{}, which had been replaced in its causal past: after {} {}; and after {} {}",
+                    "{}, which had been replaced in its causal past: after {}, {}; and after {}, {}",
                     self.did(read),
                     self.noun(source),
                     self.between(source, newer),
@@ -374,7 +374,7 @@ impl Telling<'_> {
             ),
         };
         let why = format!(
-            "{what}: after {} {}, which closes the circle",
+            "{what}: after {}, {}, which closes the circle",
             self.named(nodes[0]),
             self.steps(circle)
         );
@@ -403,12 +403,17 @@ impl Telling<'_> {
             Reason::ReadBefore(by, at) => {
                 let later = self.graph.source(*by).unwrap_or(*older);
                 let by = if *by == read { "it".to_string() } else { self.name(*by) };
-                let way = self.between(*at, later);
+                let way = self.order.way(*at, later, u32::MAX).unwrap_or_default();
+                let way = if way.len() > 1 {
+                    format!(": after {}, {}", self.name(*at), self.steps(&way))
+                } else {
+                    String::new()
+                };
                 format!(
-                    "{} had read {}: after that {way}; and {by} read {}",
+                    "{by} read {}, before which {} had read {}{way}",
+                    self.noun(later),
                     self.name(*at),
-                    self.noun(*older),
-                    self.name(later)
+                    self.noun(*older)
                 )
             }
         };

@@ -337,5 +337,7 @@ fn zones(
             history.name(late)
         )
     };
-    format!("{late_did}, but {then}: each value is written once, so it can't be {a}, then {b}, then {a} again")
+    format!(
+        "{late_did}, but {then}: nothing else can have put {a} or {b} there, so it can't be {a}, then {b}, then {a} again"
+    )
 }

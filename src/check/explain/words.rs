@@ -11,8 +11,26 @@ pub(in crate::check) struct Words<'a>(pub &'a History);
 pub(in crate::check) fn of_key(history: &History, key: Key) -> String {
     match history.key(key) {
         Value::Nil => String::new(),
-        key => format!(" of key {key}"),
+        _ => format!(" of key {}", key_name(history, key)),
     }
+}
+
+/// A key as it stands in sentences: a text that is a plain word without quotes.
+pub(in crate::check) fn key_name(history: &History, key: Key) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./:".contains(c);
+    match history.key(key) {
+        Value::Text(text) if text.starts_with(char::is_alphabetic) && text.chars().all(plain) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// How much a label says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// "w9 x write 5".
+    Full,
+    /// "w9 x:=5".
+    Short,
 }
 
 /// "a", "a or b", "a, b or c".
@@ -81,41 +99,51 @@ impl Words<'_> {
         }
     }
 
-    /// What stands on an operation's bar in a diagram: "w9 write 5", "r7 read 3".
-    pub(in crate::check) fn label(&self, operation: usize) -> String {
+    /// What stands on an operation's bar in a diagram; the keys are left out where all are the same.
+    pub(in crate::check) fn label(&self, operation: usize, with_key: bool, detail: Detail) -> String {
         let history = self.0;
         let of = &history.operations()[operation];
         let value = |value| history.value(value).to_string();
+        let is_short = detail == Detail::Short;
+        let verb = |word: &str, sign: &str, what: String| {
+            if is_short {
+                format!("{sign}{what}")
+            } else {
+                format!("{word} {what}")
+            }
+        };
         let what = match of.action {
             Action::Read { .. } => match self.result(operation) {
-                Some(result) => format!("read {result}"),
+                Some(result) => verb("read", "=", result),
                 None => "read".into(),
             },
             Action::Dequeue { got, .. } => match got {
-                Some(got) => format!("dequeue {}", value(got)),
+                Some(got) => verb("dequeue", "→", value(got)),
                 None => "dequeue".into(),
             },
-            Action::Write { value: of, .. } => format!("write {}", value(of)),
+            Action::Write { value: of, .. } => verb("write", ":=", value(of)),
             Action::Cas { from, to, swapped, .. } => {
                 let not = if swapped { "" } else { " no" };
-                format!("cas {}→{}{not}", value(from), value(to))
+                verb("cas", "", format!("{}→{}{not}", value(from), value(to)))
             }
-            Action::Append { value: of, .. } => format!("append {}", value(of)),
-            Action::Add { value: of, .. } => format!("add {}", value(of)),
-            Action::Remove { value: of, .. } => format!("remove {}", value(of)),
-            Action::Enqueue { value: of, .. } => format!("enqueue {}", value(of)),
+            Action::Append { value: of, .. } => verb("append", "+", value(of)),
+            Action::Add { value: of, .. } => verb("add", "+", value(of)),
+            Action::Remove { value: of, .. } => verb("remove", "-", value(of)),
+            Action::Enqueue { value: of, .. } => verb("enqueue", "+", value(of)),
             Action::Txn(span) => {
                 let micro = |micro: &Micro| match *micro {
-                    Micro::Append(key, of) => format!("{}+{}", history.key(key), value(of)),
-                    Micro::Read(key, Some(list)) => format!("{}={}", history.key(key), shown_span(history, list)),
-                    Micro::Read(key, None) => format!("{}=?", history.key(key)),
+                    Micro::Append(key, of) => format!("{}+{}", key_name(history, key), value(of)),
+                    Micro::Read(key, Some(list)) => format!("{}={}", key_name(history, key), shown_span(history, list)),
+                    Micro::Read(key, None) => format!("{}=?", key_name(history, key)),
                 };
                 history.micros(span).iter().map(micro).collect::<Vec<_>>().join(" ")
             }
         };
-        let key = match of.action.key().map(|key| history.key(key)) {
-            None | Some(Value::Nil) => String::new(),
-            Some(key) => format!("{key} "),
+        let key = match of.action.key() {
+            Some(key) if with_key && *history.key(key) != Value::Nil => {
+                key_name(history, key) + if is_short { "" } else { " " }
+            }
+            _ => String::new(),
         };
         let end = match of.outcome {
             Outcome::Ok => "",

@@ -362,6 +362,7 @@ impl Graph<'_, '_> {
             reads: 0,
             key: None,
         };
+        let real_time = links.len() == 2 && links.iter().any(|link| link.2 == Some(Barrier::Clock));
         let links: Vec<String> = links.iter().map(|link| told.link(link)).collect();
         let mut operations: Vec<usize> = turned
             .iter()
@@ -372,6 +373,7 @@ impl Graph<'_, '_> {
         operations.extend(&told.evidence);
         let is_set = !self.logs.are_lists;
         let kind = match (is_set, told.anti, told.reads) {
+            (_, 1, 0) if real_time => "stale read",
             (true, ..) => "no legal order",
             (_, 0, 0) => "write cycle (G0)",
             (_, 0, _) => "circular information flow (G1c)",
@@ -380,7 +382,7 @@ impl Graph<'_, '_> {
         };
         Finding {
             kind,
-            why: format!("{}: a circle", links.join("; ")),
+            why: format!("no order has all of this: {}", links.join("; ")),
             operations,
             marked,
             key: told.key,
@@ -462,7 +464,7 @@ impl Telling<'_, '_> {
                 let longest = logs.longest.iter().find(|longest| longest.0 == of.key);
                 self.evidence.extend(longest.map(|longest| logs.op(longest.1)));
                 return format!(
-                    "{name} saw nothing of {}{}, which {other} put there",
+                    "{name} didn't see {}{}, which {other} put there",
                     value(element),
                     words(of.key)
                 );

@@ -4,13 +4,14 @@ use super::page::{Area, HEADING, Mark, Page, no_data};
 use super::scene::{AXIS, Anchor, GRID, Ink, SERIES, Scene, TEXT, Type};
 use super::{Interval, Intervals, PlotError, at_most};
 
+/// The least and the greatest height of a row; a bar takes its larger part.
 const ROW: f64 = 92.0;
-const BAR: f64 = 54.0;
-const PAD: f64 = 16.0;
+const HIGH_ROW: f64 = 170.0;
+const PAD: f64 = 18.0;
 /// The least distance between two events.
 const STEP: f64 = 20.0;
 /// The sizes that labels are tried in, largest first.
-const SIZES: [f64; 4] = [27.0, 24.0, 21.0, 18.0];
+const SIZES: [f64; 6] = [36.0, 32.0, 28.0, 25.0, 22.0, 19.0];
 const CAPTION: Type = Type::new(28.0, false, TEXT);
 const PLAIN: Ink = Ink::rgb(0xcfe4f5);
 const MARKED: Ink = SERIES[1];
@@ -42,31 +43,36 @@ pub(super) fn intervals(chart: &Intervals) -> Result<Scene, PlotError> {
         .min(420.0)
         + 28.0;
     let caption = CAPTION.wrap(&chart.caption, 1792.0, 8);
-    let height = ROW * chart.rows.len() as f64 + 60.0 + 42.0 * caption.len() as f64;
+    let rows = chart.rows.len() as f64;
+    let words = 60.0 + 42.0 * caption.len() as f64;
     let mut legend = Vec::new();
     if chart.intervals.iter().any(|of| of.is_marked) {
         legend.push(("in contradiction".to_string(), Mark::Square(MARKED)));
     }
-    legend.push(("needed to see it".to_string(), Mark::Square(PLAIN)));
+    if chart.intervals.iter().any(|of| !of.is_marked) {
+        legend.push(("needed to see it".to_string(), Mark::Square(PLAIN)));
+    }
     if chart.intervals.iter().any(|of| of.to.is_none()) {
         legend.push(("outcome unknown".to_string(), Mark::Hatched(PLAIN_DARK)));
     }
-    let Page { mut scene, body } = Page::new(&chart.frame, &legend, height);
+    let Page { mut scene, body } = Page::new(&chart.frame, &legend, ROW * rows + words + 40.0);
+    let pitch = ((body.height() - words - 40.0) / rows).clamp(ROW, HIGH_ROW);
     let area = Area {
         left: body.left + names,
         top: body.top + 20.0,
         right: body.right,
-        bottom: body.top + 20.0 + ROW * chart.rows.len() as f64,
+        bottom: body.top + 20.0 + pitch * rows,
     };
-    let (places, size, full) = places(chart, area);
+    let (places, size, label) = places(chart, area);
     for (at, row) in chart.rows.iter().enumerate() {
-        let y = area.top + ROW * (at as f64 + 0.5);
+        let y = area.top + pitch * (at as f64 + 0.5);
         scene.line(vec![(area.left, y), (area.right, y)], 2.0, GRID, &[]);
         let name = HEADING.shorten(row, names - 28.0);
         scene.text((area.left - 24.0, y + HEADING.drop()), HEADING, Anchor::End, &name);
     }
     for of in &chart.intervals {
-        draw(&mut scene, chart, of, area, &places, size, full);
+        let y = area.top + pitch * (of.row as f64 + 0.5);
+        draw(&mut scene, of, (y, pitch * 0.58), (&places, area.right), size, label);
     }
     for (at, line) in caption.iter().enumerate() {
         scene.text(
@@ -83,36 +89,43 @@ pub(super) fn intervals(chart: &Intervals) -> Result<Scene, PlotError> {
 /// Under hatching.
 const PLAIN_DARK: Ink = Ink::rgb(0x9fc4e0);
 
-/// Where the events lie, the size of the labels, and whether they are the long ones: the largest that fit.
-fn places(chart: &Intervals, area: Area) -> (Vec<f64>, f64, bool) {
+/// Which label stands on a bar.
+type Label = fn(&Interval) -> &str;
+
+/// Where the events lie, the size of the labels, and which they are: the longest and largest that fit.
+fn places(chart: &Intervals, area: Area) -> (Vec<f64>, f64, Label) {
     let room = area.width();
-    let mut last = (Vec::new(), SIZES[SIZES.len() - 1], false);
-    for full in [true, false] {
+    let labels: [Label; 3] = [|of| &of.label, |of| &of.short, |of| &of.name];
+    let mut last = (Vec::new(), SIZES[SIZES.len() - 1], labels[2]);
+    for label in labels {
         for size in SIZES {
-            let places = least_places(chart, size, full);
+            let places = least_places(chart, size, label);
             let wide = places.last().copied().unwrap_or(0.0);
             let grow = room / wide.max(1.0);
             // Room to spare is shared out, but not so much that short timelines look lost.
             let grow = if grow < 1.0 { grow } else { grow.min(2.2) };
             let placed = places.iter().map(|x| area.left + x * grow).collect();
             if wide <= room {
-                return (placed, size, full);
+                return (placed, size, label);
             }
-            last = (placed, size, full);
+            last = (placed, size, label);
         }
     }
     last
 }
 
 /// The places that leave every bar the width of its label.
-fn least_places(chart: &Intervals, size: f64, full: bool) -> Vec<f64> {
+fn least_places(chart: &Intervals, size: f64, label: Label) -> Vec<f64> {
     let look = Type::new(size, false, TEXT);
     let mut ends: Vec<(usize, usize, f64)> = chart
         .intervals
         .iter()
         .map(|of| {
-            let label = if full { &of.label } else { &of.short };
-            (of.to.unwrap_or(chart.events), of.from, look.width(label) + 2.0 * PAD)
+            (
+                of.to.unwrap_or(chart.events),
+                of.from,
+                look.width(label(of)) + 2.0 * PAD,
+            )
         })
         .collect();
     ends.sort_by_key(|of| (of.0, of.1));
@@ -128,24 +141,22 @@ fn least_places(chart: &Intervals, size: f64, full: bool) -> Vec<f64> {
     places
 }
 
-fn draw(scene: &mut Scene, chart: &Intervals, of: &Interval, area: Area, places: &[f64], size: f64, full: bool) {
-    let y = area.top + ROW * (of.row as f64 + 0.5);
+/// Draws a bar around the height `y`, this high; `ends` are the events' places and the chart's right end.
+fn draw(scene: &mut Scene, of: &Interval, (y, bar): (f64, f64), ends: (&[f64], f64), size: f64, label: Label) {
+    let (places, right) = ends;
     let from = places[of.from];
-    let to = of
-        .to
-        .map_or(area.right.max(places[chart.events]), |to| places[to])
-        .min(area.right);
+    let to = of.to.map_or(right, |to| places[to]).min(right);
     let ink = if of.is_marked { MARKED } else { PLAIN };
-    scene.rect((from, y - BAR / 2.0), (to - from, BAR), ink);
+    scene.rect((from, y - bar / 2.0), (to - from, bar), ink);
     let edge = if of.is_marked { Ink::rgb(0x8a3d00) } else { AXIS };
     if of.to.is_none() {
-        scene.hatch((from, y - BAR / 2.0), (to - from, BAR));
+        scene.hatch((from, y - bar / 2.0), (to - from, bar));
     } else {
-        scene.rect((to - 4.0, y - BAR / 2.0 - 6.0), (4.0, BAR + 12.0), edge);
+        scene.rect((to - 4.0, y - bar / 2.0 - 6.0), (4.0, bar + 12.0), edge);
     }
-    scene.rect((from, y - BAR / 2.0 - 6.0), (4.0, BAR + 12.0), edge);
+    scene.rect((from, y - bar / 2.0 - 6.0), (4.0, bar + 12.0), edge);
     let look = Type::new(size, of.is_marked, if of.is_marked { Ink::rgb(0xffffff) } else { TEXT });
-    let label = look.shorten(if full { &of.label } else { &of.short }, (to - from - 12.0).max(20.0));
+    let label = look.shorten(label(of), (to - from - 12.0).max(20.0));
     let half = look.width(&label) / 2.0;
     let middle = if of.to.is_none() {
         from + PAD + half

@@ -2,11 +2,10 @@
 
 mod common;
 
-use common::{Place, TINY, files, json, out, text};
+use common::{Place, TINY, files, json, out, read, text};
 use quorate::experiment::{Cell, Grid, Options};
 use quorate::kernel::Perturbation;
-use quorate::scenario::syntax::{Memory, Show, render};
-use quorate::scenario::{Plan, Registry, Scenario, build, load};
+use quorate::scenario::{Plan, Scenario, build};
 use quorate::world::record::{Batch, Mask, Observer, What};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -36,12 +35,6 @@ const RICH: &str = r#"(
         "crash": Crash(who: "tool", at: "4s", for: "500ms"),
     },
 )"#;
-
-fn read(text: &str) -> Scenario {
-    let outcome = load("s.ron".as_ref(), &[], &Memory::new().with("s.ron", text), &Registry);
-    let said = render(&outcome.diagnostics, &outcome.sources, Show::default());
-    outcome.scenario.unwrap_or_else(|| panic!("{said}"))
-}
 
 fn cell(scenario: &Scenario, options: Options) -> Cell {
     let options = Options {

@@ -189,6 +189,16 @@ impl Run {
         self.finish_while(limit, &|| true).expect("nobody interrupts")
     }
 
+    /// How and when a run ends in which nothing is left to happen since `now`. The clock goes on: a stated end is an end, and
+    /// tasks that nothing can end any more are under way until the latest one.
+    fn idle_end(&self, now: SimTime) -> (End, SimTime) {
+        match self.until {
+            Until::At(end) => (End::TimeReached, end),
+            Until::AllDone { within } if self.kernel.model().shared.unfinished > 0 => (End::Drained, within),
+            Until::AllDone { .. } => (End::Drained, now),
+        }
+    }
+
     /// Runs to the end, or until `limit` entries were handled; `None` as soon as `go_on` says no.
     pub fn finish_while(mut self, limit: u64, go_on: &dyn Fn() -> bool) -> Option<(RunEnd, World, Vec<Checkpoint>)> {
         let mut left = limit;
@@ -209,10 +219,10 @@ impl Run {
             self.kernel.fingerprint().handled(),
             self.kernel.fingerprint().print(),
         );
-        let now = if end == End::TimeReached {
-            self.until.latest()
-        } else {
-            now
+        let (end, now) = match end {
+            End::TimeReached => (end, self.until.latest()),
+            End::Drained => self.idle_end(now),
+            _ => (end, now),
         };
         let checkpoints = self.kernel.fingerprint().checkpoints().to_vec();
         let mut world = self.kernel.into_model();

@@ -74,11 +74,12 @@ crate::language! {
         expect: Vec<Spanned<Expect>> = Vec::new(),
     }
 
-    /// When a run ends.
+    /// When a run ends. Rates and means over time are taken from the warm-up to this end.
     pub enum Until {
-        /// At this time.
+        /// At this time, whether or not anything is left to happen before.
         At(Positive<Duration>),
-        /// When every task is over, or at the time `within`. Tasks that aren't over by then are counted as censored.
+        /// When the last task is over, or at the time `within`. Tasks that aren't over by then are counted as unfinished,
+        /// also where nothing could end them any more.
         AllDone {
             /// The latest end.
             within: Positive<Duration>,

@@ -44,9 +44,9 @@ pub struct Plan {
 /// When a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// At this time.
+    /// At this time, whether or not anything is left to happen before.
     At(SimTime),
-    /// When every task is over, or at this time.
+    /// When every task is over, or at this time: also where tasks wait for what never comes.
     AllDone {
         /// The latest end.
         within: SimTime,

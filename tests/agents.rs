@@ -47,6 +47,7 @@ fn plan(one_way_ms: f64, loss: f64, within: f64) -> Plan {
         variant: "base".into(),
         question: String::new(),
         until: Until::AllDone { within: at(within) },
+        drain: SimDuration::ZERO,
         warm_up: SimTime::ZERO,
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services: vec![],

@@ -49,6 +49,7 @@ fn plan(one_way_ms: f64, loss: f64, until: f64) -> Plan {
         variant: "base".into(),
         question: String::new(),
         until: Until::At(at(until)),
+        drain: SimDuration::ZERO,
         warm_up: SimTime::ZERO,
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services: vec![],

@@ -43,6 +43,7 @@ fn plan(one_way_ms: f64, loss: f64) -> Plan {
         variant: "base".into(),
         question: String::new(),
         until: Until::At(SimTime::ZERO + SimDuration::from_secs(100_000)),
+        drain: SimDuration::ZERO,
         warm_up: SimTime::ZERO,
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services: vec![],

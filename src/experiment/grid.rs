@@ -7,7 +7,7 @@ use crate::kernel::{Checkpoint, End, Handled, Perturbation, Print, SimTime};
 use crate::measures::shared_state::{Watched, WatchedStore};
 use crate::measures::{self, Setting, Sheet, Watch};
 use crate::scenario::Plan;
-use crate::scenario::build::{Extra, RunEnd, build, build_with};
+use crate::scenario::build::{Drain, Extra, RunEnd, build, build_with};
 use crate::world::population::Halt;
 use crate::world::record::Observer;
 use rayon::prelude::*;
@@ -52,8 +52,10 @@ pub struct Cell {
     pub replicate: u32,
     /// Why it ended.
     pub end: End,
-    /// The simulated time at the end.
+    /// The simulated time at the end of what is measured.
     pub now: SimTime,
+    /// What came after it.
+    pub drain: Drain,
     /// Entries handled.
     pub handled: u64,
     /// The fingerprint.
@@ -174,6 +176,9 @@ impl<'a> Grid<'a> {
             .into_iter()
             .filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
         let mut sheet = watches.map(|watch| watch.finish(end.now)).next().unwrap_or_default();
+        if !plan.stores.is_empty() {
+            write_drain(&mut sheet, end.drain);
+        }
         sheet.number("run.breaches", Some(end.breaches.len() as f64));
         sheet.number("run.events", Some(end.handled as f64));
         Some(Cell {
@@ -181,6 +186,7 @@ impl<'a> Grid<'a> {
             replicate,
             end: end.end,
             now: end.now,
+            drain: end.drain,
             handled: end.handled,
             print: end.print,
             checkpoints,
@@ -200,8 +206,7 @@ impl<'a> Grid<'a> {
         {
             run.kernel.perturb(spoil);
         }
-        run.kernel
-            .run(self.plans[variant].until.latest(), self.options.max_events.min(to));
+        run.witness(self.options.max_events.min(to));
         let directory = &run.kernel.model().shared.directory;
         let seen = run.kernel.witnessed().iter();
         seen.map(|handled| (*handled, directory.name(handled.target))).collect()
@@ -220,8 +225,16 @@ pub fn measure_with(plan: &Plan, seed: u64, replicate: u64, extras: Vec<Extra<'_
     let mut watches = observers
         .into_iter()
         .filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
-    let sheet = watches.next().map(|watch| watch.finish(end.now)).unwrap_or_default();
+    let mut sheet = watches.next().map(|watch| watch.finish(end.now)).unwrap_or_default();
+    if !plan.stores.is_empty() {
+        write_drain(&mut sheet, end.drain);
+    }
     (end, sheet)
+}
+
+fn write_drain(sheet: &mut Sheet, drain: Drain) {
+    sheet.number("state.drained", Some(f64::from(u8::from(drain.at_rest))));
+    sheet.number("state.drain", Some(drain.took.as_secs_f64()));
 }
 
 /// What the measures need to know of a plan.

@@ -48,6 +48,10 @@ crate::language! {
         replicates: Positive<u32> = positive(10),
         /// When a run ends.
         until: Spanned<Until>,
+        /// How long after the end replicas may go on, so that what was accepted gets to where it belongs: nothing new is begun,
+        /// and the drain is over as soon as nothing is on its way to or between replicas and, where there is anti-entropy, all
+        /// live replicas hold the same. What is lost for good is judged then; all else is measured until the end.
+        drain: Duration = Duration::from_secs(600),
         /// What begins before this time isn't measured.
         warm_up: Spanned<Duration> = Spanned::from(Duration::ZERO),
         /// The length of the windows in which rates over time are measured.
@@ -74,7 +78,8 @@ crate::language! {
         expect: Vec<Spanned<Expect>> = Vec::new(),
     }
 
-    /// When a run ends. Rates and means over time are taken from the warm-up to this end.
+    /// When a run ends. Rates and means over time are taken from the warm-up to this end; replicas may go on after it (see
+    /// `drain`).
     pub enum Until {
         /// At this time, whether or not anything is left to happen before.
         At(Positive<Duration>),

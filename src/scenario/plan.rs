@@ -21,6 +21,8 @@ pub struct Plan {
     pub question: String,
     /// When the run ends.
     pub until: Until,
+    /// How long after the end replication may take to come to rest.
+    pub drain: SimDuration,
     /// What begins before this time isn't measured.
     pub warm_up: SimTime,
     /// The network.

@@ -87,6 +87,7 @@ pub fn plan(file: &language::Scenario, variant: &str, data: &mut DataSets<'_>, o
         variant: variant.to_string(),
         question: file.question.clone(),
         until,
+        drain: file.drain,
         warm_up: SimTime::ZERO.saturating_add(file.warm_up.value),
         network: Arc::new(resolver.network),
         services,

@@ -16,7 +16,7 @@ macro_rules! faults {
                         $( $(#[doc = $fdoc])* $field: $ty $(= $default)?, )*
                         /// When it begins.
                         at: Option<Spanned<Duration>>,
-                        /// How long it lasts. Without this and `until` it lasts to the end of the run.
+                        /// How long it lasts. Without this and `until` it lasts for ever.
                         r#for: Option<Spanned<Duration>>,
                         /// When it ends, in place of `for`.
                         until: Option<Spanned<Duration>>,

@@ -126,7 +126,7 @@ crate::language! {
         every: Positive<Duration>,
         /// What is added to it, drawn for each exchange.
         jitter: Option<Spanned<TimeLaw>>,
-        /// From here on exchanges are started only while replicas differ, so that a run can end. Without it they go on.
+        /// From here on exchanges are started only while replicas differ. Without it they go on.
         until: Option<Duration>,
     }
 

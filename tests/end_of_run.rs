@@ -71,3 +71,68 @@ fn replicas_that_differ_do_so_until_the_stated_end() {
     assert_eq!((of["run.end"], of["state.divergence.total"]), (100.0, 99.0));
     assert_eq!(of, numbers(CUT, r#"At("100s")"#, TICKER));
 }
+
+/// Two clients of ten seconds each, and a group that handles what nobody sends.
+const PASSIVE: &str = r#"(
+    quorate: 1, name: "passive", until: {until}, sites: ["x"],
+    agents: {
+        "client": (count: 2, at: "x", program: [Think("10s")]),
+        {more}
+    },
+    faults: {
+        "crash": Crash(who: "x", keep: Nothing, at: "2s", for: "1s"),
+        "pause": Pause(who: "x", at: "5s", for: "1s"),
+    },
+)"#;
+
+#[test]
+fn a_group_without_steps_has_no_tasks_and_keeps_no_run_going() {
+    let done = r#"AllDone(within: "1h")"#;
+    let bare = measured(&read(&PASSIVE.replace("{until}", done).replace("{more}", "")), 0, 0);
+    // They are thrown back at 2 s, begin anew at 3 s, and stand still for one second.
+    assert_eq!(
+        (bare.now.as_secs_f64(), bare.sheet.numbers["task.time.mean"]),
+        (14.0, 11.0)
+    );
+    for passive in [
+        r#""passive": (count: 8, at: "x", on: {"m": [Think("1s")]}),"#,
+        r#""passive": (count: 8, at: "x", program: [], on: {"m": [Think("1s")]}),"#,
+        // These start while they are down or stand still, or would start long after all is done.
+        r#""passive": (count: 8, at: "x", start: AtOnce(at: "2500ms"), on: {"m": [Think("1s")]}),"#,
+        r#""passive": (count: 8, at: "x", start: AtOnce(at: "5500ms"), on: {"m": [Think("1s")]}),"#,
+        r#""passive": (count: 8, at: "x", start: AtOnce(at: "1min"), on: {"m": [Think("1s")]}),"#,
+        r#""passive": (count: 8, at: "x", start: Tick(every: "700ms"), on: {"m": [Think("1s")]}),"#,
+        r#""passive": (count: Stream(), at: "x", start: Tick(every: "1s"), on: {"m": [Think("1s")]}),"#,
+        r#""idle": (count: 8, at: "x", start: Spread(over: "1min")),"#,
+        r#""idle": (count: Stream(), at: "x", start: Poisson(rate: "1/s"), program: []),"#,
+    ] {
+        let text = PASSIVE.replace("{until}", done).replace("{more}", passive);
+        let with = measured(&read(&text), 0, 0);
+        let numbers = |cell: &quorate::experiment::Cell| {
+            let mut numbers = cell.sheet.numbers.clone();
+            numbers.remove("run.events");
+            numbers
+        };
+        assert_eq!((with.now, numbers(&with)), (bare.now, numbers(&bare)), "{passive}");
+        assert_eq!(with.sheet.tasks, bare.sheet.tasks, "{passive}");
+    }
+}
+
+#[test]
+fn a_handler_runs_in_an_agent_without_a_program() {
+    let of = numbers(
+        r#"(
+            quorate: 1, name: "asks", until: {until}, sites: ["x"],
+            agents: {{more}
+                "boss": (count: 2, at: "x", program: [Repeat(times: 3, steps: [Ask(to: Any("worker"), topic: "job")])]),
+                "worker": (count: 2, at: "x", start: AtOnce(at: "1min"), on: {"job": [Task(name: "job", steps: [Think("1s")])]}),
+            },
+        )"#,
+        r#"AllDone(within: "1h")"#,
+        "",
+    );
+    assert_eq!(
+        (of["task.done"], of["task.job.done"], of["task.job.time.mean"]),
+        (2.0, 6.0, 1.0)
+    );
+}

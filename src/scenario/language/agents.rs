@@ -16,7 +16,7 @@ crate::language! {
         start: Spanned<Arrive> = Spanned::from(Arrive::AtOnce { at: Duration::ZERO }),
         /// A further wait before each start.
         stagger: Option<Spanned<TimeLaw>>,
-        /// What each does.
+        /// What each does. One run of it is a task. A group with no steps has no tasks: it is there for its handlers.
         program: Vec<Spanned<Step>> = Vec::new(),
         /// What each does on a message of a topic.
         on: Named<Vec<Spanned<Step>>> = Named::default(),

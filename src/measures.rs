@@ -98,7 +98,11 @@ pub trait Measure: Send {
     fn wants(&self) -> Mask;
     /// The next records.
     fn batch(&mut self, batch: Batch<'_>);
-    /// Writes what was measured, at the end of the run.
+    /// The measured time is over. Whether it wants to see the records of the drain as well.
+    fn measured_until(&mut self, _end: SimTime) -> bool {
+        false
+    }
+    /// Writes what was measured until `end`, which is the end of the measured time.
     fn finish(self: Box<Self>, end: SimTime, sheet: &mut Sheet);
 }
 
@@ -195,7 +199,8 @@ impl ServiceIndex {
 
 /// Watches a run for a list of measures.
 pub struct Watch {
-    measures: Vec<Box<dyn Measure>>,
+    /// The measures, and whether each still wants to see records.
+    measures: Vec<(Box<dyn Measure>, bool)>,
     mask: Mask,
 }
 
@@ -205,13 +210,14 @@ impl Watch {
         let mask = measures
             .iter()
             .fold(Mask::NONE, |mask, measure| mask.union(measure.wants()));
+        let measures = measures.into_iter().map(|measure| (measure, true)).collect();
         Self { measures, mask }
     }
 
-    /// Writes what was measured.
+    /// Writes what was measured until `end`, the end of the measured time.
     pub fn finish(self, end: SimTime) -> Sheet {
         let mut sheet = Sheet::default();
-        for measure in self.measures {
+        for (measure, _) in self.measures {
             measure.finish(end, &mut sheet);
         }
         sheet
@@ -224,8 +230,14 @@ impl Observer for Watch {
     }
 
     fn batch(&mut self, batch: Batch<'_>) {
-        for measure in &mut self.measures {
+        for (measure, _) in self.measures.iter_mut().filter(|(_, watches)| *watches) {
             measure.batch(batch);
+        }
+    }
+
+    fn measured_until(&mut self, end: SimTime) {
+        for (measure, watches) in &mut self.measures {
+            *watches = measure.measured_until(end);
         }
     }
 
@@ -244,6 +256,12 @@ impl<O: Observer + 'static> Observer for Arc<std::sync::Mutex<O>> {
         self.lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .batch(batch);
+    }
+
+    fn measured_until(&mut self, end: SimTime) {
+        self.lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .measured_until(end);
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {

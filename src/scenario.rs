@@ -27,7 +27,7 @@ pub mod plan;
 pub mod resolve;
 pub mod syntax;
 
-pub use build::{Extra, Run, RunEnd, build, build_with};
+pub use build::{Drain, Extra, Run, RunEnd, build, build_with};
 pub use load::{Outcome, Scenario, load};
 pub use plan::Plan;
 pub use resolve::{Anything, Expectation, Expected, Kind, Known, Measures, Registry, What};

@@ -28,6 +28,8 @@ pub struct World {
     faults: Faults,
     /// For each timeline of the faults, its place in the total order and the step that comes next.
     timelines: Vec<(Origin, Option<Step>)>,
+    /// The measured time is over: only what drains goes on.
+    draining: bool,
     /// What all populations share.
     pub shared: Shared,
 }
@@ -64,6 +66,7 @@ impl World {
             groups: Vec::new(),
             faults,
             timelines,
+            draining: false,
             shared,
         }
     }
@@ -107,8 +110,65 @@ impl World {
         self.shared.halt.as_ref()
     }
 
+    /// The measured time is over. From here on only populations that drain go on ([`Population::drains`]): with what is on its
+    /// way to them, their own entries, and what faults do to them and to the network. Everybody else stands still: nothing
+    /// new is begun, and what is on its way to them stays there.
+    pub fn drain(&mut self, now: SimTime) {
+        self.outside(now, |_, cx| {
+            if cx.wants(What::AnswerUnderWay) {
+                cx.record_answers_under_way();
+            }
+        });
+        self.shared.records.measured_until(now);
+        self.draining = true;
+    }
+
+    /// Whether nothing will happen any more to the populations that drain: nothing is on its way to them, and each of them is
+    /// at rest.
+    pub fn is_at_rest(&mut self) -> bool {
+        let returns = self.timelines.iter().flat_map(|(_, coming)| coming).any(|step| {
+            let stops = matches!(
+                self.faults.specs()[step.fault as usize].kind,
+                FaultKind::Crash { .. } | FaultKind::Pause
+            );
+            stops && step.edge == Edge::End && self.struck(step).into_iter().any(|entity| self.goes_on(entity))
+        });
+        if !self.groups.iter_mut().all(|group| group.is_at_rest(returns)) {
+            return false;
+        }
+        let held = self.shared.held.iter().flatten();
+        !self
+            .shared
+            .messages
+            .iter()
+            .chain(held)
+            .any(|message| self.goes_on(message.to))
+    }
+
+    /// Whether an entity belongs to a population that goes on in the drain.
+    fn goes_on(&self, entity: u32) -> bool {
+        let (group, _) = self.shared.directory.locate(entity);
+        self.groups.get(group as usize).is_some_and(|group| group.drains())
+    }
+
+    /// Whether an entry is to be handled in the drain.
+    #[cold]
+    fn is_drained(&self, entry: &Entry<u64>) -> bool {
+        entry.kind == kind::FAULT || self.goes_on(entry.target)
+    }
+
     /// Lets everybody say what it holds at the end, and hands the last records over.
     pub fn finish(&mut self, now: SimTime) {
+        self.outside(now, |groups, cx| {
+            for group in groups.iter_mut() {
+                group.finish(cx);
+            }
+        });
+        self.shared.records.flush();
+    }
+
+    /// Lets `act` look at the populations outside of the loop: what it schedules is thrown away.
+    fn outside(&mut self, now: SimTime, act: impl FnOnce(&mut [Box<dyn Population>], &mut Cx<'_, '_>)) {
         let Self { groups, shared, .. } = self;
         crate::kernel::run::outside(now, |out| {
             let mut cx = Cx {
@@ -119,14 +179,8 @@ impl World {
                     number: u32::MAX,
                 },
             };
-            for group in groups.iter_mut() {
-                group.finish(&mut cx);
-            }
-            if cx.wants(What::AnswerUnderWay) {
-                cx.record_answers_under_way();
-            }
+            act(groups, &mut cx);
         });
-        self.shared.records.flush();
     }
 
     /// The breaches of the laws that hold in every run: conservation of messages, and every population's own books.
@@ -349,6 +403,9 @@ impl World {
 
     fn disturb(&mut self, targets: &[u32], disturbance: Disturbance, entry: &Entry<u64>, out: &mut Out<'_, u64>) {
         for &target in targets {
+            if self.draining && !self.goes_on(target) {
+                continue;
+            }
             self.with_group(entry, out, target, |group, member, cx| {
                 match disturbance {
                     Disturbance::Crash { keep_state } => {
@@ -429,10 +486,16 @@ impl Model for World {
                 group.handle(member, entry, cx)
             }),
         }
+        if self.draining && self.is_at_rest() {
+            out.stop();
+        }
     }
 
     #[inline]
     fn digest(&self, entry: &Entry<u64>, words: &mut Words) -> Liveness {
+        if self.draining && !self.is_drained(entry) {
+            return Liveness::Stale;
+        }
         match entry.kind {
             kind::DELIVER => {
                 let Some(message) = self.shared.messages.get(Handle::from_word(entry.body)) else {
@@ -504,6 +567,9 @@ impl Model for World {
     }
 
     fn skip(&mut self, entry: &Entry<u64>, out: &mut Out<'_, u64>) {
+        if self.draining && !self.is_drained(entry) {
+            return;
+        }
         self.with_group(entry, out, entry.target, |group, member, cx| {
             group.skip(member, entry, cx)
         });

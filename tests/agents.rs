@@ -36,7 +36,7 @@ fn at(seconds: f64) -> SimTime {
     SimTime::from_nanos((seconds * 1e9) as u64)
 }
 
-fn plan(one_way_ms: f64, loss: f64, until: f64) -> Plan {
+fn plan(one_way_ms: f64, loss: f64, within: f64) -> Plan {
     let link = LinkSpec {
         latency: Latency::Law(Law::Constant(one_way_ms * MS)),
         loss: Loss::Independent(loss),
@@ -46,7 +46,8 @@ fn plan(one_way_ms: f64, loss: f64, until: f64) -> Plan {
         name: "test".into(),
         variant: "base".into(),
         question: String::new(),
-        until: Until::At(at(until)),
+        until: Until::AllDone { within: at(within) },
+        drain: SimDuration::ZERO,
         warm_up: SimTime::ZERO,
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services: vec![],

@@ -280,6 +280,7 @@ fn plan(case: &Case) -> Plan {
         variant: "base".into(),
         question: String::new(),
         until: Until::At(SimTime::ZERO + SimDuration::from_secs(20)),
+        drain: SimDuration::ZERO,
         warm_up: SimTime::ZERO,
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services,

@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::{Place, TINY, files, json, out, text};
+use common::{Place, TINY, files, json, out, read, text};
 use quorate::experiment::{Cell, Grid, Options};
 use quorate::kernel::Perturbation;
-use quorate::scenario::syntax::{Limits, Memory, Node, Show, SourceMap, Value, parse_bytes, render, write};
-use quorate::scenario::{Plan, Registry, Scenario, build, load};
+use quorate::scenario::syntax::{Limits, Node, SourceMap, Value, parse_bytes, write};
+use quorate::scenario::{Plan, Scenario, build};
 use quorate::world::record::{Batch, Mask, Observer, What};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -36,12 +36,6 @@ const RICH: &str = r#"(
         "crash": Crash(who: "tool", at: "4s", for: "500ms"),
     },
 )"#;
-
-fn read(text: &str) -> Scenario {
-    let outcome = load("s.ron".as_ref(), &[], &Memory::new().with("s.ron", text), &Registry);
-    let said = render(&outcome.diagnostics, &outcome.sources, Show::default());
-    outcome.scenario.unwrap_or_else(|| panic!("{said}"))
-}
 
 fn cell(scenario: &Scenario, options: Options) -> Cell {
     let options = Options {
@@ -104,7 +98,7 @@ fn a_run_is_the_same_watched_or_not() {
 /// What became of everybody's tasks: by group and run, when, how, and where the time went.
 fn tasks(text: &str) -> BTreeMap<(String, u64), String> {
     let cell = cell(&read(text), Options::default());
-    assert!(cell.sheet.tasks.len() >= 5, "{}", cell.sheet.tasks.len());
+    assert!(cell.sheet.tasks.len() >= 7, "{}", cell.sheet.tasks.len());
     let tasks = cell.sheet.tasks.iter().filter(|task| !task.group.starts_with("idle"));
     tasks
         .map(|task| ((task.group.clone(), task.identity), format!("{task:?}")))

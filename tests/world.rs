@@ -43,6 +43,7 @@ fn plan(one_way_ms: f64, loss: f64) -> Plan {
         variant: "base".into(),
         question: String::new(),
         until: Until::At(SimTime::ZERO + SimDuration::from_secs(100_000)),
+        drain: SimDuration::ZERO,
         warm_up: SimTime::ZERO,
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services: vec![],
@@ -136,7 +137,7 @@ fn a_tool_loop_takes_exactly_its_parts() {
     ];
     plan.agents = vec![Arc::new(group("agent", Program::compile(&steps, &[], "agents.agent")))];
     let (end, log) = run(&plan);
-    assert_eq!(end.end, End::Drained);
+    assert_eq!(end.end, End::TimeReached);
     let tasks = log.of(What::TaskEnded);
     assert_eq!(tasks.len(), 1);
     let parts: Vec<u64> = tasks[0].1[1..].iter().map(|ns| ns / 1_000_000).collect();
@@ -200,7 +201,7 @@ fn lost_requests_are_tried_again_until_they_are_answered() {
         ..group("agent", Program::compile(&steps, &[], "agents.agent"))
     })];
     let (end, log) = run(&plan);
-    assert_eq!(end.end, End::Drained);
+    assert_eq!(end.end, End::TimeReached);
     assert_eq!(log.of(What::TaskEnded).len(), 5);
     let (attempts, calls) = (
         log.of(What::AttemptSent).len() as f64,
@@ -288,8 +289,9 @@ fn branches_join_at_the_last_and_a_wrong_guess_is_done_again() {
         },
     ];
     plan.agents = vec![Arc::new(group("agent", Program::compile(&steps, &[], "agents.agent")))];
-    let (end, log) = run(&plan);
-    assert_eq!(end.now.as_nanos() / 1_000_000, 30 + 30 + 30 + 40);
+    let (_, log) = run(&plan);
+    let ended = log.of(What::TaskEnded)[0].0.time;
+    assert_eq!(ended.as_nanos() / 1_000_000, 30 + 30 + 30 + 40);
     assert_eq!((log.of(What::GuessRight).len(), log.of(What::GuessWrong).len()), (2, 1));
     assert_eq!(log.of(What::AnswerUnused).len(), 1);
     let parts = &log.of(What::TaskEnded)[0].1[1..];

@@ -15,11 +15,11 @@ impl AgentGroup {
         let agent = &mut self.agents[member as usize];
         if agent.down {
             agent.main.failed = true;
-            cx.task_began();
+            self.run_comes(cx);
         } else if agent.paused {
             let (kind, at) = (kind::START, cx.now());
             self.defer(member, Deferred::Entry { kind, body: 0, at });
-            cx.task_began();
+            self.run_comes(cx);
         } else if agent.main.state == State::Idle {
             self.begin_run(member, cx);
         }
@@ -101,7 +101,7 @@ impl AgentGroup {
             self.run(member, cx);
         } else if std::mem::take(&mut agent.main.failed) {
             self.begin_run(member, cx);
-            cx.task_over();
+            self.run_came(cx);
         }
     }
 
@@ -177,7 +177,7 @@ impl AgentGroup {
                 }
                 Deferred::Entry { .. } => {
                     self.begin_or_put_off(member, cx);
-                    cx.task_over();
+                    self.run_came(cx);
                 }
                 Deferred::Message { message, at } => {
                     self.enabled_at = Some(at);

@@ -116,6 +116,8 @@ pub struct AgentGroup {
     /// When what is handled now became possible, if the agent stood still since.
     pub(super) enabled_at: Option<SimTime>,
     pub(super) uses_timers: bool,
+    /// Whether running the program is a task: an empty one isn't.
+    has_tasks: bool,
     /// Whether a step takes the key that the step before it chose.
     pub(super) reuses_keys: bool,
     /// For each store, whether updates carry a context.
@@ -165,6 +167,7 @@ impl AgentGroup {
             launching: Vec::new(),
             enabled_at: None,
             uses_timers,
+            has_tasks: spec.program.has_steps(),
             free_slots: Vec::new(),
             arrived: 0,
             source,
@@ -261,7 +264,7 @@ impl AgentGroup {
         self.arrived += 1;
         if let Some(at) = self.arrival_after(cx.now(), self.arrived) {
             cx.schedule(&mut self.source, at, ARRIVAL, 0);
-            cx.task_began();
+            self.run_comes(cx);
         }
         let member = match self.free_slots.pop() {
             Some(member) => {
@@ -302,7 +305,7 @@ impl AgentGroup {
                 let at = at.saturating_add(self.stagger(member, index)).max(cx.now());
                 let agent = &mut self.agents[member as usize];
                 cx.schedule(&mut agent.endpoint, at, kind::START, 0);
-                cx.task_began();
+                self.run_comes(cx);
             }
             let agent = &self.agents[member as usize];
             if agent.main.state == State::Idle && !agent.down && !agent.paused {
@@ -321,6 +324,10 @@ impl AgentGroup {
             agent.alive = true;
             cx.record(What::AgentStarted, agent.endpoint.id, [biography.ordinal as u64, 0, 0]);
         }
+        if !self.has_tasks {
+            // The agent is there for its handlers, if it has any.
+            return self.end_run(member, cx);
+        }
         let run = biography.runs;
         biography.runs += 1;
         agent.main.pc = 0;
@@ -335,6 +342,20 @@ impl AgentGroup {
         self.push_frame(member, exit, Some(identity), 0, cx);
         cx.task_began();
         self.run(member, cx);
+    }
+
+    /// A run of the program is going to begin: a run of the world that waits for all tasks waits for it.
+    pub(super) fn run_comes(&self, cx: &mut Cx<'_, '_>) {
+        if self.has_tasks {
+            cx.task_began();
+        }
+    }
+
+    /// What was going to begin has begun, and counts for itself.
+    pub(super) fn run_came(&self, cx: &mut Cx<'_, '_>) {
+        if self.has_tasks {
+            cx.task_over();
+        }
     }
 
     /// The place of the instruction that ends the program that starts at `from`.
@@ -472,7 +493,9 @@ impl Population for AgentGroup {
             if let Some(at) = self.arrival_after(SimTime::ZERO, 0) {
                 let id = self.source.id;
                 starter.schedule(&mut self.source.origin, at, ARRIVAL, id, 0);
-                starter.expect_task();
+                if self.has_tasks {
+                    starter.expect_task();
+                }
             }
             return;
         }
@@ -497,7 +520,9 @@ impl Population for AgentGroup {
             let start = at.saturating_add(self.stagger(member, 0));
             let agent = &mut self.agents[member as usize];
             starter.schedule(&mut agent.endpoint.origin, start, kind::START, agent.endpoint.id, 0);
-            starter.expect_task();
+            if self.has_tasks {
+                starter.expect_task();
+            }
         }
     }
 
@@ -506,11 +531,11 @@ impl Population for AgentGroup {
             // What is scheduled to begin counts as unfinished, so that a run isn't over before everybody has begun.
             kind::START => {
                 self.tick(member, cx);
-                cx.task_over();
+                self.run_came(cx);
             }
             ARRIVAL => {
                 self.arrive(cx);
-                cx.task_over();
+                self.run_came(cx);
             }
             kind => {
                 let member = self.member_of(entry.body as u32);

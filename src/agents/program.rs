@@ -143,6 +143,11 @@ impl Program {
         compiler.program
     }
 
+    /// Whether the main program has any steps. An empty one is no task.
+    pub fn has_steps(&self) -> bool {
+        !matches!(self.code.first(), None | Some(Instruction::End))
+    }
+
     /// Where the handler of a topic starts.
     pub fn handler(&self, topic: u16) -> Option<u32> {
         self.handlers.iter().find(|(of, _)| *of == topic).map(|(_, at)| *at)

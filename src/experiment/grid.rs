@@ -7,7 +7,7 @@ use crate::kernel::{Checkpoint, End, Focus, Handled, Perturbation, Print, SimTim
 use crate::measures::shared_state::{Watched, WatchedStore};
 use crate::measures::{self, Setting, Sheet, Watch};
 use crate::scenario::Plan;
-use crate::scenario::build::{Extra, Run, RunEnd, build, build_with};
+use crate::scenario::build::{Drain, Extra, Run, RunEnd, build, build_with};
 use crate::world::population::Halt;
 use crate::world::record::{Batch, Mask, Observer, What};
 use rayon::prelude::*;
@@ -52,8 +52,10 @@ pub struct Cell {
     pub replicate: u32,
     /// Why it ended.
     pub end: End,
-    /// The simulated time at the end.
+    /// The simulated time at the end of what is measured.
     pub now: SimTime,
+    /// What came after it.
+    pub drain: Drain,
     /// Entries handled.
     pub handled: u64,
     /// The fingerprint.
@@ -174,6 +176,9 @@ impl<'a> Grid<'a> {
             .into_iter()
             .filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
         let mut sheet = watches.map(|watch| watch.finish(end.now)).next().unwrap_or_default();
+        if !plan.stores.is_empty() {
+            write_drain(&mut sheet, end.drain);
+        }
         sheet.number("run.breaches", Some(end.breaches.len() as f64));
         sheet.number("run.events", Some(end.handled as f64));
         Some(Cell {
@@ -181,6 +186,7 @@ impl<'a> Grid<'a> {
             replicate,
             end: end.end,
             now: end.now,
+            drain: end.drain,
             handled: end.handled,
             print: end.print,
             checkpoints,
@@ -194,8 +200,7 @@ impl<'a> Grid<'a> {
     /// Runs one cell again and returns the entries with places in `from..to`.
     pub fn witness(&self, variant: usize, replicate: u32, from: u64, to: u64) -> Vec<Handled> {
         let mut run = self.again(variant, replicate, Vec::new(), Focus::Stretch(from, to));
-        run.kernel
-            .run(self.plans[variant].until.latest(), self.options.max_events.min(to));
+        run.witness(self.options.max_events.min(to));
         run.kernel.witnessed().to_vec()
     }
 
@@ -211,8 +216,8 @@ impl<'a> Grid<'a> {
             };
             let hunter: Box<dyn Observer> = Box::new(Hunter { place, cause: None });
             let mut run = self.again(variant, replicate, vec![hunter], Focus::Ticket(place));
-            let (end, limit) = (self.plans[variant].until.latest(), effect.index);
-            run.kernel.run(end, limit);
+            let limit = effect.index;
+            run.witness(limit);
             let observers = std::mem::take(&mut run.kernel.model_mut().shared.records).into_observers();
             let mut hunters = observers
                 .into_iter()
@@ -222,7 +227,7 @@ impl<'a> Grid<'a> {
                 break;
             };
             let mut run = self.again(variant, replicate, Vec::new(), Focus::Ticket(cause));
-            run.kernel.run(end, limit);
+            run.witness(limit);
             match run.kernel.witnessed() {
                 [cause] => chain.push(cause.clone()),
                 _ => break,
@@ -283,8 +288,16 @@ pub fn measure_with(plan: &Plan, seed: u64, replicate: u64, extras: Vec<Extra<'_
     let mut watches = observers
         .into_iter()
         .filter_map(|observer| observer.into_any().downcast::<Watch>().ok());
-    let sheet = watches.next().map(|watch| watch.finish(end.now)).unwrap_or_default();
+    let mut sheet = watches.next().map(|watch| watch.finish(end.now)).unwrap_or_default();
+    if !plan.stores.is_empty() {
+        write_drain(&mut sheet, end.drain);
+    }
     (end, sheet)
+}
+
+fn write_drain(sheet: &mut Sheet, drain: Drain) {
+    sheet.number("state.drained", Some(f64::from(u8::from(drain.at_rest))));
+    sheet.number("state.drain", Some(drain.took.as_secs_f64()));
 }
 
 /// What the measures need to know of a plan.

@@ -2,7 +2,7 @@
 
 use super::grid::Cell;
 use super::statistics::{Level, Paired, Summary, wilson};
-use crate::kernel::End;
+use crate::kernel::{End, SimDuration};
 use crate::measures::{self, Series, TaskOutcome, TaskRow, Unit};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -224,6 +224,28 @@ impl Results {
                 .map(move |breach| format!("{variant}, replicate {}: {breach}", run.replicate))
         })
         .collect()
+    }
+
+    /// Where replicas weren't at rest when the drain was over: a line for each variant that has such runs.
+    pub fn undrained(&self) -> Vec<String> {
+        let restless = |variant: &VariantResults| -> Option<String> {
+            let runs = variant.runs.iter().filter(|run| run.halt.is_none());
+            let waited = |run: &RunResults| {
+                let at_rest = *run.measures.get("state.drained")?;
+                run.measures.get("state.drain").copied().filter(|_| at_rest == 0.0)
+            };
+            let waited: Vec<f64> = runs.filter_map(waited).collect();
+            // All runs of a variant have one bound.
+            let bound = SimDuration::from_nanos_f64(waited.first()? * 1e9);
+            let (count, of) = (waited.len(), variant.runs.len());
+            let runs = if of == 1 { "run" } else { "runs" };
+            Some(format!(
+                "{}: in {count} of {of} {runs} the replicas weren't at rest {bound} after the end, which is all that `drain` \
+                 allows: what is lost or differs may still change",
+                variant.title
+            ))
+        };
+        self.variants.iter().filter_map(restless).collect()
     }
 
     /// Every problem met at run time, with where it happened first: a line for each variant that has one.

@@ -15,8 +15,8 @@
 //! - *Concurrent*: two writes of different agents to one key, neither in the other's past. *Conflict*: they don't commute
 //!   either. Writes to a register never commute; increments do; on a set only insert and remove of the same element don't.
 //! - *Overwritten unseen*: a write outranked, at some replica, by one that didn't have it in its past.
-//! - *Lost update*: an acknowledged elementary effect that no replica contains at the end and that nobody who had seen it
-//!   took away. A replica contains what it shows or keeps as a sibling, and what that was computed from. A register's value is
+//! - *Lost update*: an acknowledged elementary effect that no replica contains once the run is drained and that nobody who had
+//!   seen it took away. A replica contains what it shows or keeps as a sibling, and what that was computed from. A register's value is
 //!   taken away by a later write, an insert by a remove of the element and a remove by an insert, an increment by nothing: a
 //!   later increment on top of it isn't meant to end it. *Lost unseen*: the narrower count of those that no other write of the
 //!   key had in its past at all.
@@ -32,6 +32,10 @@
 //! - *Divergence*: the time during which live replicas show different values of a key, summed over keys. *Healed*: the
 //!   time from the end of a cut until every live replica has what had been acknowledged by then.
 //! - *Duplicate effect*: one update applied once more, as another version.
+//!
+//! Operations count by when they were begun or accepted: after the warm-up, and before the end of the measured time. What
+//! becomes of their effects (lost, outranked, in which order they appear where, when a cut is healed) is judged once the run
+//! is drained; divergence is counted until the end of the measured time.
 
 mod frontier;
 mod judge;

@@ -8,6 +8,20 @@ use crate::world::record::{Batch, Mask, Observer};
 /// What is on a sheet beside the judge's numbers.
 pub(super) const STATE_SERIES: &[MeasureInfo] = &[
     MeasureInfo {
+        name: "state.drained",
+        unit: Unit::Verdict,
+        better: Better::Higher,
+        doc: "Whether replication came to rest after the end of the run, within the scenario's `drain`: nothing on its way to or \
+              between replicas and, where there is anti-entropy, all live replicas the same. If not, what is lost or differs \
+              may still change.",
+    },
+    MeasureInfo {
+        name: "state.drain",
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        doc: "How long after the end of the run replication came to rest, or how long that was waited for in vain.",
+    },
+    MeasureInfo {
         name: "state.diverged_keys",
         unit: Unit::Count,
         better: Better::Lower,
@@ -45,6 +59,11 @@ impl Measure for SharedState {
 
     fn batch(&mut self, batch: Batch<'_>) {
         self.judge.batch(batch);
+    }
+
+    fn measured_until(&mut self, end: SimTime) -> bool {
+        self.judge.measured_until(end);
+        true
     }
 
     fn finish(mut self: Box<Self>, end: SimTime, sheet: &mut Sheet) {

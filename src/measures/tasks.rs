@@ -1,6 +1,6 @@
 //! Tasks: how long they take, how they end, and where their time goes: the latency trap.
 //!
-//! A task is one run of a program, or a `Task` step. Tasks begun before the warm-up aren't measured. Times are those of the
+//! A task is one run of a program that has steps, or a `Task` step. Tasks begun before the warm-up aren't measured. Times are those of the
 //! tasks done; failed, aborted and unfinished ones are counted beside them, never dropped.
 
 use super::registry::measure_table;

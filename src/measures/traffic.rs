@@ -41,7 +41,7 @@ pub(super) const CAUSES: &[MeasureInfo] = measure_table![
 ];
 /// What is measured of the run.
 pub(super) const RUN: &[MeasureInfo] = measure_table![
-    "run.end", Seconds, Neither, "The simulated time at which the run ended.";
+    "run.end", Seconds, Neither, "The simulated time at which the run ended: the stated end, or when the last task was over.";
     "run.last_delivery", Seconds, Neither, "When the last message was delivered.";
     "run.events", Count, Neither, "Entries handled.";
 ];

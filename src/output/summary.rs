@@ -118,6 +118,9 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     };
     let plural = if results.replicates == 1 { "" } else { "s" };
     table.note(&format!("mean of {} replicate{plural}{intervals}", results.replicates));
+    for restless in results.undrained() {
+        table.note(&restless);
+    }
     for halt in results.halts() {
         table.note(&format!("{halt}. Its numbers are of what came before."));
     }

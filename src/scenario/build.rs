@@ -3,7 +3,7 @@
 use super::plan::{Plan, Until};
 use crate::agents::{AgentGroup, RankBlock};
 use crate::faults::Faults;
-use crate::kernel::{Checkpoint, End, Kernel, Key, Origin, Print, SimTime, permute_ranks};
+use crate::kernel::{Checkpoint, End, Kernel, Key, Origin, Print, SimDuration, SimTime, permute_ranks};
 use crate::network::Network;
 use crate::services::Service;
 use crate::world::World;
@@ -23,6 +23,25 @@ pub struct Run {
     /// The kernel with the world.
     pub kernel: Kernel<World>,
     until: Until,
+    /// How long the drain may take.
+    drain: SimDuration,
+}
+
+/// How far a run went.
+#[derive(Debug, Clone, Copy)]
+struct Course {
+    end: End,
+    now: SimTime,
+    drain: Drain,
+}
+
+/// What came after the measured time: the world went on without new work until replication was at rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// Whether replication came to rest.
+    pub at_rest: bool,
+    /// How long that took, or was waited for in vain.
+    pub took: SimDuration,
 }
 
 /// How a run ended.
@@ -30,11 +49,13 @@ pub struct Run {
 pub struct RunEnd {
     /// Why.
     pub end: End,
-    /// The simulated time at the end.
+    /// The simulated time at the end of what is measured.
     pub now: SimTime,
-    /// Entries handled.
+    /// What came after it.
+    pub drain: Drain,
+    /// Entries handled, those of the drain included.
     pub handled: u64,
-    /// The fingerprint.
+    /// The fingerprint, which covers the drain.
     pub print: Print,
     /// A problem met at run time.
     pub halt: Option<Halt>,
@@ -180,6 +201,7 @@ pub fn build_with(
     Run {
         kernel,
         until: plan.until,
+        drain: plan.drain,
     }
 }
 
@@ -189,48 +211,98 @@ impl Run {
         self.finish_while(limit, &|| true).expect("nobody interrupts")
     }
 
-    /// Runs to the end, or until `limit` entries were handled; `None` as soon as `go_on` says no.
+    /// How and when a run ends in which nothing is left to happen since `now`. The clock goes on: a stated end is an end, and
+    /// tasks that nothing can end any more are under way until the latest one.
+    fn idle_end(&self, now: SimTime) -> (End, SimTime) {
+        match self.until {
+            Until::At(end) => (End::TimeReached, end),
+            Until::AllDone { within } if self.kernel.model().shared.unfinished > 0 => (End::Drained, within),
+            Until::AllDone { .. } => (End::Drained, now),
+        }
+    }
+
+    /// Runs to the end and drains, or until `limit` entries were handled; `None` as soon as `go_on` says no.
     pub fn finish_while(mut self, limit: u64, go_on: &dyn Fn() -> bool) -> Option<(RunEnd, World, Vec<Checkpoint>)> {
+        let Course { end, now, drain } = self.advance(limit, go_on)?;
+        let fingerprint = self.kernel.fingerprint();
+        let (handled, print) = (fingerprint.handled(), fingerprint.print());
+        let checkpoints = fingerprint.checkpoints().to_vec();
+        let mut world = self.kernel.into_model();
+        world.finish(now.saturating_add(drain.took));
+        let halt = world.halted().cloned();
+        let breaches = world.audit(now);
+        let end = RunEnd {
+            end,
+            now,
+            drain,
+            handled,
+            print,
+            halt,
+            breaches,
+        };
+        Some((end, world, checkpoints))
+    }
+
+    /// Runs to the end and drains, or until `limit` entries were handled, and looks no further.
+    pub fn witness(&mut self, limit: u64) {
+        self.advance(limit, &|| true);
+    }
+
+    /// Handles the entries of the measured time, and then those of the drain.
+    fn advance(&mut self, limit: u64, go_on: &dyn Fn() -> bool) -> Option<Course> {
         let mut left = limit;
-        let end = loop {
+        let end = self.stretches(self.until.latest(), &mut left, go_on)?;
+        let now = self.kernel.now();
+        let (end, now) = match end {
+            End::TimeReached => (end, self.until.latest()),
+            End::Drained => self.idle_end(now),
+            _ => (end, now),
+        };
+        let mut course = Course {
+            end,
+            now,
+            drain: Drain {
+                at_rest: false,
+                took: SimDuration::ZERO,
+            },
+        };
+        let is_whole = matches!(end, End::TimeReached | End::Drained | End::Stopped);
+        if !is_whole || self.kernel.model().halted().is_some() {
+            return Some(course);
+        }
+        self.kernel.model_mut().drain(now);
+        if self.kernel.model_mut().is_at_rest() {
+            course.drain.at_rest = true;
+            return Some(course);
+        }
+        match self.stretches(now.saturating_add(self.drain), &mut left, go_on)? {
+            End::Stopped => {
+                course.drain = Drain {
+                    at_rest: true,
+                    took: self.kernel.now() - now,
+                }
+            }
+            // What is held by a cut that never heals, or waits at a replica that never goes on, stays where it is.
+            End::TimeReached | End::Drained => course.drain.took = self.drain,
+            end => course.end = end,
+        }
+        Some(course)
+    }
+
+    /// Handles entries until `end`, as many as are left, with a look now and then at whether to go on.
+    fn stretches(&mut self, end: SimTime, left: &mut u64, go_on: &dyn Fn() -> bool) -> Option<End> {
+        loop {
             // A stretch is some tenths of a second: long enough to cost nothing, short enough to stop soon.
-            let stretch = left.min(STRETCH);
-            let end = self.kernel.run(self.until.latest(), stretch);
-            left -= stretch;
-            if end != End::EventLimit || left == 0 {
-                break end;
+            let before = self.kernel.fingerprint().handled();
+            let stopped = self.kernel.run(end, STRETCH.min(*left));
+            *left -= self.kernel.fingerprint().handled() - before;
+            if stopped != End::EventLimit || *left == 0 {
+                return Some(stopped);
             }
             if !go_on() {
                 return None;
             }
-        };
-        let (now, handled, print) = (
-            self.kernel.now(),
-            self.kernel.fingerprint().handled(),
-            self.kernel.fingerprint().print(),
-        );
-        let now = if end == End::TimeReached {
-            self.until.latest()
-        } else {
-            now
-        };
-        let checkpoints = self.kernel.fingerprint().checkpoints().to_vec();
-        let mut world = self.kernel.into_model();
-        world.finish(now);
-        let halt = world.halted().cloned();
-        let breaches = world.audit(now);
-        Some((
-            RunEnd {
-                end,
-                now,
-                handled,
-                print,
-                halt,
-                breaches,
-            },
-            world,
-            checkpoints,
-        ))
+        }
     }
 }
 

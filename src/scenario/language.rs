@@ -53,6 +53,10 @@ crate::language! {
         replicates: Part<Spanned<Positive<u32>>> = Part::from(positive(10)),
         /// When a run ends.
         until: Part<Spanned<Until>>,
+        /// How long after the end replicas may go on, so that what was accepted gets to where it belongs: nothing new is begun,
+        /// and the drain is over as soon as nothing is on its way to or between replicas and, where there is anti-entropy, all
+        /// live replicas hold the same. What is lost for good is judged then; all else is measured until the end.
+        drain: Part<Duration> = Part::from(Duration::from_secs(600)),
         /// What begins before this time isn't measured.
         warm_up: Part<Spanned<Duration>> = Part::from(Duration::ZERO),
         /// The length of the windows in which rates over time are measured.
@@ -79,11 +83,13 @@ crate::language! {
         expect: Part<Vec<Part<Spanned<Expect>>>> = Part::from(Vec::new()),
     }
 
-    /// When a run ends.
+    /// When a run ends. Rates and means over time are taken from the warm-up to this end; replicas may go on after it (see
+    /// `drain`).
     pub enum Until {
-        /// At this time.
+        /// At this time, whether or not anything is left to happen before.
         At(Positive<Duration>),
-        /// When every task is over, or at the time `within`. Tasks that aren't over by then are counted as censored.
+        /// When the last task is over, or at the time `within`. Tasks that aren't over by then are counted as unfinished,
+        /// also where nothing could end them any more.
         AllDone {
             /// The latest end.
             within: Positive<Duration>,

@@ -21,6 +21,8 @@ pub struct Plan {
     pub question: String,
     /// When the run ends.
     pub until: Until,
+    /// How long after the end replication may take to come to rest.
+    pub drain: SimDuration,
     /// What begins before this time isn't measured.
     pub warm_up: SimTime,
     /// The network.
@@ -44,9 +46,9 @@ pub struct Plan {
 /// When a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// At this time.
+    /// At this time, whether or not anything is left to happen before.
     At(SimTime),
-    /// When every task is over, or at this time.
+    /// When every task is over, or at this time: also where tasks wait for what never comes.
     AllDone {
         /// The latest end.
         within: SimTime,

@@ -113,6 +113,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         variant: variant.to_string(),
         question: file.question.get()?.clone(),
         until: until?,
+        drain: *file.drain.get()?,
         warm_up: SimTime::ZERO.saturating_add(file.warm_up.get()?.value),
         network: Arc::new(resolver.network),
         services,

@@ -283,9 +283,16 @@ impl<R: Resolution> Store<R> {
 
     /// Whether no news is on its way and all live replicas hold the same.
     fn is_settled(&mut self) -> bool {
-        if !self.payloads.is_empty() || self.replicas.iter().any(|replica| !replica.batch.is_empty()) {
-            return false;
-        }
+        self.is_quiet() && self.agrees()
+    }
+
+    /// Whether nothing is on its way between replicas, or waits to be sent.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.payloads.is_empty() && self.replicas.iter().all(|replica| replica.batch.is_empty())
+    }
+
+    /// Whether all live replicas hold the same.
+    pub(super) fn agrees(&mut self) -> bool {
         (0..self.replicas.len()).for_each(|member| self.refresh(member));
         let mut live = self.replicas.iter().filter(|replica| !replica.down);
         let Some(first) = live.next() else { return true };

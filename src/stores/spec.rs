@@ -55,8 +55,7 @@ pub struct AntiEntropy {
     pub every: SimDuration,
     /// What is added to that time, in nanoseconds, drawn for each exchange.
     pub jitter: Option<Law>,
-    /// From here on a replica starts exchanges only while live replicas differ or news is on its way, so that the run can
-    /// drain. `None`: for ever.
+    /// From here on a replica starts exchanges only while live replicas differ or news is on its way. `None`: for ever.
     pub until: Option<SimTime>,
 }
 

@@ -553,6 +553,19 @@ impl<R: Resolution> Population for Store<R> {
         }
     }
 
+    fn drains(&self) -> bool {
+        true
+    }
+
+    fn is_at_rest(&mut self, returns: bool) -> bool {
+        let stands = |replica: &Replica<R>| replica.down || replica.paused.is_some();
+        if returns && self.replicas.iter().any(stands) || !self.jobs.is_empty() || !self.is_quiet() {
+            return false;
+        }
+        // Without exchanges nothing makes good what was lost: replicas that differ then do so for ever.
+        self.spec.anti_entropy.is_none() || self.replicas.len() < 2 || self.agrees()
+    }
+
     fn finish(&mut self, cx: &mut Cx<'_, '_>) {
         let mut words = Vec::new();
         for replica in &self.replicas {

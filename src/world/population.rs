@@ -168,6 +168,18 @@ pub trait Population: Snapshot + Send {
     /// A fault strikes a member, or is over.
     fn disturb(&mut self, _member: u32, _disturbance: Disturbance, _cx: &mut Cx<'_, '_>) {}
 
+    /// Whether it goes on after the measured time, until it is at rest: replicas do, so that what was accepted gets to where it
+    /// belongs. Whoever doesn't stands still then. It is asked often, and its answer never changes.
+    fn drains(&self) -> bool {
+        false
+    }
+
+    /// Of a population that drains: whether nothing will happen to it any more unless a message comes. `returns`: a member that
+    /// is down or stands still will be back.
+    fn is_at_rest(&mut self, _returns: bool) -> bool {
+        true
+    }
+
     /// Says what it holds, once the run is over.
     fn finish(&mut self, _cx: &mut Cx<'_, '_>) {}
 

@@ -92,10 +92,10 @@ pub enum What {
     /// The visible value of a key changed at a replica; before the first such record it is the type's empty value. Subject: the
     /// replica; a: store and key; b: digest.
     Visible,
-    /// What a replica shows of a key once the run is over, if anything ever reached it. Subject: the replica; a: store and key;
+    /// What a replica shows of a key once the run is over and drained, if anything ever reached it. Subject: the replica; a: store and key;
     /// extra: versions.
     Holds,
-    /// The state metadata of a replica once the run is over: clocks, tombstones, siblings. Subject: the replica; a: store; b:
+    /// The state metadata of a replica once the run is over and drained: clocks, tombstones, siblings. Subject: the replica; a: store; b:
     /// bytes.
     Metadata,
     /// A fault began. a: the fault's index; b: occurrence.
@@ -116,7 +116,7 @@ pub enum What {
     Duplicated,
     /// A request was let in, to wait or to be worked on. Subject: the server; a: call identity; b: 1 if it has to wait at the limit.
     Admitted,
-    /// The run is over, and the answer to an attempt that its client still waits for is on its way. Subject: the client; a: call
+    /// The measured time is over, and the answer to an attempt that its client still waits for is on its way. Subject: the client; a: call
     /// identity; b: server; c: attempt number.
     AnswerUnderWay,
     /// A conditional update of shared state reached a replica, which compared versions. Subject: the replica; a: call identity;
@@ -219,6 +219,9 @@ pub trait Observer: Send {
     fn wants(&self) -> Mask;
     /// The next records that it wants, among others.
     fn batch(&mut self, batch: Batch<'_>);
+    /// The measured time is over, and what comes from here on belongs to the drain: replicas get to know what they lack, and
+    /// nobody does anything new. It is said once, and not if the run stops early.
+    fn measured_until(&mut self, _end: SimTime) {}
     /// The observer itself, once the run is over and what it saw is asked for.
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any>;
 }
@@ -304,6 +307,14 @@ impl Records {
         }
         self.records.clear();
         self.extra.clear();
+    }
+
+    /// Hands over what has gathered, and says that the measured time is over.
+    pub fn measured_until(&mut self, end: SimTime) {
+        self.flush();
+        for observer in &mut self.observers {
+            observer.measured_until(end);
+        }
     }
 
     /// The observers, after everything has been handed over.

@@ -3,6 +3,9 @@
 
 pub mod schema;
 
+use quorate::experiment::{Cell, Grid, Options};
+use quorate::scenario::syntax::{Memory, Show, render};
+use quorate::scenario::{Registry, Scenario, load};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -38,6 +41,24 @@ pub const TINY: &str = r#"(
     ],
 )
 "#;
+
+/// A scenario without problems.
+pub fn read(text: &str) -> Scenario {
+    let outcome = load("s.ron".as_ref(), &[], &Memory::new().with("s.ron", text), &Registry);
+    let said = render(&outcome.diagnostics, &outcome.sources, Show::default());
+    outcome.scenario.unwrap_or_else(|| panic!("{said}"))
+}
+
+/// One run, which neither stops early nor breaks a law.
+pub fn measured(scenario: &Scenario, variant: usize, replicate: u32) -> Cell {
+    let options = Options {
+        seed: scenario.seed,
+        ..Options::default()
+    };
+    let cell = Grid::new(&scenario.variants, options).run_cell(variant, replicate);
+    assert_eq!((&cell.halt, &cell.breaches), (&None, &Vec::new()));
+    cell
+}
 
 /// A folder of its own for a test.
 pub struct Place(tempfile::TempDir);

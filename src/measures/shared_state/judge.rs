@@ -38,6 +38,8 @@ pub struct SharedStateJudge {
     pub(super) heals: Vec<Heal>,
     /// How many keys are diverged.
     pub(super) diverged: u64,
+    /// When the measured time ended, once it has.
+    pub(super) ended: Option<SimTime>,
     /// Versions that replicas hold at the end.
     pub(super) holds: Vec<u32>,
     pub(super) breaches: Vec<String>,
@@ -60,6 +62,7 @@ impl SharedStateJudge {
             touched: Vec::new(),
             heals: Vec::new(),
             diverged: 0,
+            ended: None,
             holds: Vec::new(),
             breaches: Vec::new(),
         }
@@ -100,6 +103,7 @@ impl SharedStateJudge {
         let (key, agent) = (self.ledger.key(record.b), self.ledger.agent(extra[1] as u32));
         let (blind, number) = (extra[1] >> 32 & 1 == 1, number_of(record.a));
         let op = of_op_words([extra[3], extra[4]]);
+        let measured = self.is_measured(record.time);
         let write = self.ledger.writes.len() as u32;
         let ledger = &mut self.ledger;
         let mut past = match ledger.pending.get(&record.a) {
@@ -117,7 +121,7 @@ impl SharedStateJudge {
         }
         past.learn(agent, number);
         ledger.agents[agent as usize].past.join(&past);
-        let counted = record.time >= self.from && first.is_none();
+        let counted = measured && first.is_none();
         let mut flags = if counted { flag::COUNTED } else { 0 };
         flags |= if first.is_some() { flag::DUPLICATE } else { 0 };
         ledger.writes.push(Write {
@@ -149,7 +153,7 @@ impl SharedStateJudge {
                     last = ledger.writes[last].again as usize;
                 }
                 ledger.writes[last].again = write;
-                self.tally.duplicate_effects += u64::from(record.time >= self.from);
+                self.tally.duplicate_effects += u64::from(measured);
             }
             None => {
                 let writes = &mut ledger.agents[agent as usize].writes;
@@ -208,7 +212,9 @@ impl SharedStateJudge {
                 }
             }
         }
-        self.tally.conflicts_over_time.set(self.now, self.tally.conflicts);
+        if self.ended.is_none() {
+            self.tally.conflicts_over_time.set(self.now, self.tally.conflicts);
+        }
     }
 
     /// Notes what the agent of a new write had read, as far as some replica may still lack it.
@@ -273,7 +279,7 @@ impl SharedStateJudge {
             .pending
             .get(&record.a)
             .map_or(record.time, |pending| pending.began);
-        let counted = u64::from(began >= self.from);
+        let counted = u64::from(began >= self.from && self.ended.is_none());
         self.tally.swaps += counted;
         if record.c == 0 {
             self.tally.swaps_refused += counted;
@@ -350,11 +356,34 @@ impl SharedStateJudge {
         }
     }
 
+    /// Whether what a replica takes on now is counted.
+    fn is_measured(&self, now: SimTime) -> bool {
+        now >= self.from && self.ended.is_none()
+    }
+
+    /// The measured time is over: what became of the updates in it is judged once the drain is over, all else now.
+    pub(super) fn end_measured(&mut self, end: SimTime) {
+        self.check_order();
+        self.note_divergence();
+        for key in &mut self.ledger.keys {
+            if let Some(since) = key.diverged {
+                key.divergence += end.since(since).as_nanos();
+            }
+        }
+        self.ended = Some(end);
+    }
+
+    fn note_divergence(&mut self) {
+        if self.ended.is_none() {
+            self.tally.diverged_over_time.set(self.now, self.diverged);
+        }
+    }
+
     fn follow(&mut self, record: &Record, extra: &[u64]) {
         if self.entry != Some(record.entry) || self.now != record.time {
             self.check_order();
             if self.now != record.time {
-                self.tally.diverged_over_time.set(self.now, self.diverged);
+                self.note_divergence();
             }
             (self.entry, self.now) = (Some(record.entry), record.time);
         }
@@ -427,6 +456,10 @@ impl Observer for SharedStateJudge {
         for record in batch.records.iter().filter(|record| wants.has(record.what)) {
             self.follow(record, batch.extra(record));
         }
+    }
+
+    fn measured_until(&mut self, end: SimTime) {
+        self.end_measured(end);
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {

@@ -60,6 +60,7 @@ pub struct SharedState {
     pub causal_violations: u64,
     /// In nanoseconds, by key in the order of stores and keys.
     pub divergence: Vec<u64>,
+    pub diverged_keys: u64,
     /// For each end of a cut: when, and the nanoseconds until all was healed, if it was.
     pub heals: Vec<(SimTime, Option<u64>)>,
     pub unavailable_reads: u64,
@@ -103,10 +104,10 @@ measures! {
     "state.concurrent.share", Share, Lower, "Of all accepted updates, those with a concurrent one.", |s| share(s.concurrent, s.writes);
     "state.conflicts", Count, Lower, "Updates with a concurrent one that they don't commute with, counted once each.", |s| Some(s.conflicts as f64);
     "state.conflicts.share", Share, Lower, "Of all accepted updates, those in conflict.", |s| share(s.conflicts, s.writes);
-    "state.overwritten_unseen", Count, Lower, "Updates outranked, at some replica, by one that had not seen them.", |s| Some(s.overwritten_unseen as f64);
+    "state.overwritten_unseen", Count, Lower, "Updates outranked, at some replica and until the run is drained, by one that had not seen them.", |s| Some(s.overwritten_unseen as f64);
     "state.overwritten_unseen.share", Share, Lower, "Of all accepted updates, those overwritten unseen.", |s| share(s.overwritten_unseen, s.writes);
-    "state.lost_updates", Count, Lower, "Acknowledged updates whose effect is on no replica at the end and that no other update of the key had seen, even through a chain.", |s| Some(s.lost_updates as f64);
-    "state.lost_effects", Count, Lower, "Acknowledged updates whose effect is on no replica at the end and was taken away by nobody who had seen it: an increment, which can't be taken away, counts even if a later update that was itself lost had seen it.", |s| Some(s.lost_effects as f64);
+    "state.lost_updates", Count, Lower, "Acknowledged updates whose effect is on no replica once the run is drained and that no other update of the key had seen, even through a chain.", |s| Some(s.lost_updates as f64);
+    "state.lost_effects", Count, Lower, "Acknowledged updates whose effect is on no replica once the run is drained and was taken away by nobody who had seen it: an increment, which can't be taken away, counts even if a later update that was itself lost had seen it.", |s| Some(s.lost_effects as f64);
     "state.stale_reads", Count, Lower, "Reads that lack an update acknowledged before they began which the store would keep.", |s| Some(s.stale_reads as f64);
     "state.stale_reads.share", Share, Lower, "Of all reads, those that were stale.", |s| share(s.stale_reads, s.reads);
     "state.stale_age.mean", Seconds, Lower, "Of stale reads: the time from the oldest acknowledgement that they lack to their serving, mean.", |s| s.stale_age.mean().map(|ns| ns / 1e9);
@@ -125,14 +126,15 @@ measures! {
     "state.monotonic_writes", Count, Lower, "Updates visible at a replica before an earlier update of their agent.", |s| Some(s.monotonic_writes as f64);
     "state.writes_follow_reads", Count, Lower, "Updates visible at a replica before something that their agent had read.", |s| Some(s.writes_follow_reads as f64);
     "state.causal_violations", Count, Lower, "Reads that lack an update in their agent's causal past.", |s| Some(s.causal_violations as f64);
-    "state.divergence.total", Seconds, Lower, "Time during which live replicas show different values of a key, summed over keys.", |s| Some(seconds(s.divergence.iter().sum()));
+    "state.divergence.total", Seconds, Lower, "Time until the end of the run during which live replicas show different values of a key, summed over keys.", |s| Some(seconds(s.divergence.iter().sum()));
     "state.divergence.max", Seconds, Lower, "The same, of the key that diverged longest.", |s| s.divergence.iter().max().map(|ns| seconds(*ns));
+    "state.diverged_keys.left", Count, Lower, "Keys whose live replicas show different values once the run is drained.", |s| Some(s.diverged_keys as f64);
     "state.healed", Seconds, Lower, "Time from the end of the last cut until everything acknowledged before it was on every live replica.", |s| s.heals.last().and_then(|(_, took)| took.map(seconds));
     "state.healed.max", Seconds, Lower, "The same, of the cut that took longest to heal; nothing if one never did.", |s| s.heals.iter().map(|(_, took)| *took).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()).map(seconds);
-    "state.unhealed", Count, Lower, "Cuts that ended but were not healed by the end of the run.", |s| Some(s.heals.iter().filter(|(_, took)| took.is_none()).count() as f64);
+    "state.unhealed", Count, Lower, "Cuts that ended but were not healed once the run was drained.", |s| Some(s.heals.iter().filter(|(_, took)| took.is_none()).count() as f64);
     "state.unavailable", Count, Lower, "Reads and updates refused or timed out.", |s| Some((s.unavailable_reads + s.unavailable_updates) as f64);
     "state.unavailable.share", Share, Lower, "Of all operations that ended, those refused or timed out.", |s| { let failed = s.unavailable_reads + s.unavailable_updates; share(failed, failed + s.reads + s.acknowledged) };
-    "state.metadata", Bytes, Lower, "Clocks, tombstones and siblings at the end, summed over replicas.", |s| Some(s.metadata_bytes as f64);
+    "state.metadata", Bytes, Lower, "Clocks, tombstones and siblings once the run is drained, summed over replicas.", |s| Some(s.metadata_bytes as f64);
     "state.duplicate_effects", Count, Lower, "Second and further versions of one intended update.", |s| Some(s.duplicate_effects as f64);
 }
 
@@ -154,13 +156,14 @@ impl SharedState {
 }
 
 impl SharedStateJudge {
-    /// The results of a run that ended at `end`, after the last batch.
+    /// The results of a run whose measured time ended at `end`, after the last batch.
     pub fn results(&mut self, end: SimTime) -> SharedState {
+        if self.ended.is_none() {
+            self.end_measured(end);
+        }
         self.check_order();
-        self.tally.diverged_over_time.set(self.now, self.diverged);
         let (lost_effects, lost_updates) = self.lost();
         let tally = self.tally.clone();
-        let open = |key: &KeyState| key.diverged.map_or(0, |since| end.since(since).as_nanos());
         SharedState {
             writes: tally.writes,
             acknowledged: tally.acknowledged,
@@ -180,7 +183,8 @@ impl SharedStateJudge {
             monotonic_writes: tally.monotonic_writes,
             writes_follow_reads: tally.writes_follow_reads,
             causal_violations: tally.causal_violations,
-            divergence: self.ledger.keys.iter().map(|key| key.divergence + open(key)).collect(),
+            divergence: self.ledger.keys.iter().map(|key| key.divergence).collect(),
+            diverged_keys: self.diverged,
             heals: self.heals.iter().map(|heal| (heal.at, heal.took)).collect(),
             unavailable_reads: tally.unavailable_reads,
             unavailable_updates: tally.unavailable_updates,

@@ -284,7 +284,9 @@ impl SharedStateJudge {
                 self.diverged += 1;
             }
             (Some(since), false) => {
-                it.divergence += (self.now - since).as_nanos();
+                if self.ended.is_none() {
+                    it.divergence += (self.now - since).as_nanos();
+                }
                 it.diverged = None;
                 self.diverged -= 1;
             }

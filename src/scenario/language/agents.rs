@@ -17,7 +17,7 @@ crate::language! {
         start: Part<Spanned<Arrive>> = Part::from(Arrive::AtOnce { at: Duration::ZERO }),
         /// A further wait before each start.
         stagger: Part<Option<Spanned<TimeLaw>>>,
-        /// What each does.
+        /// What each does. One run of it is a task. A group with no steps has no tasks: it is there for its handlers.
         program: Steps = Part::from(Vec::new()),
         /// What each does on a message of a topic.
         on: Named<Steps> = Named::default(),

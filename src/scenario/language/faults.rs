@@ -17,7 +17,7 @@ macro_rules! faults {
                         $( $(#[doc = $fdoc])* $field: $ty $(= $default)?, )*
                         /// When it begins.
                         at: Part<Option<Spanned<Duration>>>,
-                        /// How long it lasts. Without this and `until` it lasts to the end of the run.
+                        /// How long it lasts. Without this and `until` it lasts for ever.
                         r#for: Part<Option<Spanned<Duration>>>,
                         /// When it ends, in place of `for`.
                         until: Part<Option<Spanned<Duration>>>,

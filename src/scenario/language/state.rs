@@ -141,7 +141,7 @@ crate::language! {
         every: Part<Positive<Duration>>,
         /// What is added to it, drawn for each exchange.
         jitter: Part<Option<Spanned<TimeLaw>>>,
-        /// From here on exchanges are started only while replicas differ, so that a run can end. Without it they go on.
+        /// From here on exchanges are started only while replicas differ. Without it they go on.
         until: Part<Option<Duration>>,
     }
 

@@ -259,14 +259,16 @@ codes! {
     WrongVersion = 471, "another version of the language",
     "This Quorate reads scenarios that say `quorate: 1`. A later version of the language may mean something else by the same text.";
     TooMany = 472, "too many",
-    "The entities of a scenario are numbered in 32 bits, and their groups in 16. The message says what is too many.";
+    "The entities of a scenario are numbered in 32 bits, and their groups in 16; other bounds keep a mistake from eating the \
+     memory, such as those on replicates, windows and the keys of a store. The message says what is too many, and how many \
+     there may be.";
     NothingToDo = 473, "nothing happens",
     "Nobody is declared who does anything: `agents` is empty, or a group has no `program` and handles no message.";
     BadNetwork = 474, "the network can't be built",
     "The parts of the network are right each for itself, but don't fit together. The message names the part.";
     BadName = 475, "a name that a folder can't have",
     "Results are kept in a folder that is called as the scenario is, so its name isn't empty, has no slashes in it and no dot in \
-     front: `latency_trap`.";
+     front, and isn't longer than 200 bytes: `latency_trap`.";
     WrongMeasureUnit = 476, "a bound in another unit than the measure's",
     "A time is bounded by durations, money by amounts of money, and what is counted by plain numbers.\n\n`Measure(name: \
      \"task.time.mean\", is: AtMost(\"10s\"))`";

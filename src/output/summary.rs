@@ -27,6 +27,7 @@ const HEADLINES: &[(&str, &str)] = &[
     ("task.time.p99", "task p99"),
     ("task.network_share", "network share"),
     ("task.failed", "tasks failed"),
+    ("task.aborted", "tasks aborted"),
     ("task.unfinished", "tasks unfinished"),
     ("calls.amplification", "attempts per call"),
     ("calls.refused", "calls refused"),

@@ -41,3 +41,27 @@ fn aborted_tasks_are_shown_beside_those_that_failed() {
     );
     assert_eq!(head(&scenario("")).0, ["variant", "task time"]);
 }
+
+#[test]
+fn named_tasks_and_calls_stand_in_where_no_program_is_ever_done() {
+    let scenario = |agents: &str| {
+        format!(
+            r#"(
+                quorate: 1, name: "endless", seed: 1, replicates: 2, until: At("101s"), warm_up: "11s", sites: ["x"],
+                services: {{"s": (at: "x", servers: 4, time: "2s")}},
+                agents: {{{agents}}},
+            )"#
+        )
+    };
+    let tasks = r#""a": (count: 1, at: "x", program: [Repeat(times: Forever, steps: [Task(name: "look", steps: [Think("1s")])])]),"#;
+    let calls = r#""c": (count: 4, at: "x", program: [Repeat(times: Forever, steps: [Call(service: "s")])]),"#;
+    let (columns, row) = head(&scenario(&format!("{tasks}{calls}")));
+    assert_eq!(columns, ["variant", "look time", "call time", "calls answered"]);
+    let row: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(row, ["base", "1.00", "s", "±0", "2.00", "s", "±0", "2.00/s", "±0"]);
+    assert_eq!(head(&scenario(tasks)).0, ["variant", "look time"]);
+    assert_eq!(head(&scenario(calls)).0, ["variant", "call time", "calls answered"]);
+    // Messages are better than nothing.
+    let messages = r#""p": (count: 2, at: "x", program: [Repeat(times: Forever, steps: [Sleep("1s"), Send(to: Next("p"), topic: "m")])], on: {"m": []}),"#;
+    assert_eq!(head(&scenario(messages)).0, ["variant", "messages delivered"]);
+}

@@ -169,3 +169,14 @@ fn what_is_no_text_is_refused() {
     place.code(&["run", "tiny.ron"]);
     assert!(files(&place.path("")).keys().all(|name| !name.starts_with("escape")));
 }
+
+#[test]
+fn a_link_that_changes_every_nanosecond_is_run_like_any_other() {
+    let scenario = TINY.replace(
+        "one_way: \"50ms\"",
+        "one_way: \"50ms\", loss: Bursty(good: \"1ns\", bad: \"1ns\", loss_bad: 0.0)",
+    );
+    let place = Place::with(&scenario);
+    let ran = place.run(&["run", "tiny.ron", "--no-output"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+}

@@ -180,3 +180,27 @@ fn a_link_that_changes_every_nanosecond_is_run_like_any_other() {
     let ran = place.run(&["run", "tiny.ron", "--no-output"]);
     assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_that_nobody_writes_to_is_refused_where_a_scenario_names_a_file() {
+    let with_data = TINY
+        .replace(
+            "Exponential(mean: \"20ms\")",
+            "Empirical(data: \"d\", column: \"s\", unit: \"1s\")",
+        )
+        .replace("    sites:", "    data: {\"d\": (file: \"pipe\")},\n    sites:");
+    let with_include = TINY.replace("    quorate: 1,", "    quorate: 1, include: [\"pipe\"],");
+    for (scenario, code) in [(with_data, "E0422"), (with_include, "E0301")] {
+        let place = Place::with(&scenario);
+        let made = std::process::Command::new("mkfifo").arg(place.path("pipe")).status();
+        assert!(made.unwrap().success());
+        let ran = place.run(&["check", "tiny.ron"]);
+        let said = text(&ran.stdout) + &text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(code) && said.contains("it isn't a regular file"),
+            "{said}"
+        );
+    }
+}

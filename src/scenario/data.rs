@@ -267,7 +267,7 @@ impl<'a> DataSets<'a> {
     fn bytes(&mut self, data: &Spanned<String>, out: &mut Diagnostics) -> Option<Arc<[u8]>> {
         if let Some((shown, path)) = self.declared.get(&data.value) {
             if !self.files.contains_key(&data.value) {
-                let read = self.sources.read(path, LIMIT);
+                let read = self.sources.read_named(path, LIMIT);
                 let read = read.map_err(|error| Failure {
                     code: Code::DataUnreadable,
                     message: format!("can't read {shown}: {error}"),

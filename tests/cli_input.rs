@@ -9,8 +9,8 @@ use std::fs;
 fn refused(scenario: &str, code: i32, says: &[&str]) -> Place {
     let place = Place::with(scenario);
     let ran = place.run(&["run", "tiny.ron"]);
-    let said = text(&ran.stderr);
-    assert_eq!(ran.status.code(), Some(code), "{said}{}", out(&ran));
+    let said = text(&ran.stderr) + &out(&ran);
+    assert_eq!(ran.status.code(), Some(code), "{said}");
     for says in says {
         assert!(said.contains(says), "'{says}' isn't in: {said}");
     }
@@ -95,8 +95,8 @@ fn a_livelock_is_reported_with_its_time_and_an_agent() {
     )"#;
     let place = Place::with(scenario);
     let ran = place.run(&["run", "tiny.ron"]);
-    assert_eq!(ran.status.code(), Some(3), "{}", text(&ran.stderr));
-    let said = text(&ran.stderr);
+    let said = out(&ran);
+    assert_eq!(ran.status.code(), Some(3), "{said}");
     assert!(
         said.contains("at 5s, ") && (said.contains("left[0]") || said.contains("right[0]")),
         "{said}"
@@ -170,17 +170,6 @@ fn what_is_no_text_is_refused() {
     assert!(files(&place.path("")).keys().all(|name| !name.starts_with("escape")));
 }
 
-#[test]
-fn a_link_that_changes_every_nanosecond_is_run_like_any_other() {
-    let scenario = TINY.replace(
-        "one_way: \"50ms\"",
-        "one_way: \"50ms\", loss: Bursty(good: \"1ns\", bad: \"1ns\", loss_bad: 0.0)",
-    );
-    let place = Place::with(&scenario);
-    let ran = place.run(&["run", "tiny.ron", "--no-output"]);
-    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
-}
-
 #[cfg(unix)]
 #[test]
 fn a_pipe_that_nobody_writes_to_is_refused_where_a_scenario_names_a_file() {
@@ -203,4 +192,15 @@ fn a_pipe_that_nobody_writes_to_is_refused_where_a_scenario_names_a_file() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_link_that_changes_every_nanosecond_is_run_like_any_other() {
+    let scenario = TINY.replace(
+        "one_way: \"50ms\"",
+        "one_way: \"50ms\", loss: Bursty(good: \"1ns\", bad: \"1ns\", loss_bad: 0.0)",
+    );
+    let place = Place::with(&scenario);
+    let ran = place.run(&["run", "tiny.ron", "--no-output"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
 }

@@ -39,6 +39,13 @@ pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "quorate: {text}");
 }
 
+/// Says on standard error which runs were stopped early.
+pub fn complain_of_stops(results: &Results) {
+    for halt in results.halts() {
+        complain(&halt);
+    }
+}
+
 /// Whether standard output gets colours.
 pub fn colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

@@ -155,10 +155,6 @@ pub fn judge(results: &Results, claims: &[Claim]) -> Vec<Judgement> {
         if claim.over.as_ref().is_some_and(|over| results.variant(over).is_none()) {
             continue;
         }
-        // A comparison with a variant that wasn't run, because only others were asked for, says nothing.
-        if claim.over.as_ref().is_some_and(|over| results.variant(over).is_none()) {
-            continue;
-        }
         for variant in results.variants.iter().filter(meant) {
             // A comparison of everything with one variant leaves that variant itself out.
             if claim.variant.is_none() && claim.over.as_ref() == Some(&variant.name) {
@@ -186,6 +182,13 @@ fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judg
             None => nothing(format!("there is no variant '{over}' in these results")),
             Some(than) => difference(variant, than, claim),
         },
+    };
+    // What a run that was stopped would have come to, nobody knows.
+    let than = claim.over.as_ref().and_then(|over| results.variant(over));
+    let verdict = if variant.was_stopped() || than.is_some_and(VariantResults::was_stopped) {
+        Verdict::Undecided
+    } else {
+        verdict
     };
     let finite = |end: f64| end.is_finite().then_some(end);
     let (low, high) = claim.bound.ends();

@@ -144,7 +144,8 @@ codes! {
      be rounded, so it is refused: `\"0.5ns\"`.";
 
     CannotRead = 301, "a file can't be read",
-    "The file doesn't exist or can't be read. Paths in `include` are relative to the file that includes.";
+    "The file doesn't exist or can't be read. Paths in `include` are relative to the file that includes, and name regular \
+     files: no pipes or devices.";
     IncludeCycle = 302, "files include each other",
     "A file includes itself, directly or through others. The chain is shown.";
     IncludeDepth = 303, "includes nest too deeply",
@@ -200,7 +201,8 @@ codes! {
     EmptyData = 421, "a data set is empty",
     "The column has no rows: there is nothing to draw from, and no arrival to replay.";
     DataUnreadable = 422, "a data file can't be read",
-    "The file of a data set doesn't exist or can't be read. The path is relative to the file that names it.";
+    "The file of a data set doesn't exist, can't be read or isn't a regular file: a pipe or a device may never end. The path is \
+     relative to the file that names it.";
 
     BadLaw = 430, "a law that can't be",
     "The parameters make no law: a deviation below zero, an interval that ends before it begins, quantiles that fall, weights that \

@@ -10,7 +10,7 @@ pub mod judge;
 pub mod results;
 
 pub use grid::{Cell, Grid, Options, Progress, measure_with};
-pub use judge::{Registry, claims};
+pub use judge::claims;
 pub use results::Results;
 
 pub use crate::statistics;

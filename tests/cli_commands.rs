@@ -256,13 +256,34 @@ fn help_explains_every_kind_of_topic() {
         assert_eq!(helped.status.code(), Some(0), "{topic}");
         assert!(out(&helped).contains(says), "{topic}: {}", out(&helped));
     }
-    let unknown = place.run(&["help", "task.tiem.p99"]);
-    assert_eq!(unknown.status.code(), Some(2));
+    // What `Always` takes is listed, and so is a family of measures.
+    let always = out(&place.run(&["help", "Always"]));
     assert!(
-        text(&unknown.stderr).contains("did you mean 'task.time.p99'?"),
-        "{}",
-        text(&unknown.stderr)
+        quorate::measures::INVARIANTS
+            .iter()
+            .all(|invariant| always.contains(invariant.name)),
+        "{always}"
     );
+    let family = out(&place.run(&["help", "service.*"]));
+    assert!(
+        family.lines().count() > 50 && family.lines().all(|line| line.starts_with("service.*.")),
+        "{family}"
+    );
+    for (wrong, near) in [
+        ("task.tiem.p99", "task.time.p99"),
+        ("Servise", "Service"),
+        ("no_lost_update", "no_lost_updates"),
+        ("lww", "LastWriteWins"),
+        ("vaildate", "validate"),
+    ] {
+        let unknown = place.run(&["help", wrong]);
+        assert_eq!(unknown.status.code(), Some(2));
+        assert!(
+            text(&unknown.stderr).contains(&format!("did you mean '{near}'?")),
+            "{}",
+            text(&unknown.stderr)
+        );
+    }
     for of in ["language", "measures", "models", "diagnostics"] {
         assert!(out(&place.run(&["reference", of])).starts_with("# "), "{of}");
     }

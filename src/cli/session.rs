@@ -1,9 +1,9 @@
 //! What the subcommands share: reading scenarios, diagnostics, the terminal, interruption.
 
 use anyhow::{Context, Result, bail};
-use quorate::experiment::{Grid, Options, Progress, Registry, Results, results::Provenance};
+use quorate::experiment::{Grid, Options, Progress, Results, results::Provenance};
 use quorate::scenario::syntax::{Diagnostics, Show, SourceMap, Sources, render};
-use quorate::scenario::{self, Scenario};
+use quorate::scenario::{self, Registry, Scenario};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -9,6 +9,7 @@ pub mod grid;
 pub mod judge;
 pub mod results;
 
+pub use crate::scenario::Registry;
 pub use grid::{Cell, Grid, Options, Progress, measure_with};
 pub use judge::claims;
 pub use results::Results;

@@ -195,18 +195,15 @@ fn tell(moved: &Moved) -> String {
             was,
             is,
         } => {
-            let unit = unit_of(measure);
-            let show = |value: &Option<f64>| value.map_or("none".to_string(), |value| numbers::quantity(value, &unit));
-            let part = was
-                .zip(*is)
-                .filter(|(was, _)| *was != 0.0)
-                .map(|(was, is)| format!(" ({:+.2} %)", (is / was - 1.0) * 100.0));
-            format!(
-                "{variant}: {measure} {} -> {}{}",
-                show(was),
-                show(is),
-                part.unwrap_or_default()
-            )
+            let values: Vec<(f64, Option<f64>)> = was.iter().chain(is).map(|value| (*value, None)).collect();
+            let mut texts = numbers::apart(&values, &unit_of(measure)).into_iter();
+            let mut show = |value: &Option<f64>| value.and_then(|_| texts.next()).unwrap_or("none".to_string());
+            let (before, after) = (show(was), show(is));
+            let part = was.zip(*is).filter(|(was, _)| *was != 0.0).map(|(was, is)| {
+                let percent = (is / was - 1.0) * 100.0;
+                format!(" ({percent:+.*} %)", numbers::decimals_for(percent, 2).max(2))
+            });
+            format!("{variant}: {measure} {before} -> {after}{}", part.unwrap_or_default())
         }
     }
 }

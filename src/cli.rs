@@ -73,6 +73,9 @@ enum Command {
         /// Compare although the scenarios have different names.
         #[arg(long)]
         force: bool,
+        /// Print every number that moved, not only the clearest.
+        #[arg(long)]
+        all: bool,
     },
     /// Explain a command, a diagnostic (`quorate help E0123`), a measure, or a noun of the language.
     Help {
@@ -257,7 +260,8 @@ pub fn main() -> std::process::ExitCode {
             after,
             format,
             force,
-        } => compare::compare(&before, &after, format, force),
+            all,
+        } => compare::compare(&before, &after, format, force, all),
         Command::Help { topic } => help::help(topic.as_deref()),
         Command::Reference { of } => help::reference(of),
         Command::Completions { shell } => shells::completions(shell),

@@ -5,8 +5,10 @@
 
 use super::language::DataSet;
 use super::syntax::{Code, Diagnostic, Diagnostics, Named, SourceMap, Sources, Spanned, suggest, write};
+use super::written;
 use crate::network::measured::{Measured, MeasuredError};
 use crate::random::{Column, Rows, TableError, decompressed};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -111,7 +113,10 @@ pub struct DataSets<'a> {
     /// For each declared name its file, as it is shown and as it is read.
     declared: BTreeMap<String, (String, PathBuf)>,
     files: BTreeMap<String, Read<Arc<[u8]>>>,
-    hashes: BTreeMap<String, blake3::Hash>,
+    hashes: BTreeMap<&'static str, blake3::Hash>,
+    read: written::Read,
+    /// Whether what is read belongs to what is run.
+    kept: bool,
     tables: BTreeMap<TableKey, Read<Arc<Rows>>>,
     columns: BTreeMap<(String, String), Read<Arc<Column>>>,
     times: BTreeMap<(String, String), Read<Arc<Stamps>>>,
@@ -143,6 +148,8 @@ impl<'a> DataSets<'a> {
             declared: BTreeMap::new(),
             files: BTreeMap::new(),
             hashes: BTreeMap::new(),
+            read: written::Read::new(),
+            kept: true,
             tables: BTreeMap::new(),
             columns: BTreeMap::new(),
             times: BTreeMap::new(),
@@ -154,15 +161,7 @@ impl<'a> DataSets<'a> {
     pub fn declare(&mut self, data: &Named<DataSet>, map: &SourceMap, root: &Path) {
         let mut declared = BTreeMap::new();
         for (name, set) in data.canonical() {
-            // An override's source is no file: its paths count as the scenario's.
-            let source = map
-                .get(set.file.span.source)
-                .map_or("", super::syntax::source::Source::name);
-            let base = match source.ends_with(".ron") {
-                true => Path::new(source),
-                false => root,
-            };
-            let path = base.parent().unwrap_or(Path::new("")).join(&set.file.value);
+            let path = written::base(map, root, set.file.span.source).join(&set.file.value);
             declared.insert(name.value.clone(), (set.file.value.clone(), path));
         }
         // What another variant called the same may be another file.
@@ -179,9 +178,19 @@ impl<'a> DataSets<'a> {
         self.declared = declared;
     }
 
-    /// The hash of every file that was read, by what it is called in the scenario.
-    pub fn hashes(&self) -> &BTreeMap<String, blake3::Hash> {
+    /// The hash of every built-in data set that what is run reads.
+    pub fn hashes(&self) -> &BTreeMap<&'static str, blake3::Hash> {
         &self.hashes
+    }
+
+    /// Every file that what is run reads, with what it held.
+    pub(super) fn read(&self) -> &written::Read {
+        &self.read
+    }
+
+    /// What is read from now on is looked at, but not run.
+    pub(super) fn keep_no_more(&mut self) {
+        self.kept = false;
     }
 
     /// A column of numbers.
@@ -273,19 +282,22 @@ impl<'a> DataSets<'a> {
                     message: format!("can't read {shown}: {error}"),
                     suggestion: None,
                 });
-                let hash = read.as_ref().map(|bytes| blake3::hash(bytes)).ok();
                 let read = read.and_then(|bytes| match bytes.len() > LIMIT {
                     true => Err(failure(TableError::TooLarge { limit: LIMIT as u64 })),
-                    false => unpack(&bytes),
+                    false => Ok(Arc::<[u8]>::from(bytes)),
                 });
-                self.hashes
-                    .extend(hash.map(|hash| (format!("{}={shown}", data.value), hash)));
-                self.files.insert(data.value.clone(), read);
+                if let (true, Ok(bytes)) = (self.kept, &read) {
+                    self.read.insert(path.clone(), (Arc::clone(bytes), blake3::hash(bytes)));
+                }
+                self.files
+                    .insert(data.value.clone(), read.and_then(|bytes| unpack(&bytes)));
             }
         } else if let Some(own) = BUILT_IN.iter().find(|own| own.name == data.value) {
             if !self.files.contains_key(&data.value) {
-                self.hashes.insert(data.value.clone(), blake3::hash(own.bytes));
-                self.files.insert(data.value.clone(), unpack(own.bytes));
+                if self.kept {
+                    self.hashes.insert(own.name, blake3::hash(own.bytes));
+                }
+                self.files.insert(data.value.clone(), unpack(&Arc::from(own.bytes)));
             }
         } else {
             let names = self.declared.keys().map(String::as_str);
@@ -297,9 +309,12 @@ impl<'a> DataSets<'a> {
     }
 }
 
-fn unpack(bytes: &[u8]) -> Read<Arc<[u8]>> {
-    let plain = decompressed(bytes, LIMIT as u64).map_err(failure)?;
-    Ok(Arc::from(plain.into_owned()))
+fn unpack(bytes: &Arc<[u8]>) -> Read<Arc<[u8]>> {
+    Ok(match decompressed(bytes, LIMIT as u64).map_err(failure)? {
+        // What isn't packed isn't kept twice.
+        Cow::Borrowed(_) => Arc::clone(bytes),
+        Cow::Owned(plain) => Arc::from(plain),
+    })
 }
 
 fn failure(error: TableError) -> Failure {

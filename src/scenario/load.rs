@@ -8,8 +8,10 @@ use super::language;
 use super::plan::Plan;
 use super::resolve::{self, Expectation, Measures};
 use super::syntax::{
-    Code, Cx, Decode, Diagnostic, Diagnostics, Limits, Node, SourceMap, Sources, Value, load as read, patch, write,
+    Code, Cx, Decode, Diagnostic, Diagnostics, Limits, Node, SourceMap, Sources, Value, load as read, patch, suggest,
+    write,
 };
+use super::written::{self, Asked, DataFile};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -32,10 +34,20 @@ pub struct Scenario {
     pub expectations: Vec<Expectation>,
     /// The hash of everything that it says, includes, overrides and data in it: hexadecimal.
     pub hash: String,
-    /// The scenario with its includes and overrides, as one text.
+    /// The scenario as it is run, as one text: with its includes, its overrides, and what was asked for.
     pub resolved: String,
+    /// The data files that it reads; `resolved` names them by their copies.
+    pub data: Vec<DataFile>,
     /// Every file of the language that was read, the scenario itself first.
     pub files: Vec<PathBuf>,
+}
+
+impl Scenario {
+    /// What the variants are called in tables and plots, the base first.
+    pub fn titles(&self) -> impl Iterator<Item = &str> {
+        let others = self.variants.iter().skip(1).map(|plan| plan.variant.as_str());
+        std::iter::once(self.base_title.as_str()).chain(others)
+    }
 }
 
 /// What became of loading.
@@ -51,12 +63,25 @@ pub struct Outcome {
 
 /// Reads the scenario at `path` with its includes, applies `overrides` (`path=value`), and resolves every variant.
 pub fn load(path: &Path, overrides: &[String], sources: &dyn Sources, known: &dyn Measures) -> Outcome {
+    load_as(path, overrides, Asked::default(), sources, known)
+}
+
+/// As [`load`]; what is `asked` for takes the place of what the scenario says. All variants are checked, those asked for are
+/// kept.
+pub fn load_as(
+    path: &Path,
+    overrides: &[String],
+    asked: Asked<'_>,
+    sources: &dyn Sources,
+    known: &dyn Measures,
+) -> Outcome {
     let limits = Limits::default();
     let (mut map, mut out) = (SourceMap::new(), Diagnostics::new());
     let loaded = read::load(path, overrides, sources, &limits, &mut map, &mut out);
     let scenario = loaded.and_then(|loaded| {
         Loading {
             path,
+            asked,
             sources,
             known,
             map: &map,
@@ -73,6 +98,7 @@ pub fn load(path: &Path, overrides: &[String], sources: &dyn Sources, known: &dy
 
 struct Loading<'a> {
     path: &'a Path,
+    asked: Asked<'a>,
     sources: &'a dyn Sources,
     known: &'a dyn Measures,
     map: &'a SourceMap,
@@ -87,7 +113,13 @@ impl Loading<'_> {
         let plan = resolve::plan(&base, "base", &mut data, self.out);
         let expectations = resolve::expectations(&base, self.known, self.map, self.out);
         let mut variants = Vec::from_iter(plan);
-        for (name, changes) in base.variants.iter() {
+        let kept = self.kept(base.variants.names());
+        // Those that aren't run come last: what they alone read is no part of the scenario.
+        let (run, others): (Vec<_>, Vec<_>) = base.variants.iter().partition(|(name, _)| kept.contains(name.as_str()));
+        for (name, changes) in run.into_iter().chain(others) {
+            if !kept.contains(name.as_str()) {
+                data.keep_no_more();
+            }
             if name.value == "base" {
                 let message = "the scenario as it stands is the variant `base`; another one needs another name";
                 self.out.push(Diagnostic::error(Code::NamedTwice, name.span, message));
@@ -96,7 +128,7 @@ impl Loading<'_> {
             // What is wrong with the base is wrong with its variants, and said once.
             let mut own = Diagnostics::new();
             let plan = self.variant(&loaded.root, &name.value, changes, limits, &mut data, &mut own);
-            variants.extend(plan);
+            variants.extend(plan.filter(|_| kept.contains(name.as_str())));
             let known: BTreeSet<String> = self.out.iter().map(essence).collect();
             for problem in own.iter().filter(|problem| !known.contains(&essence(problem))) {
                 let note = format!("in the variant {}", write::quoted(&name.value));
@@ -106,8 +138,19 @@ impl Loading<'_> {
         if self.out.has_errors() {
             return None;
         }
+        let mut root = loaded.root.clone();
+        let seed = self.asked.seed.unwrap_or(base.seed);
+        let replicates = self.asked.replicates.unwrap_or(*base.replicates);
+        if seed != base.seed {
+            written::put(&mut root, "seed", seed);
+        }
+        if replicates != *base.replicates {
+            written::put(&mut root, "replicates", replicates.into());
+        }
+        written::keep_variants(&mut root, &kept);
+        let files = written::gather(&mut root, data.read(), self.map, self.path);
         let mut hasher = blake3::Hasher::new();
-        hasher.update(canonical(&loaded.root).as_bytes());
+        hasher.update(canonical(&written::addressed(&root, &files)).as_bytes());
         for (name, hash) in data.hashes() {
             hasher.update(b"\0");
             hasher.update(name.as_bytes());
@@ -117,14 +160,40 @@ impl Loading<'_> {
             name: base.name.value,
             question: base.question,
             base_title: base.base,
-            seed: base.seed,
-            replicates: *base.replicates,
+            seed,
+            replicates,
             variants,
-            expectations,
+            expectations: expectations
+                .into_iter()
+                .filter(|expectation| {
+                    let mut about = expectation.expected.variants();
+                    about.all(|name| name == "base" || kept.contains(name))
+                })
+                .collect(),
             hash: hasher.finalize().to_hex().to_string(),
-            resolved: write::pretty(&loaded.root),
+            resolved: write::pretty(&root),
+            data: files,
             files: loaded.files,
         })
+    }
+
+    /// The names of the variants that are run beside the base. One that doesn't exist is reported.
+    fn kept<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> BTreeSet<&'n str> {
+        let names: Vec<&str> = names.collect();
+        for asked in self.asked.variants {
+            if asked != "base" && !names.contains(&asked.as_str()) {
+                let all = || std::iter::once("base").chain(names.iter().copied());
+                let message = format!("there is no variant {}", write::quoted(asked));
+                let mut problem = Diagnostic::unplaced(Code::UnknownVariantName, message);
+                if let Some(near) = suggest::nearest(asked, all()) {
+                    problem = problem.help(format!("did you mean {}?", write::quoted(near)));
+                }
+                self.out
+                    .push(problem.note(format!("the scenario has {}", suggest::listed(all()))));
+            }
+        }
+        let is_asked = |name: &&str| self.asked.variants.is_empty() || self.asked.variants.iter().any(|of| of == name);
+        names.into_iter().filter(is_asked).collect()
     }
 
     /// The plan of the scenario with these changes.

@@ -18,6 +18,7 @@ pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registr
 
 use super::data::DataSets;
 use super::language::{self, Until as Ending};
+use super::name;
 use super::plan::{self, Addresses, Plan};
 use super::syntax::{Code, Diagnostic, Diagnostics, Spanned};
 use crate::kernel::SimTime;
@@ -138,9 +139,12 @@ impl Resolver<'_, '_> {
             );
             self.error(Code::WrongVersion, file.quorate.span, message);
         }
-        if file.name.trim().is_empty() || file.name.contains(['/', '\\', '\0']) || file.name.starts_with('.') {
-            let message = "a scenario's name is also that of its folder of results: it isn't empty, and has no slashes and no dot in front";
-            self.error(Code::BadName, file.name.span, message);
+        if let Some(problem) = name::problem(&file.name) {
+            let message = format!("the folder of results can't have this name: {problem}");
+            let near = super::syntax::write::quoted(&name::suggestion(&file.name));
+            let problem = Diagnostic::error(Code::BadName, file.name.span, message);
+            self.out
+                .push(problem.replace(format!("write {near}"), file.name.span, near.clone()));
         }
         if file.sites.0.is_empty() {
             self.error(Code::EmptyGroup, file.sites.span, "a scenario needs at least one site");

@@ -208,6 +208,18 @@ pub enum Expected {
     },
 }
 
+impl Expected {
+    /// The variants that it names.
+    pub fn variants(&self) -> impl Iterator<Item = &str> {
+        let named = match self {
+            Self::Measure { variant, over, .. } => [variant.as_deref(), over.as_deref()],
+            Self::Sometimes { variant, .. } => [variant.as_deref(), None],
+            Self::Always { .. } => [None, None],
+        };
+        named.into_iter().flatten()
+    }
+}
+
 /// The expectations of a scenario; problems are reported.
 pub(in crate::scenario) fn expectations(
     file: &Scenario,

@@ -267,8 +267,8 @@ codes! {
     BadNetwork = 474, "the network can't be built",
     "The parts of the network are right each for itself, but don't fit together. The message names the part.";
     BadName = 475, "a name that a folder can't have",
-    "Results are kept in a folder that is called as the scenario is, so its name isn't empty, has no slashes in it and no dot in \
-     front: `latency_trap`.";
+    "Results are kept in a folder that is called as the scenario is, so its name has only letters (a to z), digits, `-` and `_`, at \
+     most 100 of them: `latency_trap`. Two scenarios of one name replace each other's results.";
     WrongMeasureUnit = 476, "a bound in another unit than the measure's",
     "Every measure has a unit (`quorate help task.time.mean` says which), and its bounds are of that dimension: a time is bounded \
      by durations, money by amounts of money, a rate by rates, a size by sizes, a share or a ratio by numbers or percentages, and \

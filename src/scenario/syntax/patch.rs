@@ -181,6 +181,9 @@ impl Encode for Path {
     }
 }
 
+/// What the source of an override is called.
+pub const OVERRIDE: &str = "--set";
+
 /// Applies `path=value` to a tree; the text becomes a source of its own, so that problems of the value point into it.
 ///
 /// The value is a value of the language; a bare word or quantity that isn't is taken as a text. `None`: an error was
@@ -192,7 +195,7 @@ pub fn apply_override(
     map: &mut SourceMap,
     out: &mut Diagnostics,
 ) -> Option<()> {
-    let id = map.add("--set", text);
+    let id = map.add(OVERRIDE, text);
     let (path, at) = match Path::read(text) {
         Ok(read) => read,
         Err(error) => {

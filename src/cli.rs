@@ -36,7 +36,8 @@ pub struct Cli {
 enum Command {
     /// Run a scenario: the base and every variant over its replicates; print the answer and write results and plots.
     Run(RunArgs),
-    /// Run every scenario of a folder and compare it with its committed baseline: what CI calls.
+    /// Run every scenario of a folder, judge what it expects and compare it with its committed baseline, if it has one: what
+    /// CI calls.
     Test(TestArgs),
     /// Check scenarios without running them: all problems at once.
     Check(CheckArgs),
@@ -175,7 +176,7 @@ pub struct RunArgs {
 /// Arguments of `test`.
 #[derive(Debug, clap::Args)]
 pub struct TestArgs {
-    /// The folder with the scenarios; folders in it are searched too.
+    /// The folder with the scenarios (folders in it are searched too), or one scenario.
     #[arg(default_value = "scenarios")]
     folder: PathBuf,
     /// Write what the scenarios say now as their baselines.

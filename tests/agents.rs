@@ -217,3 +217,35 @@ fn a_timeout_that_a_pause_put_off_does_not_strike_the_next_call() {
     // The answer came at 0.1 s, its timeout would have been due at 0.2 s; both wait until 0.5 s.
     assert_eq!(run(&plan).now, at(1.6));
 }
+
+#[test]
+fn a_stream_has_as_many_agents_at_once_as_it_may_and_says_so_when_one_more_comes() {
+    for (most, work, halted) in [(5, 4.5, false), (5, 5.5, true), (1, 0.5, false), (1, 1.5, true)] {
+        let mut plan = plan(0.0, 0.0, 3600.0);
+        plan.agents = vec![Arc::new(GroupSpec {
+            count: Some(20),
+            is_stream: true,
+            max_alive: most,
+            arrivals: Arrivals::Ticks {
+                first: SimTime::ZERO,
+                every: SimDuration::from_secs(1),
+                times: None,
+            },
+            ..group("g", Program::compile(&[think(work * 1000.0)], &[], "agents.g"))
+        })];
+        let end = run(&plan);
+        let verb = if most == 1 { "is" } else { "are" };
+        let said = halted.then(|| {
+            format!(
+                "an agent of the stream 'g' arrives while {most} of them {verb} alive, as many as `max_alive` allows: they \
+                 arrive faster than they finish"
+            )
+        });
+        assert_eq!(end.halt.map(|halt| halt.message), said, "{most} {work}");
+        assert_eq!(
+            end.now,
+            at(if halted { most as f64 } else { 19.0 + work }),
+            "{most} {work}"
+        );
+    }
+}

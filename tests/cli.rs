@@ -272,16 +272,71 @@ fn stopped_runs_say_so() {
     let place = Place::with(TINY);
     let stopped = place.run(&["run", "tiny.ron", "--no-output", "--max-events", "20"]);
     assert_eq!(stopped.status.code(), Some(3));
+    // The note stands under the table, and there alone.
     let said = "two sites: 3 of 3 runs stopped early; replicate 0 at ";
+    assert_eq!(out(&stopped).matches(said).count(), 1, "{}", out(&stopped));
     assert!(
-        out(&stopped).contains(said) && text(&stopped.stderr).contains(said),
+        !text(&stopped.stderr).contains("stopped early"),
         "{}",
-        out(&stopped)
+        text(&stopped.stderr)
     );
     assert!(
         out(&stopped).contains("--max-events 20"),
         "the line to reproduce it has the limit"
     );
+    let stopped = place.run(&[
+        "run",
+        "tiny.ron",
+        "--no-output",
+        "--max-events",
+        "20",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(
+        text(&stopped.stderr).matches(said).count(),
+        1,
+        "{}",
+        text(&stopped.stderr)
+    );
+}
+
+#[test]
+fn nothing_is_decided_of_stopped_runs_and_the_others_are_judged() {
+    let scenario = TINY
+        .replace("\"far\": [", "\"long\": [Set(path: \"agents.worker.program[0].times\", to: 300)],\n        \"far\": [")
+        .replace(
+            "        // more",
+            "        Measure(name: \"task.time.mean\", is: AtMost(\"1ms\")),\n        Measure(name: \"task.time.mean\", over: \"long\", is: AtMost(\"0s\")),",
+        );
+    let place = Place::with(&scenario);
+    let rows = |args: &[&str]| {
+        let ran = place.run(&[&["run", "tiny.ron", "--no-output", "--format", "json"], args].concat());
+        let all = json(&ran.stdout)["expectations"].clone();
+        let row = |row: &serde_json::Value| {
+            let of = |name: &str| row[name].as_str().unwrap_or_default().to_string();
+            (of("name"), of("variant"), of("over"), of("verdict"))
+        };
+        (
+            ran.status.code(),
+            all.as_array().unwrap().iter().map(row).collect::<Vec<_>>(),
+        )
+    };
+    let (code, whole) = rows(&[]);
+    assert_eq!(code, Some(1));
+    assert!(whole.iter().all(|row| row.3 != "undecided"), "{whole:?}");
+    let (code, stopped) = rows(&["--max-events", "1000"]);
+    // The base fails its bound, whatever became of the long variant.
+    assert_eq!(code, Some(1));
+    assert_eq!(whole.len(), stopped.len());
+    for (whole, stopped) in whole.iter().zip(&stopped) {
+        let partial = [&whole.1, &whole.2].contains(&&"long".to_string());
+        let verdict = if partial { "undecided" } else { whole.3.as_str() };
+        assert_eq!(stopped.3, verdict, "{whole:?}");
+    }
+    let (code, none) = rows(&["--max-events", "20"]);
+    assert_eq!(code, Some(3));
+    assert!(none.iter().all(|row| row.3 == "undecided"), "{none:?}");
 }
 
 #[test]

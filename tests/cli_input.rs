@@ -9,8 +9,8 @@ use std::fs;
 fn refused(scenario: &str, code: i32, says: &[&str]) -> Place {
     let place = Place::with(scenario);
     let ran = place.run(&["run", "tiny.ron"]);
-    let said = text(&ran.stderr);
-    assert_eq!(ran.status.code(), Some(code), "{said}{}", out(&ran));
+    let said = text(&ran.stderr) + &out(&ran);
+    assert_eq!(ran.status.code(), Some(code), "{said}");
     for says in says {
         assert!(said.contains(says), "'{says}' isn't in: {said}");
     }
@@ -144,8 +144,8 @@ fn a_livelock_is_reported_with_its_time_and_an_agent() {
     )"#;
     let place = Place::with(scenario);
     let ran = place.run(&["run", "tiny.ron"]);
-    assert_eq!(ran.status.code(), Some(3), "{}", text(&ran.stderr));
-    let said = text(&ran.stderr);
+    let said = out(&ran);
+    assert_eq!(ran.status.code(), Some(3), "{said}");
     assert!(
         said.contains("at 5s, ") && (said.contains("left[0]") || said.contains("right[0]")),
         "{said}"
@@ -217,4 +217,39 @@ fn what_is_no_text_is_refused() {
     place.write("tiny.ron", &TINY.replace("\"tiny\"", "\"../../escape\""));
     place.code(&["run", "tiny.ron"]);
     assert!(files(&place.path("")).keys().all(|name| !name.starts_with("escape")));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_that_nobody_writes_to_is_refused_where_a_scenario_names_a_file() {
+    let with_data = TINY
+        .replace(
+            "Exponential(mean: \"20ms\")",
+            "Empirical(data: \"d\", column: \"s\", unit: \"1s\")",
+        )
+        .replace("    sites:", "    data: {\"d\": (file: \"pipe\")},\n    sites:");
+    let with_include = TINY.replace("    quorate: 1,", "    quorate: 1, include: [\"pipe\"],");
+    for (scenario, code) in [(with_data, "E0422"), (with_include, "E0301")] {
+        let place = Place::with(&scenario);
+        let made = std::process::Command::new("mkfifo").arg(place.path("pipe")).status();
+        assert!(made.unwrap().success());
+        let ran = place.run(&["check", "tiny.ron"]);
+        let said = text(&ran.stdout) + &text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(code) && said.contains("it isn't a regular file"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_link_that_changes_every_nanosecond_is_run_like_any_other() {
+    let scenario = TINY.replace(
+        "one_way: \"50ms\"",
+        "one_way: \"50ms\", loss: Bursty(good: \"1ns\", bad: \"1ns\", loss_bad: 0.0)",
+    );
+    let place = Place::with(&scenario);
+    let ran = place.run(&["run", "tiny.ron", "--no-output"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
 }

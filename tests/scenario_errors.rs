@@ -396,8 +396,9 @@ fn all_problems_of_a_file_are_said_at_once() {
 #[test]
 fn what_cannot_be_read_hides_nothing_else_and_counts_as_declared() {
     let text = SAMPLE
-        // A unit without quotes, a misspelt field, one of nobody knows what, a wrong unit, a number out of range.
+        // A unit without quotes, a forgotten comma, a misspelt field, one of nobody knows what, a wrong unit, a number out of range.
         .replace("timeout: \"2s\"", "timeout: 2s")
+        .replace("at: \"a\", servers", "at: \"a\" servers")
         .replace("servers: 4", "servrs: 4, colour: 3")
         .replace("mean: \"80ms\"", "mean: \"80 parsecs\"")
         .replace("count: 3", "count: -3")

@@ -211,6 +211,14 @@ fn damages(text: &str) -> Vec<(Span, String)> {
         }
         all.push((place, damaged(text, place, STRANGE)));
     }
+    for place in &places.entries {
+        // An entry without the comma behind it.
+        let rest = &text[place.end as usize..];
+        if rest.starts_with(',') && !rest[1..].trim_start().starts_with([')', ']', '}']) {
+            let comma = Span::new(place.source, place.end as usize, place.end as usize + 1);
+            all.push((comma, damaged(text, comma, " ")));
+        }
+    }
     for place in places.entries {
         let twice = format!("{0}, {0}", &text[place.range()]);
         all.push((place, damaged(text, place, &twice)));
@@ -383,17 +391,18 @@ fn damage_hides_no_mistake_elsewhere_and_makes_none() {
         });
         assert!(news.len() == 1 || (unseen && news.is_empty()), "{}", said_after());
         // A mistake may go with what is damaged, with the entry that is damaged, and with what it depends on.
-        let (part, spans) = sections
+        // A comma that is missing takes nothing with it.
+        let part = sections
             .iter()
-            .find(|(_, spans)| meet(spans[0], place))
-            .expect("in a part");
-        let entry = spans[1..]
-            .iter()
-            .find(|span| meet(**span, place) && place.start >= span.start && place.end <= span.end);
-        let hit = *entry.unwrap_or(&spans[0]);
+            .find(|(_, spans)| meet(spans[0], place) && &text[place.range()] != ",");
+        let hit = part.map(|(part, spans)| {
+            let around = |span: &&Span| span.start <= place.start && place.end <= span.end;
+            (part, *spans[1..].iter().find(around).unwrap_or(&spans[0]))
+        });
         for mistake in mistakes.iter() {
             let own = mistake.span().expect("every mistake has a place");
-            let may_go = meet(hit, own) || depends_on(mistake.code).contains(&part.as_str());
+            let may_go =
+                hit.is_some_and(|(part, span)| meet(span, own) || depends_on(mistake.code).contains(&part.as_str()));
             let is_there = after
                 .diagnostics
                 .iter()

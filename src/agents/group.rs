@@ -280,14 +280,16 @@ impl AgentGroup {
                 member
             }
             None => {
-                if self.base + self.agents.len() as u32 + 1 >= self.source.id {
-                    let name = self.spec.name.clone();
-                    let alive = self.agents.len();
+                let most = self.spec.max_alive;
+                if self.agents.len() as u32 >= most {
+                    let name = &self.spec.name;
                     let message = format!(
-                        "{alive} agents of the stream '{name}' are alive at once, which is more than `max_alive` allows: \
-                         they arrive faster than they finish"
+                        "an agent of the stream '{name}' arrives while {most} of them {} alive, as many as `max_alive` allows: \
+                         they arrive faster than they finish",
+                        if most == 1 { "is" } else { "are" },
                     );
-                    return cx.halt(self.source.id, message, format!("agents.{name}"));
+                    let place = format!("agents.{name}");
+                    return cx.halt(self.source.id, message, place);
                 }
                 self.add_agent(ordinal)
             }

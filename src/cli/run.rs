@@ -41,7 +41,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             print(&summary::answer(&results, &judgements, args.all, look))?;
             print(&format!("\nseed {} · reproduce: {command}\n", results.seed))?;
         }
-        Format::Json => print(&summary::json(&results, &judgements)?)?,
+        // The table says which runs were stopped.
+        Format::Json => {
+            print(&summary::json(&results, &judgements)?)?;
+            session::complain_of_stops(&results);
+        }
     }
     if let Some(folder) = &folder {
         // Result files carry no paths: they are the same wherever the scenario lies.
@@ -76,13 +80,9 @@ pub fn verdict(results: &Results, judgements: &[Judgement]) -> ExitCode {
         "a law that holds in every run is broken:\n{}",
         breaches.join("\n")
     );
-    for halt in results.halts() {
-        session::complain(&halt);
-    }
-    if results.halts().is_empty() {
-        judge::overall(judgements).into()
-    } else {
-        ExitCode::Undecided
+    match judge::overall(judgements).into() {
+        ExitCode::Ok if results.variants.iter().any(|variant| variant.was_stopped()) => ExitCode::Undecided,
+        code => code,
     }
 }
 

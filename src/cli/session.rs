@@ -39,6 +39,13 @@ pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "quorate: {text}");
 }
 
+/// Says on standard error which runs were stopped early.
+pub fn complain_of_stops(results: &Results) {
+    for halt in results.halts() {
+        complain(&halt);
+    }
+}
+
 /// Whether standard output gets colours.
 pub fn colour() -> bool {
     io::stdout().is_terminal() && is_capable() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
@@ -92,6 +99,14 @@ impl Sources for Files {
     fn identity(&self, path: &Path) -> PathBuf {
         // What doesn't exist can't be read either, which is said then.
         std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+    }
+
+    fn read_named(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        if std::fs::metadata(path)?.is_file() {
+            self.read(path, limit)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"))
+        }
     }
 }
 

@@ -123,6 +123,7 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
         judgements.len() - details.len(),
         judgements.len()
     );
+    details.extend(results.halts());
     let file = baseline_path(path);
     if args.bless {
         let text = Baseline::of(&results).to_text();

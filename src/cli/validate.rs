@@ -30,6 +30,7 @@ pub fn validate(args: &ValidateArgs) -> Result<ExitCode> {
             let results = session::run_grid(&scenario, options)?;
             let judgements = judge::judge(&results, &quorate::experiment::claims(&scenario));
             super::run::verdict(&results, &judgements);
+            session::complain_of_stops(&results);
             rows.extend(
                 judgements
                     .into_iter()

@@ -183,6 +183,13 @@ fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judg
             Some(than) => difference(variant, than, claim),
         },
     };
+    // What a run that was stopped would have come to, nobody knows.
+    let than = claim.over.as_ref().and_then(|over| results.variant(over));
+    let verdict = if variant.was_stopped() || than.is_some_and(VariantResults::was_stopped) {
+        Verdict::Undecided
+    } else {
+        verdict
+    };
     let finite = |end: f64| end.is_finite().then_some(end);
     let (low, high) = claim.bound.ends();
     Judgement {

@@ -267,6 +267,13 @@ impl Results {
     }
 }
 
+impl VariantResults {
+    /// Whether one of its runs was stopped before its end.
+    pub fn was_stopped(&self) -> bool {
+        self.runs.iter().any(|run| run.halt.is_some())
+    }
+}
+
 impl RunResults {
     fn of(cell: Cell) -> Self {
         let ended = match cell.end {

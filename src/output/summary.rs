@@ -27,6 +27,7 @@ const HEADLINES: &[(&str, &str)] = &[
     ("task.time.p99", "task p99"),
     ("task.network_share", "network share"),
     ("task.failed", "tasks failed"),
+    ("task.aborted", "tasks aborted"),
     ("task.unfinished", "tasks unfinished"),
     ("calls.amplification", "attempts per call"),
     ("calls.refused", "calls refused"),
@@ -42,14 +43,17 @@ const HEADLINES: &[(&str, &str)] = &[
     ("state.unavailable", "unavailable"),
 ];
 
-/// The columns of the answer: those headlines that some variant has and that say something.
-fn headlines(results: &Results) -> Vec<(&'static str, &'static str)> {
-    let most = |name: &str| {
-        let all = results.variants.iter().filter_map(|variant| variant.measures.get(name));
-        all.map(|estimate| estimate.mean).fold(None, |most: Option<f64>, mean| {
-            Some(most.map_or(mean, |most| most.max(mean)))
-        })
-    };
+/// The greatest mean of a measure over the variants, if any has it.
+fn most(results: &Results, name: &str) -> Option<f64> {
+    let all = results.variants.iter().filter_map(|variant| variant.measures.get(name));
+    all.map(|estimate| estimate.mean).fold(None, |most: Option<f64>, mean| {
+        Some(most.map_or(mean, |most| most.max(mean)))
+    })
+}
+
+/// The columns of the answer, by measure: those headlines that some variant has and that say something.
+fn headlines(results: &Results) -> Vec<(String, String)> {
+    let most = |name: &str| most(results, name);
     // Calls are a headline where they were tried again or refused; the network where it takes one part in a thousand.
     let herd = most("calls.amplification").is_some_and(|most| most > 1.001)
         || most("calls.refused").is_some_and(|most| most > 0.0);
@@ -60,7 +64,41 @@ fn headlines(results: &Results) -> Vec<(&'static str, &'static str)> {
         Some(most) if name.starts_with("calls.") && name != "calls.wasted" => herd && most > 0.0,
         Some(most) => most > 0.0,
     };
-    HEADLINES.iter().copied().filter(|(name, _)| matters(name)).collect()
+    let chosen = HEADLINES.iter().filter(|(name, _)| matters(name));
+    let mut columns = if most("task.time.mean").is_none() {
+        of_endless(results)
+    } else {
+        Vec::new()
+    };
+    columns.extend(chosen.map(|(name, head)| (name.to_string(), head.to_string())));
+    if columns.is_empty() && most("messages.delivered").is_some() {
+        columns.push(("messages.delivered".into(), "messages delivered".into()));
+    }
+    columns
+}
+
+/// The most named tasks that have columns.
+const NAMED_TASKS: usize = 4;
+
+/// What stands for the time of programs where none was done, as in a service that never ends: the times of named tasks, and the
+/// calls.
+fn of_endless(results: &Results) -> Vec<(String, String)> {
+    let mut columns = Vec::new();
+    let all = results.variants.iter().flat_map(|variant| variant.measures.keys());
+    let named = |name: &String| Some(name.strip_prefix("task.")?.strip_suffix(".time.mean")?.to_string());
+    let tasks: std::collections::BTreeSet<String> = all.filter_map(named).collect();
+    for task in tasks.into_iter().take(NAMED_TASKS) {
+        columns.push((format!("task.{task}.time.mean"), format!("{task} time")));
+        let p99 = format!("task.{task}.time.p99");
+        if most(results, &p99).is_some() {
+            columns.push((p99, format!("{task} p99")));
+        }
+    }
+    if most(results, "calls.answered").is_some_and(|most| most > 0.0) {
+        columns.push(("calls.time.mean".into(), "call time".into()));
+        columns.push(("calls.goodput".into(), "calls answered".into()));
+    }
+    columns
 }
 
 /// A value with the half width of its interval, where there is one.
@@ -98,9 +136,9 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     let pairs = || results.variants.iter().filter_map(|variant| variant.added.get(base));
     let added = pairs().any(|added| added.mean != 0.0) && pairs().all(|added| added.pairs > 9 * added.unpaired);
     for (name, head) in headlines(results) {
-        columns.push(Column::number(head));
-        let values: Vec<Value> = results.variants.iter().map(|variant| value(variant, name)).collect();
-        figures.push(cells(&values, &unit_of(name)));
+        columns.push(Column::number(&head));
+        let values: Vec<Value> = results.variants.iter().map(|variant| value(variant, &name)).collect();
+        figures.push(cells(&values, &unit_of(&name)));
         if name == "task.time.mean" && added {
             columns.push(Column::number(&format!("added to {title}")));
             let of = |variant: &VariantResults| {

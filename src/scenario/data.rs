@@ -288,7 +288,7 @@ impl<'a> DataSets<'a> {
         if let Some(declared) = self.declared.get(&data.value) {
             let (shown, path) = declared.as_ref()?;
             if !self.files.contains_key(&data.value) {
-                let read = self.sources.read(path, LIMIT);
+                let read = self.sources.read_named(path, LIMIT);
                 let read = read.map_err(|error| Failure {
                     code: Code::DataUnreadable,
                     message: format!("can't read {shown}: {error}"),

@@ -144,7 +144,8 @@ codes! {
      be rounded, so it is refused: `\"0.5ns\"`.";
 
     CannotRead = 301, "a file can't be read",
-    "The file doesn't exist or can't be read. Paths in `include` are relative to the file that includes.";
+    "The file doesn't exist or can't be read. Paths in `include` are relative to the file that includes, and name regular \
+     files: no pipes or devices.";
     IncludeCycle = 302, "files include each other",
     "A file includes itself, directly or through others. The chain is shown.";
     IncludeDepth = 303, "includes nest too deeply",
@@ -202,7 +203,8 @@ codes! {
     EmptyData = 421, "a data set is empty",
     "The column has no rows: there is nothing to draw from, and no arrival to replay.";
     DataUnreadable = 422, "a data file can't be read",
-    "The file of a data set doesn't exist or can't be read. The path is relative to the file that names it.";
+    "The file of a data set doesn't exist, can't be read or isn't a regular file: a pipe or a device may never end. The path is \
+     relative to the file that names it.";
 
     BadLaw = 430, "a law that can't be",
     "The parameters make no law: a deviation below zero, an interval that ends before it begins, quantiles that fall, weights that \
@@ -261,7 +263,9 @@ codes! {
     WrongVersion = 471, "another version of the language",
     "This Quorate reads scenarios that say `quorate: 1`. A later version of the language may mean something else by the same text.";
     TooMany = 472, "too many",
-    "The entities of a scenario are numbered in 32 bits, and their groups in 16. The message says what is too many.";
+    "The entities of a scenario are numbered in 32 bits, and their groups in 16; other bounds keep a mistake from eating the \
+     memory, such as those on replicates, windows and the keys of a store. The message says what is too many, and how many \
+     there may be.";
     NothingToDo = 473, "nothing happens",
     "Nobody is declared who does anything: `agents` is empty, or a group has no `program` and handles no message.";
     BadNetwork = 474, "the network can't be built",

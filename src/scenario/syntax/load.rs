@@ -33,6 +33,15 @@ pub trait Sources {
     fn identity(&self, path: &Path) -> PathBuf {
         normalized(path)
     }
+
+    /// The bytes of a file that a scenario names: an include, or a data set. Where files may be pipes or devices, which may never
+    /// end, these are refused.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    fn read_named(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        self.read(path, limit)
+    }
 }
 
 /// Files in memory: for tests, and for texts from standard input.
@@ -180,7 +189,11 @@ impl Loader<'_> {
             self.out.push(problem(Code::IncludeDepth, message));
             return None;
         }
-        let bytes = match self.sources.read(path, self.left) {
+        let read = match named {
+            Some(_) => self.sources.read_named(path, self.left),
+            None => self.sources.read(path, self.left),
+        };
+        let bytes = match read {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.out

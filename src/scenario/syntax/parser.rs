@@ -2,8 +2,9 @@
 //!
 //! Guarantees: accepts only what the `ron` crate 0.12 accepts (with `implicit_some`), apart from a byte order mark; never
 //! panics; linear time; memory bounded by [`Limits`]. It goes on behind an error at the next comma or closing bracket, so
-//! that several problems are reported at once. Where a value is wrong in itself (`250ms` without quotes), everything around it
-//! is certain: then there is a tree, in which that value is [`Value::Unread`]. After any other error there is none.
+//! that several problems are reported at once. Where a value is wrong in itself (`250ms` without quotes), or nothing but a
+//! comma is missing, everything around it is certain: then there is a tree, in which such a value is [`Value::Unread`]. After
+//! any other error there is none.
 
 use super::codes::Code;
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -143,7 +144,7 @@ struct Parser<'a> {
     token: Token,
     /// How many errors the current token is.
     faults: usize,
-    /// How many errors were values that are wrong in themselves.
+    /// How many errors leave no doubt about what stands around them.
     healed: usize,
     /// The token before the current one.
     last: Option<Token>,
@@ -372,6 +373,8 @@ impl Parser<'_> {
         let (mut items, mut fields, mut entries) = (Vec::new(), Vec::new(), Vec::new());
         while !self.at_end_of(open) {
             let before = self.token.start;
+            // `(name "x")` may be a field without its colon.
+            let mut whole = true;
             let good = match open {
                 '[' => self.value(depth + 1).map(|v| items.push(v)).is_some(),
                 '{' => self.entry(depth + 1).map(|e| entries.push(e)).is_some(),
@@ -384,13 +387,14 @@ impl Parser<'_> {
                         let problem = Diagnostic::error(Code::UnexpectedToken, at.to(item.span).head(80), message);
                         self.out.push(problem.help("every field of a struct is `name: value`"));
                     }
+                    whole = !matches!(&item, Some(item) if matches!(item.value, Value::Word(_)));
                     item.map(|v| items.push(v)).is_some()
                 }
             };
             if !good {
                 self.skip_entry();
             }
-            self.separator(open, good);
+            self.separator(open, good, whole);
             if self.token.start == before && !self.at_end_of(open) {
                 // Nothing was taken: never loop on the same token.
                 self.advance();
@@ -507,8 +511,8 @@ impl Parser<'_> {
         }
     }
 
-    /// The comma behind an entry, or its absence.
-    fn separator(&mut self, open: char, good: bool) {
+    /// The comma behind an entry, or its absence. `whole`: the entry is certain to end here.
+    fn separator(&mut self, open: char, good: bool, whole: bool) {
         if self.eat(&Kind::Comma) || self.at_end_of(open) {
             return;
         }
@@ -560,7 +564,9 @@ impl Parser<'_> {
         if starts_entry {
             let message = format!("expected `,` or `{close}`, found {}", self.shown());
             let mut problem = Diagnostic::error(Code::MissingComma, last.after(), message).here(missing);
-            if self.text_of(last).contains('\n') {
+            let unclosed = self.text_of(last).contains('\n');
+            self.healed += usize::from(whole && !unclosed);
+            if unclosed {
                 problem = problem.label(
                     last.head(1),
                     "the text that ends there began here: is a closing quote missing?",

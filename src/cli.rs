@@ -37,7 +37,8 @@ pub struct Cli {
 enum Command {
     /// Run a scenario: the base and every variant over its replicates; print the answer and write results and plots.
     Run(RunArgs),
-    /// Run every scenario of a folder and compare it with its committed baseline: what CI calls.
+    /// Run every scenario of a folder, judge what it expects and compare it with its committed baseline, if it has one: what
+    /// CI calls.
     Test(TestArgs),
     /// Check scenarios without running them: all problems at once.
     Check(CheckArgs),
@@ -74,6 +75,9 @@ enum Command {
         /// Compare although the scenarios have different names.
         #[arg(long)]
         force: bool,
+        /// Print every number that moved, not only the clearest.
+        #[arg(long)]
+        all: bool,
     },
     /// Judge a history of operations against consistency models: ours, Jepsen's or Porcupine's.
     Judge(JudgeArgs),
@@ -175,7 +179,7 @@ pub struct RunArgs {
 /// Arguments of `test`.
 #[derive(Debug, clap::Args)]
 pub struct TestArgs {
-    /// The folder with the scenarios; folders in it are searched too.
+    /// The folder with the scenarios (folders in it are searched too), or one scenario.
     #[arg(default_value = "scenarios")]
     folder: PathBuf,
     /// Write what the scenarios say now as their baselines.
@@ -306,7 +310,8 @@ pub fn main() -> std::process::ExitCode {
             after,
             format,
             force,
-        } => compare::compare(&before, &after, format, force),
+            all,
+        } => compare::compare(&before, &after, format, force, all),
         Command::Judge(args) => judge::judge(&args),
         Command::Help { topic } => help::help(topic.as_deref()),
         Command::Reference { of } => help::reference(of),

@@ -9,8 +9,9 @@ pub mod grid;
 pub mod judge;
 pub mod results;
 
+pub use crate::scenario::Registry;
 pub use grid::{Cell, Grid, Options, Progress, measure_with};
-pub use judge::{Registry, claims};
+pub use judge::claims;
 pub use results::Results;
 
 pub use crate::statistics;

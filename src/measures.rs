@@ -6,9 +6,11 @@
 //! - [`tasks`]: how long tasks take, and where their time goes: the latency trap.
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
 //! - [`traffic`]: messages and bytes, the end of the run, the intervals of faults.
+//! - [`invariants`]: the counts that have to be zero where a scenario says `Always`.
 //! - [`windows`]: counts and levels in windows of time, which the others use.
 
 pub mod herd;
+pub mod invariants;
 pub mod registry;
 pub mod shared_state;
 pub mod sheet;
@@ -17,6 +19,7 @@ pub mod tasks;
 pub mod traffic;
 pub mod windows;
 
+pub use invariants::{INVARIANTS, Invariant};
 pub use registry::{find, infos, suggest};
 pub use sheet::{Sample, Series, Sheet, TaskOutcome, TaskRow};
 

@@ -1,7 +1,7 @@
 //! The reference pages, made from the registries: what is read, what is measured, what the stores promise, what can be wrong.
 
 use crate::check::history::Fault;
-use crate::measures::{self, Better};
+use crate::measures::{self, Better, INVARIANTS, MeasureInfo};
 use crate::scenario::language::Scenario;
 use crate::scenario::syntax::{Code, FieldDescription, Reference};
 use crate::state;
@@ -59,9 +59,43 @@ fn variant(reference: &Reference, name: &str) -> Option<String> {
                 .fields
                 .iter()
                 .for_each(|field| text.push_str(&field_text(field)));
+            if variant.name == "Always" {
+                text.push_str("\nThe invariants:\n");
+                for invariant in INVARIANTS {
+                    text.push_str(&format!("\n  {}\n      {}\n", invariant.name, invariant.doc));
+                }
+            }
         }
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// The measures whose names begin with `start` (`service.*`, `task.time`): one line each; `None` if there are none.
+pub fn measures_below(start: &str) -> Option<String> {
+    let start = start.trim_end_matches(['.', '*']).trim_end_matches('.');
+    let below = |info: &MeasureInfo| {
+        info.name
+            .strip_prefix(start)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let found: Vec<MeasureInfo> = measures::infos().into_iter().filter(below).collect();
+    let lines = found
+        .iter()
+        .map(|info| format!("{} ({}): {}\n", info.name, info.unit.name(), info.doc));
+    (!start.is_empty() && !found.is_empty()).then(|| lines.collect())
+}
+
+/// Everything that has a page of its own but commands and diagnostics: types and forms of the language, measures, invariants.
+pub fn topics() -> Vec<String> {
+    let reference = Reference::of::<Scenario>();
+    let types = reference.types().iter();
+    let mut all: Vec<String> = types
+        .flat_map(|of| std::iter::once(of.name).chain(of.variants.iter().map(|variant| variant.name)))
+        .map(str::to_string)
+        .collect();
+    all.extend(INVARIANTS.iter().map(|invariant| invariant.name.to_string()));
+    all.extend(measures::infos().iter().map(|info| info.name.to_string()));
+    all
 }
 
 /// Every number that is measured.
@@ -83,6 +117,20 @@ pub fn measures() -> String {
             info.doc
         ));
     }
+    text.push_str(
+        "\n## Invariants\n\nWhat `Always` can demand. Each is a measure that has to be 0 in every run.\n\n| invariant | measure | meaning \
+         |\n|---|---|---|\n",
+    );
+    for invariant in INVARIANTS {
+        text.push_str(&format!(
+            "| `{}` | `{}` | {} |\n",
+            invariant.name, invariant.measure, invariant.doc
+        ));
+    }
+    text.push_str(
+        "\n## Events\n\nWhat `Sometimes` can demand is the name of any measure above that is a `count` or a `yes or no`: \
+         `Sometimes(event: \"state.conflicts\", at_least: 10)` holds if the runs together have at least ten conflicts.\n",
+    );
     text
 }
 

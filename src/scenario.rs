@@ -23,11 +23,14 @@ pub mod build;
 pub mod data;
 pub mod language;
 pub mod load;
+pub mod name;
 pub mod plan;
 pub mod resolve;
 pub mod syntax;
+pub mod written;
 
 pub use build::{Drain, Extra, Run, RunEnd, build, build_with};
-pub use load::{Outcome, Scenario, load};
+pub use load::{Outcome, Scenario, load, load_as};
 pub use plan::Plan;
 pub use resolve::{Anything, Expectation, Expected, Kind, Known, Measures, Registry, What};
+pub use written::{Asked, DataFile};

@@ -5,14 +5,17 @@
 //!
 //! - [`Summary`], [`Paired`], [`wilson`], [`Running`]: means, paired differences, proportions, with intervals.
 //! - [`nearest_rank`], [`Recorder`]: quantiles and distribution functions of samples.
+//! - [`discoveries`]: which of many comparisons are beyond chance.
 //! - [`normal_quantile`], [`student_t_quantile`]: the quantiles that the intervals stand on.
 
+mod discovery;
 mod quantiles;
 mod samples;
 mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use discovery::{discoveries, two_sided_p};
 pub use quantiles::{normal_quantile, student_t_quantile};
 pub use samples::{BEYOND, DEFAULT_LIMIT, Distribution, Precision, Quantile, Recorder, ecdf_band, nearest_rank};
 pub use summary::{Interval, Level, Paired, Running, Summary, UnequalLengths, wilson};

@@ -97,12 +97,21 @@ fn test_judges_a_folder_against_its_baselines() {
     place.write("all/tiny.ron", TINY);
     let code = || place.run(&["test", "all"]);
     let fresh = code();
-    assert_eq!(fresh.status.code(), Some(3));
-    assert!(
-        out(&fresh).contains("no baseline (make one with --bless)"),
-        "{}",
-        out(&fresh)
+    // What it expects is judged without a baseline, and what writes one is said.
+    assert_eq!(
+        (fresh.status.code(), out(&fresh).as_str()),
+        (
+            Some(0),
+            "ok   all/tiny.ron: 4 of 4 expectations hold, no baseline (`quorate test all/tiny.ron --bless` writes it)\n\
+             1 passed, 0 failed, 0 undecided\n",
+        )
     );
+    // Where nothing is expected, nothing was tested.
+    place.write(
+        "quiet.ron",
+        &(TINY.split("    expect: [").next().unwrap().to_string() + ")"),
+    );
+    assert_eq!(place.code(&["test", "quiet.ron"]), 3);
     assert_eq!(place.code(&["test", "all", "--bless"]), 0);
     let baseline = fs::read_to_string(place.path("all/tiny.baseline.ron")).unwrap();
     assert!(
@@ -173,6 +182,57 @@ fn test_judges_a_folder_against_its_baselines() {
 }
 
 #[test]
+fn baselines_are_told_from_scenarios() {
+    let place = Place::with(TINY);
+    place.write("other.ron", TINY);
+    assert_eq!(place.code(&["test", ".", "--bless"]), 0);
+    let checked = place.run(&[
+        "check",
+        "other.baseline.ron",
+        "other.ron",
+        "tiny.baseline.ron",
+        "tiny.ron",
+    ]);
+    assert_eq!(
+        (
+            checked.status.code(),
+            out(&checked).as_str(),
+            text(&checked.stderr).as_str()
+        ),
+        (
+            Some(0),
+            "other.ron: ok, 3 variants\ntiny.ron: ok, 3 variants\n",
+            "quorate: other.baseline.ron and 1 other are baselines, no scenarios: skipped\n"
+        )
+    );
+    for command in ["check", "run", "verify", "test"] {
+        let refused = place.run(&[command, "tiny.baseline.ron"]);
+        let said = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{command}");
+        assert!(said.contains("is a baseline") && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
+fn json_is_printed_of_what_cannot_be_run_as_well() {
+    let place = Place::with(&TINY.replace("seed: 3", "sede: 3"));
+    let checked = place.run(&["check", "tiny.ron", "--format", "json"]);
+    for args in [&["run", "tiny.ron"][..], &["run", "tiny.ron", "--dry-run"]] {
+        let ran = place.run(&[args, &["--format", "json"]].concat());
+        assert_eq!(ran.status.code(), Some(2));
+        assert_eq!(json(&ran.stdout), json(&checked.stdout)[0], "{args:?}");
+        assert!(text(&ran.stderr).contains("error[E0101]"));
+    }
+    assert_eq!(json(&checked.stdout)[0]["diagnostics"][0]["code"], "E0101");
+    let counted = place.run(&["test", "tiny.ron"]);
+    assert!(
+        out(&counted).contains("BAD  tiny.ron: 1 problem, see above"),
+        "{}",
+        out(&counted)
+    );
+}
+
+#[test]
 fn new_writes_a_starter_that_passes_its_own_expectations() {
     let place = Place::with(TINY);
     let made = place.run(&["new", "my-first"]);
@@ -192,6 +252,20 @@ fn new_writes_a_starter_that_passes_its_own_expectations() {
     assert_eq!(text_of(), before, "an existing file isn't replaced");
     for name in ["", "..", "a/b", "a b", "ü", ".ron"] {
         assert_eq!(place.code(&["new", name]), 2, "{name:?}");
+    }
+    for (args, says) in [
+        (
+            &["new", "x", "--into", "nofolder"][..],
+            "there is no folder nofolder: make it first",
+        ),
+        (
+            &["new", "my-first"],
+            "my-first.ron is there already, and isn't replaced",
+        ),
+        (&["new", "a b"], "how about 'a_b'?"),
+    ] {
+        let refused = place.run(args);
+        assert!(text(&refused.stderr).contains(says), "{}", text(&refused.stderr));
     }
 }
 
@@ -259,13 +333,34 @@ fn help_explains_every_kind_of_topic() {
         assert_eq!(helped.status.code(), Some(0), "{topic}");
         assert!(out(&helped).contains(says), "{topic}: {}", out(&helped));
     }
-    let unknown = place.run(&["help", "task.tiem.p99"]);
-    assert_eq!(unknown.status.code(), Some(2));
+    // What `Always` takes is listed, and so is a family of measures.
+    let always = out(&place.run(&["help", "Always"]));
     assert!(
-        text(&unknown.stderr).contains("did you mean 'task.time.p99'?"),
-        "{}",
-        text(&unknown.stderr)
+        quorate::measures::INVARIANTS
+            .iter()
+            .all(|invariant| always.contains(invariant.name)),
+        "{always}"
     );
+    let family = out(&place.run(&["help", "service.*"]));
+    assert!(
+        family.lines().count() > 50 && family.lines().all(|line| line.starts_with("service.*.")),
+        "{family}"
+    );
+    for (wrong, near) in [
+        ("task.tiem.p99", "task.time.p99"),
+        ("Servise", "Service"),
+        ("no_lost_update", "no_lost_updates"),
+        ("lww", "LastWriteWins"),
+        ("vaildate", "validate"),
+    ] {
+        let unknown = place.run(&["help", wrong]);
+        assert_eq!(unknown.status.code(), Some(2));
+        assert!(
+            text(&unknown.stderr).contains(&format!("did you mean '{near}'?")),
+            "{}",
+            text(&unknown.stderr)
+        );
+    }
     for of in ["language", "measures", "models", "diagnostics"] {
         assert!(out(&place.run(&["reference", of])).starts_with("# "), "{of}");
     }

@@ -238,6 +238,69 @@ fn programs() {
     );
 }
 
+/// What is said about one of these in place of the sample's expectation.
+fn expecting(expectations: &[&str]) -> String {
+    let whole = "Measure(name: \"task.time.mean\", is: AtMost(\"10s\"))";
+    all(&expectations.iter().map(|other| (whole, *other)).collect::<Vec<_>>())
+}
+
+#[test]
+fn expectations() {
+    snapshot(
+        "expectations",
+        expecting(&[
+            "Measure(name: \"task.time.mean\", is: AtMost(\"3 USD\"))",
+            "Measure(name: \"task.time.mean\", is: AtMost(3))",
+            "Measure(name: \"task.rate\", is: Between(3, \"40/s\"))",
+            "Measure(name: \"calls.money\", is: Near(value: 3, within: \"1s\"))",
+            "Measure(name: \"calls.money\", variant: \"near\", over: \"base\", is: AtMost(\"-3 USD\"))",
+            "Measure(name: \"messages.bytes_sent\", is: AtMost(\"3s\"))",
+            "Measure(name: \"calls.failed\", is: AtMost(\"5%\"))",
+            "Measure(name: \"task.done_share\", is: Between(0.5, \"90%\"))",
+            "Measure(name: \"calls.amplification\", is: AtMost(\"1s\"))",
+            "Always(\"no_lost_update\")",
+            "Always(\"state.conflicts\")",
+            "Sometimes(event: \"state.conflict\")",
+            "Sometimes(event: \"task.time.mean\")",
+            "Sometimes(event: \"calls.refused\")",
+        ]),
+    );
+}
+
+#[test]
+fn a_bound_has_the_dimension_of_its_measure() {
+    use quorate::measures::{Unit, infos};
+    let bounds = [
+        (
+            "3",
+            &[Unit::Count, Unit::Tokens, Unit::Verdict, Unit::Share, Unit::Ratio][..],
+        ),
+        ("\"2%\"", &[Unit::Share, Unit::Ratio]),
+        ("\"3s\"", &[Unit::Seconds]),
+        ("\"-3s\"", &[Unit::Seconds]),
+        ("\"40/s\"", &[Unit::PerSecond]),
+        ("\"64KiB\"", &[Unit::Bytes]),
+        ("\"3 USD\"", &[Unit::Dollars]),
+    ];
+    for unit in Unit::ALL {
+        let info = infos().into_iter().find(|info| info.unit == unit);
+        let name = info.expect("every unit has a measure").name.replace('*', "x");
+        for (bound, units) in bounds {
+            let expectation = format!("Measure(name: \"{name}\", is: AtMost({bound}))");
+            let outcome = outcome(&with(
+                "Measure(name: \"task.time.mean\", is: AtMost(\"10s\"))",
+                &expectation,
+            ));
+            assert_eq!(
+                outcome.scenario.is_some(),
+                units.contains(&unit),
+                "{expectation}: {}",
+                said(&outcome)
+            );
+        }
+    }
+}
+
 #[test]
 fn networks() {
     snapshot(

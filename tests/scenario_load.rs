@@ -2,7 +2,7 @@
 
 use quorate::kernel::{End, SimDuration};
 use quorate::scenario::syntax::{Memory, Reference, Show, Sources, render};
-use quorate::scenario::{Anything, Outcome, Plan, Registry, RunEnd, Scenario, build, load};
+use quorate::scenario::{Anything, Asked, Outcome, Plan, Registry, RunEnd, Scenario, build, load, load_as};
 use quorate::world::record::{Batch, Mask, Observer, What};
 use std::io;
 use std::path::Path;
@@ -233,12 +233,105 @@ fn what_is_kept_of_a_scenario_is_in_the_order_of_the_language() {
         variants.find("\"w\":") < variants.find("\"h\":")
     };
     assert!(order(&ordered) && !order(&shuffled));
-    // It says the same again, in the same words.
-    let again = read(&ordered.resolved);
+    // It says the same again, in the same words, where only its copies are.
+    let again = written_out(&ordered);
     assert_eq!(
         (&again.hash, &again.resolved, plans(&again)),
         (&ordered.hash, &ordered.resolved, plans(&ordered))
     );
+}
+
+/// The scenario as it is read where there is nothing but what was written of it.
+fn written_out(scenario: &Scenario) -> Scenario {
+    let files = Memory::new().with("s.ron", scenario.resolved.as_str());
+    let files = scenario
+        .data
+        .iter()
+        .fold(files, |files, data| files.with(&data.copy, &*data.bytes));
+    let outcome = load("s.ron".as_ref(), &[], &files, &Anything);
+    let said = render(&outcome.diagnostics, &outcome.sources, Show::default());
+    outcome.scenario.unwrap_or_else(|| panic!("{said}"))
+}
+
+#[test]
+fn what_is_kept_is_what_was_asked_for_in_the_order_of_the_language() {
+    // Both data files have one name, so that one of the copies needs another.
+    let read = |text: &str, variants: &[&str], seed: Option<u64>| {
+        let expect = r#"Measure(name: "m", variant: Some("w"), over: "base", is: AtMost(1)), "#;
+        let text = text
+            .replace("\"x.csv\"", "\"one/t.csv\"")
+            .replace("\"y.csv\"", "\"two/t.csv\"")
+            .replace("expect: [", &format!("expect: [{expect}"));
+        let files = Memory::new()
+            .with("s.ron", text)
+            .with("one/t.csv", "v\n1\n5\n9\n")
+            .with("two/t.csv", "v\n2\n2\n7\n");
+        let variants: Vec<String> = variants.iter().map(|name| name.to_string()).collect();
+        let asked = Asked {
+            seed,
+            replicates: Some(3),
+            variants: &variants,
+        };
+        let outcome = load_as("s.ron".as_ref(), &[], asked, &files, &Anything);
+        let said = render(&outcome.diagnostics, &outcome.sources, Show::default());
+        outcome.scenario.unwrap_or_else(|| panic!("{said}"))
+    };
+    let body = |scenario: &Scenario| scenario.resolved.split_once("    expect:").unwrap().0.to_string();
+    for (variants, seed, expected) in [(&["h"][..], Some(8), 2), (&["w"], None, 3), (&["base"], Some(5), 2)] {
+        let (one, other) = (read(ORDERED, variants, seed), read(SHUFFLED, variants, seed));
+        assert_eq!((&one.hash, body(&one)), (&other.hash, body(&other)), "{variants:?}");
+        assert_eq!((one.seed, one.replicates), (seed.unwrap_or(5), 3));
+        assert_eq!(one.expectations.len(), expected, "{variants:?}");
+        let start = format!("    seed: {},\n    replicates: 3,\n    until:", one.seed);
+        assert!(one.resolved.contains(&start), "{}", one.resolved);
+        let again = written_out(&one);
+        assert_eq!(
+            (
+                &again.hash,
+                &again.resolved,
+                again.seed,
+                again.replicates,
+                plans(&again)
+            ),
+            (&one.hash, &one.resolved, one.seed, one.replicates, plans(&one))
+        );
+        let texts = |scenario: &Scenario| -> Vec<String> {
+            let all = scenario.expectations.iter();
+            all.map(|expectation| expectation.text.clone()).collect()
+        };
+        assert_eq!(texts(&again), texts(&one));
+    }
+}
+
+#[test]
+fn a_list_is_counted_in_only_by_variants_that_are_run() {
+    let read = |sites: &str, variants: &[&str]| {
+        let text = format!(
+            r#"(
+                quorate: 1, name: "count", until: At("1s"), sites: {sites},
+                agents: {{"x": (count: 1, at: "a", program: [Think("1ms")])}},
+                variants: {{
+                    "counts": [Set(path: "sites[0]", to: "c")],
+                    "other": [Set(path: "agents.x.count", to: 2)],
+                }},
+            )"#
+        );
+        let variants: Vec<String> = variants.iter().map(|name| name.to_string()).collect();
+        let asked = Asked {
+            variants: &variants,
+            ..Asked::default()
+        };
+        let files = Memory::new().with("s.ron", text);
+        load_as("s.ron".as_ref(), &[], asked, &files, &Anything)
+            .scenario
+            .unwrap()
+    };
+    let (one, other) = (r#"["b", "a", "d"]"#, r#"["d", "a", "b"]"#);
+    assert_ne!(read(one, &[]).resolved, read(other, &[]).resolved);
+    assert_ne!(read(one, &["counts"]).resolved, read(other, &["counts"]).resolved);
+    let (one, other) = (read(one, &["other"]), read(other, &["other"]));
+    assert_eq!((&one.resolved, &one.hash), (&other.resolved, &other.hash));
+    assert_eq!(written_out(&one).resolved, one.resolved);
 }
 
 #[test]

@@ -3,15 +3,15 @@
 use super::Format;
 use super::session::{self, print};
 use anyhow::{Context, Result, bail};
-use quorate::experiment::compare::{Comparison, Written, compare as hold};
+use quorate::experiment::compare::{Comparison, FALSE_DISCOVERIES, Row, Written, compare as hold};
 use quorate::experiment::judge::ExitCode;
 use quorate::experiment::results::SCHEMA;
 use quorate::output::summary::unit_of;
-use quorate::output::tables::{Cell, Column, Look, Table};
+use quorate::output::tables::{Cell, Column, Look, Table, numbers};
 use std::path::Path;
 
 /// Runs the subcommand. 0: identical or within chance; 1: something differs beyond chance.
-pub fn compare(before: &Path, after: &Path, format: Format, force: bool) -> Result<ExitCode> {
+pub fn compare(before: &Path, after: &Path, format: Format, force: bool, all: bool) -> Result<ExitCode> {
     let (first, second) = (read(before)?, read(after)?);
     if first.scenario != second.scenario && !force {
         bail!(
@@ -23,7 +23,7 @@ pub fn compare(before: &Path, after: &Path, format: Format, force: bool) -> Resu
     let comparison = hold(&first, &second);
     match format {
         Format::Json => print(&(serde_json::to_string_pretty(&comparison)? + "\n"))?,
-        Format::Table => show(&comparison)?,
+        Format::Table => show(&comparison, all)?,
     }
     let differs = comparison.rows.iter().any(|row| row.differs) || !comparison.unmatched.is_empty();
     Ok(if differs { ExitCode::Failed } else { ExitCode::Ok })
@@ -48,7 +48,10 @@ fn read(folder: &Path) -> Result<Written> {
     Ok(written)
 }
 
-fn show(comparison: &Comparison) -> Result<()> {
+/// How many rows fill a screen.
+const SCREENFUL: usize = 20;
+
+fn show(comparison: &Comparison, all: bool) -> Result<()> {
     if comparison.identical && comparison.rows.is_empty() {
         return print(&format!(
             "identical: every fingerprint and all {} numbers are the same\n",
@@ -64,33 +67,62 @@ fn show(comparison: &Comparison) -> Result<()> {
         Column::number("before"),
         Column::number("after"),
         Column::number("difference"),
+        Column::number("in standard deviations"),
         Column::text("beyond chance"),
     ];
     let mut table = Table::new("", columns);
-    for row in &comparison.rows {
-        let unit = unit_of(&row.measure);
-        let half = row.low.zip(row.high).map(|(low, high)| (high - low) / 2.0);
-        table.row(vec![
-            Cell::Text(row.variant.clone()),
-            Cell::Text(row.measure.clone()),
-            Cell::Number(row.before, unit.clone()),
-            Cell::Number(row.after, unit.clone()),
-            Cell::Estimate(row.after - row.before, half, unit),
-            Cell::Text(if row.differs { "yes" } else { "no" }.into()),
-        ]);
+    let shown = if all { comparison.rows.len() } else { SCREENFUL };
+    for row in comparison.rows.iter().take(shown) {
+        table.row(cells(row));
+    }
+    let (moved, differ) = (
+        comparison.rows.len(),
+        comparison.rows.iter().filter(|row| row.differs).count(),
+    );
+    if moved > shown {
+        table.note(&format!(
+            "the {shown} clearest of {moved}: `--all` prints every one, `--format json` all of their digits"
+        ));
     }
     let how = if comparison.paired {
         "replicates are paired"
     } else {
         "seeds differ: Welch's interval"
     };
+    let percent = numbers::quantity(FALSE_DISCOVERIES, &numbers::Unit::Share);
     table.note(&format!(
-        "{} of {} numbers moved; 95 % intervals, {how}",
-        comparison.rows.len(),
+        "{moved} of {} numbers moved, {differ} beyond chance; 95 % intervals, {how}",
+        comparison.compared
+    ));
+    table.note(&format!(
+        "beyond chance: false discovery rate {} (Benjamini and Hochberg 1995); about {} of {} unchanged numbers would leave \
+         zero out of their intervals by chance",
+        percent.replace(".00", ""),
+        (comparison.compared as f64 * 0.05).round(),
         comparison.compared
     ));
     print(&table.render(Look {
         colour: session::colour(),
         ..Look::default()
     }))
+}
+
+fn cells(row: &Row) -> Vec<Cell> {
+    let unit = unit_of(&row.measure);
+    let half = row.low.zip(row.high).map(|(low, high)| (high - low) / 2.0);
+    let shown = unit.shared([row.before, row.after]);
+    let [before, after] = <[String; 2]>::try_from(numbers::apart(&[(row.before, None), (row.after, None)], &unit))
+        .expect("two texts for two values");
+    let difference = numbers::estimate_in(row.after - row.before, half, &unit, &shown);
+    vec![
+        Cell::Text(row.variant.clone()),
+        Cell::Text(row.measure.clone()),
+        Cell::Figure(before),
+        Cell::Figure(after),
+        Cell::Figure(difference),
+        row.standardised.map_or(Cell::Figure("-".into()), |size| {
+            Cell::Number(size, numbers::Unit::Number)
+        }),
+        Cell::Text(if row.differs { "yes" } else { "no" }.into()),
+    ]
 }

@@ -9,36 +9,83 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Held as long as this lives: the system frees it even if the process is killed.
-    _lock: fs::File,
+    /// Held as long as this lives.
+    _lock: Lock,
+}
+
+/// A lock beside a folder: the system frees it even if the process is killed.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    file: fs::File,
+}
+
+impl Lock {
+    /// Takes the lock; `None`: somebody else has it.
+    fn take(path: PathBuf) -> Result<Option<Self>> {
+        loop {
+            let file = fs::OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path)
+                .with_context(|| {
+                    format!(
+                        "can't write into the folder {}",
+                        path.parent().unwrap_or(&path).display()
+                    )
+                })?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => return Ok(None),
+                Err(fs::TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("can't lock {}", path.display()));
+                }
+            }
+            // Whoever had it may have removed the file between the opening and the locking: then it locks nothing any more.
+            if is_there_still(&file, &path) {
+                return Ok(Some(Self { path, file }));
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Removed while it is held: nobody else can have the lock of this file, and who opens it now notices.
+        if cfg!(unix) {
+            let _ = fs::remove_file(&self.path);
+        }
+        let _ = self.file.unlock();
+    }
+}
+
+#[cfg(unix)]
+fn is_there_still(file: &fs::File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |of: std::io::Result<fs::Metadata>| of.ok().map(|of| (of.dev(), of.ino()));
+    id(file.metadata()) == id(fs::metadata(path))
+}
+
+/// Elsewhere locks stay, so their files are what they were.
+#[cfg(not(unix))]
+fn is_there_still(_: &fs::File, _: &Path) -> bool {
+    true
 }
 
 impl Folder {
-    /// Reserves `parent/name`. The parent is made if it isn't there.
+    /// Reserves `parent/name` for the results of the scenario of this name. The parent is made if it isn't there.
     ///
     /// # Errors
-    /// If it can't be written to, or another process is writing it.
+    /// If it can't be written to, another process is writing it, or it holds something else.
     pub fn reserve(parent: &Path, name: &str) -> Result<Self> {
         fs::create_dir_all(parent).with_context(|| format!("can't make the folder {}", parent.display()))?;
-        let lock_path = parent.join(format!(".{name}.lock"));
-        let lock = fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .with_context(|| format!("can't write into the folder {}", parent.display()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                bail!(
-                    "another run is writing {}: wait for it, or write elsewhere with --out",
-                    parent.join(name).display()
-                )
-            }
-            Err(fs::TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("can't lock {}", lock_path.display()));
-            }
-        }
+        let Some(lock) = Lock::take(parent.join(format!(".{name}.lock")))? else {
+            bail!(
+                "another run is writing {}: wait for it, or write elsewhere with --out",
+                parent.join(name).display()
+            );
+        };
         let folder = Self {
             path: parent.join(name),
             _lock: lock,
@@ -48,16 +95,30 @@ impl Folder {
         if !folder.path.exists() && old.is_dir() {
             fs::rename(&old, &folder.path).with_context(|| format!("can't put {} back", folder.path.display()))?;
         }
-        // What isn't an output folder is never replaced by one.
-        let is_ours = || folder.path.join("manifest.json").is_file();
-        let is_empty = || fs::read_dir(&folder.path).is_ok_and(|mut entries| entries.next().is_none());
-        if folder.path.exists() && !is_ours() && !is_empty() {
-            bail!(
-                "{} is there already and no output folder (it has no manifest.json): write elsewhere with --out",
-                folder.path.display()
-            );
+        if folder.path.exists() {
+            folder.refuse_what_is_not_ours(name)?;
         }
         Ok(folder)
+    }
+
+    /// Refuses to replace what isn't an output folder of this scenario.
+    fn refuse_what_is_not_ours(&self, scenario: &str) -> Result<()> {
+        let path = self.path.display();
+        let manifest = match fs::read(self.path.join("manifest.json")) {
+            Ok(manifest) => manifest,
+            Err(_) if fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_none()) => return Ok(()),
+            Err(_) => bail!(
+                "{path} is there already and no output folder (it has no manifest.json): write elsewhere with --out"
+            ),
+        };
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap_or_default();
+        match manifest["scenario"].as_str() {
+            Some(of) if of == scenario => Ok(()),
+            Some(of) => bail!("{path} holds the results of another scenario, '{of}': write elsewhere with --out"),
+            None => {
+                bail!("{path} is there already, and its manifest.json names no scenario: write elsewhere with --out")
+            }
+        }
     }
 
     /// Where it is.

@@ -5,7 +5,7 @@
 )]
 
 use super::folder::Folder;
-use super::session::{self, print};
+use super::session::{self, counted, print};
 use super::{Format, MAX_EVENTS, RunArgs};
 use anyhow::{Result, bail};
 use quorate::experiment::judge::{self, ExitCode, Judgement};
@@ -17,17 +17,16 @@ use std::time::Instant;
 /// Runs the subcommand.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     session::watch_for_interrupt();
-    let mut scenario = session::open_or_complain(&args.scenario, &args.settings.set)?;
-    session::choose_variants(&mut scenario, &args.settings.variants)?;
+    let scenario = session::open_with(&args.scenario, &args.settings, args.format)?;
     let options = session::options(&scenario, &args.settings);
     if args.dry_run {
-        return dry_run(&scenario, &options);
+        return dry_run(&scenario, &options, args.format);
     }
     // The folder is reserved before the long work: a run that can't be written isn't begun.
     let folder = if args.no_output {
         None
     } else {
-        Some(Folder::reserve(&args.out, &folder_name(&scenario.name))?)
+        Some(Folder::reserve(&args.out, &scenario.name)?)
     };
     let began = Instant::now();
     let results = session::run_grid(&scenario, options)?;
@@ -54,12 +53,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             .scenario
             .file_name()
             .map_or("-".into(), |name| name.to_string_lossy());
-        let files = output::bundle(
-            &results,
-            &judgements,
-            &scenario.resolved,
-            &reproduce(args, &file, &results),
-        )?;
+        let files = output::bundle(&results, &judgements, &scenario, &reproduce(args, &file, &results))?;
         if session::INTERRUPTED.load(std::sync::atomic::Ordering::SeqCst) {
             bail!("interrupted: {} is as it was", folder.path().display());
         }
@@ -70,9 +64,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         .map(|folder| format!("; results in {}", folder.path().display()))
         .unwrap_or_default();
     session::complain(&format!(
-        "{} {}, {} events in {:.1} s{whereto}",
-        runs().count(),
-        if runs().count() == 1 { "run" } else { "runs" },
+        "{}, {} events in {:.1} s{whereto}",
+        counted(runs().count(), "run"),
         output::tables::numbers::count(runs().map(|run| run.events).sum()),
         began.elapsed().as_secs_f64(),
     ));
@@ -90,23 +83,6 @@ pub fn verdict(results: &Results, judgements: &[Judgement]) -> ExitCode {
     match judge::overall(judgements).into() {
         ExitCode::Ok if results.variants.iter().any(|variant| variant.was_stopped()) => ExitCode::Undecided,
         code => code,
-    }
-}
-
-/// A scenario's name as the name of a folder.
-fn folder_name(name: &str) -> String {
-    let safe = |c: char| {
-        if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
-            c
-        } else {
-            '_'
-        }
-    };
-    let name: String = name.chars().map(safe).collect();
-    if name.is_empty() {
-        "unnamed".to_string()
-    } else {
-        name.replace('-', "_")
     }
 }
 
@@ -140,11 +116,11 @@ fn quoted(text: &str) -> String {
 }
 
 /// Says what would run, and about how long: one run of the base is timed.
-fn dry_run(scenario: &Scenario, options: &Options) -> Result<ExitCode> {
+fn dry_run(scenario: &Scenario, options: &Options, format: Format) -> Result<ExitCode> {
     let grid = Grid::new(
         &scenario.variants,
         Options {
-            measured: true,
+            measured: false,
             ..options.clone()
         },
     );
@@ -156,18 +132,38 @@ fn dry_run(scenario: &Scenario, options: &Options) -> Result<ExitCode> {
         jobs => jobs,
     };
     let total = seconds * grid.len().div_ceil(threads) as f64;
-    let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let names: Vec<&str> = scenario.variants.iter().map(|plan| plan.variant.as_str()).collect();
-    print(&format!(
-        "{}: {} ({}) x {} = {}, seed {}\none run of the base: {} events; all runs: about {}\n",
-        scenario.name,
-        counted(names.len(), "variant"),
-        names.join(", "),
-        counted(options.replicates as usize, "replicate"),
-        counted(grid.len(), "run"),
-        options.seed,
-        output::tables::numbers::count(cell.handled),
-        output::tables::numbers::quantity(total, &output::tables::numbers::Unit::Time),
-    ))?;
+    let titles: Vec<&str> = scenario.titles().collect();
+    match format {
+        Format::Json => {
+            let names: Vec<&str> = scenario.variants.iter().map(|plan| plan.variant.as_str()).collect();
+            let said = serde_json::json!({
+                "scenario": scenario.name,
+                "scenario_hash": scenario.hash,
+                "variants": names,
+                "titles": titles,
+                "replicates": options.replicates,
+                "runs": grid.len(),
+                "seed": options.seed,
+                "events_of_one_run": cell.handled,
+                "seconds_expected": total,
+            });
+            print(&(serde_json::to_string_pretty(&said)? + "\n"))?;
+        }
+        Format::Table => {
+            let titles: Vec<String> = titles.iter().map(|title| format!("'{title}'")).collect();
+            print(&format!(
+                "{}: {} ({}) x {} = {}, seed {}\none run of {}: {} events; all runs: about {}\n",
+                scenario.name,
+                counted(titles.len(), "variant"),
+                titles.join(", "),
+                counted(options.replicates as usize, "replicate"),
+                counted(grid.len(), "run"),
+                options.seed,
+                titles[0],
+                output::tables::numbers::count(cell.handled),
+                output::tables::numbers::quantity(total, &output::tables::numbers::Unit::Time),
+            ))?;
+        }
+    }
     Ok(ExitCode::Ok)
 }

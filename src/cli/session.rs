@@ -1,9 +1,9 @@
 //! What the subcommands share: reading scenarios, diagnostics, the terminal, interruption.
 
 use anyhow::{Context, Result, bail};
-use quorate::experiment::{Grid, Options, Progress, Registry, Results, results::Provenance};
-use quorate::scenario::syntax::{Diagnostics, Show, SourceMap, Sources, render};
-use quorate::scenario::{self, Scenario};
+use quorate::experiment::{Grid, Options, Progress, Results, results::Provenance};
+use quorate::scenario::syntax::{Diagnostics, Show, SourceMap, Sources, render, reports};
+use quorate::scenario::{self, Asked, Registry, Scenario};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,12 +48,28 @@ pub fn complain_of_stops(results: &Results) {
 
 /// Whether standard output gets colours.
 pub fn colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    io::stdout().is_terminal() && is_capable() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Whether standard error gets colours.
 pub fn colour_errors() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    io::stderr().is_terminal() && is_capable() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether the terminal says that it understands more than text.
+fn is_capable() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// So many of something: `1 error`, `2 errors`.
+pub fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Whether a file is the baseline of a scenario, by its name.
+pub fn is_baseline(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().ends_with(".baseline.ron"))
 }
 
 /// Files of this machine, and standard input under the name `-`.
@@ -111,7 +127,12 @@ pub struct Opened {
 
 /// Reads a scenario and checks it.
 pub fn open(path: &Path, set: &[String]) -> Opened {
-    let outcome = scenario::load(path, set, &Files::default(), &Registry);
+    open_as(path, set, Asked::default())
+}
+
+/// Reads a scenario as it is asked for, and checks it.
+pub fn open_as(path: &Path, set: &[String], asked: Asked<'_>) -> Opened {
+    let outcome = scenario::load_as(path, set, asked, &Files::default(), &Registry);
     Opened {
         sources: outcome.sources,
         diagnostics: outcome.diagnostics,
@@ -136,48 +157,67 @@ pub fn report(opened: &Opened) {
 /// # Errors
 /// If it has errors.
 pub fn open_or_complain(path: &Path, set: &[String]) -> Result<Scenario> {
-    let opened = open(path, set);
+    refuse_baseline(path)?;
+    complain_of(open(path, set))
+}
+
+/// As [`open_or_complain`], with what the settings ask for. In JSON the problems of a scenario that can't be run are what is
+/// printed.
+///
+/// # Errors
+/// If it has errors.
+pub fn open_with(path: &Path, settings: &super::Settings, format: super::Format) -> Result<Scenario> {
+    refuse_baseline(path)?;
+    let opened = open_as(path, &settings.set, asked(settings));
+    if format == super::Format::Json && opened.scenario.is_none() {
+        print(&(serde_json::to_string_pretty(&problems(path, &opened))? + "\n"))?;
+    }
+    complain_of(opened)
+}
+
+/// Says what a baseline is, instead of all that makes it no scenario.
+fn refuse_baseline(path: &Path) -> Result<()> {
+    if is_baseline(path) {
+        bail!(
+            "{} is a baseline, which `quorate test` compares with: no scenario",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// What `--format json` prints of a scenario instead of its results: its problems.
+pub fn problems(path: &Path, opened: &Opened) -> serde_json::Value {
+    serde_json::json!({
+        "scenario": path.display().to_string(),
+        "ok": opened.scenario.is_some(),
+        "diagnostics": reports(&opened.diagnostics, &opened.sources),
+    })
+}
+
+/// Reports the problems of a scenario, and gives it back if it can be run.
+///
+/// # Errors
+/// If it has errors.
+fn complain_of(opened: Opened) -> Result<Scenario> {
     report(&opened);
     opened.scenario.ok_or_else(|| Reported.into())
 }
 
-/// The plans of a scenario that `--variant` leaves: the base always, the others if they're named or none is.
-///
-/// # Errors
-/// If a name is no variant.
-pub fn choose_variants(scenario: &mut Scenario, names: &[String]) -> Result<()> {
-    if names.is_empty() {
-        return Ok(());
+/// What the settings ask for instead of what a scenario says.
+pub fn asked(settings: &super::Settings) -> Asked<'_> {
+    Asked {
+        seed: settings.seed,
+        replicates: settings.replicates,
+        variants: &settings.variants,
     }
-    for name in names {
-        if !scenario.variants.iter().any(|plan| plan.variant == *name) {
-            let all: Vec<&str> = scenario.variants.iter().map(|plan| plan.variant.as_str()).collect();
-            let near = all
-                .iter()
-                .find(|of| strsim::damerau_levenshtein(of, name) <= 1 + name.len() / 3);
-            let hint = near
-                .map(|near| format!(" (did you mean '{near}'?)"))
-                .unwrap_or_default();
-            let all: Vec<String> = all.iter().map(|name| format!("'{name}'")).collect();
-            bail!(
-                "there is no variant '{name}'{hint}; the scenario has {}",
-                all.join(", ")
-            );
-        }
-    }
-    let mut index = 0;
-    scenario.variants.retain(|plan| {
-        index += 1;
-        index == 1 || names.contains(&plan.variant)
-    });
-    Ok(())
 }
 
-/// The options that the settings and the scenario make together.
+/// How a scenario that was opened with these settings is run.
 pub fn options(scenario: &Scenario, settings: &super::Settings) -> Options {
     Options {
-        seed: settings.seed.unwrap_or(scenario.seed),
-        replicates: settings.replicates.unwrap_or(scenario.replicates),
+        seed: scenario.seed,
+        replicates: scenario.replicates,
         jobs: settings.jobs,
         max_events: settings.max_events,
         ..Options::default()
@@ -191,7 +231,7 @@ pub fn options(scenario: &Scenario, settings: &super::Settings) -> Options {
 pub fn run_grid(scenario: &Scenario, options: Options) -> Result<Results> {
     let grid = Grid::new(&scenario.variants, options.clone());
     let bar = indicatif::ProgressBar::new(grid.len() as u64);
-    if !io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() || !is_capable() {
         bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
     }
     let style = "{msg} {wide_bar} {pos}/{len} runs, {eta} left";
@@ -220,6 +260,7 @@ pub fn run_grid(scenario: &Scenario, options: Options) -> Result<Results> {
 /// If the folder can't be read, or holds none.
 pub fn scenarios_below(folder: &Path) -> Result<Vec<PathBuf>> {
     if folder.is_file() {
+        refuse_baseline(folder)?;
         return Ok(vec![folder.to_path_buf()]);
     }
     let mut found = Vec::new();
@@ -239,7 +280,7 @@ pub fn scenarios_below(folder: &Path) -> Result<Vec<PathBuf>> {
                 if !name.starts_with('.') && !path.join("manifest.json").is_file() {
                     folders.push(path);
                 }
-            } else if name.ends_with(".ron") && !name.ends_with(".baseline.ron") && !name.starts_with('_') {
+            } else if name.ends_with(".ron") && !is_baseline(&path) && !name.starts_with('_') {
                 found.push(path);
             }
         }

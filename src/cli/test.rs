@@ -1,6 +1,6 @@
 //! `quorate test`: a folder of scenarios against their expectations and their committed baselines. What CI calls.
 
-use super::session::{self, print};
+use super::session::{self, counted, print};
 use super::{Format, TestArgs};
 use anyhow::{Context, Result};
 use quorate::experiment::baseline::{Baseline, Moved};
@@ -95,7 +95,7 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
     let opened = session::open(path, &[]);
     session::report(&opened);
     let Some(scenario) = opened.scenario else {
-        let line = format!("{} problems, see above", opened.diagnostics.error_count());
+        let line = format!("{}, see above", counted(opened.diagnostics.error_count(), "problem"));
         return Ok(Outcome {
             path: path.into(),
             code: ExitCode::Usage,
@@ -132,8 +132,12 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
     } else if args.replicates.is_none() {
         match against_baseline(&file, &results)? {
             None => {
-                line.push_str(", no baseline (make one with --bless)");
-                if code == ExitCode::Ok {
+                line.push_str(&format!(
+                    ", no baseline (`quorate test {} --bless` writes it)",
+                    path.display()
+                ));
+                // What is expected is judged without one; where nothing is expected, nothing was tested.
+                if code == ExitCode::Ok && judgements.is_empty() {
                     code = ExitCode::Undecided;
                 }
             }
@@ -196,18 +200,15 @@ fn tell(moved: &Moved) -> String {
             was,
             is,
         } => {
-            let unit = unit_of(measure);
-            let show = |value: &Option<f64>| value.map_or("none".to_string(), |value| numbers::quantity(value, &unit));
-            let part = was
-                .zip(*is)
-                .filter(|(was, _)| *was != 0.0)
-                .map(|(was, is)| format!(" ({:+.2} %)", (is / was - 1.0) * 100.0));
-            format!(
-                "{variant}: {measure} {} -> {}{}",
-                show(was),
-                show(is),
-                part.unwrap_or_default()
-            )
+            let values: Vec<(f64, Option<f64>)> = was.iter().chain(is).map(|value| (*value, None)).collect();
+            let mut texts = numbers::apart(&values, &unit_of(measure)).into_iter();
+            let mut show = |value: &Option<f64>| value.and_then(|_| texts.next()).unwrap_or("none".to_string());
+            let (before, after) = (show(was), show(is));
+            let part = was.zip(*is).filter(|(was, _)| *was != 0.0).map(|(was, is)| {
+                let percent = (is / was - 1.0) * 100.0;
+                format!(" ({percent:+.*} %)", numbers::decimals_for(percent, 2).max(2))
+            });
+            format!("{variant}: {measure} {before} -> {after}{}", part.unwrap_or_default())
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `quorate verify`: the same scenario in two processes, on one thread and on several, event for event.
 
 use super::session::{self, print};
-use super::{Settings, VerifyArgs};
+use super::{Format, Settings, VerifyArgs};
 use anyhow::{Context, Result, bail};
 use quorate::experiment::judge::ExitCode;
 use quorate::experiment::{Grid, Options};
@@ -56,8 +56,7 @@ struct Seen {
 
 /// The hidden subcommand: fingerprints, or events, as JSON.
 pub fn fingerprints(args: &FingerprintArgs) -> Result<ExitCode> {
-    let mut scenario = session::open_or_complain(&args.scenario, &args.settings.set)?;
-    session::choose_variants(&mut scenario, &args.settings.variants)?;
+    let scenario = session::open_with(&args.scenario, &args.settings, Format::Table)?;
     let perturb = args.perturb.as_deref().map(perturbation).transpose()?;
     let options = Options {
         measured: args.measured,
@@ -207,8 +206,7 @@ pub fn verify(args: &VerifyArgs) -> Result<ExitCode> {
     if args.scenario == Path::new("-") {
         bail!("verify reads the scenario more than once: give it as a file");
     }
-    let mut scenario = session::open_or_complain(&args.scenario, &args.settings.set)?;
-    session::choose_variants(&mut scenario, &args.settings.variants)?;
+    let scenario = session::open_with(&args.scenario, &args.settings, Format::Table)?;
     let many = std::thread::available_parallelism().map_or(2, usize::from).max(2);
     let one = Process {
         args,

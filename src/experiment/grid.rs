@@ -266,8 +266,7 @@ impl Observer for Hunter {
             .records
             .iter()
             // A timer that is put off, or a message that is held up, schedules itself again: that is no cause.
-            .filter(|record| record.what == What::Caused && record.a == wanted && record.entry != self.place)
-            .next_back();
+            .rfind(|record| record.what == What::Caused && record.a == wanted && record.entry != self.place);
         self.cause = found.map(|record| record.entry).or(self.cause);
     }
 

@@ -2,7 +2,7 @@
 
 mod claims;
 
-pub use claims::{INVARIANTS, Registry, claims};
+pub use claims::claims;
 
 use super::results::{Added, Results, RunResults, VariantResults};
 use super::statistics::{Level, Summary};

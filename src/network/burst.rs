@@ -124,6 +124,7 @@ impl Chain {
 mod tests {
     use super::Burst;
     use crate::kernel::{Key, SimDuration, SimTime};
+    use crate::random::math;
 
     const GOOD: SimDuration = SimDuration::from_millis(900);
     const BAD: SimDuration = SimDuration::from_millis(100);
@@ -194,7 +195,7 @@ mod tests {
                     bad(start) && bad(start + lag)
                 });
                 let found = both.count() as f64 / 40_000.0;
-                let expected = 0.01 + 0.09 * (-(lag as f64) / 90.0).exp();
+                let expected = 0.01 + 0.09 * math::exp(-(lag as f64) / 90.0);
                 let error = (expected * (1.0 - expected) / 40_000.0).sqrt();
                 assert!(
                     (found - expected).abs() < 4.5 * error,

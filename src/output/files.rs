@@ -4,7 +4,9 @@ use super::pictures;
 use crate::experiment::judge::Judgement;
 use crate::experiment::{Results, results::VariantResults};
 use crate::measures::{self, Better};
+use crate::scenario::Scenario;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A file of an output folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,17 +50,19 @@ struct Manifest<'a> {
     replicates: u32,
     fingerprints: Vec<(&'a str, Vec<&'a str>)>,
     reproduce: String,
+    /// The data files that were read, by where their copies lie, with their BLAKE3 hashes.
+    data: BTreeMap<&'a str, String>,
     files: Vec<String>,
 }
 
-/// Makes all files of an output folder. `resolved` is the scenario as it was run, and `reproduce` the command that runs it again.
+/// Makes all files of an output folder. `scenario` is what was run, and `reproduce` the command that runs it again.
 ///
 /// # Errors
 /// If a table or a plot can't be made.
 pub fn bundle(
     results: &Results,
     judgements: &[Judgement],
-    resolved: &str,
+    scenario: &Scenario,
     reproduce: &str,
 ) -> Result<Vec<File>, BundleError> {
     let mut json = serde_json::to_vec_pretty(&Document {
@@ -73,7 +77,7 @@ pub fn bundle(
         },
         File {
             path: "scenario.ron".into(),
-            bytes: resolved.as_bytes().to_vec(),
+            bytes: scenario.resolved.as_bytes().to_vec(),
         },
         table("measures.csv", |out| measures_table(results, out))?,
         table("summary.csv", |out| summary_table(results, out))?,
@@ -84,6 +88,11 @@ pub fn bundle(
         table("faults.csv", |out| faults_table(results, out))?,
         table("dictionary.csv", |out| dictionary(results, out))?,
     ];
+    // With the data beside it, the scenario can be run from here.
+    files.extend(scenario.data.iter().map(|data| File {
+        path: data.copy.clone(),
+        bytes: data.bytes.to_vec(),
+    }));
     for (name, chart) in pictures::charts(results) {
         let svg = super::plots::render_svg(&chart).map_err(|error| BundleError::Plot(name.clone(), error))?;
         let png = super::plots::render_png(&chart).map_err(|error| BundleError::Plot(name.clone(), error))?;
@@ -121,6 +130,11 @@ pub fn bundle(
             })
             .collect(),
         reproduce: reproduce.to_string(),
+        data: scenario
+            .data
+            .iter()
+            .map(|data| (data.copy.as_str(), data.hash.to_hex().to_string()))
+            .collect(),
         files: files.iter().map(|file| file.path.clone()).collect(),
     };
     let mut json = serde_json::to_vec_pretty(&manifest)?;

@@ -101,14 +101,26 @@ fn of_endless(results: &Results) -> Vec<(String, String)> {
     columns
 }
 
-fn cell(variant: &VariantResults, measure: &str) -> Cell {
-    match variant.measures.get(measure) {
+/// A value with the half width of its interval, where there is one.
+type Value = Option<(f64, Option<f64>)>;
+
+fn value(variant: &VariantResults, measure: &str) -> Value {
+    let estimate = variant.measures.get(measure)?;
+    Some((estimate.mean, half_width(estimate.low, estimate.high)))
+}
+
+fn half_width(low: Option<f64>, high: Option<f64>) -> Option<f64> {
+    low.zip(high).map(|(low, high)| (high - low) / 2.0)
+}
+
+/// The cells of values that stand together, in one unit.
+fn cells(values: &[Value], unit: &Unit) -> Vec<Cell> {
+    let shown = unit.shared(values.iter().flatten().map(|(value, _)| *value));
+    let cell = |value: &Value| match value {
         None => Cell::Empty,
-        Some(estimate) => {
-            let half = estimate.low.zip(estimate.high).map(|(low, high)| (high - low) / 2.0);
-            Cell::Estimate(estimate.mean, half, unit_of(measure))
-        }
-    }
+        Some((value, half)) => Cell::Figure(numbers::estimate_in(*value, *half, unit, &shown)),
+    };
+    values.iter().map(cell).collect()
 }
 
 /// The answer as tables: the headline measures of every variant, the time added, and what became of the expectations. With
@@ -116,37 +128,30 @@ fn cell(variant: &VariantResults, measure: &str) -> Cell {
 pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look) -> String {
     let mut text = String::new();
     let mut columns = vec![Column::text("variant")];
-    let headlines = headlines(results);
-    columns.extend(headlines.iter().map(|(_, head)| Column::number(head)));
+    let mut figures: Vec<Vec<Cell>> = Vec::new();
     let base = results.variants.first();
     let title = base.map(|base| base.title.as_str()).unwrap_or_default();
     let base = base.map(|base| base.name.as_str()).unwrap_or_default();
     // Where many tasks have no pair, or none took longer, the mean of the pairs would mislead or say nothing.
     let pairs = || results.variants.iter().filter_map(|variant| variant.added.get(base));
     let added = pairs().any(|added| added.mean != 0.0) && pairs().all(|added| added.pairs > 9 * added.unpaired);
-    let at = headlines
-        .iter()
-        .position(|(name, _)| name == "task.time.mean")
-        .map(|place| place + 2);
-    if let Some(at) = at.filter(|_| added) {
-        columns.insert(at, Column::number(&format!("added to {title}")));
+    for (name, head) in headlines(results) {
+        columns.push(Column::number(&head));
+        let values: Vec<Value> = results.variants.iter().map(|variant| value(variant, &name)).collect();
+        figures.push(cells(&values, &unit_of(&name)));
+        if name == "task.time.mean" && added {
+            columns.push(Column::number(&format!("added to {title}")));
+            let of = |variant: &VariantResults| {
+                let added = variant.added.get(base)?;
+                Some((added.mean, half_width(added.low, added.high)))
+            };
+            figures.push(cells(&results.variants.iter().map(of).collect::<Vec<_>>(), &Unit::Time));
+        }
     }
     let mut table = Table::new(&results.question, columns);
-    for variant in &results.variants {
+    for (index, variant) in results.variants.iter().enumerate() {
         let mut row = vec![Cell::Text(variant.title.clone())];
-        row.extend(headlines.iter().map(|(name, _)| cell(variant, name)));
-        if let Some(at) = at.filter(|_| added) {
-            row.insert(
-                at,
-                match variant.added.get(base) {
-                    None => Cell::Empty,
-                    Some(added) => {
-                        let half = added.low.zip(added.high).map(|(low, high)| (high - low) / 2.0);
-                        Cell::Estimate(added.mean, half, Unit::Time)
-                    }
-                },
-            );
-        }
+        row.extend(figures.iter().map(|column| column[index].clone()));
         table.row(row);
     }
     let intervals = if results.replicates > 1 {
@@ -186,7 +191,8 @@ fn everything(results: &Results, look: Look) -> String {
         .collect();
     for name in names {
         let mut row = vec![Cell::Text(name.clone())];
-        row.extend(results.variants.iter().map(|variant| cell(variant, name)));
+        let values: Vec<Value> = results.variants.iter().map(|variant| value(variant, name)).collect();
+        row.extend(cells(&values, &unit_of(name)));
         table.row(row);
     }
     table.render(look)
@@ -254,12 +260,14 @@ fn found_in_all(group: &[Judgement]) -> String {
     let ends = values.fold(None, |ends: Option<(f64, f64)>, value| {
         Some(ends.map_or((value, value), |(low, high)| (low.min(value), high.max(value))))
     });
-    let unit = unit_of(&group[0].measure);
     let Some((low, high)) = ends else {
         return found(&group[0]);
     };
-    let (low, high) = (numbers::quantity(low, &unit), numbers::quantity(high, &unit));
-    if low == high { low } else { format!("{low} to {high}") }
+    match held(&group[0], &[(low, None), (high, None)]).as_slice() {
+        [.., low_text, high_text] if low != high => format!("{low_text} to {high_text}"),
+        [.., one] => one.clone(),
+        [] => String::new(),
+    }
 }
 
 /// Whether an expectation is an invariant, which has a name of its own beside the count that has to be zero.
@@ -267,45 +275,64 @@ fn is_invariant(judgement: &Judgement) -> bool {
     judgement.name != judgement.measure
 }
 
+/// A judgement's bounds (none is empty) and these values, with the digits that tell them apart.
+fn held(judgement: &Judgement, values: &[(f64, Option<f64>)]) -> Vec<String> {
+    let bounds = [judgement.at_least, judgement.at_most];
+    let mut all: Vec<(f64, Option<f64>)> = bounds.iter().flatten().map(|bound| (*bound, None)).collect();
+    all.extend(values);
+    let mut texts = numbers::apart(&all, &unit_of(&judgement.measure)).into_iter();
+    let mut held: Vec<String> = bounds
+        .iter()
+        .map(|bound| bound.and_then(|_| texts.next()).unwrap_or_default())
+        .collect();
+    held.extend(texts);
+    held
+}
+
+/// The value that was found, if one was.
+fn found_value(judgement: &Judgement) -> Option<(f64, Option<f64>)> {
+    match &judgement.found {
+        Found::Value { value, low, high } => Some((*value, half_width(*low, *high))),
+        Found::Replicates { worst, .. } => Some((*worst, None)),
+        Found::Nothing { .. } => None,
+    }
+}
+
 /// What a judgement wanted, in words.
 pub fn wanted(judgement: &Judgement) -> String {
-    let unit = unit_of(&judgement.measure);
-    let show = |value: f64| numbers::quantity(value, &unit);
+    let texts = held(judgement, found_value(judgement).as_slice());
+    let (low, high) = (&texts[0], &texts[1]);
     match (judgement.at_least, judgement.at_most) {
         _ if is_invariant(judgement) => "in every run".to_string(),
-        (Some(low), Some(high)) if low == high => show(low),
-        (Some(low), Some(high)) => format!("{} to {}", show(low), show(high)),
-        (Some(low), None) => format!("at least {}", show(low)),
-        (None, Some(high)) => format!("at most {}", show(high)),
+        (Some(least), Some(most)) if least == most => low.clone(),
+        (Some(_), Some(_)) => format!("{low} to {high}"),
+        (Some(_), None) => format!("at least {low}"),
+        (None, Some(_)) => format!("at most {high}"),
         (None, None) => String::new(),
     }
 }
 
 /// What a judgement found, in words.
 pub fn found(judgement: &Judgement) -> String {
-    let unit = unit_of(&judgement.measure);
+    let value = || {
+        held(judgement, found_value(judgement).as_slice())
+            .pop()
+            .unwrap_or_default()
+    };
     match &judgement.found {
-        Found::Value { value, low, high } => {
-            let half = low.zip(*high).map(|(low, high)| (high - low) / 2.0);
-            numbers::estimate(*value, half, &unit)
-        }
-        Found::Replicates {
-            satisfied,
-            of: 1,
-            worst,
-        } => match satisfied {
+        Found::Value { .. } => value(),
+        Found::Replicates { satisfied, of: 1, .. } => match satisfied {
             1 => "in the run".to_string(),
-            _ => numbers::quantity(*worst, &unit),
+            _ => value(),
         },
         Found::Replicates { satisfied, of, .. } if satisfied == of => format!("in all {of} runs"),
-        Found::Replicates { satisfied, of, worst } => {
-            let worst = numbers::quantity(*worst, &unit);
+        Found::Replicates { satisfied, of, .. } => {
             let of_what = if is_invariant(judgement) {
                 format!(" ({})", judgement.measure)
             } else {
                 String::new()
             };
-            format!("in {satisfied} of {of} runs, the worst {worst}{of_what}")
+            format!("in {satisfied} of {of} runs, the worst {}{of_what}", value())
         }
         Found::Nothing { why } => why.clone(),
     }
@@ -326,4 +353,86 @@ pub fn json(results: &Results, judgements: &[Judgement]) -> Result<String, serde
         results,
         expectations: judgements,
     })? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(bounds: (Option<f64>, Option<f64>), found: Found) -> Judgement {
+        Judgement {
+            variant: "base".into(),
+            over: None,
+            name: "task.time.mean".into(),
+            measure: "task.time.mean".into(),
+            at_least: bounds.0,
+            at_most: bounds.1,
+            found,
+            verdict: Verdict::Fails,
+            place: String::new(),
+            known: None,
+        }
+    }
+
+    fn value(value: f64, half: Option<f64>) -> Found {
+        Found::Value {
+            value,
+            low: half.map(|half| value - half),
+            high: half.map(|half| value + half),
+        }
+    }
+
+    #[test]
+    fn a_verdict_never_contradicts_its_numbers() {
+        let said = |bounds, found_there| {
+            let judgement = judged(bounds, found_there);
+            (wanted(&judgement), found(&judgement))
+        };
+        let texts = |wanted: &str, found: &str| (wanted.to_string(), found.to_string());
+        assert_eq!(
+            said((Some(0.5), Some(0.501)), value(0.499_999_9, Some(0.0))),
+            texts("500 ms to 501 ms", "499.9999 ms ±0")
+        );
+        assert_eq!(
+            said((Some(1.2501), Some(1.2502)), value(1.25, None)),
+            texts("1.2501 s to 1.2502 s", "1.25 s")
+        );
+        assert_eq!(
+            said((None, Some(5.25)), value(5.2534, Some(0.031))),
+            texts("at most 5.25 s", "5.253 s ±0.03")
+        );
+        // A bound and a value on both sides of a change of unit are in one unit.
+        assert_eq!(
+            said((Some(1.0), None), value(0.999_999, None)),
+            texts("at least 1.00 s", "0.999999 s")
+        );
+        let worst = Found::Replicates {
+            satisfied: 3,
+            of: 4,
+            worst: 7.999_999_999,
+        };
+        assert_eq!(
+            said((Some(8.0), Some(8.0)), worst),
+            texts("8.00 s", "in 3 of 4 runs, the worst 7.999999999 s")
+        );
+        assert_eq!(
+            said((Some(7.999_999_999), Some(8.000_000_001)), value(8.0, None)),
+            texts("7.999999999 s to 8.000000001 s", "8.00 s")
+        );
+    }
+
+    #[test]
+    fn a_column_has_one_unit() {
+        let texts = |values: &[f64]| -> Vec<String> {
+            let values: Vec<Value> = values.iter().map(|value| Some((*value, None))).collect();
+            let text = |cell: Cell| match cell {
+                Cell::Figure(text) => text,
+                other => panic!("{other:?}"),
+            };
+            cells(&values, &Unit::Time).into_iter().map(text).collect()
+        };
+        assert_eq!(texts(&[21.8, 132.2, 0.5]), ["21.8 s", "132 s", "0.500 s"]);
+        assert_eq!(texts(&[660.0, 30.0]), ["11.0 min", "0.500 min"]);
+        assert_eq!(texts(&[0.0021, 0.5]), ["2.10 ms", "500 ms"]);
+    }
 }

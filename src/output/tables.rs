@@ -24,6 +24,8 @@ pub enum Cell {
     Number(f64, Unit),
     /// A number with the half width of its interval, to the digits that this justifies.
     Estimate(f64, Option<f64>, Unit),
+    /// A number as its row or column wants it written.
+    Figure(String),
     /// A judgement.
     Verdict(Verdict),
 }
@@ -49,7 +51,7 @@ impl Cell {
     fn text(&self) -> String {
         match self {
             Self::Empty => String::new(),
-            Self::Text(text) => clean(text),
+            Self::Text(text) | Self::Figure(text) => clean(text),
             Self::Count(number) => count(*number),
             Self::Number(value, unit) => clean(&quantity(*value, unit)),
             Self::Estimate(value, half, unit) => clean(&estimate(*value, *half, unit)),

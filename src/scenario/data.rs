@@ -5,8 +5,10 @@
 
 use super::language::DataSet;
 use super::syntax::{Code, Diagnostic, Diagnostics, Named, Part, SourceMap, Sources, Spanned, suggest, write};
+use super::written;
 use crate::network::measured::{Measured, MeasuredError};
 use crate::random::{Column, Rows, TableError, decompressed};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,7 +115,10 @@ pub struct DataSets<'a> {
     /// Whether every declared name is known.
     whole: bool,
     files: BTreeMap<String, Read<Arc<[u8]>>>,
-    hashes: BTreeMap<String, blake3::Hash>,
+    hashes: BTreeMap<&'static str, blake3::Hash>,
+    read: written::Read,
+    /// Whether what is read belongs to what is run.
+    kept: bool,
     tables: BTreeMap<TableKey, Read<Arc<Rows>>>,
     columns: BTreeMap<(String, String), Read<Arc<Column>>>,
     times: BTreeMap<(String, String), Read<Arc<Stamps>>>,
@@ -146,6 +151,8 @@ impl<'a> DataSets<'a> {
             whole: true,
             files: BTreeMap::new(),
             hashes: BTreeMap::new(),
+            read: written::Read::new(),
+            kept: true,
             tables: BTreeMap::new(),
             columns: BTreeMap::new(),
             times: BTreeMap::new(),
@@ -158,15 +165,7 @@ impl<'a> DataSets<'a> {
         let mut declared = BTreeMap::new();
         for (name, set) in data.canonical() {
             let file = set.get().and_then(|set| set.file.get()).map(|file| {
-                // An override's source is no file: its paths count as the scenario's.
-                let source = map
-                    .get(file.span.source)
-                    .map_or("", super::syntax::source::Source::name);
-                let base = match source.ends_with(".ron") {
-                    true => Path::new(source),
-                    false => root,
-                };
-                let path = base.parent().unwrap_or(Path::new("")).join(&file.value);
+                let path = written::base(map, root, file.span.source).join(&file.value);
                 (file.value.clone(), path)
             });
             declared.entry(name.value.clone()).or_insert(file);
@@ -186,9 +185,19 @@ impl<'a> DataSets<'a> {
         self.declared = declared;
     }
 
-    /// The hash of every file that was read, by what it is called in the scenario.
-    pub fn hashes(&self) -> &BTreeMap<String, blake3::Hash> {
+    /// The hash of every built-in data set that what is run reads.
+    pub fn hashes(&self) -> &BTreeMap<&'static str, blake3::Hash> {
         &self.hashes
+    }
+
+    /// Every file that what is run reads, with what it held.
+    pub(super) fn read(&self) -> &written::Read {
+        &self.read
+    }
+
+    /// What is read from now on is looked at, but not run.
+    pub(super) fn keep_no_more(&mut self) {
+        self.kept = false;
     }
 
     /// A column of numbers.
@@ -285,23 +294,26 @@ impl<'a> DataSets<'a> {
                     message: format!("can't read {shown}: {error}"),
                     suggestion: None,
                 });
-                let hash = read.as_ref().map(|bytes| blake3::hash(bytes)).ok();
                 let read = read.and_then(|bytes| match bytes.len() > LIMIT {
                     true => Err(Failure {
                         code: Code::BadData,
                         message: format!("{shown} holds more than {LIMIT} bytes"),
                         suggestion: None,
                     }),
-                    false => unpack(&bytes),
+                    false => Ok(Arc::<[u8]>::from(bytes)),
                 });
-                self.hashes
-                    .extend(hash.map(|hash| (format!("{}={shown}", data.value), hash)));
-                self.files.insert(data.value.clone(), read);
+                if let (true, Ok(bytes)) = (self.kept, &read) {
+                    self.read.insert(path.clone(), (Arc::clone(bytes), blake3::hash(bytes)));
+                }
+                self.files
+                    .insert(data.value.clone(), read.and_then(|bytes| unpack(&bytes)));
             }
         } else if let Some(own) = BUILT_IN.iter().find(|own| own.name == data.value) {
             if !self.files.contains_key(&data.value) {
-                self.hashes.insert(data.value.clone(), blake3::hash(own.bytes));
-                self.files.insert(data.value.clone(), unpack(own.bytes));
+                if self.kept {
+                    self.hashes.insert(own.name, blake3::hash(own.bytes));
+                }
+                self.files.insert(data.value.clone(), unpack(&Arc::from(own.bytes)));
             }
         } else if !self.whole {
             return None;
@@ -315,9 +327,12 @@ impl<'a> DataSets<'a> {
     }
 }
 
-fn unpack(bytes: &[u8]) -> Read<Arc<[u8]>> {
-    let plain = decompressed(bytes, LIMIT as u64).map_err(failure)?;
-    Ok(Arc::from(plain.into_owned()))
+fn unpack(bytes: &Arc<[u8]>) -> Read<Arc<[u8]>> {
+    Ok(match decompressed(bytes, LIMIT as u64).map_err(failure)? {
+        // What isn't packed isn't kept twice.
+        Cow::Borrowed(_) => Arc::clone(bytes),
+        Cow::Owned(plain) => Arc::from(plain),
+    })
 }
 
 fn failure(error: TableError) -> Failure {

@@ -9,8 +9,9 @@ use super::plan::Plan;
 use super::resolve::{self, Expectation, Measures};
 use super::syntax::{
     Code, Cx, Decode, Diagnostic, Diagnostics, Limits, Node, Part, SourceMap, Sources, Span, Value, load as read,
-    patch, write,
+    patch, suggest, write,
 };
+use super::written::{self, Asked, DataFile};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -33,10 +34,21 @@ pub struct Scenario {
     pub expectations: Vec<Expectation>,
     /// The hash of everything that it says, includes, overrides and data in it: hexadecimal.
     pub hash: String,
-    /// The scenario with its includes and overrides, as one text.
+    /// The scenario as it is run, as one text: with its includes, its overrides, and what was asked for, in the
+    /// order of the language.
     pub resolved: String,
+    /// The data files that it reads; `resolved` names them by their copies.
+    pub data: Vec<DataFile>,
     /// Every file of the language that was read, the scenario itself first.
     pub files: Vec<PathBuf>,
+}
+
+impl Scenario {
+    /// What the variants are called in tables and plots, the base first.
+    pub fn titles(&self) -> impl Iterator<Item = &str> {
+        let others = self.variants.iter().skip(1).map(|plan| plan.variant.as_str());
+        std::iter::once(self.base_title.as_str()).chain(others)
+    }
 }
 
 /// What became of loading.
@@ -52,12 +64,25 @@ pub struct Outcome {
 
 /// Reads the scenario at `path` with its includes, applies `overrides` (`path=value`), and resolves every variant.
 pub fn load(path: &Path, overrides: &[String], sources: &dyn Sources, known: &dyn Measures) -> Outcome {
+    load_as(path, overrides, Asked::default(), sources, known)
+}
+
+/// As [`load`]; what is `asked` for takes the place of what the scenario says. All variants are checked, those asked for are
+/// kept.
+pub fn load_as(
+    path: &Path,
+    overrides: &[String],
+    asked: Asked<'_>,
+    sources: &dyn Sources,
+    known: &dyn Measures,
+) -> Outcome {
     let limits = Limits::default();
     let (mut map, mut out) = (SourceMap::new(), Diagnostics::new());
     let loaded = read::load(path, overrides, sources, &limits, &mut map, &mut out);
     let scenario = loaded.and_then(|loaded| {
         Loading {
             path,
+            asked,
             sources,
             known,
             map: &map,
@@ -74,6 +99,7 @@ pub fn load(path: &Path, overrides: &[String], sources: &dyn Sources, known: &dy
 
 struct Loading<'a> {
     path: &'a Path,
+    asked: Asked<'a>,
     sources: &'a dyn Sources,
     known: &'a dyn Measures,
     map: &'a SourceMap,
@@ -95,7 +121,14 @@ impl Loading<'_> {
         let expectations = resolve::expectations(file, self.known, self.map, self.out);
         let mut variants = Vec::from_iter(plan);
         let plain = without_comparisons(&loaded.root);
-        for (name, changes) in file.variants.0.iter() {
+        let kept = self.kept(file.variants.0.names());
+        let is_kept = |name: &str| kept.contains(name);
+        // Those that aren't run come last: what they alone read is no part of the scenario.
+        let (run, others): (Vec<_>, Vec<_>) = file.variants.0.iter().partition(|(name, _)| is_kept(name));
+        for (name, changes) in run.into_iter().chain(others) {
+            if !is_kept(name) {
+                data.keep_no_more();
+            }
             if name.value == "base" {
                 let message = "the scenario as it stands is the variant `base`; another one needs another name";
                 self.out.push(Diagnostic::error(Code::NamedTwice, name.span, message));
@@ -104,7 +137,7 @@ impl Loading<'_> {
             // What is wrong with the base is wrong with its variants, and said once.
             let mut own = Diagnostics::new();
             let plan = self.variant((&plain, &base), &name.value, changes, limits, &mut data, &mut own);
-            variants.extend(plan);
+            variants.extend(plan.filter(|_| is_kept(name)));
             let note = format!("in the variant {}", write::quoted(&name.value));
             for problem in own.iter() {
                 self.out.push(problem.clone().note(&note));
@@ -113,9 +146,25 @@ impl Loading<'_> {
         if self.out.has_errors() {
             return None;
         }
-        let root = in_order(loaded.root, &file.variants);
+        let (seed, replicates) = (*file.seed.get()?, *file.replicates.get()?.value);
+        let (asked_seed, asked_replicates) = (
+            self.asked.seed.unwrap_or(seed),
+            self.asked.replicates.unwrap_or(replicates),
+        );
+        let mut root = loaded.root;
+        if asked_seed != seed {
+            written::put(&mut root, "seed", asked_seed);
+        }
+        if asked_replicates != replicates {
+            written::put(&mut root, "replicates", asked_replicates.into());
+        }
+        written::keep_variants(&mut root, &kept);
+        let changes = file.variants.0.known().filter(|(name, _)| is_kept(name));
+        let mut root = in_order(root, changes.map(|(_, changes)| changes.as_slice()));
+        // In this order, so that copies are called the same, whatever the order of the file.
+        let files = written::gather(&mut root, data.read(), self.map, self.path);
         let mut hasher = blake3::Hasher::new();
-        hasher.update(addressed(&root).as_bytes());
+        hasher.update(addressed(&root, &files).as_bytes());
         for (name, hash) in data.hashes() {
             hasher.update(b"\0");
             hasher.update(name.as_bytes());
@@ -125,14 +174,40 @@ impl Loading<'_> {
             name: file.name.get()?.value.clone(),
             question: file.question.get()?.clone(),
             base_title: file.base.get()?.clone(),
-            seed: *file.seed.get()?,
-            replicates: *file.replicates.get()?.value,
+            seed: asked_seed,
+            replicates: asked_replicates,
             variants,
-            expectations,
+            expectations: expectations
+                .into_iter()
+                .filter(|expectation| {
+                    let mut about = expectation.expected.variants();
+                    about.all(|name| name == "base" || kept.contains(name))
+                })
+                .collect(),
             hash: hasher.finalize().to_hex().to_string(),
             resolved: write::pretty(&root),
+            data: files,
             files: loaded.files,
         })
+    }
+
+    /// The names of the variants that are run beside the base. One that doesn't exist is reported.
+    fn kept<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> BTreeSet<&'n str> {
+        let names: Vec<&str> = names.collect();
+        for asked in self.asked.variants {
+            if asked != "base" && !names.contains(&asked.as_str()) {
+                let all = || std::iter::once("base").chain(names.iter().copied());
+                let message = format!("there is no variant {}", write::quoted(asked));
+                let mut problem = Diagnostic::unplaced(Code::UnknownVariantName, message);
+                if let Some(near) = suggest::nearest(asked, all()) {
+                    problem = problem.help(format!("did you mean {}?", write::quoted(near)));
+                }
+                self.out
+                    .push(problem.note(format!("the scenario has {}", suggest::listed(all()))));
+            }
+        }
+        let is_asked = |name: &&str| self.asked.variants.is_empty() || self.asked.variants.iter().any(|of| of == name);
+        names.into_iter().filter(is_asked).collect()
     }
 
     /// The plan of the scenario with these changes.
@@ -228,11 +303,12 @@ fn decode(root: &mut Node, complete: bool, out: &mut Diagnostics) -> Option<Deco
 /// their names, and lists whose order says nothing by what stands in them.
 ///
 /// The order of `variants` and of `expect` says something: it is that of tables and plots. So does the order of any list that
-/// a variant counts the items of.
-fn in_order(mut root: Node, variants: &language::Variants) -> Node {
+/// one of the variants' `changes` counts the items of.
+fn in_order<'c>(mut root: Node, changes: impl Iterator<Item = &'c [Part<language::Change>]>) -> Node {
     language::Scenario::arrange(&mut root);
+    let changes: Vec<&language::Change> = changes.flatten().filter_map(Part::get).collect();
     for list in [&["sites"][..], &["network", "links"]] {
-        if !is_counted(list, variants) {
+        if !is_counted(list, &changes) {
             sort(&mut root, list);
         }
     }
@@ -240,16 +316,14 @@ fn in_order(mut root: Node, variants: &language::Variants) -> Node {
 }
 
 /// Whether a change names an item of the list at this path by its number.
-fn is_counted(list: &[&str], variants: &language::Variants) -> bool {
-    let counts = |change: &language::Change| {
+fn is_counted(list: &[&str], changes: &[&language::Change]) -> bool {
+    changes.iter().any(|change| {
         let language::Change::Set { path, .. } = change;
         let mut steps = path.steps().iter();
         let is_name =
             |step: Option<&patch::Step>, name: &str| matches!(step, Some(patch::Step::Name(of)) if of == name);
         list.iter().all(|name| is_name(steps.next(), name)) && matches!(steps.next(), Some(patch::Step::Index(_)))
-    };
-    let changes = variants.0.known().flat_map(|(_, changes)| changes);
-    changes.filter_map(Part::get).any(counts)
+    })
 }
 
 /// Sorts the items of the list at this path, if there is one.
@@ -270,9 +344,10 @@ fn sort(root: &mut Node, path: &[&str]) {
     }
 }
 
-/// The text whose hash addresses the scenario: its results are the same, whatever the order of what it expects.
-fn addressed(root: &Node) -> String {
-    let mut root = root.clone();
+/// The text whose hash addresses the scenario: its results are the same, whatever the order of what it expects, and wherever its
+/// data files lie.
+fn addressed(root: &Node, data: &[DataFile]) -> String {
+    let mut root = written::by_content(root, data);
     sort(&mut root, &["expect"]);
     write::canonical(&root)
 }

@@ -23,8 +23,9 @@ pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registr
 
 use super::data::DataSets;
 use super::language::{self, Until as Ending};
+use super::name;
 use super::plan::{self, Addresses, Plan};
-use super::syntax::{Code, Diagnostic, Diagnostics, Part, Span, Spanned};
+use super::syntax::{Code, Diagnostic, Diagnostics, Part, Span, Spanned, write};
 use crate::kernel::SimTime;
 use crate::network::{NetworkSpec, SiteId};
 use std::collections::BTreeMap;
@@ -32,9 +33,6 @@ use std::sync::Arc;
 
 /// How many times a variant runs at most: every run leaves results.
 const MOST_REPLICATES: u32 = 1_000_000;
-
-/// The longest name of a scenario, in bytes: that of a folder, which is short on some file systems.
-const LONGEST_NAME: usize = 200;
 
 /// How many windows of its own choice a scenario may have.
 const MOST_WINDOWS: u64 = 100_000_000;
@@ -176,16 +174,13 @@ impl Resolver<'_, '_> {
             self.error(Code::WrongVersion, version.span, message);
         }
         if let Some(name) = file.name.get()
-            && (name.trim().is_empty() || name.contains(['/', '\\', '\0']) || name.starts_with('.'))
+            && let Some(problem) = name::problem(name)
         {
-            let message = "a scenario's name is also that of its folder of results: it isn't empty, and has no slashes and no dot in front";
-            self.error(Code::BadName, name.span, message);
-        } else if let Some(name) = file.name.get().filter(|name| name.len() > LONGEST_NAME) {
-            let message = format!(
-                "a scenario's name is also that of its folder of results: it has at most {LONGEST_NAME} bytes, and not {}",
-                name.len()
-            );
-            self.error(Code::BadName, name.span.head(40), message);
+            let message = format!("the folder of results can't have this name: {problem}");
+            let near = write::quoted(&name::suggestion(name));
+            let problem = Diagnostic::error(Code::BadName, name.span.head(40), message);
+            self.out
+                .push(problem.replace(format!("write {near}"), name.span, near.clone()));
         }
         if let Some(count) = file.replicates.get().filter(|count| *count.value > MOST_REPLICATES) {
             let message = format!("a variant runs {MOST_REPLICATES} times at most");

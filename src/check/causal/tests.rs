@@ -9,10 +9,12 @@ use proptest::prelude::*;
 /// A small history of reads and writes: who did what, in the order of invocations.
 #[derive(Debug, Clone)]
 struct Small {
-    /// The operation, its process, its key, and the value that it wrote, or that it returned.
-    operations: Vec<(Operation, u32, u32, Option<Val>, Option<Val>)>,
+    operations: Vec<Step>,
     initial: Val,
 }
+
+/// The operation, its process, its key, and the value that it wrote, or that it returned.
+type Step = (Operation, u32, u32, Option<Val>, Option<Val>);
 
 impl Small {
     /// All that may have happened: with and without each write of unknown outcome.

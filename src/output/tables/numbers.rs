@@ -3,6 +3,10 @@
 //! Independent of locale; every function takes any float and returns finite text ("-" for what isn't finite). Times are in
 //! seconds, shares are fractions of 1, sizes are bytes.
 
+mod apart;
+
+pub use apart::apart;
+
 use std::fmt::Write as _;
 
 /// What a number counts, and so how it is written.
@@ -91,6 +95,25 @@ impl Unit {
                 divide: 1.0,
                 suffix: name.clone(),
             },
+        }
+    }
+}
+
+impl Unit {
+    /// The one unit for values that stand together, in a column or on an axis. Times are in seconds up to ten minutes and in
+    /// minutes up to ten hours (tenths of a minute are no round times); numbers are in millions only where all are that large.
+    pub fn shared(&self, values: impl IntoIterator<Item = f64>) -> Shown {
+        let sizes = values
+            .into_iter()
+            .map(f64::abs)
+            .filter(|size| *size > 0.0 && size.is_finite());
+        let (least, most) = sizes.fold((f64::INFINITY, 0.0f64), |(least, most), size| {
+            (least.min(size), most.max(size))
+        });
+        match self {
+            Self::Time if most >= 120.0 => self.shown((most / 5.0).max(119.0)),
+            Self::Number | Self::Count if least.is_finite() => self.shown(least),
+            _ => self.shown(most),
         }
     }
 }
@@ -186,21 +209,17 @@ pub fn decimals_for_half_width(half: f64) -> usize {
 
 /// A value with its unit, to three significant digits: `5.25 s`, `12.5%`, `1,204`.
 pub fn quantity(value: f64, unit: &Unit) -> String {
-    if !value.is_finite() {
-        return "-".into();
-    }
-    let shown = unit.shown(value);
-    let number = value / shown.divide;
-    shown.join(&plain(number, unit))
+    written(value, None, unit, &unit.shown(value), 0)
 }
 
-fn plain(number: f64, unit: &Unit) -> String {
-    let decimals = decimals_for(number, 3);
+/// A number in its unit to three significant digits, and so many more.
+fn plain(number: f64, unit: &Unit, more: usize) -> String {
+    let decimals = decimals_for(number, 3) + more;
     match unit {
         Unit::Count | Unit::Bytes if number == libm::trunc(number) => grouped(number, 0),
-        Unit::Money(_) => grouped(number, decimals.max(2).min(if number == 0.0 { 2 } else { 15 })),
+        Unit::Money(_) => grouped(number, decimals.max(2).min(if number == 0.0 { 2 } else { 15 + more })),
         _ if number == 0.0 => "0".into(),
-        _ if exponent(number) < -6 => format!("{number:.2e}"),
+        _ if exponent(number) < -6 => format!("{number:.*e}", 2 + more),
         _ => grouped(number, decimals),
     }
 }
@@ -208,13 +227,39 @@ fn plain(number: f64, unit: &Unit) -> String {
 /// A value with its unit and the half width of its interval, to the digits that the interval justifies:
 /// `5.25 s ±0.03`. Without an interval, as [`quantity`].
 pub fn estimate(value: f64, half: Option<f64>, unit: &Unit) -> String {
-    let (Some(half), true) = (half.filter(|h| h.is_finite()), value.is_finite()) else {
-        return quantity(value, unit);
+    let size = value.abs().max(half.map_or(0.0, f64::abs));
+    estimate_in(
+        value,
+        half,
+        unit,
+        &unit.shown(if size.is_finite() { size } else { value }),
+    )
+}
+
+/// As [`estimate`], in a unit that others chose.
+pub fn estimate_in(value: f64, half: Option<f64>, unit: &Unit, shown: &Shown) -> String {
+    written(value, half, unit, shown, 0)
+}
+
+/// The decimals of a number that has this half width. Six digits of the value are enough, however narrow the interval.
+fn justified(number: f64, half: f64) -> usize {
+    decimals_for_half_width(half).min((5 - exponent(number)).clamp(0, 9) as usize)
+}
+
+/// A value in this unit, with so many digits more than it would have by itself.
+fn written(value: f64, half: Option<f64>, unit: &Unit, shown: &Shown, more: usize) -> String {
+    if !value.is_finite() {
+        return "-".into();
+    }
+    let number = value / shown.divide;
+    let Some(half) = half
+        .filter(|half| half.is_finite())
+        .map(|half| half.abs() / shown.divide)
+    else {
+        return shown.join(&plain(number, unit, more));
     };
-    let shown = unit.shown(value.abs().max(half.abs()));
-    let (number, half) = (value / shown.divide, half.abs() / shown.divide);
     if half == 0.0 {
-        return format!("{} ±0", shown.join(&plain(number, unit)));
+        return format!("{} ±0", shown.join(&plain(number, unit, more)));
     }
     let power = exponent(number).max(exponent(half));
     if power < -5 {
@@ -222,14 +267,12 @@ pub fn estimate(value: f64, half: Option<f64>, unit: &Unit) -> String {
         let inner = estimate(number / scale, Some(half / scale), &Unit::Number);
         return shown.join(&format!("({inner})e{power}"));
     }
-    // Six digits of the value are enough, however narrow the interval.
-    let most = (5 - exponent(number)).clamp(0, 9) as usize;
-    let decimals = decimals_for_half_width(half).min(most);
+    let decimals = justified(number, half);
     let mut spread = grouped(half, decimals);
     if spread.bytes().all(|b| b == b'0' || b == b'.') {
         spread = format!("<{}", grouped(power_of_ten(-(decimals as i32)), decimals));
     }
-    format!("{} ±{spread}", shown.join(&grouped(number, decimals)))
+    format!("{} ±{spread}", shown.join(&grouped(number, decimals + more)))
 }
 
 #[cfg(test)]

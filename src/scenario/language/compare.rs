@@ -6,6 +6,7 @@ use crate::scenario::syntax::{
 };
 use serde::Serialize;
 use std::fmt;
+use std::str::FromStr;
 
 crate::language! {
     /// A change of the scenario.
@@ -24,7 +25,7 @@ crate::language! {
     pub enum Expect {
         /// A bound on a measure.
         Measure {
-            /// The measure.
+            /// The measure: one of `docs/measures.md`, with the name of a service, a task or a store in place of its `*`.
             name: Part<Spanned<String>>,
             /// The variant whose measure it is. Without it that of every variant.
             variant: Part<Option<Spanned<String>>>,
@@ -32,7 +33,7 @@ crate::language! {
             over: Part<Option<Spanned<String>>>,
             /// What is made of the replicates.
             stat: Part<Statistic> = Part::from(Statistic::Mean),
-            /// The bound.
+            /// The bound, in the measure's unit.
             is: Part<Spanned<Bound>>,
             /// How sure it must be: the whole interval of this confidence has to lie inside the bound. Without it the value itself has to.
             confidence: Part<Option<Spanned<Fraction>>>,
@@ -41,11 +42,11 @@ crate::language! {
             /// Where the known answer comes from.
             source: Part<Option<String>>,
         },
-        /// An invariant that no run may violate.
+        /// An invariant that no run may violate: `Always("no_lost_updates")`. `docs/measures.md` and `quorate help Always` list them.
         Always(Spanned<String>),
-        /// Something that must happen.
+        /// Something that must happen: `Sometimes(event: "state.conflicts")` holds if the runs together have one conflict at least.
         Sometimes {
-            /// The event.
+            /// The event: the name of a measure that counts (unit `count`), or of a yes or no.
             event: Part<Spanned<String>>,
             /// The variant in which it must happen. Without it in any.
             variant: Part<Option<Spanned<String>>>,
@@ -73,17 +74,17 @@ crate::language! {
     /// Where a value has to lie. Ends belong to it.
     pub enum Bound {
         /// Between two values.
-        Between(Amount, Amount),
+        Between(Spanned<Amount>, Spanned<Amount>),
         /// At or below a value.
-        AtMost(Amount),
+        AtMost(Spanned<Amount>),
         /// At or above a value.
-        AtLeast(Amount),
+        AtLeast(Spanned<Amount>),
         /// Near a value: by a distance, or by a part of the value.
         Near {
             /// The value.
-            value: Amount,
+            value: Spanned<Amount>,
             /// The greatest distance.
-            within: Option<Amount>,
+            within: Option<Spanned<Amount>>,
             /// The greatest distance as a part of the value.
             relative: Option<Fraction>,
         },
@@ -121,19 +122,56 @@ impl Encode for Variants {
     }
 }
 
-/// A value with its unit, whatever it measures.
+/// A value with its unit, whatever it measures. All can be negative: differences are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub enum Amount {
-    /// A plain number, or a percentage.
+    /// A plain number.
     Number(f64),
-    /// A duration, which may be negative.
+    /// A percentage, as a part of 1.
+    Share(f64),
+    /// A duration.
     Time(SignedDuration),
     /// Money.
-    Money(Money),
+    Money(Signed<Money>),
     /// How often something happens.
-    Rate(Rate),
+    Rate(Signed<Rate>),
     /// A size.
-    Bytes(Bytes),
+    Bytes(Signed<Bytes>),
+}
+
+/// A quantity that has no sign of its own, with one: a difference of two.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Signed<T> {
+    /// Whether it is below zero.
+    pub negative: bool,
+    /// Its size.
+    pub size: T,
+}
+
+impl<T> Signed<T> {
+    /// The value, where `size` is its size in base units.
+    fn base(self, size: impl FnOnce(T) -> f64) -> f64 {
+        let size = size(self.size);
+        if self.negative { -size } else { size }
+    }
+}
+
+impl<T: FromStr> FromStr for Signed<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        let (negative, size) = text.strip_prefix('-').map_or((false, text), |size| (true, size));
+        Ok(Self {
+            negative,
+            size: size.parse()?,
+        })
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Signed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.negative { "-" } else { "" }, self.size)
+    }
 }
 
 impl Amount {
@@ -141,6 +179,7 @@ impl Amount {
     pub fn kind(self) -> &'static str {
         match self {
             Self::Number(_) => "a plain number",
+            Self::Share(_) => "a percentage",
             Self::Time(_) => "a duration",
             Self::Money(_) => "money",
             Self::Rate(_) => "a rate",
@@ -148,14 +187,14 @@ impl Amount {
         }
     }
 
-    /// The value in base units: seconds, dollars, events a second, bytes.
+    /// The value in base units: parts of 1, seconds, dollars, events a second, bytes.
     pub fn base(self) -> f64 {
         match self {
-            Self::Number(number) => number,
+            Self::Number(number) | Self::Share(number) => number,
             Self::Time(time) => time.0 as f64 / 1e9,
-            Self::Money(money) => money.0 as f64 / 1e9,
-            Self::Rate(rate) => rate.per_second(),
-            Self::Bytes(bytes) => bytes.0 as f64,
+            Self::Money(money) => money.base(|money| money.0 as f64 / 1e9),
+            Self::Rate(rate) => rate.base(Rate::per_second),
+            Self::Bytes(bytes) => bytes.base(|bytes| bytes.0 as f64),
         }
     }
 }
@@ -163,7 +202,7 @@ impl Amount {
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number(number) => number.fmt(f),
+            Self::Number(number) | Self::Share(number) => number.fmt(f),
             Self::Time(time) => time.fmt(f),
             Self::Money(money) => money.fmt(f),
             Self::Rate(rate) => rate.fmt(f),
@@ -180,7 +219,7 @@ impl Decode for Amount {
         let percent = || {
             let number = text.trim().strip_suffix('%')?.trim_end();
             let number = number.parse::<f64>().ok().filter(|number| number.is_finite())?;
-            Some(Self::Number(number / 100.0))
+            Some(Self::Share(number / 100.0))
         };
         let found = percent()
             .or_else(|| text.parse().ok().map(Self::Time))
@@ -204,11 +243,8 @@ impl Decode for Amount {
 impl Encode for Amount {
     fn encode(&self) -> Node {
         match self {
-            Self::Number(number) => number.encode(),
-            Self::Time(time) => time.encode(),
-            Self::Money(money) => money.encode(),
-            Self::Rate(rate) => rate.encode(),
-            Self::Bytes(bytes) => bytes.encode(),
+            Self::Number(number) | Self::Share(number) => number.encode(),
+            other => Node::text(other.to_string()),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! `expect`: what must hold, typed and checked.
 
+use crate::measures;
 use crate::scenario::language::Scenario;
 use crate::scenario::language::compare::{Amount, Bound, Expect, Statistic};
-use crate::scenario::syntax::{Code, Diagnostic, Diagnostics, Part, SourceMap, Spanned, to_text, write};
+use crate::scenario::syntax::{Code, Diagnostic, Diagnostics, Part, SourceMap, Spanned, suggest, to_text, write};
 
 /// What a name in an expectation is the name of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,18 +34,25 @@ pub trait Measures {
     fn kind(&self, _name: &str) -> Option<Kind> {
         None
     }
+
+    /// What else to say where there is nothing of this name.
+    fn note(&self, _what: What) -> Option<String> {
+        None
+    }
 }
 
 /// What kind of value a measure has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A plain number.
-    Number,
+    /// How many, or a yes or no: a plain number.
+    Count,
+    /// A part of a whole, or a ratio: a plain number or a percentage.
+    Ratio,
     /// A duration.
     Time,
     /// Money.
     Money,
-    /// How often something happens: a rate, or a plain number in a second.
+    /// How often something happens.
     Rate,
     /// A size.
     Bytes,
@@ -53,21 +61,38 @@ pub enum Kind {
 impl Kind {
     fn takes(self, amount: Amount) -> bool {
         match self {
-            Self::Number => matches!(amount, Amount::Number(_)),
+            Self::Count => matches!(amount, Amount::Number(_)),
+            Self::Ratio => matches!(amount, Amount::Number(_) | Amount::Share(_)),
             Self::Time => matches!(amount, Amount::Time(_)),
             Self::Money => matches!(amount, Amount::Money(_)),
-            Self::Rate => matches!(amount, Amount::Rate(_) | Amount::Number(_)),
-            Self::Bytes => matches!(amount, Amount::Bytes(_) | Amount::Number(_)),
+            Self::Rate => matches!(amount, Amount::Rate(_)),
+            Self::Bytes => matches!(amount, Amount::Bytes(_)),
         }
     }
 
-    fn words(self) -> &'static str {
+    /// What such a measure is, and how a bound of it is written.
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Number => "a plain number",
-            Self::Time => "a duration such as \"5.25s\"",
-            Self::Money => "money such as \"3 USD\"",
-            Self::Rate => "a rate such as \"40/s\"",
-            Self::Bytes => "a size such as \"64KiB\"",
+            Self::Count => ("counted", "a plain number such as 3"),
+            Self::Ratio => (
+                "a share or a ratio",
+                "a number such as 0.02, or a percentage such as \"2%\"",
+            ),
+            Self::Time => ("a time", "a duration such as \"5.25s\""),
+            Self::Money => ("money", "an amount such as \"3 USD\""),
+            Self::Rate => ("a rate", "a rate such as \"40/s\""),
+            Self::Bytes => ("a size", "a size such as \"64KiB\""),
+        }
+    }
+
+    /// What stands behind a number so that it is of this kind, in the unit in which files have it.
+    fn suffix(self) -> Option<&'static str> {
+        match self {
+            Self::Count | Self::Ratio => None,
+            Self::Time => Some("s"),
+            Self::Money => Some(" USD"),
+            Self::Rate => Some("/s"),
+            Self::Bytes => Some("B"),
         }
     }
 }
@@ -82,28 +107,58 @@ impl Measures for Anything {
     }
 }
 
-/// Knows the measures of the registry ([`crate::measures::find`]); takes invariants and events for known.
+/// Knows what the registries know: measures ([`crate::measures::find`]), invariants and events
+/// ([`crate::measures::invariants`]).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Registry;
 
 impl Measures for Registry {
     fn knows(&self, what: What, name: &str) -> Known {
-        if what != What::Measure || crate::measures::find(name).is_some() {
+        let found = match what {
+            What::Measure => measures::find(name).is_some(),
+            What::Event => measures::invariants::event(name).is_some(),
+            What::Invariant => measures::invariants::invariant_named(name).is_some(),
+        };
+        if found {
             return Known::Yes;
         }
-        Known::No(crate::measures::suggest(name))
+        Known::No(match what {
+            What::Measure => measures::suggest(name),
+            What::Event => measures::suggest(name).filter(|near| measures::invariants::event(near).is_some()),
+            What::Invariant => {
+                let of_measure = measures::INVARIANTS.iter().find(|invariant| invariant.measure == name);
+                let near = of_measure.map(|invariant| invariant.name);
+                near.or_else(|| suggest::nearest(name, invariants()))
+                    .map(str::to_string)
+            }
+        })
     }
 
     fn kind(&self, name: &str) -> Option<Kind> {
-        use crate::measures::Unit;
-        crate::measures::find(name).map(|info| match info.unit {
+        use measures::Unit;
+        measures::find(name).map(|info| match info.unit {
             Unit::Seconds => Kind::Time,
             Unit::PerSecond => Kind::Rate,
             Unit::Bytes => Kind::Bytes,
             Unit::Dollars => Kind::Money,
-            Unit::Count | Unit::Share | Unit::Ratio | Unit::Tokens | Unit::Verdict => Kind::Number,
+            Unit::Share | Unit::Ratio => Kind::Ratio,
+            Unit::Count | Unit::Tokens | Unit::Verdict => Kind::Count,
         })
     }
+
+    fn note(&self, what: What) -> Option<String> {
+        Some(match what {
+            What::Measure => "`quorate reference measures` lists all measures".into(),
+            What::Event => {
+                "an event is a measure that counts, or a yes or no: `quorate reference measures` lists them".into()
+            }
+            What::Invariant => format!("the invariants are {}", suggest::listed(invariants())),
+        })
+    }
+}
+
+fn invariants() -> impl Iterator<Item = &'static str> {
+    measures::INVARIANTS.iter().map(|invariant| invariant.name)
 }
 
 /// Something that must hold after every run of a scenario.
@@ -118,6 +173,8 @@ pub struct Expectation {
 }
 
 /// What must hold.
+// A scenario expects a few things, and nearly all of them are of measures.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expected {
     /// A bound on a measure.
@@ -151,6 +208,18 @@ pub enum Expected {
         /// How often at least.
         at_least: u64,
     },
+}
+
+impl Expected {
+    /// The variants that it names.
+    pub fn variants(&self) -> impl Iterator<Item = &str> {
+        let named = match self {
+            Self::Measure { variant, over, .. } => [variant.as_deref(), over.as_deref()],
+            Self::Sometimes { variant, .. } => [variant.as_deref(), None],
+            Self::Always { .. } => [None, None],
+        };
+        named.into_iter().flatten()
+    }
 }
 
 /// The expectations of a scenario; problems are reported.
@@ -193,7 +262,8 @@ fn expectation(expect: &Expect, file: &Scenario, known: &dyn Measures, out: &mut
             check_variant(file, variant, out);
             check_variant(file, over, out);
             if let Some(is) = is.get() {
-                check_bound(is, name.get().and_then(|name| known.kind(name)), out);
+                let measure = name.get().and_then(|name| Some((name.as_str(), known.kind(name)?)));
+                check_bound(is, measure, out);
             }
             if let Some(confidence) = confidence.given()
                 && !(0.5..1.0).contains(&confidence.get())
@@ -247,6 +317,7 @@ fn check_name(what: What, name: &Spanned<String>, known: &dyn Measures, out: &mu
     let Known::No(near) = known.knows(what, name) else {
         return;
     };
+    let kind = what;
     let what = match what {
         What::Measure => "measure",
         What::Invariant => "invariant",
@@ -257,6 +328,9 @@ fn check_name(what: What, name: &Spanned<String>, known: &dyn Measures, out: &mu
     if let Some(near) = near {
         let quoted = write::quoted(&near);
         problem = problem.replace(format!("did you mean {quoted}?"), name.span, quoted);
+    }
+    if let Some(note) = known.note(kind) {
+        problem = problem.note(note);
     }
     out.push(problem);
 }
@@ -272,29 +346,61 @@ fn check_variant(file: &Scenario, name: &Part<Option<Spanned<String>>>, out: &mu
     }
 }
 
-fn check_bound(bound: &Spanned<Bound>, kind: Option<Kind>, out: &mut Diagnostics) {
-    let amounts = match &bound.value {
-        Bound::Between(low, high) => vec![*low, *high],
-        Bound::AtMost(value) | Bound::AtLeast(value) => vec![*value],
-        Bound::Near { value, within, .. } => std::iter::once(*value).chain(*within).collect(),
-    };
-    if let Some(kind) = kind
-        && let Some(wrong) = amounts.iter().find(|amount| !kind.takes(**amount))
-    {
-        let message = format!("the measure is {}, and the bound is {}", kind.words(), wrong.kind());
-        out.push(Diagnostic::error(Code::WrongMeasureUnit, bound.span, message));
-        return;
+/// The bound's values, in the order in which they are written.
+fn amounts(bound: &Bound) -> Vec<&Spanned<Amount>> {
+    match bound {
+        Bound::Between(low, high) => vec![low, high],
+        Bound::AtMost(value) | Bound::AtLeast(value) => vec![value],
+        Bound::Near { value, within, .. } => std::iter::once(value).chain(within).collect(),
     }
-    let alike = |a: &Amount, b: &Amount| std::mem::discriminant(a) == std::mem::discriminant(b);
+}
+
+/// A value of another dimension than the measure's.
+fn wrong_unit(measure: &str, kind: Kind, wrong: &Spanned<Amount>) -> Diagnostic {
+    let (what, written) = kind.words();
+    let message = format!(
+        "{} is {what}, and this bound is {}",
+        write::quoted(measure),
+        wrong.kind()
+    );
+    let problem = Diagnostic::error(Code::WrongMeasureUnit, wrong.span, message);
+    match (kind.suffix(), wrong.value) {
+        // A number of three hundred digits is no help.
+        (Some(suffix), Amount::Number(number)) if number == 0.0 || (1e-6..1e12).contains(&number.abs()) => {
+            let meant = write::quoted(&format!("{number}{suffix}"));
+            problem.replace(format!("write {written}; did you mean {meant}?"), wrong.span, meant)
+        }
+        _ => problem.help(format!("write {written}")),
+    }
+}
+
+/// Checks a bound of a measure; `None`: which measure that is, or what kind of value it has, isn't known.
+fn check_bound(bound: &Spanned<Bound>, measure: Option<(&str, Kind)>, out: &mut Diagnostics) {
+    if let Some((measure, kind)) = measure {
+        let all = amounts(&bound.value);
+        let wrong: Vec<_> = all.iter().filter(|amount| !kind.takes(amount.value)).collect();
+        if !wrong.is_empty() {
+            return wrong
+                .into_iter()
+                .for_each(|amount| out.push(wrong_unit(measure, kind, amount)));
+        }
+    }
+    // Shares are written as numbers or as percentages; nothing else has two forms.
+    let form = |amount: &Amount| match amount {
+        Amount::Share(_) => std::mem::discriminant(&Amount::Number(0.0)),
+        other => std::mem::discriminant(other),
+    };
+    let alike = |a: &Amount, b: &Amount| form(a) == form(b);
     let problem = match &bound.value {
         Bound::Between(low, high) if !alike(low, high) => Some(format!(
             "the lower end is {}, and the upper one is {}",
             low.kind(),
             high.kind()
         )),
-        Bound::Between(low, high) if low.base() > high.base() => {
-            Some(format!("the lower end {low} is above the upper end {high}"))
-        }
+        Bound::Between(low, high) if low.base() > high.base() => Some(format!(
+            "the lower end {} is above the upper end {}",
+            low.value, high.value
+        )),
         Bound::Near {
             value,
             within: Some(within),

@@ -185,7 +185,9 @@ codes! {
     UnknownVariantName = 409, "unknown variant of the scenario",
     "An expectation names a variant that `variants` doesn't declare. The scenario as it stands is called `base`.";
     UnknownMeasure = 410, "unknown measure",
-    "An expectation names a measure, an invariant or an event that Quorate doesn't know. The reference lists them all.";
+    "An expectation names a measure, an invariant or an event that Quorate doesn't know. The page of measures \
+     (`quorate reference measures`) lists them all: `Measure` takes any measure, `Always` an invariant, and `Sometimes` a measure \
+     that counts, or is a yes or no.";
     UnknownRegion = 411, "unknown region",
     "A site says that it lies in a region which the measured table doesn't have.";
     UnknownTarget = 412, "a fault hits something unknown",
@@ -269,11 +271,12 @@ codes! {
     BadNetwork = 474, "the network can't be built",
     "The parts of the network are right each for itself, but don't fit together. The message names the part.";
     BadName = 475, "a name that a folder can't have",
-    "Results are kept in a folder that is called as the scenario is, so its name isn't empty, has no slashes in it and no dot in \
-     front, and isn't longer than 200 bytes: `latency_trap`.";
+    "Results are kept in a folder that is called as the scenario is, so its name has only letters (a to z), digits, `-` and `_`, at \
+     most 100 of them: `latency_trap`. Two scenarios of one name replace each other's results.";
     WrongMeasureUnit = 476, "a bound in another unit than the measure's",
-    "A time is bounded by durations, money by amounts of money, and what is counted by plain numbers.\n\n`Measure(name: \
-     \"task.time.mean\", is: AtMost(\"10s\"))`";
+    "Every measure has a unit (`quorate help task.time.mean` says which), and its bounds are of that dimension: a time is bounded \
+     by durations, money by amounts of money, a rate by rates, a size by sizes, a share or a ratio by numbers or percentages, and \
+     what is counted by plain numbers.\n\n`Measure(name: \"task.time.mean\", is: AtMost(\"10s\"))`";
 }
 
 #[cfg(test)]

@@ -181,6 +181,9 @@ impl Encode for Path {
     }
 }
 
+/// What the source of an override is called.
+pub const OVERRIDE: &str = "--set";
+
 /// A change that the command line asks for.
 #[derive(Debug, Clone)]
 pub struct Override {
@@ -194,7 +197,7 @@ pub struct Override {
 /// The value is a value of the language; a bare word or quantity that isn't is taken as a text. `None`: the path can't be
 /// read, which was reported. A value that can't be is [`Value::Unread`].
 pub fn read_override(text: &str, limits: &Limits, map: &mut SourceMap, out: &mut Diagnostics) -> Option<Override> {
-    let source = map.add("--set", text);
+    let source = map.add(OVERRIDE, text);
     let (path, at) = match Path::read(text) {
         Ok(read) => read,
         Err(error) => {

@@ -8,7 +8,6 @@ use crate::network::{
 use crate::random::Law;
 use crate::scenario::language::network::{Jitter, Loss as Losing, Matrix, Order, PairLink};
 use crate::scenario::language::{Link, Network};
-use crate::scenario::syntax::quantity::{Duration, Positive};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned, write};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -108,6 +108,8 @@ fn names() {
             ("is: AtMost(\"10s\")", "variant: \"nera\", is: AtMost(\"10s\")"),
             ("groups: [[\"a\"], [\"b\", \"c\"]]", "groups: [[\"a\"], [\"b\", \"x\"]]"),
             ("path: \"agents.worker.at\"", "path: \"agents.wroker.at\""),
+            ("path: \"agents.worker.at\"", "path: \"agents.worker.program.0.times\""),
+            ("path: \"agents.worker.at\"", "path: \"agents.worker.program.zero\""),
             ("{\"near\":", "{\"base\":"),
             (
                 "time: Exponential(mean: \"80ms\")",
@@ -238,6 +240,36 @@ fn programs() {
     );
 }
 
+#[test]
+fn doubts() {
+    let program = "Send(to: Any(\"worker\"), topic: \"hello\"),\n                Update(key: \"notes\"),\n            ]),\n        ], on: {\"hello\": [Think(\"1ms\")]}),";
+    let steps = |steps: &str| format!("{steps}]), ]),");
+    let silent = [
+        // After a wait, an ask or in a handler there is somebody, and what is sent is waited for.
+        "Wait(topic: \"hello\", timeout: \"1s\"), Reply(), Send(to: Sender, topic: \"hello\"), Send(to: Any(\"worker\"), topic: \"hello\")",
+        "Parallel([[Wait()], [Think(\"1ms\")]]), Reply()",
+        "Add(key: \"done\", by: -2), Add(key: \"done\", by: Uniform(low: -5, high: 5)), Write(key: \"notes\", which: 2)",
+    ];
+    for text in silent {
+        let outcome = outcome(&with(program, &steps(text)));
+        assert!(
+            outcome.scenario.is_some() && outcome.diagnostics.is_empty(),
+            "{}",
+            said(&outcome)
+        );
+    }
+    let loud = [
+        "Reply()",
+        "Choose([(1, [Send(to: Sender, topic: \"hello\")]), (1, [Wait()])])",
+        "Wait(topic: \"helo\"), Send(to: Any(\"worker\"), topic: \"hello\")",
+        "Add(key: \"done\", by: 0.5), Add(key: \"done\", by: Uniform(low: 0, high: 0.9)), Update(key: \"done\", op: Add(-1.5))",
+        "Write(key: \"notes\", which: 7), Add(key: \"done\", which: Uniform(low: 1, high: 2))",
+    ];
+    let loud = loud.map(steps);
+    let changes: Vec<(&str, &str)> = loud.iter().map(|text| (program, text.as_str())).collect();
+    snapshot("doubts", all(&changes));
+}
+
 /// What is said about one of these in place of the sample's expectation.
 fn expecting(expectations: &[&str]) -> String {
     let whole = "Measure(name: \"task.time.mean\", is: AtMost(\"10s\"))";
@@ -299,6 +331,34 @@ fn a_bound_has_the_dimension_of_its_measure() {
             );
         }
     }
+}
+
+#[test]
+fn laws_speak_in_the_units_of_a_scenario() {
+    snapshot(
+        "laws",
+        all(&[
+            ("Think(\"10ms\"),", "Think(Uniform(low: \"2s\", high: \"1s\")),"),
+            (
+                "Think(\"10ms\"),",
+                "Think(Truncated(low: \"2min\", high: \"3ns\", law: \"1s\")),",
+            ),
+            (
+                "Think(\"10ms\"),",
+                "Think(Truncated(low: \"2d\", law: Exponential(mean: \"10ms\"))),",
+            ),
+            ("Think(\"10ms\"),", "Think(LogNormal(p50: \"2s\", p90: \"1500ms\")),"),
+            ("Think(\"10ms\"),", "Think(Scaled(by: -2e300, law: \"1s\")),"),
+            (
+                "Update(key: \"notes\")",
+                "Update(key: \"notes\", which: Uniform(low: 3e300, high: 2))",
+            ),
+            (
+                "Update(key: \"notes\")",
+                "Update(key: \"notes\", which: Poisson(mean: 1e300))",
+            ),
+        ]),
+    );
 }
 
 #[test]

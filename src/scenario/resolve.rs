@@ -8,6 +8,7 @@
 
 mod agents;
 mod checks;
+mod doubts;
 mod expect;
 mod faults;
 mod laws;
@@ -97,6 +98,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     let agents = resolver.agents();
     let faults = resolver.faults();
     resolver.check_topics();
+    resolver.check_received();
     resolver.check_calls();
     if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);

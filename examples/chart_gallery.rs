@@ -25,6 +25,7 @@ fn bar(name: &str, parts: &[f64], half: f64, reference: bool) -> Bar {
         parts: parts.to_vec(),
         total,
         reference,
+        remark: String::new(),
     }
 }
 
@@ -80,7 +81,7 @@ fn load(name: &str, peak: f64, salt: usize) -> Line {
     Line {
         name: name.into(),
         points,
-        band: vec![],
+        ..Line::default()
     }
 }
 
@@ -157,7 +158,7 @@ fn gallery() -> Vec<(&'static str, Chart)> {
                 Line {
                     name: "refused".into(),
                     points: refused,
-                    band: vec![],
+                    ..Line::default()
                 },
             ],
         }

@@ -89,7 +89,7 @@ fn show(comparison: &Comparison, all: bool) -> Result<()> {
     } else {
         "seeds differ: Welch's interval"
     };
-    let percent = numbers::quantity(FALSE_DISCOVERIES, &numbers::Unit::Share);
+    let percent = numbers::brief(FALSE_DISCOVERIES, &numbers::Unit::Share);
     table.note(&format!(
         "{moved} of {} numbers moved, {differ} beyond chance; 95 % intervals, {how}",
         comparison.compared
@@ -97,7 +97,7 @@ fn show(comparison: &Comparison, all: bool) -> Result<()> {
     table.note(&format!(
         "beyond chance: false discovery rate {} (Benjamini and Hochberg 1995); about {} of {} unchanged numbers would leave \
          zero out of their intervals by chance",
-        percent.replace(".00", ""),
+        percent,
         (comparison.compared as f64 * 0.05).round(),
         comparison.compared
     ));

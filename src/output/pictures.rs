@@ -7,6 +7,8 @@ use super::plots::{
 use crate::experiment::Results;
 use crate::experiment::results::{RunResults, VariantResults};
 use crate::experiment::statistics::Level;
+use crate::kernel::SimDuration;
+use crate::output::tables::numbers;
 use crate::world::call::Part;
 
 /// Points of a distribution function.
@@ -78,6 +80,53 @@ fn estimate(variant: &VariantResults, measure: &str) -> Option<Estimate> {
     })
 }
 
+/// The part of a variant's tasks that was done, in words; `None` where all of them were. Their times are of these alone.
+pub(super) fn done_remark(variant: &VariantResults) -> Option<String> {
+    let mean = |name: &str| variant.measures.get(name).map_or(0.0, |of| of.mean);
+    let done = mean("task.done");
+    let all = done + mean("task.failed") + mean("task.aborted") + mean("task.unfinished");
+    if done >= all {
+        return None;
+    }
+    let share = done / all;
+    // However near to all of them it is, it isn't rounded to all.
+    let text = numbers::apart(&[(share, None), (1.0, None)], &Unit::Share).swap_remove(0);
+    Some(format!("{} of tasks done", numbers::trimmed(&text)))
+}
+
+/// The note under lines over time: what they are, and the windows that they are measured in. `windows` of them are drawn together.
+fn series_note(results: &Results, window: SimDuration, windows: usize) -> String {
+    let mut note = String::new();
+    if results.replicates > 1 {
+        note.push_str("Lines: mean over the replicates. Bands: their range. ");
+    }
+    note.push_str(&format!(
+        "Windows of {}",
+        numbers::brief(window.as_secs_f64(), &Unit::Time)
+    ));
+    if windows > 1 {
+        note.push_str(&format!(", {windows} drawn as one"));
+    }
+    note.push('.');
+    note
+}
+
+/// The window of a series, and how many are drawn together.
+fn windows(results: &Results, series: &str) -> Option<(SimDuration, usize)> {
+    let all = || {
+        let runs = results.variants.iter().flat_map(|variant| &variant.runs);
+        runs.filter_map(|run| run.series.get(series))
+            .filter(|series| !series.values.is_empty())
+    };
+    let window = SimDuration::from_nanos(all().next()?.window);
+    Some((window, together(all().map(|series| series.values.len()).max()?)))
+}
+
+/// How many neighbouring windows of a series of this length are drawn as one: no picture has room for more.
+fn together(longest: usize) -> usize {
+    longest.div_ceil(600).max(1)
+}
+
 /// Mean task time by part, a bar for each variant.
 fn latency_trap(results: &Results) -> Option<Chart> {
     let bars: Vec<Bar> = results
@@ -97,6 +146,7 @@ fn latency_trap(results: &Results) -> Option<Chart> {
                 parts: Part::ALL.iter().map(part).collect(),
                 total,
                 reference: index == 0,
+                remark: done_remark(variant).unwrap_or_default(),
             })
         })
         .collect();
@@ -118,7 +168,18 @@ fn distribution(results: &Results, sample: &str, title: &str, axis: &str) -> Opt
     let lines: Vec<Line> = results
         .variants
         .iter()
-        .filter_map(|variant| distribution_line(variant, sample))
+        .filter_map(|variant| {
+            let line = distribution_line(variant, sample)?;
+            let remark = if sample == "task.time" {
+                done_remark(variant)
+            } else {
+                None
+            };
+            Some(Line {
+                remark: remark.unwrap_or_default(),
+                ..line
+            })
+        })
         .collect();
     if lines.is_empty() {
         return None;
@@ -202,7 +263,7 @@ fn series_line(runs: &[RunResults], series: &str, name: &str) -> Option<Line> {
         ..Line::default()
     };
     // Very long series are drawn as means of neighbouring windows.
-    let group = longest.div_ceil(600).max(1);
+    let group = together(longest);
     for start in (0..longest).step_by(group) {
         let values: Vec<f64> = all
             .iter()
@@ -263,9 +324,8 @@ fn over_time(results: &Results, series: &str, title: &str, axis: &str, unit: Uni
         return None;
     }
     let mut frame = frame(results, title);
-    if results.replicates > 1 {
-        frame.note = "Lines: mean over the replicates. Bands: their range.".to_string();
-    }
+    let (window, drawn) = windows(results, series)?;
+    frame.note = series_note(results, window, drawn);
     Some(Chart::TimeSeries(TimeSeries {
         frame,
         x: Axis::new("simulated time", Unit::Time),
@@ -322,18 +382,28 @@ fn arrivals(results: &Results) -> Option<Chart> {
         .flat_map(|line| &line.points);
     let peak = points.map(|(_, rate)| *rate).fold(0.0, f64::max);
     let mut frame = frame(results, "Requests, refusals and answers over time");
-    if results.replicates > 1 {
-        frame.note = "Lines: mean over the replicates. Bands: their range.".to_string();
-    }
+    let (window, drawn) = windows(results, "calls.arrivals.rate")?;
+    frame.note = series_note(results, window, drawn);
+    let limit = limits.first().map_or(f64::MAX, |(_, limit)| *limit);
+    let y = if peak > 30.0 * limit {
+        // A herd's peak stands orders of magnitude above the limit: only a logarithmic axis shows both. It has no zero, and what
+        // is far below the limit is of no interest.
+        let floor = numbers::power_of_ten(numbers::exponent(limit) - 1);
+        let least = numbers::brief(floor, &Unit::PerSecond);
+        frame
+            .note
+            .push_str(&format!(" Rates of {least} and less, zeros too, lie on the axis."));
+        Axis {
+            floor: Some(floor),
+            ..Axis::logarithmic("requests", Unit::PerSecond)
+        }
+    } else {
+        Axis::new("requests", Unit::PerSecond)
+    };
     Some(Chart::TimeSeries(TimeSeries {
         frame,
         x: Axis::new("simulated time", Unit::Time),
-        y: if peak > 30.0 * limits.first().map_or(f64::MAX, |(_, limit)| *limit) {
-            // A herd's peak stands orders of magnitude above the limit: only a logarithmic axis shows both.
-            Axis::logarithmic("requests", Unit::PerSecond)
-        } else {
-            Axis::new("requests", Unit::PerSecond)
-        },
+        y,
         steps: false,
         panels,
         limit: match limits.as_slice() {
@@ -381,7 +451,10 @@ fn amplification(results: &Results) -> Option<Chart> {
     ];
     let any = columns[0].values.iter().flatten().any(|of| of.value > 1.0);
     let mut frame = frame(results, "Amplification and goodput");
-    frame.note = interval_note(Level::P95, results.replicates as u64);
+    frame.note = format!(
+        "{} Rates: per second of the measured time.",
+        interval_note(Level::P95, results.replicates as u64)
+    );
     let rows = results.variants.iter().map(|variant| variant.title.clone()).collect();
     any.then_some(Chart::Measures(Measures {
         frame,

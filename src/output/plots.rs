@@ -9,6 +9,7 @@ mod bars;
 mod font;
 mod intervals;
 mod lines;
+mod overlap;
 mod page;
 mod png;
 mod scene;
@@ -41,6 +42,8 @@ pub struct Axis {
     pub unit: Unit,
     /// Whether the axis is logarithmic; values of zero or less then lie on its lower end. Bars are never logarithmic.
     pub logarithmic: bool,
+    /// Where a logarithmic axis of lines begins: all below lies on its lower end, which says so.
+    pub floor: Option<f64>,
 }
 
 impl Axis {
@@ -49,7 +52,7 @@ impl Axis {
         Self {
             label: label.into(),
             unit,
-            logarithmic: false,
+            ..Self::default()
         }
     }
 
@@ -59,6 +62,7 @@ impl Axis {
             label: label.into(),
             unit,
             logarithmic: true,
+            floor: None,
         }
     }
 }
@@ -92,6 +96,8 @@ pub struct Bar {
     pub total: Estimate,
     /// Whether this is what the others are compared with: it is hatched.
     pub reference: bool,
+    /// What has to be known beside the value, in a few words: of what part it is. Usually empty.
+    pub remark: String,
 }
 
 /// Horizontal bars, one for each variant, stacked from parts of a whole.
@@ -101,7 +107,7 @@ pub struct StackedBars {
     pub frame: Frame,
     /// The axis along the bars.
     pub axis: Axis,
-    /// The parts' names; a part that is zero everywhere isn't listed.
+    /// The parts' names; a part that is zero everywhere isn't listed, and one that is too small to be seen is in the note.
     pub parts: Vec<String>,
     /// The bars, from the top.
     pub bars: Vec<Bar>,
@@ -112,6 +118,8 @@ pub struct StackedBars {
 pub struct Line {
     /// The variant's (or series') name.
     pub name: String,
+    /// What has to be known beside it, in a few words: of what part it is. Usually empty.
+    pub remark: String,
     /// (x, y), x ascending.
     pub points: Vec<(f64, f64)>,
     /// (x, lower, upper), x ascending: a light band for the spread over replicates.
@@ -148,6 +156,7 @@ impl Line {
             name: name.into(),
             points,
             band,
+            ..Self::default()
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The answer of a run, as a table for people or a document for programs.
 
+use super::pictures::done_remark;
 use super::tables::numbers::{self, Unit};
 use super::tables::{Cell, Column, Look, Table};
 use crate::experiment::Results;
@@ -135,10 +136,11 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     // Where many tasks have no pair, or none took longer, the mean of the pairs would mislead or say nothing.
     let pairs = || results.variants.iter().filter_map(|variant| variant.added.get(base));
     let added = pairs().any(|added| added.mean != 0.0) && pairs().all(|added| added.pairs > 9 * added.unpaired);
-    for (name, head) in headlines(results) {
-        columns.push(Column::number(&head));
-        let values: Vec<Value> = results.variants.iter().map(|variant| value(variant, &name)).collect();
-        figures.push(cells(&values, &unit_of(&name)));
+    let heads = headlines(results);
+    for (name, head) in &heads {
+        columns.push(Column::number(head));
+        let values: Vec<Value> = results.variants.iter().map(|variant| value(variant, name)).collect();
+        figures.push(cells(&values, &unit_of(name)));
         if name == "task.time.mean" && added {
             columns.push(Column::number(&format!("added to {title}")));
             let of = |variant: &VariantResults| {
@@ -161,6 +163,12 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     };
     let plural = if results.replicates == 1 { "" } else { "s" };
     table.note(&format!("mean of {} replicate{plural}{intervals}", results.replicates));
+    for note in [window_note(results, &heads), done_note(results, &heads)]
+        .iter()
+        .flatten()
+    {
+        table.note(note);
+    }
     for restless in results.undrained() {
         table.note(&restless);
     }
@@ -177,6 +185,23 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
         text.push_str(&expectations(results, judgements, look));
     }
     text
+}
+
+/// The windows in which the busiest one was found, where that is a column.
+fn window_note(results: &Results, heads: &[(String, String)]) -> Option<String> {
+    let (_, head) = heads.iter().find(|(name, _)| name == "calls.arrivals.peak_to_mean")?;
+    let mut runs = results.variants.iter().flat_map(|variant| &variant.runs);
+    let series = runs.find_map(|run| run.series.get("calls.arrivals.rate"))?;
+    let window = numbers::brief(series.window as f64 / 1e9, &Unit::Time);
+    Some(format!("{head}: arrivals in windows of {window}"))
+}
+
+/// Of which programs the times are, where there are times and not all were done.
+fn done_note(results: &Results, heads: &[(String, String)]) -> Option<String> {
+    heads.iter().find(|(name, _)| name == "task.time.mean")?;
+    let some = |variant: &VariantResults| Some(format!("{}: {}", variant.title, done_remark(variant)?));
+    let all: Vec<String> = results.variants.iter().filter_map(some).collect();
+    (!all.is_empty()).then(|| format!("times are of the tasks done; {}", all.join("; ")))
 }
 
 /// Every measure of every variant, a row each.

@@ -2,13 +2,20 @@
 //!
 //! Rows are horizontal, so that long names fit; bars stand on zero.
 
-use super::page::{AXIS_TITLE, Area, Fitted, HEADING, Labels, Mark, NAME, Page, TICK, edges, fit, no_data, whisker};
+use super::page::{
+    AXIS_TITLE, Area, Fitted, HEADING, Labels, Mark, NAME, Page, SIDES, TICK, edges, fit, no_data, whisker,
+};
 use super::scene::{AXIS, Anchor, Ink, MUTED, PARTS, SERIES, Scene, TEXT, Type, WHITE};
 use super::{Axis, Estimate, Measure, Measures, PlotError, StackedBars, Unit, at_most, finite, finite_estimate};
-use crate::output::tables::numbers::{decimals_for, estimate, grouped};
+use crate::output::tables::numbers::{Shown, decimals_for, estimate_in, grouped, quantity};
 
 const NAME_WIDTH: f64 = 520.0;
 const LABEL: Type = Type::new(28.0, true, TEXT);
+/// What has to be known beside a value: in a colour that isn't overlooked.
+const REMARK: Type = Type::new(27.0, false, Ink::rgb(0xa34700));
+const REMARK_GAP: f64 = 16.0;
+/// The least width in pixels that is seen.
+const SEEN: f64 = 1.5;
 /// The line that leads from a row's name to its number.
 const GUIDE: Ink = Ink::rgb(0xeef0f2);
 /// Room below the data for tick labels and the axis' title.
@@ -33,12 +40,10 @@ fn names_width<'a>(names: impl Iterator<Item = &'a str>, bold: bool) -> f64 {
         .min(NAME_WIDTH)
 }
 
-fn text_of(value: &Estimate, axis: &Axis) -> String {
-    estimate(
-        value.value,
-        value.interval.map(|(low, high)| (high - low).abs() / 2.0),
-        &axis.unit,
-    )
+/// A value with its interval, in the unit of the axis that it stands on.
+fn text_of(value: &Estimate, unit: &Unit, shown: &Shown) -> String {
+    let half = value.interval.map(|(low, high)| (high - low).abs() / 2.0);
+    estimate_in(value.value, half, unit, shown)
 }
 
 /// The lowest and the highest of values and their intervals, and zero.
@@ -76,10 +81,13 @@ pub(super) fn stacked(chart: &StackedBars) -> Result<Scene, PlotError> {
         return Ok(no_data(&chart.frame, "no variant has a result"));
     }
     let ink = |part: usize| PARTS[part % PARTS.len()];
-    let mut shown: Vec<usize> = (0..chart.parts.len())
-        .filter(|p| chart.bars.iter().any(|b| b.parts[*p] > 0.0))
-        .collect();
-    if shown.is_empty() {
+    let Fit { left, right, x, totals } = fit_bars(chart);
+    let pixels = |value: f64| x.scale.at(value) - x.scale.at(0.0);
+    let largest = |part: usize| chart.bars.iter().map(|bar| bar.parts[part]).fold(0.0, f64::max);
+    let (mut shown, unseen): (Vec<usize>, Vec<usize>) = (0..chart.parts.len())
+        .filter(|part| largest(*part) > 0.0)
+        .partition(|part| pixels(largest(*part)) >= SEEN);
+    if shown.is_empty() && unseen.is_empty() {
         shown = (0..chart.parts.len()).collect();
     }
     let mut legend: Vec<(String, Mark)> = shown
@@ -89,18 +97,110 @@ pub(super) fn stacked(chart: &StackedBars) -> Result<Scene, PlotError> {
     if chart.bars.len() > 1 && chart.bars.iter().any(|b| b.reference) {
         legend.push(("reference".into(), Mark::Hatched(MUTED)));
     }
+    let mut frame = chart.frame.clone();
+    if !unseen.is_empty() {
+        let most = |part: &usize| {
+            format!(
+                "{} (≤ {})",
+                chart.parts[*part],
+                quantity(largest(*part), &chart.axis.unit)
+            )
+        };
+        let parts: Vec<String> = unseen.iter().map(most).collect();
+        frame.note = format!("{} Too small to be seen: {}.", frame.note, parts.join(", "))
+            .trim()
+            .to_string();
+    }
     let count = chart.bars.len() as f64;
-    let Page { mut scene, body } = Page::new(&chart.frame, &legend, count * 54.0 + AXIS_ROOM);
-
-    let totals: Vec<String> = chart.bars.iter().map(|b| text_of(&b.total, &chart.axis)).collect();
-    let label_room = totals.iter().map(|t| LABEL.width(t)).fold(0.0, f64::max) + 40.0;
-    let left = body.left + names_width(chart.bars.iter().map(|b| b.name.as_str()), true) + 22.0;
+    let Page { mut scene, body } = Page::new(&frame, &legend, count * 54.0 + AXIS_ROOM);
     let area = Area {
         left,
         top: body.top,
-        right: body.right - label_room,
+        right,
         bottom: body.bottom - AXIS_ROOM,
     };
+    x.draw_x(&mut scene, area, Labels::Centred);
+    scene.text(
+        ((area.left + area.right) / 2.0, area.bottom + 84.0),
+        AXIS_TITLE,
+        Anchor::Middle,
+        &x.title,
+    );
+
+    let pitch = area.height() / count;
+    let thick = (pitch * 0.64).min(120.0);
+    let decimals = decimals_for(x.ticks.high() / x.shown.divide, 3).min(3);
+    for (i, bar) in chart.bars.iter().enumerate() {
+        let y = area.top + pitch * (i as f64 + 0.5);
+        write_name(&mut scene, &bar.name, (area.left - 18.0, y), pitch, bar.reference);
+        let whiskers = bar
+            .total
+            .interval
+            .map(|(low, high)| (x.scale.at(low.min(high)), x.scale.at(high.max(low))));
+        let mut sum = 0.0;
+        for part in 0..chart.parts.len() {
+            let (from, to) = (x.scale.at(sum), x.scale.at(sum + bar.parts[part]));
+            sum += bar.parts[part];
+            if !shown.contains(&part) {
+                continue;
+            }
+            draw_part(&mut scene, (from, to), (y, thick), ink(part), bar.reference);
+            // A number never touches the whisker.
+            let free = (from, whiskers.map_or(to, |(low, _)| to.min(low - 8.0)));
+            let text = grouped(bar.parts[part] / x.shown.divide, decimals);
+            let look = Type::new(25.0, false, ink(part).text_on());
+            if look.width(&text) + 20.0 < free.1 - free.0 && thick > 30.0 {
+                let middle = (free.0 + free.1) / 2.0;
+                // On hatching, a quiet ground keeps the number readable.
+                if bar.reference {
+                    let half = look.width(&text) / 2.0 + 7.0;
+                    scene.rect((middle - half, y - 18.0), (2.0 * half, 36.0), ink(part));
+                }
+                scene.text((middle, y + look.drop()), look, Anchor::Middle, &text);
+            }
+        }
+        let mut end = x.scale.at(sum.max(bar.total.value));
+        if let Some((low, high)) = whiskers {
+            whisker(&mut scene, low, high, y, (thick * 0.24).min(14.0));
+            end = end.max(high);
+        }
+        // A white ground keeps grid lines out of the number.
+        let (width, remark) = (LABEL.width(&totals[i]), remark_width(&bar.remark));
+        scene.rect((end + 12.0, y - 20.0), (width + remark + 12.0, 40.0), WHITE);
+        scene.text((end + 18.0, y + LABEL.drop()), LABEL, Anchor::Start, &totals[i]);
+        scene.text(
+            (end + 18.0 + width + REMARK_GAP, y + REMARK.drop()),
+            REMARK,
+            Anchor::Start,
+            &remark_text(&bar.remark),
+        );
+    }
+    edges(&mut scene, area);
+    Ok(scene)
+}
+
+/// How bars lie on the page.
+struct Fit {
+    left: f64,
+    right: f64,
+    x: Fitted,
+    /// The bars' numbers.
+    totals: Vec<String>,
+}
+
+fn remark_text(remark: &str) -> String {
+    REMARK.shorten(remark, 360.0)
+}
+
+fn remark_width(remark: &str) -> f64 {
+    match remark_text(remark).as_str() {
+        "" => 0.0,
+        text => REMARK.width(text) + REMARK_GAP,
+    }
+}
+
+/// Fits the axis: what is written behind each bar stays on the page.
+fn fit_bars(chart: &StackedBars) -> Fit {
     let (low, high) = chart
         .bars
         .iter()
@@ -117,55 +217,33 @@ pub(super) fn stacked(chart: &StackedBars) -> Result<Scene, PlotError> {
     } else {
         0.0
     };
-    let x = fit(&axis, (low, high), (area.left, area.right), false, true);
-    x.draw_x(&mut scene, area, Labels::Centred);
-    scene.text(
-        ((area.left + area.right) / 2.0, area.bottom + 84.0),
-        AXIS_TITLE,
-        Anchor::Middle,
-        &x.title,
-    );
-
-    let pitch = area.height() / count;
-    let thick = (pitch * 0.64).min(120.0);
-    let divide = axis.unit.shown(low.abs().max(high)).divide;
-    for (i, bar) in chart.bars.iter().enumerate() {
-        let y = area.top + pitch * (i as f64 + 0.5);
-        write_name(&mut scene, &bar.name, (area.left - 18.0, y), pitch, bar.reference);
-        let mut sum = 0.0;
-        for part in &shown {
-            let (from, to) = (x.scale.at(sum), x.scale.at(sum + bar.parts[*part]));
-            sum += bar.parts[*part];
-            draw_part(&mut scene, (from, to), (y, thick), ink(*part), bar.reference);
-            let value = bar.parts[*part] / divide;
-            let text = grouped(value, decimals_for(high / divide, 3).min(3));
-            let look = Type::new(25.0, false, ink(*part).text_on());
-            if look.width(&text) + 20.0 < to - from && thick > 30.0 {
-                // On hatching, a quiet ground keeps the number readable.
-                if bar.reference {
-                    let half = look.width(&text) / 2.0 + 7.0;
-                    scene.rect(((from + to) / 2.0 - half, y - 18.0), (2.0 * half, 36.0), ink(*part));
-                }
-                scene.text(((from + to) / 2.0, y + look.drop()), look, Anchor::Middle, &text);
-            }
-        }
-        let mut end = x.scale.at(sum.max(bar.total.value));
-        if let Some((low, high)) = bar.total.interval {
-            whisker(
-                &mut scene,
-                x.scale.at(low.min(high)),
-                x.scale.at(high.max(low)),
-                y,
-                (thick * 0.24).min(14.0),
-            );
-            end = end.max(x.scale.at(high.max(low)));
-        }
-        // A white ground keeps grid lines out of the number.
-        scene.rect((end + 12.0, y - 20.0), (LABEL.width(&totals[i]) + 12.0, 40.0), WHITE);
-        scene.text((end + 18.0, y + LABEL.drop()), LABEL, Anchor::Start, &totals[i]);
+    let left = SIDES.0 + names_width(chart.bars.iter().map(|b| b.name.as_str()), true) + 22.0;
+    // The unit of the axis depends on its values alone, not on its length.
+    let unit = fit(&axis, (low, high), (left, SIDES.1), false, true).shown;
+    let totals: Vec<String> = chart
+        .bars
+        .iter()
+        .map(|b| text_of(&b.total, &axis.unit, &unit))
+        .collect();
+    let right = chart.bars.iter().zip(&totals).map(|(bar, total)| {
+        let words = LABEL.width(total) + remark_width(&bar.remark) + 40.0;
+        let sum: f64 = bar.parts.iter().sum();
+        let end = bar
+            .total
+            .interval
+            .map_or(0.0, |(from, to)| from.max(to))
+            .max(bar.total.value)
+            .max(sum);
+        let share = ((end - low) / (high - low)).clamp(0.05, 1.0);
+        left + (SIDES.1 - words - left) / share
+    });
+    let right = right.fold(SIDES.1 - 40.0, f64::min).max(left + 200.0);
+    Fit {
+        left,
+        right,
+        x: fit(&axis, (low, high), (left, right), false, true),
+        totals,
     }
-    edges(&mut scene, area);
-    Ok(scene)
 }
 
 fn draw_part(scene: &mut Scene, (from, to): (f64, f64), (y, thick): (f64, f64), ink: Ink, hatched: bool) {
@@ -237,17 +315,29 @@ pub(super) fn measures(chart: &Measures) -> Result<Scene, PlotError> {
 }
 
 fn draw_measure(scene: &mut Scene, measure: &Measure, cell: Area, pitch: f64, bars: bool) {
-    // Units that don't adapt to the value stand under the axis once, instead of behind every number.
-    let plain = match &measure.axis.unit {
-        Unit::Named(_) | Unit::PerSecond | Unit::Money(_) => Axis::new("", Unit::Number),
-        _ => measure.axis.clone(),
+    let (mut low, mut high) = range(measure.values.iter().flatten());
+    let reference = measure.reference.unwrap_or(0.0);
+    (low, high) = (low.min(reference), high.max(reference));
+    let axis = Axis {
+        logarithmic: measure.axis.logarithmic && !bars && positive(measure).is_some(),
+        ..measure.axis.clone()
     };
+    if axis.logarithmic {
+        (low, high) = positive(measure).unwrap_or((low, high));
+    }
+    // Units that aren't part of a number stand under the axis once, instead of behind every number.
+    let unit = match &measure.axis.unit {
+        Unit::Named(_) | Unit::PerSecond | Unit::Money(_) => &Unit::Number,
+        own => own,
+    };
+    // The unit of the axis depends on its values alone, not on its length.
+    let shown = fit(&axis, (low, high), (cell.left, cell.right), false, true).shown;
     let texts: Vec<Option<String>> = measure
         .values
         .iter()
         .map(|v| {
             v.as_ref()
-                .map(|v| LABEL.shorten(&text_of(v, &plain), cell.width() * 0.65))
+                .map(|v| LABEL.shorten(&text_of(v, unit, &shown), cell.width() * 0.65))
         })
         .collect();
     let widest = texts.iter().flatten().map(|t| LABEL.width(t)).fold(0.0, f64::max);
@@ -261,16 +351,6 @@ fn draw_measure(scene: &mut Scene, measure: &Measure, cell: Area, pitch: f64, ba
         Anchor::Start,
         &HEADING.shorten(&measure.axis.label, cell.width()),
     );
-    let (mut low, mut high) = range(measure.values.iter().flatten());
-    let reference = measure.reference.unwrap_or(0.0);
-    (low, high) = (low.min(reference), high.max(reference));
-    let axis = Axis {
-        logarithmic: measure.axis.logarithmic && !bars && positive(measure).is_some(),
-        ..measure.axis.clone()
-    };
-    if axis.logarithmic {
-        (low, high) = positive(measure).unwrap_or((low, high));
-    }
     let x: Fitted = fit(&axis, (low, high), (area.left, area.right), false, true);
     x.draw_x(scene, area, Labels::Centred);
     let title = AXIS_TITLE.shorten(&x.unit, cell.width());

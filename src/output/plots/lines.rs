@@ -1,12 +1,13 @@
 //! Lines: distribution functions, curves, and small multiples over time.
 //!
-//! Colours follow the order of names; past seven, dashes tell lines of one colour apart. Long lines are thinned to what
-//! pixels can show, keeping each column's extremes.
+//! Colours follow the order of names; past seven, dashes tell lines of one colour apart, and let lines be seen that lie under
+//! others. Long lines are thinned to what pixels can show, keeping each column's extremes.
 
-use super::page::{AXIS_TITLE, Area, Fitted, HEADING, Labels, Mark, Page, edges, fit, no_data};
+use super::overlap::{self, Profile};
+use super::page::{AXIS_TITLE, Area, Fitted, HEADING, Labels, Mark, Page, SIDES, edges, fit, no_data};
 use super::scene::{Anchor, DASHES, Ink, SERIES, SHADES, Scene, TEXT};
 use super::{Axis, Line, Lines, PlotError, TimeSeries, at_most, finite};
-use crate::output::tables::numbers::quantity;
+use crate::output::tables::numbers::brief;
 
 /// Room below the data for tick labels and the axis' title, and above it for the other axis' title.
 const BELOW: f64 = 100.0;
@@ -14,11 +15,10 @@ const ABOVE: f64 = 54.0;
 
 type Style = (Ink, &'static [f64]);
 
-fn style(index: usize) -> Style {
-    (
-        SERIES[index % SERIES.len()],
-        DASHES[index / SERIES.len() % DASHES.len()],
-    )
+/// The styles of lines with these dashes.
+fn styles(dashes: &[usize]) -> Vec<Style> {
+    let style = |(index, dash): (usize, &usize)| (SERIES[index % SERIES.len()], DASHES[dash % DASHES.len()]);
+    dashes.iter().enumerate().map(style).collect()
 }
 
 fn check(lines: &[Line]) -> Result<(), PlotError> {
@@ -82,7 +82,13 @@ fn ranges<'a>(lines: impl Iterator<Item = &'a Line> + Clone, x: &Axis, y: &Axis)
     }
     if !y.logarithmic {
         (bottom, top) = (bottom.min(0.0), top.max(0.0));
+    } else if let Some(floor) = y.floor.filter(|floor| *floor > 1e-90 && *floor < top) {
+        bottom = floor;
     }
+    let y = Axis {
+        floor: y.floor.filter(|floor| y.logarithmic && *floor == bottom),
+        ..y
+    };
     Some((x, y, [(left, right), (bottom, top)]))
 }
 
@@ -93,13 +99,29 @@ pub(super) fn lines(chart: &Lines) -> Result<Scene, PlotError> {
     let Some((x, y, [xr, yr])) = ranges(chart.lines.iter(), &chart.x, &chart.y) else {
         return Ok(no_data(&chart.frame, "no variant has a value"));
     };
+    let shape = Shape {
+        steps: chart.steps,
+        floor: chart.steps.then_some(0.0).filter(|_| yr.0 >= 0.0),
+    };
+    let profiles = profiles(&chart.lines, shape, (&x, xr), (&y, yr), 640.0);
+    let styles = styles(&overlap::dashes(chart.lines.len(), std::slice::from_ref(&profiles)));
     let legend: Vec<(String, Mark)> = chart
         .lines
         .iter()
-        .enumerate()
-        .map(|(i, l)| (l.name.clone(), mark(i)))
+        .zip(&styles)
+        .map(|(line, style)| (legend_text(line), Mark::Line(style.0, style.1)))
         .collect();
-    let Page { mut scene, body } = Page::new(&chart.frame, &legend, 640.0);
+    let mut frame = chart.frame.clone();
+    let together: Vec<String> = overlap::groups(&profiles)
+        .into_iter()
+        .map(|group| listed(group.into_iter().map(|at| chart.lines[at].name.as_str())))
+        .collect();
+    if !together.is_empty() {
+        frame.note = format!("{} Lines that coincide: {}.", frame.note, together.join("; "))
+            .trim()
+            .to_string();
+    }
+    let Page { mut scene, body } = Page::new(&frame, &legend, 640.0);
     let plot = Area {
         top: body.top + ABOVE,
         bottom: body.bottom - BELOW,
@@ -116,22 +138,51 @@ pub(super) fn lines(chart: &Lines) -> Result<Scene, PlotError> {
     y.draw_y(&mut scene, plot, true);
     edges(&mut scene, plot);
     titles(&mut scene, &x.title, &y.title, (body, plot));
-    let shape = Shape {
-        steps: chart.steps,
-        floor: chart.steps.then_some(0.0).filter(|_| yr.0 >= 0.0),
-    };
-    for (i, line) in chart.lines.iter().enumerate() {
-        draw_band(&mut scene, line, shape, (&x, &y), style(i).0);
+    for (line, style) in chart.lines.iter().zip(&styles) {
+        draw_band(&mut scene, line, shape, (&x, &y), style.0);
     }
-    for (i, line) in chart.lines.iter().enumerate() {
-        draw_line(&mut scene, line, shape, (&x, &y), style(i), 5.0);
+    for (line, style) in chart.lines.iter().zip(&styles) {
+        draw_line(&mut scene, line, shape, (&x, &y), *style, 5.0);
     }
     Ok(scene)
 }
 
-fn mark(index: usize) -> Mark {
-    let (ink, dash) = style(index);
-    Mark::Line(ink, dash)
+/// A line's name, and what has to be known beside it.
+fn legend_text(line: &Line) -> String {
+    match line.remark.trim() {
+        "" => line.name.clone(),
+        remark => format!("{} ({remark})", line.name),
+    }
+}
+
+/// Names in words: `a, b and c`.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Where lines would lie in a plot of this height.
+fn profiles(
+    lines: &[Line],
+    shape: Shape,
+    (x, xr): (&Axis, (f64, f64)),
+    (y, yr): (&Axis, (f64, f64)),
+    height: f64,
+) -> Vec<Option<Profile>> {
+    let x = fit(x, xr, SIDES, true, true);
+    let y = fit(y, yr, (height, 0.0), false, false);
+    let profile = |line: &Line| {
+        overlap::profile(
+            &path(line.points.iter().copied(), shape, (&x, &y)),
+            SIDES,
+            (0.0, height),
+        )
+    };
+    lines.iter().map(|line| Some(profile(line))).collect()
 }
 
 fn titles(scene: &mut Scene, x: &str, y: &str, (body, plot): (Area, Area)) {
@@ -251,17 +302,33 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
     for limit in chart.limit.iter().filter(|l| l.value > 0.0 || !y_axis.logarithmic) {
         yr = (yr.0.min(limit.value), yr.1.max(limit.value));
     }
-    let legend = time_legend(chart, &names, xr);
+    let shape = Shape {
+        steps: chart.steps,
+        floor: None,
+    };
     let grid = Grid::of(chart.panels.len());
+    let index = |line: &Line| names.iter().position(|n| *n == line.name).unwrap_or(0);
+    let pictures = chart.panels.iter().map(|panel| {
+        let mut all: Vec<Option<Profile>> = vec![None; names.len()];
+        let found = profiles(
+            &panel.lines,
+            shape,
+            (&x_axis, xr),
+            (&y_axis, yr),
+            grid.least() - PANEL_GAP,
+        );
+        for (line, profile) in panel.lines.iter().zip(found) {
+            all[index(line)] = profile;
+        }
+        all
+    });
+    let styles = styles(&overlap::dashes(names.len(), &pictures.collect::<Vec<_>>()));
+    let legend = time_legend(chart, &names, &styles, xr);
     let Page { mut scene, body } = Page::new(&chart.frame, &legend, grid.rows as f64 * grid.least() + BELOW + ABOVE);
     let pane = grid.pane_height(body);
     // The vertical axis is fitted once, for the first pane's height; its labels' width then places all panes.
     let probe = fit(&y_axis, yr, (pane, 0.0), false, false);
     let left = body.left + probe.label_width();
-    let shape = Shape {
-        steps: chart.steps,
-        floor: None,
-    };
     let mut grid_bottom = body.top;
     for (i, panel) in chart.panels.iter().enumerate() {
         let plot = grid.place(i, body, left, pane);
@@ -294,13 +361,12 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
             Anchor::Start,
             &HEADING.shorten(&panel.name, plot.width()),
         );
-        let index = |line: &Line| names.iter().position(|n| *n == line.name).unwrap_or(0);
         panel
             .lines
             .iter()
-            .for_each(|l| draw_band(&mut scene, l, shape, (&x, &y), style(index(l)).0));
+            .for_each(|l| draw_band(&mut scene, l, shape, (&x, &y), styles[index(l)].0));
         for line in &panel.lines {
-            draw_line(&mut scene, line, shape, (&x, &y), style(index(line)), 4.0);
+            draw_line(&mut scene, line, shape, (&x, &y), styles[index(line)], 4.0);
         }
         if let Some(limit) = &chart.limit {
             let at = y.scale.at(limit.value);
@@ -335,14 +401,14 @@ fn shade_ink(chart: &TimeSeries, index: usize) -> Ink {
     SHADES[at % SHADES.len()]
 }
 
-fn time_legend(chart: &TimeSeries, names: &[&str], shown: (f64, f64)) -> Vec<(String, Mark)> {
+fn time_legend(chart: &TimeSeries, names: &[&str], styles: &[Style], shown: (f64, f64)) -> Vec<(String, Mark)> {
     let mut legend: Vec<(String, Mark)> = names
         .iter()
-        .enumerate()
-        .map(|(i, n)| (n.to_string(), mark(i)))
+        .zip(styles)
+        .map(|(name, style)| (name.to_string(), Mark::Line(style.0, style.1)))
         .collect();
     if let Some(limit) = &chart.limit {
-        let text = format!("{} ({})", limit.label, quantity(limit.value, &chart.y.unit));
+        let text = format!("{} ({})", limit.label, brief(limit.value, &chart.y.unit));
         legend.push((text, Mark::Line(TEXT, LIMIT_DASH)));
     }
     let mut seen: Vec<&str> = Vec::new();
@@ -380,7 +446,7 @@ impl Grid {
 
     /// The least height of a row with its heading.
     fn least(&self) -> f64 {
-        if self.rows > 4 { 190.0 } else { 210.0 }
+        if self.rows > 4 { 230.0 } else { 260.0 }
     }
 
     fn pane_height(&self, body: Area) -> f64 {

@@ -5,11 +5,14 @@
 use super::scene::{AXIS, Anchor, GRID, Ink, MUTED, Scene, TEXT, Type, WHITE};
 use super::ticks::{Ticks, linear, logarithmic};
 use super::{Axis, Frame};
+use crate::output::tables::numbers::Shown;
 
 /// The canvas' width, and its least height (16:9, the shape of a slide).
 const WIDTH: f64 = 1920.0;
 const LEAST_HEIGHT: f64 = 1080.0;
 const MARGIN: f64 = 64.0;
+/// The left and the right edge of every page's body.
+pub(super) const SIDES: (f64, f64) = (MARGIN, WIDTH - MARGIN);
 
 pub(super) const TITLE: Type = Type::new(46.0, true, TEXT);
 pub(super) const SUBTITLE: Type = Type::new(29.0, false, MUTED);
@@ -225,6 +228,8 @@ pub(super) struct Fitted {
     pub title: String,
     /// The unit alone, in words that stand under an axis.
     pub unit: String,
+    /// The unit in which values are written that stand on this axis.
+    pub shown: Shown,
 }
 
 /// Where the labels of a horizontal axis stand.
@@ -242,6 +247,9 @@ fn sparse(ticks: &mut Ticks, length: f64) {
     let (low, high) = (ticks.low(), ticks.high());
     let mut next = f64::INFINITY;
     for (value, label) in ticks.values.iter().zip(&mut ticks.labels).rev() {
+        if label.is_empty() {
+            continue;
+        }
         let (at, half) = ((value - low) / (high - low) * length, TICK.width(label) / 2.0);
         if at + half + 13.0 <= next {
             next = at - half - 13.0;
@@ -271,17 +279,22 @@ pub(super) fn fit(
         }
     };
     let fits = |ticks: &Ticks| {
-        let widest = ticks.labels.iter().map(|l| TICK.width(l)).fold(0.0, f64::max);
-        !horizontal || (widest + 26.0) * (ticks.values.len() - 1) as f64 <= length
+        let written = ticks.labels.iter().filter(|label| !label.is_empty());
+        let widest = written.clone().map(|l| TICK.width(l)).fold(0.0, f64::max);
+        !horizontal || (widest + 26.0) * written.count().saturating_sub(1) as f64 <= length
     };
-    let most = if horizontal {
-        12.0f64.min(length / 90.0)
-    } else {
-        8.0f64.min(length / 62.0)
+    let most = match (horizontal, axis.logarithmic) {
+        (true, _) => 12.0f64.min(length / 90.0),
+        (false, true) => 8.0f64.min(length / 44.0),
+        (false, false) => 8.0f64.min(length / 62.0),
     }
     .max(2.0) as usize;
     let mut ticks = (2..=most).rev().map(make).find(fits).unwrap_or_else(|| make(2));
     let (mut ends, unit) = ((ticks.low(), ticks.high()), ticks.unit.clone());
+    // On its lowest tick lies all that a logarithmic axis can't tell apart any more.
+    if let (true, Some(lowest)) = (axis.logarithmic && axis.floor.is_some(), ticks.labels.first_mut()) {
+        lowest.insert(0, '≤');
+    }
     let inside = |v: f64| v >= low - (high - low) * 1e-9 && v <= high + (high - low) * 1e-9;
     if tight && low < high && ticks.values.iter().filter(|v| inside(**v)).count() > 1 {
         ends = (low, high);
@@ -290,10 +303,14 @@ pub(super) fn fit(
         ticks = Ticks {
             values,
             labels,
-            unit: String::new(),
+            ..ticks
         };
     }
-    let unit = if axis.logarithmic { "log scale".into() } else { unit };
+    let unit = match (axis.logarithmic, unit.as_str()) {
+        (true, "") => "log scale".into(),
+        (true, unit) => format!("{unit}, log scale"),
+        (false, _) => unit,
+    };
     if !fits(&ticks) {
         sparse(&mut ticks, length);
     }
@@ -303,6 +320,7 @@ pub(super) fn fit(
         format!("{} ({unit})", axis.label)
     };
     Fitted {
+        shown: ticks.shown.clone(),
         ticks,
         scale: Scale::new(ends, (from, to), axis.logarithmic),
         title,

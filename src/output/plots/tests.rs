@@ -26,6 +26,11 @@ fn around(value: f64) -> Estimate {
 fn charts(n: usize, size: f64) -> Vec<Chart> {
     let line = |i: usize| Line {
         name: name(i),
+        remark: if i % 3 == 1 {
+            "8% of tasks done".into()
+        } else {
+            String::new()
+        },
         points: (0..50)
             .map(|k| (size * (1.0 + k as f64), (k + 1) as f64 / 50.0))
             .collect(),
@@ -38,6 +43,11 @@ fn charts(n: usize, size: f64) -> Vec<Chart> {
         parts: vec![size, size * i as f64, 0.0],
         total: around(size * (1 + i) as f64),
         reference: i == 0,
+        remark: if i % 3 == 1 {
+            "8% of tasks done".into()
+        } else {
+            String::new()
+        },
     });
     let time = |label: &str| Axis::new(label, Unit::Time);
     let measure = |unit| Measure {
@@ -147,6 +157,184 @@ fn no_text_is_clipped_or_covers_another() {
     }
 }
 
+/// The texts of a chart, in drawing order.
+fn texts(chart: &Chart) -> Vec<String> {
+    boxes(&chart.scene().unwrap()).into_iter().map(|text| text.4).collect()
+}
+
+fn bar(name: &str, parts: &[f64], half: f64) -> Bar {
+    let value = parts.iter().sum();
+    Bar {
+        name: name.into(),
+        parts: parts.to_vec(),
+        total: Estimate {
+            value,
+            interval: Some((value - half, value + half)),
+        },
+        reference: false,
+        remark: String::new(),
+    }
+}
+
+fn stacked(parts: &[&str], bars: Vec<Bar>) -> Chart {
+    Chart::StackedBars(StackedBars {
+        frame: frame("stacked"),
+        axis: Axis::new("task time", Unit::Time),
+        parts: parts.iter().map(ToString::to_string).collect(),
+        bars,
+    })
+}
+
+#[test]
+fn numbers_on_bars_are_in_the_unit_of_their_axis() {
+    let parts = ["service", "retrying"];
+    let chart = stacked(
+        &parts,
+        vec![bar("slow", &[3.0, 129.2], 0.11), bar("quick", &[3.4, 18.4], 0.04)],
+    );
+    let texts = texts(&chart);
+    for says in ["task time (s)", "132.20 s ±0.11", "21.80 s ±0.04", "129", "18"] {
+        assert!(texts.iter().any(|text| text == says), "{says}: {texts:?}");
+    }
+    assert!(!texts.iter().any(|text| text.contains("min")), "{texts:?}");
+}
+
+#[test]
+fn what_is_too_small_to_be_seen_is_in_the_note_and_not_in_the_legend() {
+    let parts = ["service", "network", "queueing"];
+    let chart = stacked(
+        &parts,
+        vec![bar("a", &[100.0, 0.04, 0.0], 1.0), bar("b", &[90.0, 0.0385, 0.0], 1.0)],
+    );
+    let texts = texts(&chart);
+    assert!(texts.iter().any(|text| text == "service"));
+    assert!(
+        !texts.iter().any(|text| text == "network" || text.contains("queueing")),
+        "{texts:?}"
+    );
+    assert!(
+        texts
+            .iter()
+            .any(|text| text.ends_with("Too small to be seen: network (≤ 40.0 ms).")),
+        "{texts:?}"
+    );
+}
+
+#[test]
+fn what_has_to_be_known_stands_beside_its_variant() {
+    let mut few = bar("no backoff", &[3.66], 0.09);
+    few.remark = "8% of tasks done".into();
+    // A bar of full length leaves room for it as well.
+    let mut long = bar("long", &[100.0], 1.0);
+    long.remark = few.remark.clone();
+    let said = texts(&stacked(&["service"], vec![few, long]));
+    assert_eq!(
+        said.iter().filter(|text| *text == "8% of tasks done").count(),
+        2,
+        "{said:?}"
+    );
+    let line = Line {
+        name: "no backoff".into(),
+        remark: "8% of tasks done".into(),
+        points: vec![(1.0, 0.5), (2.0, 1.0)],
+        ..Line::default()
+    };
+    let said = texts(&Chart::Lines(Lines {
+        frame: frame(""),
+        x: Axis::default(),
+        y: Axis::default(),
+        steps: true,
+        lines: vec![line],
+    }));
+    assert!(said.contains(&"no backoff (8% of tasks done)".to_string()), "{said:?}");
+}
+
+#[test]
+fn a_number_on_a_bar_never_touches_the_whisker() {
+    for half in [0.01, 0.3, 2.0, 5.0] {
+        for network in [0.2, 0.6, 1.0, 1.4, 3.0, 9.0] {
+            let chart = stacked(
+                &["service", "network"],
+                vec![bar("a", &[12.0, network], half), bar("b", &[20.0, 1.0], 0.1)],
+            );
+            let scene = chart.scene().unwrap();
+            // The whiskers' ends are the two thin upright marks of text colour in each row.
+            let marks: Vec<(f64, f64)> = scene
+                .shapes
+                .iter()
+                .filter_map(|shape| match shape {
+                    Shape::Rect { x, y, w, h, ink } if *w <= 4.0 && *h > 10.0 && *ink == scene::TEXT => {
+                        Some((*x, y + h / 2.0))
+                    }
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(marks.len(), 4);
+            for (left, top, right, bottom, text) in boxes(&scene) {
+                let touches = |(x, y): &(f64, f64)| left - 2.0 < *x && *x < right + 2.0 && top < *y && *y < bottom;
+                assert!(!marks.iter().any(touches), "{text} at {half} {network}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_that_coincide_are_told() {
+    let curve = |name: &str, shift: f64| Line {
+        name: name.into(),
+        points: (0..=50).map(|x| (f64::from(x), f64::from(x) / 50.0 + shift)).collect(),
+        ..Line::default()
+    };
+    let chart = Chart::Lines(Lines {
+        frame: frame("lines"),
+        x: Axis::new("x", Unit::Number),
+        y: Axis::new("y", Unit::Number),
+        steps: false,
+        lines: vec![curve("one", 0.0), curve("other", 0.5), curve("same", 0.0001)],
+    });
+    let said = texts(&chart);
+    assert!(
+        said.iter()
+            .any(|text| text.ends_with("Lines that coincide: one and same.")),
+        "{said:?}"
+    );
+    // The one on top has gaps, and its mark in the legend as well.
+    let dashed = chart
+        .scene()
+        .unwrap()
+        .shapes
+        .into_iter()
+        .filter(|shape| matches!(shape, Shape::Line { dash, width, .. } if !dash.is_empty() && *width >= 5.0));
+    assert_eq!(dashed.count(), 2);
+}
+
+#[test]
+fn a_logarithmic_axis_says_where_its_floor_is() {
+    let line = Line {
+        name: "arrivals".into(),
+        points: vec![(0.0, 0.0), (1.0, 0.05), (2.0, 46_000.0), (3.0, 0.0)],
+        ..Line::default()
+    };
+    let said = texts(&Chart::TimeSeries(TimeSeries {
+        frame: frame("over time"),
+        x: Axis::new("time", Unit::Time),
+        y: Axis {
+            floor: Some(1.0),
+            ..Axis::logarithmic("requests", Unit::PerSecond)
+        },
+        steps: false,
+        panels: vec![Panel {
+            name: "no backoff".into(),
+            lines: vec![line],
+        }],
+        limit: None,
+        shades: vec![],
+    }));
+    for says in ["≤1", "10", "10,000", "requests (per second, log scale)"] {
+        assert!(said.iter().any(|text| text == says), "{says}: {said:?}");
+    }
+}
+
 #[test]
 fn a_small_svg_as_it_is_written() {
     let chart = Chart::NoData {
@@ -175,7 +363,7 @@ fn pictures_stay_what_they_are() {
         .iter()
         .map(|chart| format!("{:016x}", hash(chart)))
         .collect();
-    insta::assert_snapshot!(hashes.join(" "), @"2360d259f2031966 8ed3eb25379410f7 4f75c8d9a7bc64e6 f4ccca9278ab84c9 c3f95f14507ea0a6");
+    insta::assert_snapshot!(hashes.join(" "), @"352f42b88668b896 f44d37bc9c24abe0 edc229ea2d5bd431 d08a94a3c7e9d710 c3f95f14507ea0a6");
 }
 
 #[test]
@@ -210,7 +398,7 @@ fn what_cannot_be_drawn_is_refused() {
         let line = Line {
             name: "l".into(),
             points: vec![(0.0, bad)],
-            band: vec![],
+            ..Line::default()
         };
         let chart = Lines {
             frame: frame(""),
@@ -308,7 +496,7 @@ fn long_lines_are_thinned_without_losing_peaks() {
         lines: vec![Line {
             name: "l".into(),
             points,
-            band: vec![],
+            ..Line::default()
         }],
     };
     let svg = render_svg(&Chart::Lines(line(points))).unwrap();
@@ -342,15 +530,22 @@ fn any_chart() -> impl Strategy<Value = Chart> {
         ".{0,8}".prop_map(Unit::Named),
         Just(Unit::Money("USD".into()))
     ];
-    let axis = (".{0,30}", unit, any::<bool>()).prop_map(|(label, unit, logarithmic)| Axis {
+    let floor = prop::option::of(number());
+    let axis = (".{0,30}", unit, any::<bool>(), floor).prop_map(|(label, unit, logarithmic, floor)| Axis {
         label,
         unit,
         logarithmic,
+        floor,
     });
     let frame = (".{0,200}", ".{0,80}", ".{0,300}").prop_map(|(title, subtitle, note)| Frame { title, subtitle, note });
     let points = prop::collection::vec((number(), number()), 0..12);
     let band = prop::collection::vec((number(), number(), number()), 0..6);
-    let line = (".{0,60}", points, band).prop_map(|(name, points, band)| Line { name, points, band });
+    let line = (".{0,60}", ".{0,30}", points, band).prop_map(|(name, remark, points, band)| Line {
+        name,
+        remark,
+        points,
+        band,
+    });
     let lines = prop::collection::vec(line, 0..12);
     let estimate =
         (number(), prop::option::of((number(), number()))).prop_map(|(value, interval)| Estimate { value, interval });
@@ -359,12 +554,14 @@ fn any_chart() -> impl Strategy<Value = Chart> {
         prop::collection::vec(number().prop_map(f64::abs), 3),
         estimate.clone(),
         any::<bool>(),
+        ".{0,30}",
     )
-        .prop_map(|(name, parts, total, reference)| Bar {
+        .prop_map(|(name, parts, total, reference, remark)| Bar {
             name,
             parts,
             total,
             reference,
+            remark,
         });
     let words = (frame, axis.clone(), axis);
     (

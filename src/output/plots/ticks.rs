@@ -9,10 +9,12 @@ use crate::output::tables::numbers::{Shown, Unit, exponent, grouped, power_of_te
 pub struct Ticks {
     /// Where the ticks lie.
     pub values: Vec<f64>,
-    /// Their texts.
+    /// Their texts; empty where only a grid line is drawn.
     pub labels: Vec<String>,
     /// What to write behind the axis' name: the unit that the texts are in; empty if they say it themselves.
     pub unit: String,
+    /// The unit in which values are written that stand on this axis.
+    pub shown: Shown,
 }
 
 impl Ticks {
@@ -51,12 +53,11 @@ pub fn linear(low: f64, high: f64, unit: &Unit, most: usize) -> Ticks {
         };
     }
     let largest = low.abs().max(high.abs());
-    // An axis keeps seconds up to ten minutes, and minutes up to ten hours: tenths of a minute are no round times.
-    let mut shown = unit.shown(if *unit == Unit::Time && largest >= 120.0 {
-        (largest / 5.0).max(119.0)
-    } else {
-        largest
-    });
+    let mut shown = match unit {
+        Unit::Time => unit.shared([largest]),
+        _ => unit.shown(largest),
+    };
+    let mut of_values = shown.clone();
     if matches!(unit, Unit::Named(_) | Unit::PerSecond | Unit::Money(_)) {
         // These don't adapt by themselves; as axes they take a number's "million" in front.
         let Shown { divide, suffix } = Unit::Number.shown(largest);
@@ -64,6 +65,10 @@ pub fn linear(low: f64, high: f64, unit: &Unit, most: usize) -> Ticks {
             "per second"
         } else {
             &shown.suffix
+        };
+        of_values = Shown {
+            divide,
+            suffix: suffix.clone(),
         };
         shown = Shown {
             divide,
@@ -96,21 +101,28 @@ pub fn linear(low: f64, high: f64, unit: &Unit, most: usize) -> Ticks {
         values: numbers.iter().map(|v| v * shown.divide).collect(),
         labels,
         unit: shown.suffix,
+        shown: of_values,
     }
 }
 
-/// Logarithmic ticks from at or below `low` to at or above `high`, both above zero; texts carry their unit.
+/// Logarithmic ticks from at or below `low` to at or above `high`, both above zero: every power of ten, or 1, 2 and 5 times it
+/// where there are few. At most about `most` have a text. Times carry their unit, which is never more than a second, for
+/// powers of ten are no round minutes.
 pub fn logarithmic(low: f64, high: f64, unit: &Unit, most: usize) -> Ticks {
     let (low, high) = (low.min(high), high.max(low));
     let (first, last) = (exponent(low), exponent(high));
-    let mut values: Vec<f64> = Vec::new();
-    let mut keep = |v: f64| values.push(v);
     let most = most.max(2) as i32;
+    // Which of the lines have a text: each, or each second one ...
+    let mut labelled = 1;
+    let mut values: Vec<f64> = Vec::new();
     if last - first < (most / 3).max(1) {
-        (first..=last + 1).for_each(|e| [1.0, 2.0, 5.0].iter().for_each(|d| keep(d * power_of_ten(e))));
+        (first..=last + 1).for_each(|e| values.extend([1.0, 2.0, 5.0].map(|digit| digit * power_of_ten(e))));
     } else {
-        let every = ((last + 1 - first) / most + 1).max(1);
-        (0..=(last + 1 - first) / every + 1).for_each(|i| keep(power_of_ten(first + i * every)));
+        let decades = last + 1 - first;
+        // Lines are so many powers of ten apart that they can be told apart.
+        let every = (decades / (3 * most) + 1).max(1);
+        labelled = (decades / (most * every) + 1).max(1) as usize;
+        (0..=decades / every + 1).for_each(|i| values.push(power_of_ten(first + i * every)));
     }
     let begin = values.iter().rposition(|v| *v <= low * (1.0 + 1e-12)).unwrap_or(0);
     let end = values
@@ -119,17 +131,32 @@ pub fn logarithmic(low: f64, high: f64, unit: &Unit, most: usize) -> Ticks {
         .unwrap_or(values.len() - 1);
     let (begin, end) = if begin < end { (begin, end) } else { (begin, begin + 1) };
     let values = values[begin..=end.min(values.len() - 1)].to_vec();
-    let labels = values.iter().map(|v| short(*v, unit)).collect();
+    let of_own = matches!(unit, Unit::Named(_) | Unit::PerSecond | Unit::Money(_));
+    let written = if of_own { &Unit::Number } else { unit };
+    let label = |(at, value): (usize, &f64)| match at.is_multiple_of(labelled) {
+        true => short(*value, written),
+        false => String::new(),
+    };
+    let labels = values.iter().enumerate().map(label).collect();
     Ticks {
         values,
         labels,
-        unit: String::new(),
+        unit: match unit {
+            Unit::PerSecond => "per second".into(),
+            _ if of_own => unit.shown(high).suffix,
+            _ => String::new(),
+        },
+        shown: match of_own {
+            true => Unit::Number.shown(1.0),
+            false => unit.shared([high]),
+        },
     }
 }
 
 /// A tick's value with its unit and no more digits than it has.
 fn short(value: f64, unit: &Unit) -> String {
-    let shown = unit.shown(value * (1.0 + 1e-12));
+    let most = if *unit == Unit::Time { 1.0 } else { f64::INFINITY };
+    let shown = unit.shown((value * (1.0 + 1e-12)).min(most));
     let number = value / shown.divide;
     let decimals = (-exponent(number * (1.0 + 1e-12))).max(0) as usize;
     if decimals > 4 || number >= 1e7 {
@@ -181,7 +208,15 @@ mod tests {
         assert_eq!(log(1.5, 40.0, 8), "1 s 2 s 5 s 10 s 20 s 50 s");
         assert_eq!(log(3.0, 3.0, 8), "2 s 5 s");
         assert_eq!(log(10.0, 10.0, 8), "10 s 20 s");
-        assert!(logarithmic(1e-90, 1e90, &Unit::Number, 8).values.len() <= 10);
+        // Minutes would not be round: 200 s are no 3 min.
+        assert_eq!(log(20.0, 400.0, 8), "20 s 50 s 100 s 200 s 500 s");
+        // Every power of ten has a line, and every second one a text, where more don't fit.
+        let ticks = logarithmic(1.0, 40_000.0, &Unit::PerSecond, 4);
+        assert_eq!(
+            (ticks.labels.join(" "), ticks.unit),
+            ("1  100  10,000 ".into(), "per second".into())
+        );
+        assert!(logarithmic(1e-90, 1e90, &Unit::Number, 8).values.len() <= 30);
     }
 
     proptest::proptest! {
@@ -199,7 +234,9 @@ mod tests {
                 let (low, high) = (low.abs().max(1e-99), high.abs().max(1e-99));
                 let t = logarithmic(low, high, &unit, most);
                 proptest::prop_assert!(t.low() <= low.min(high) * 1.000001 && t.high() >= low.max(high) * 0.999999);
-                proptest::prop_assert!(t.values.len() >= 2 && t.values.len() <= most.max(4) + 4, "{t:?}");
+                let written = t.labels.iter().filter(|label| !label.is_empty()).count();
+                proptest::prop_assert!(t.values.len() >= 2 && t.values.len() <= 3 * most.max(4) + 4, "{t:?}");
+                proptest::prop_assert!(written >= 1 && written <= most.max(4) + 4, "{t:?}");
             }
         }
     }

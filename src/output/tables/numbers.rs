@@ -212,6 +212,21 @@ pub fn quantity(value: f64, unit: &Unit) -> String {
     written(value, None, unit, &unit.shown(value), 0)
 }
 
+/// As [`quantity`], without zeros that say nothing: `1 s`, `50/s`. For what is set, not measured.
+pub fn brief(value: f64, unit: &Unit) -> String {
+    trimmed(&quantity(value, unit))
+}
+
+/// A text without the zeros at the end of its first number's decimals.
+pub fn trimmed(text: &str) -> String {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || "-.,".contains(c)));
+    let (number, rest) = text.split_at(end.unwrap_or(text.len()));
+    match number.contains('.') {
+        true => format!("{}{rest}", number.trim_end_matches('0').trim_end_matches('.')),
+        false => text.to_string(),
+    }
+}
+
 /// A number in its unit to three significant digits, and so many more.
 fn plain(number: f64, unit: &Unit, more: usize) -> String {
     let decimals = decimals_for(number, 3) + more;
@@ -305,6 +320,15 @@ mod tests {
         assert_eq!(quantity(f64::NAN, &Unit::Time), "-");
         assert_eq!(quantity(3.2e-12, &Unit::Number), "3.20e-12");
         assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn what_is_set_has_no_empty_digits() {
+        assert_eq!(brief(1.0, &Unit::Time), "1 s");
+        assert_eq!(brief(0.536_870_912, &Unit::Time), "537 ms");
+        assert_eq!(brief(50.0, &Unit::PerSecond), "50/s");
+        assert_eq!(brief(2.5e6, &Unit::Bytes), "2.38 MiB");
+        assert_eq!(brief(1200.0, &Unit::Count), "1,200");
     }
 
     #[test]

@@ -52,7 +52,6 @@ pub fn measured(seed: u64) -> (RunEnd, quorate::measures::Sheet) {
     });
     quorate::experiment::measure_with(plan, seed, 0, vec![searchers])
 }
-
 fn main() {
     for (name, value) in measured(1).1.numbers {
         println!("{name:32} {value:.3}");

@@ -8,6 +8,7 @@
 pub(in crate::check) mod graph;
 mod patterns;
 pub(in crate::check) mod sessions;
+mod sparse;
 #[cfg(test)]
 mod tests;
 mod views;

@@ -43,7 +43,8 @@ impl Shape {
 
 /// Random histories of a shape.
 pub fn histories(shape: Shape) -> impl Strategy<Value = History> {
-    proptest::collection::vec(any::<u8>(), 60..200).prop_map(move |bytes| history(&bytes, shape))
+    proptest::collection::vec(any::<u8>(), 60..200usize.max(usize::from(shape.operations) * 16))
+        .prop_map(move |bytes| history(&bytes, shape))
 }
 
 /// A real store, which mostly answers rightly.

@@ -29,7 +29,7 @@ pub trait Model {
     fn touch(&self, _entry: &Entry<Self::Body>) {}
 
     /// Says for people what an entry is that is about to be handled, and where in the user's own terms it comes from. Asked for
-    /// entries under a [`Witness`] only.
+    /// entries under [`Kernel::witness`] only.
     fn describe(&self, _entry: &Entry<Self::Body>) -> String {
         String::new()
     }

@@ -320,3 +320,87 @@ fn coloured(cells: &[(char, bool)], colour: bool) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::history::{Reading, read};
+
+    fn history(lines: &str) -> History {
+        read(lines.as_bytes(), Reading::default()).unwrap_or_else(|problems| panic!("{}", problems.shown("h")))
+    }
+
+    fn all(history: &History, marked: &[usize]) -> Violation {
+        Violation {
+            kind: "planted",
+            why: "it was planted".into(),
+            key: None,
+            part: (0..history.operations().len()).collect(),
+            marked: marked.to_vec(),
+            is_minimal: true,
+        }
+    }
+
+    #[test]
+    fn operations_of_unknown_outcome_reach_to_the_end_and_their_process_goes_on_in_a_second_row() {
+        let history = history(
+            "{:process 3 :type :invoke :f :write :value 1}
+             {:process 4 :type :invoke :f :read :value nil}
+             {:process 3 :type :info :f :write :value nil}
+             {:process 4 :type :ok :f :read :value 1}
+             {:process 3 :type :invoke :f :read :value nil}
+             {:process 3 :type :ok :f :read :value nil}",
+        );
+        let text = Timeline::of(&history, &all(&history, &[1])).text(&history, Look::default());
+        insta::assert_snapshot!(text, @r"
+        process 3  ├ w1 write 1 ? ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌▷
+                                     ├ r3 read nil ──┤
+        process 4    ┣ r2 read 1 ━━┫
+
+           operation     process    line  answered in
+        ─────────────────────────────────────────────
+           w1 write 1 ?        3  line 1      unknown
+        ▸  r2 read 1           4  line 2       line 4
+           r3 read nil         3  line 5       line 6
+        ");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_asked_and_every_operation_is_named() {
+        let mut lines = String::new();
+        for at in 0..80 {
+            let (process, value) = (at % 7, at * 1_000_003);
+            lines.push_str(&format!(
+                "{{:process {process} :type :invoke :f :write :value [\"a rather long key\" {value}]}} {{:process {process} :type :ok :f :write :value nil}}\n"
+            ));
+        }
+        let history = history(&lines);
+        for width in [60, 100] {
+            let look = Look { width, colour: false };
+            let text = Timeline::of(&history, &all(&history, &[3, 70])).text(&history, look);
+            assert!(text.lines().all(|line| super::width(line) <= width), "{text}");
+            assert!(
+                text.contains("w4 ") && text.contains("w71 ") && text.contains("and 20 more operations before these"),
+                "{text}"
+            );
+        }
+        let coloured = Look {
+            width: 100,
+            colour: true,
+        };
+        let text = Timeline::of(&history, &all(&history, &[3])).text(&history, coloured);
+        assert!(
+            text.contains("\x1b[1;31m┣ w4 ━") && text.matches("\x1b[1;31m").count() >= 1,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_a_store_returned_cannot_drive_the_terminal() {
+        let history = history(
+            "{:process 1 :type :invoke :f :read :value nil} {:process 1 :type :ok :f :read :value \"\\u001b[31m\"}",
+        );
+        let text = Timeline::of(&history, &all(&history, &[0])).text(&history, Look::default());
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+    }
+}

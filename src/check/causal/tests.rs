@@ -538,3 +538,26 @@ fn the_random_histories_show_every_pattern() {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// What looks at a process' own reads alone finds the same as what looks at everything.
+    #[test]
+    fn the_quicker_way_finds_the_same(
+        history in histories(Shape { replicated: true, unique: true, operations: 50, processes: 5, keys: 2, wrong: 4, unsure: 10, ..Shape::of(Spec::Register) })
+    ) {
+        let Ok(graph) = Graph::of(&history) else { return Ok(()) };
+        for causal in [true, false] {
+            let order = Order::of(&graph, None);
+            let Ok(sorted) = order.sorted() else { return Ok(()) };
+            let clocks = order.clocks(&graph, &sorted);
+            for process in 0..graph.processes as u32 {
+                let base = if causal { sparse::Base::Causal(&clocks) } else { sparse::Base::pram(&graph, process) };
+                let mut view = if causal { order.clone() } else { Order::of(&graph, Some(process)) };
+                let dense = views::view_of(&graph, &mut view, process, u64::MAX) == Ok(None);
+                prop_assert_eq!(sparse::has_view(&graph, &base, process), dense);
+            }
+        }
+    }
+}

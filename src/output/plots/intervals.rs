@@ -8,6 +8,8 @@ use super::{Interval, Intervals, PlotError, at_most};
 const ROW: f64 = 92.0;
 const HIGH_ROW: f64 = 170.0;
 const PAD: f64 = 18.0;
+/// Bars narrower than this have no label: so many operations don't fit a picture.
+const LEAST_LABEL: f64 = 40.0;
 /// The least distance between two events.
 const STEP: f64 = 20.0;
 /// The sizes that labels are tried in, largest first.
@@ -155,8 +157,11 @@ fn draw(scene: &mut Scene, of: &Interval, (y, bar): (f64, f64), ends: (&[f64], f
         scene.rect((to - 4.0, y - bar / 2.0 - 6.0), (4.0, bar + 12.0), edge);
     }
     scene.rect((from, y - bar / 2.0 - 6.0), (4.0, bar + 12.0), edge);
+    if to - from < LEAST_LABEL {
+        return;
+    }
     let look = Type::new(size, of.is_marked, if of.is_marked { Ink::rgb(0xffffff) } else { TEXT });
-    let label = look.shorten(label(of), (to - from - 12.0).max(20.0));
+    let label = look.shorten(label(of), to - from - 12.0);
     let half = look.width(&label) / 2.0;
     let middle = if of.to.is_none() {
         from + PAD + half
@@ -172,4 +177,103 @@ fn draw(scene: &mut Scene, of: &Interval, (y, bar): (f64, f64), ends: (&[f64], f
         );
     }
     scene.text((middle, y + look.drop()), look, Anchor::Middle, &label);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::boxes;
+    use super::super::{Chart, Frame, render_png, render_svg};
+    use super::*;
+
+    /// Operations of several processes, one after the other in each, `overlap` of them at a time.
+    fn chart(operations: usize, rows: usize, overlap: usize, label: &str) -> Intervals {
+        let mut intervals = Vec::new();
+        let mut events = 0;
+        for at in 0..operations {
+            let is_open = at + 1 == operations && operations > 3;
+            intervals.push(Interval {
+                row: at % rows,
+                from: events,
+                to: if is_open { None } else { Some(events + 2 * overlap - 1) },
+                label: format!("w{at} {label}"),
+                short: format!("w{at}:=1"),
+                name: format!("w{at}"),
+                is_marked: at % 3 == 0,
+            });
+            events += 2;
+        }
+        Intervals {
+            frame: Frame {
+                title: "Not linearizable: stale read".into(),
+                subtitle: "h.jsonl".into(),
+                note: "Events in their order.".into(),
+            },
+            caption: "Read r4 returned 1 after write w2 of 2 had been acknowledged. ".repeat(6),
+            rows: (0..rows).map(|row| format!("process {row}")).collect(),
+            events: events + 2 * overlap,
+            intervals,
+        }
+    }
+
+    #[test]
+    fn no_text_is_clipped_or_covers_another() {
+        for (operations, rows, overlap) in [
+            (1, 1, 1),
+            (2, 2, 1),
+            (5, 2, 1),
+            (5, 5, 3),
+            (12, 3, 2),
+            (40, 8, 4),
+            (60, 60, 9),
+            (60, 1, 1),
+        ] {
+            for label in ["x write 1", "key-with-a-long-name append \"some text\""] {
+                let scene = intervals(&chart(operations, rows, overlap, label)).unwrap();
+                let boxes = boxes(&scene);
+                assert!(boxes.len() > rows);
+                for (i, a) in boxes.iter().enumerate() {
+                    let inside =
+                        a.0 >= 0.0 && a.1 >= 0.0 && a.2 <= f64::from(scene.width) && a.3 <= f64::from(scene.height);
+                    assert!(inside, "{operations} in {rows}: {a:?} is clipped");
+                    for b in &boxes[..i] {
+                        let apart = a.0 >= b.2 || b.0 >= a.2 || a.1 >= b.3 || b.1 >= a.3;
+                        assert!(apart, "{operations} in {rows}: {a:?} covers {b:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_written_and_what_makes_no_sense_is_refused() {
+        let good = chart(5, 2, 1, "x write 1");
+        let svg = render_svg(&Chart::Intervals(good.clone())).unwrap();
+        assert!(
+            svg.contains(">w3 x write 1</text>") && svg.contains("process 1"),
+            "{svg}"
+        );
+        assert_eq!(svg, render_svg(&Chart::Intervals(good.clone())).unwrap());
+        assert!(
+            render_png(&Chart::Intervals(good.clone()))
+                .unwrap()
+                .starts_with(b"\x89PNG")
+        );
+        for spoil in [
+            |of: &mut Interval| of.row = 2,
+            |of: &mut Interval| of.to = Some(0),
+            |of: &mut Interval| of.from = 99,
+        ] {
+            let mut bad = good.clone();
+            spoil(&mut bad.intervals[1]);
+            assert!(matches!(
+                render_svg(&Chart::Intervals(bad)),
+                Err(PlotError::Length { .. })
+            ));
+        }
+        let empty = Intervals {
+            intervals: Vec::new(),
+            ..good
+        };
+        assert!(render_svg(&Chart::Intervals(empty)).unwrap().contains("no data"));
+    }
 }

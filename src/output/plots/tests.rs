@@ -112,7 +112,7 @@ fn charts(n: usize, size: f64) -> Vec<Chart> {
 }
 
 /// The boxes (left, top, right, bottom) of a scene's texts.
-fn boxes(scene: &Scene) -> Vec<(f64, f64, f64, f64, String)> {
+pub(super) fn boxes(scene: &Scene) -> Vec<(f64, f64, f64, f64, String)> {
     let texts = scene.shapes.iter().filter_map(|shape| match shape {
         Shape::Text {
             x,

@@ -178,9 +178,9 @@ crate::language! {
         Independent(Probability) as bare,
         /// Gilbert-Elliott: the link is good or bad for exponential times, and loses with the probability of its state.
         Bursty {
-            /// The mean length of a good time: a microsecond at least.
+            /// The mean length of a good time.
             good: Spanned<Positive<Duration>>,
-            /// The mean length of a bad time: a microsecond at least.
+            /// The mean length of a bad time.
             bad: Spanned<Positive<Duration>>,
             /// The probability of loss while it is good.
             loss_good: Probability = Probability::ZERO,

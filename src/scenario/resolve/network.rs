@@ -8,7 +8,6 @@ use crate::network::{
 use crate::random::Law;
 use crate::scenario::language::network::{Jitter, Loss as Losing, Matrix, Order, PairLink};
 use crate::scenario::language::{Link, Network};
-use crate::scenario::syntax::quantity::{Duration, Positive};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned, write};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -175,8 +174,8 @@ impl Resolver<'_, '_> {
                 loss_good,
                 loss_bad,
             }) => Loss::Bursty {
-                good: self.state_length(good),
-                bad: self.state_length(bad),
+                good: *good.value,
+                bad: *bad.value,
                 loss_good: loss_good.get(),
                 loss_bad: loss_bad.get(),
             },
@@ -217,15 +216,6 @@ impl Resolver<'_, '_> {
                 queue: queue.map(|queue| queue.0),
             }),
         })
-    }
-
-    /// How long a link is good, or bad, on average. Every change of its state is simulated, whether a message sees it or not.
-    fn state_length(&mut self, length: &Spanned<Positive<Duration>>) -> Duration {
-        if *length.value < Duration::from_nanos(1000) {
-            let message = "a link is good or bad for a microsecond on average, or for longer";
-            self.error(Code::QuantityRange, length.span, message);
-        }
-        *length.value
     }
 
     fn matrix(&mut self, matrix: &Spanned<Matrix>) -> Option<Arc<Measurement>> {

@@ -353,9 +353,15 @@ mod tests {
         );
         let text = Timeline::of(&history, &all(&history, &[1])).text(&history, Look::default());
         insta::assert_snapshot!(text, @r"
-        process 3  ├ w1 write 1 ?╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌▷
-                                    ├ r3 read nil ──┤
+        process 3  ├ w1 write 1 ? ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌▷
+                                     ├ r3 read nil ──┤
         process 4    ┣ r2 read 1 ━━┫
+
+           operation     process    line  answered in
+        ─────────────────────────────────────────────
+           w1 write 1 ?        3  line 1      unknown
+        ▸  r2 read 1           4  line 2       line 4
+           r3 read nil         3  line 5       line 6
         ");
     }
 

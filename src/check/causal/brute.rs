@@ -3,11 +3,13 @@
 use crate::check::Model;
 use crate::check::history::{Action, History, Operation, Outcome, Saw, Val};
 
+/// An operation, its process, its key, and the value that it wrote, or that it returned.
+type Done = (Operation, u32, u32, Option<Val>, Option<Val>);
+
 /// A small history of reads and writes: who did what, in the order of invocations.
 #[derive(Debug, Clone)]
 pub(super) struct Small {
-    /// The operation, its process, its key, and the value that it wrote, or that it returned.
-    operations: Vec<(Operation, u32, u32, Option<Val>, Option<Val>)>,
+    operations: Vec<Done>,
     initial: Val,
 }
 

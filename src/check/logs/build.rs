@@ -199,7 +199,7 @@ impl<'a> Logs<'a> {
                     seen[element as usize] = true;
                     elements.push(element);
                 }
-                None => return Err(self.from_nowhere(at, key, *value, list)),
+                None => return Err(self.unappended(at, key, *value, list)),
             }
         }
         elements.sort_unstable();
@@ -239,7 +239,7 @@ impl<'a> Logs<'a> {
         whole("internal inconsistency", why, vec![at], Some(key))
     }
 
-    fn from_nowhere(&self, at: usize, key: Key, value: Val, list: &[Val]) -> Finding {
+    fn unappended(&self, at: usize, key: Key, value: Val, list: &[Val]) -> Finding {
         let history = self.history;
         let failed = history.operations().iter().enumerate().position(|(other, of)| {
             of.outcome == Outcome::Fail && micros(history, other).contains(&Micro::Append(key, value))

@@ -229,7 +229,7 @@ fn main() {
         let history =
             read(text.as_slice(), Reading::default()).unwrap_or_else(|problems| panic!("{}", problems.shown(name)));
         let reading = start.elapsed().as_secs_f64();
-        let models: &[Model] = if kind.values == 0 {
+        let models: &[Model] = if kind.values == 0 && kind.unsure == 0 {
             &[
                 Model::Linearizable,
                 Model::Sequential,

@@ -5,6 +5,8 @@
 //! transitive closure of the order of each process and of "the read returned what the write wrote". Sets of causes are kept as
 //! vector clocks, one entry for each process.
 
+#[cfg(test)]
+mod brute;
 pub(in crate::check) mod graph;
 mod patterns;
 pub(in crate::check) mod sessions;

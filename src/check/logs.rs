@@ -17,6 +17,7 @@
 
 mod build;
 mod finding;
+mod levels;
 mod order;
 mod telling;
 #[cfg(test)]

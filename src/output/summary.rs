@@ -163,7 +163,10 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     };
     let plural = if results.replicates == 1 { "" } else { "s" };
     table.note(&format!("mean of {} replicate{plural}{intervals}", results.replicates));
-    for note in [window_note(results, &heads), done_note(results)].iter().flatten() {
+    for note in [window_note(results, &heads), done_note(results, &heads)]
+        .iter()
+        .flatten()
+    {
         table.note(note);
     }
     for restless in results.undrained() {
@@ -193,8 +196,9 @@ fn window_note(results: &Results, heads: &[(String, String)]) -> Option<String> 
     Some(format!("{head}: arrivals in windows of {window}"))
 }
 
-/// Of which tasks the times are, where not all were done.
-fn done_note(results: &Results) -> Option<String> {
+/// Of which programs the times are, where there are times and not all were done.
+fn done_note(results: &Results, heads: &[(String, String)]) -> Option<String> {
+    heads.iter().find(|(name, _)| name == "task.time.mean")?;
     let some = |variant: &VariantResults| Some(format!("{}: {}", variant.title, done_remark(variant)?));
     let all: Vec<String> = results.variants.iter().filter_map(some).collect();
     (!all.is_empty()).then(|| format!("times are of the tasks done; {}", all.join("; ")))

@@ -10,8 +10,9 @@ use super::{Part, decide, part};
 use crate::check::history::{History, Val};
 use crate::check::models::Spec;
 
-/// How many steps a trial may take.
+/// How many steps a trial may take; and a window of a scan, of which there are many.
 const TRIAL_STEPS: u64 = 300_000;
+const SCAN_STEPS: u64 = 20_000;
 /// How many operations a window of [`Proofs::scan`] has.
 const WINDOW: usize = 48;
 /// How large a window may get by what its reads may have seen.
@@ -22,10 +23,11 @@ pub(in crate::check) struct Proofs<'a> {
     history: &'a History,
     of: &'a Part,
     spec: Spec,
-    /// Writes that were acknowledged, by value and response.
-    certain: Vec<(Val, u32, u32)>,
-    /// Writes of unknown outcome, by value and invocation.
-    uncertain: Vec<(Val, u32, u32)>,
+    /// Writes by value and invocation, and for each the last response of those of its value up to it.
+    writes: Vec<(Val, u32, u32)>,
+    until: Vec<u32>,
+    /// For each call, the last response of the writes up to it.
+    until_of_all: Vec<u32>,
     /// Whether more than reads can be left out.
     pub is_free: bool,
 }
@@ -48,18 +50,26 @@ pub(in crate::check) fn seen(kind: Kind) -> Option<Val> {
 
 impl<'a> Proofs<'a> {
     pub(in crate::check) fn new(history: &'a History, of: &'a Part, spec: Spec) -> Self {
-        let (mut certain, mut uncertain) = (Vec::new(), Vec::new());
+        let mut writes: Vec<(Val, u32, u32)> = Vec::new();
+        let mut until_of_all = Vec::with_capacity(of.calls.len());
+        let mut last = 0;
         for (at, call) in of.calls.iter().enumerate() {
             if let Some(value) = written(call.kind) {
-                if call.is_certain() {
-                    certain.push((value, call.ret, at as u32));
-                } else {
-                    uncertain.push((value, call.inv, at as u32));
-                }
+                writes.push((value, call.inv, at as u32));
+                last = call.ret.max(last);
             }
+            until_of_all.push(last);
         }
-        certain.sort_unstable();
-        uncertain.sort_unstable();
+        writes.sort_unstable();
+        let mut until: Vec<u32> = Vec::with_capacity(writes.len());
+        for (at, (value, _, call)) in writes.iter().enumerate() {
+            let before = if at > 0 && writes[at - 1].0 == *value {
+                until[at - 1]
+            } else {
+                0
+            };
+            until.push(of.calls[*call as usize].ret.max(before));
+        }
         let is_free = match spec {
             Spec::Register | Spec::CasRegister | Spec::Kv => {
                 !of.calls.iter().any(|call| matches!(call.kind, Kind::Append(_)))
@@ -71,8 +81,9 @@ impl<'a> Proofs<'a> {
             history,
             of,
             spec,
-            certain,
-            uncertain,
+            writes,
+            until,
+            until_of_all,
             is_free,
         }
     }
@@ -88,16 +99,16 @@ impl<'a> Proofs<'a> {
 
     /// What of these calls is a proof, if it is one.
     pub(in crate::check) fn violated(&self, rest: &[usize]) -> Option<Vec<usize>> {
+        self.violated_within(rest, TRIAL_STEPS)
+    }
+
+    fn violated_within(&self, rest: &[usize], steps: u64) -> Option<Vec<usize>> {
         let kept = self.closed(rest);
         if kept.is_empty() {
             return None;
         }
-        let mut steps = 0;
-        matches!(
-            decide(self.history, &self.part(&kept), self.spec, TRIAL_STEPS, &mut steps),
-            Ok(Some(_))
-        )
-        .then_some(kept)
+        let decided = decide(self.history, &self.part(&kept), self.spec, steps, &mut 0);
+        matches!(decided, Ok(Some(_))).then_some(kept)
     }
 
     /// What remains of a part when all is left out that its omissions could explain.
@@ -150,10 +161,9 @@ impl<'a> Proofs<'a> {
                 let call = self.call(*at);
                 let hidden = hidden_before(&hiders, call);
                 if let Kind::Not(value) = call.kind {
-                    let others = self.of.calls.iter().enumerate();
-                    return others
-                        .filter(|(_, other)| written(other.kind).is_some_and(|to| to != value))
-                        .any(|(other, write)| write.inv < call.ret && write.ret >= hidden && !is_kept(other as u32));
+                    return self
+                        .writes_before(call, hidden)
+                        .any(|(other, to)| to != value && !is_kept(other));
                 }
                 let Some(value) = seen(call.kind) else { return false };
                 let mut sources = self.sources(call, value, hidden);
@@ -161,8 +171,11 @@ impl<'a> Proofs<'a> {
                     return true;
                 }
                 // A value whose writes are all left out would look as if it came from nowhere.
-                let mut writes = self.sources(call, value, 0).peekable();
-                writes.peek().is_some() && !writes.any(is_kept)
+                let has_source = |kept: &usize| {
+                    let write = self.call(*kept);
+                    written(write.kind) == Some(value) && write.inv < call.ret && kept != at
+                };
+                self.sources(call, value, 0).any(|source| source as usize != *at) && !kept.iter().any(has_source)
             };
             let gone: Vec<usize> = kept.iter().copied().filter(goes).collect();
             if gone.is_empty() {
@@ -172,21 +185,26 @@ impl<'a> Proofs<'a> {
         }
     }
 
-    /// Writes of a value that `read` may have seen: invoked before it returned, and not over before `hidden`.
+    /// Writes of a value that `read` may have seen: invoked before it returned, and not over before `hidden`. The last one first.
     fn sources(&self, read: &Call, value: Val, hidden: u32) -> impl Iterator<Item = u32> + use<'_> {
-        let ret = read.ret;
-        let from = self
-            .certain
-            .partition_point(|(of, end, _)| (*of, *end) < (value, hidden));
-        let certain = self.certain[from..].iter().take_while(move |(of, ..)| *of == value);
-        let certain = certain
-            .map(|(_, _, at)| *at)
-            .filter(move |at| self.of.calls[*at as usize].inv < ret);
-        let from = self.uncertain.partition_point(|(of, ..)| *of < value);
-        let uncertain = self.uncertain[from..]
-            .iter()
-            .take_while(move |(of, inv, _)| *of == value && *inv < ret);
-        certain.chain(uncertain.map(|(_, _, at)| *at))
+        let end = self.writes.partition_point(|of| (of.0, of.1) < (value, read.ret));
+        let mine = (0..end)
+            .rev()
+            .take_while(move |at| self.writes[*at].0 == value && self.until[*at] >= hidden);
+        mine.map(|at| self.writes[at].2)
+            .filter(move |at| self.of.calls[*at as usize].ret >= hidden)
+    }
+
+    /// Writes of any value in the same way, with their values.
+    fn writes_before(&self, read: &Call, hidden: u32) -> impl Iterator<Item = (u32, Val)> + use<'_> {
+        let end = self.of.calls.partition_point(|call| call.inv < read.ret);
+        let near = (0..end).rev().take_while(move |at| self.until_of_all[*at] >= hidden);
+        near.filter_map(move |at| {
+            let call = &self.of.calls[at];
+            written(call.kind)
+                .filter(|_| call.ret >= hidden)
+                .map(|value| (at as u32, value))
+        })
     }
 
     /// Acknowledged writes among these calls, by response: the response, and the latest invocation so far.
@@ -218,7 +236,7 @@ impl<'a> Proofs<'a> {
                     wanted.extend(self.sources(call, value, hidden).take(MOST).map(|at| at as usize));
                     if wanted.len() == before {
                         // All are hidden: the last one shows it.
-                        wanted.extend(self.sources(call, value, 0).max().map(|at| at as usize));
+                        wanted.extend(self.sources(call, value, 0).next().map(|at| at as usize));
                     }
                 }
             }
@@ -259,7 +277,7 @@ impl<'a> Proofs<'a> {
         while from < self.of.calls.len() {
             let mut some: Vec<usize> = (from..self.of.calls.len().min(from + WINDOW)).collect();
             self.with_sources(&mut some);
-            if let Some(kept) = self.violated(&some) {
+            if let Some(kept) = self.violated_within(&some, SCAN_STEPS) {
                 return Some(kept);
             }
             from += WINDOW / 2;

@@ -66,6 +66,25 @@ proptest! {
         agrees(&history, Spec::Queue)?;
     }
 
+    /// What is found to be wrong among neighbours is wrong: the whole has no order either, and nor has the part by itself.
+    #[test]
+    fn what_a_scan_proves_is_so(
+        history in histories(Shape { operations: 150, processes: 5, wrong: 2, unsure: 6, ..Shape::of(Spec::CasRegister) })
+    ) {
+        for of in parts(&history) {
+            if unwritten(&history, &of.calls).is_some() {
+                continue;
+            }
+            let proofs = Proofs::new(&history, &of, Spec::CasRegister);
+            let found = decide_by_search(&history, &of.calls, u64::MAX, &mut 0).expect("there is no limit");
+            if let Some(part) = proofs.scan() {
+                prop_assert!(found.is_some());
+                let part = proofs.part(&part);
+                prop_assert!(decide(&history, &part, Spec::CasRegister, u64::MAX, &mut 0).expect("there is no limit").is_some());
+            }
+        }
+    }
+
     /// The zones and the search have nothing in common but their answers.
     #[test]
     fn zones_and_search_agree(history in histories(Shape { unique: true, operations: 40, processes: 6, wrong: 3, ..Shape::of(Spec::Register) })) {

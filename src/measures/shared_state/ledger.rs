@@ -178,6 +178,16 @@ pub(super) struct ReadSoFar {
     pub effects: DotSet,
 }
 
+/// An agent's own write of a ranked key, which it may expect to see.
+#[derive(Debug, Clone)]
+pub(super) struct OwnWrite {
+    /// Its acknowledgement.
+    pub acked: u64,
+    pub write: u32,
+    /// What it had seen. A write itself forgets that once every replica has heard of it and none holds it.
+    pub past: Past,
+}
+
 /// An agent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AgentState {
@@ -185,6 +195,8 @@ pub(super) struct AgentState {
     /// Its accepted updates: number and write.
     pub writes: Vec<(u32, u32)>,
     pub reads: BTreeMap<u32, ReadSoFar>,
+    /// Of each ranked key its latest acknowledged write.
+    pub own: BTreeMap<u32, OwnWrite>,
 }
 
 /// An operation under way.
@@ -198,6 +210,8 @@ pub(super) struct Pending {
     pub began: SimTime,
     /// What was read, by attempt.
     pub views: Vec<super::reads::ReadView>,
+    /// What a write to a ranked key had seen when it was accepted first.
+    pub seen: Option<Past>,
 }
 
 /// Everything that is remembered.

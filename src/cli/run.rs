@@ -19,7 +19,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     session::watch_for_interrupt();
     let mut scenario = session::open_or_complain(&args.scenario, &args.settings.set)?;
     session::choose_variants(&mut scenario, &args.settings.variants)?;
-    let options = session::options(&scenario, &args.settings);
+    let options = session::options(&scenario, &args.settings)?;
     if args.dry_run {
         return dry_run(&scenario, &options);
     }

@@ -44,8 +44,8 @@ crate::language! {
         base: String = "base".to_string(),
         /// Where all randomness starts from.
         seed: u64 = 1,
-        /// How many times each variant runs, each time with other random numbers.
-        replicates: Positive<u32> = positive(10),
+        /// How many times each variant runs, each time with other random numbers. There are at most 1,000,000 runs in all.
+        replicates: Spanned<Positive<u32>> = Spanned::from(positive(10)),
         /// When a run ends.
         until: Spanned<Until>,
         /// How long after the end replicas may go on, so that what was accepted gets to where it belongs: nothing new is begun,
@@ -54,8 +54,8 @@ crate::language! {
         drain: Duration = Duration::from_secs(600),
         /// What begins before this time isn't measured.
         warm_up: Spanned<Duration> = Spanned::from(Duration::ZERO),
-        /// The length of the windows in which rates over time are measured.
-        window: Positive<Duration> = positive(Duration::from_secs(1)),
+        /// The length of the windows in which rates over time are measured. A run has at most 1,000,000 of them.
+        window: Spanned<Positive<Duration>> = Spanned::from(positive(Duration::from_secs(1))),
         /// Data sets in files of one's own; those that come with Quorate need no declaration.
         data: Named<DataSet> = Named::default(),
         /// The places: what is in one site is near.

@@ -118,7 +118,7 @@ impl Loading<'_> {
             question: base.question,
             base_title: base.base,
             seed: base.seed,
-            replicates: *base.replicates,
+            replicates: *base.replicates.value,
             variants,
             expectations,
             hash: hasher.finalize().to_hex().to_string(),

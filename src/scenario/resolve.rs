@@ -19,8 +19,8 @@ pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registr
 use super::data::DataSets;
 use super::language::{self, Until as Ending};
 use super::plan::{self, Addresses, Plan};
-use super::syntax::{Code, Diagnostic, Diagnostics, Spanned};
-use crate::kernel::SimTime;
+use super::syntax::{Code, Diagnostic, Diagnostics, Span, Spanned};
+use crate::kernel::{SimDuration, SimTime};
 use crate::network::{NetworkSpec, SiteId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub(super) struct Resolver<'a, 'd> {
     /// For each name of a key, the stores that have it.
     keys: BTreeMap<String, Vec<state::KeyPlace>>,
     stores: Vec<state::StoreShape>,
+    /// Copies of keys, of all stores so far.
+    copies: u64,
     network: NetworkSpec,
     until: plan::Until,
 }
@@ -59,6 +61,7 @@ pub fn plan(file: &language::Scenario, variant: &str, data: &mut DataSets<'_>, o
         tasks: BTreeMap::new(),
         keys: BTreeMap::new(),
         stores: Vec::new(),
+        copies: 0,
         network: NetworkSpec::instant(file.sites.0.canonical().map(|(name, _)| name.value.clone())),
         until,
     };
@@ -96,7 +99,7 @@ pub fn plan(file: &language::Scenario, variant: &str, data: &mut DataSets<'_>, o
         faults: Arc::new(faults),
         task_names,
         topics: resolver.topics.into_keys().collect(),
-        window: *file.window,
+        window: *file.window.value,
     })
 }
 
@@ -155,12 +158,45 @@ impl Resolver<'_, '_> {
             );
             self.out.push(problem.label(file.until.span, "the end of the run"));
         }
+        self.check_sizes(end);
         if file.agents.is_empty() {
             self.warn(
                 Code::NothingToDo,
                 file.quorate.span,
                 "no agents are declared, so nothing happens",
             );
+        }
+    }
+
+    /// Refuses what would exhaust memory.
+    fn check_sizes(&mut self, end: SimTime) {
+        let file = self.file;
+        let variants = 1 + file.variants.len() as u64;
+        let runs = variants * u64::from(*file.replicates.value);
+        if runs > plan::MOST_RUNS {
+            let message = format!(
+                "{variants} variants of {} replicates are {runs} runs; there are at most {}",
+                *file.replicates.value,
+                plan::MOST_RUNS
+            );
+            self.error(Code::TooMany, file.replicates.span, message);
+        }
+        let window = *file.window.value;
+        if end.as_nanos() / window.as_nanos().max(1) > plan::MOST_WINDOWS {
+            // A window that isn't written down has no place of its own.
+            let span = match file.window.span == Span::default() {
+                true => file.until.span,
+                false => file.window.span,
+            };
+            let message = format!(
+                "a run until {end} has {} windows of {window}; there are at most {}",
+                end.as_nanos() / window.as_nanos().max(1),
+                plan::MOST_WINDOWS
+            );
+            let least = SimDuration::from_nanos(end.as_nanos().div_ceil(plan::MOST_WINDOWS));
+            let problem = Diagnostic::error(Code::TooMany, span, message);
+            self.out
+                .push(problem.help(format!("a `window` of {least} is long enough")));
         }
     }
 

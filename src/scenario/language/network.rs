@@ -92,7 +92,7 @@ links! {
     jitter: Option<Jitter>,
     /// What is lost.
     loss: Option<Loss>,
-    /// The probability that a message arrives twice.
+    /// The probability that a message which isn't lost arrives twice.
     duplication: Option<Probability>,
     /// What arrives in the order in which it was sent.
     order: Option<Order>,
@@ -100,7 +100,8 @@ links! {
     reordering: Option<Reordering>,
     /// How much the link carries.
     bandwidth: Option<Positive<Bandwidth>>,
-    /// How many bytes may wait for the bandwidth; what comes beyond is lost. Without it any number may.
+    /// How many bytes may wait for the bandwidth, those left of the message that is being sent included; what comes beyond is
+    /// lost. An idle link takes any message. Without this any number may wait.
     queue: Option<Bytes>,
 }
 

@@ -8,7 +8,7 @@ use crate::random::Law;
 use crate::scenario::data::Stamps;
 use crate::scenario::language::agents::{Arrive, Count, OnFailure};
 use crate::scenario::language::{Group, Step as Written};
-use crate::scenario::plan::Addresses;
+use crate::scenario::plan::{Addresses, MOST_AGENTS};
 use crate::scenario::syntax::quantity::{Duration, Positive};
 use crate::scenario::syntax::{Code, Diagnostic, Named, Spanned};
 use crate::world::population::Sites;
@@ -37,6 +37,21 @@ impl Resolver<'_, '_> {
     /// Numbers entities, topics and tasks. False if there are too many entities to be numbered.
     pub(super) fn assign(&mut self) -> bool {
         let file = self.file;
+        let fixed = |group: &Group| {
+            if group.is_stream() {
+                0
+            } else {
+                u64::from(group.reserved())
+            }
+        };
+        let all: u64 = file.agents.canonical().map(|(_, group)| fixed(group)).sum();
+        if all > MOST_AGENTS
+            && let Some((_, most)) = file.agents.canonical().max_by_key(|(_, group)| fixed(group))
+        {
+            let message = format!("there are {all} agents in all; at most {MOST_AGENTS} fit");
+            self.error(Code::TooMany, most.count.span, message);
+            return false;
+        }
         let fixed: u64 = file
             .agents
             .canonical()

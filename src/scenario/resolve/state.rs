@@ -6,16 +6,13 @@ use crate::network::SiteId;
 use crate::random::Law;
 use crate::scenario::language::Store;
 use crate::scenario::language::state::{Blind as NoContext, Keys, MergeRule as Rule, Model, RegisterType as Registers};
-use crate::scenario::plan::StorePlan;
+use crate::scenario::plan::{MOST_COPIES, StorePlan};
 use crate::scenario::syntax::{Code, Diagnostic, Spanned};
 use crate::state::crdt::RegisterType;
 use crate::state::siblings::{Blind, MergeRule, MergeRules};
 use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, VersionVectors};
 use crate::stores::{AntiEntropy, Model as Built, Replication, StoreSpec};
 use std::sync::Arc;
-
-/// More keys than this are no store of agents' notes, but a mistake.
-const MOST_KEYS: u64 = 50_000_000;
 
 /// The keys of one name in one store.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +54,7 @@ impl Resolver<'_, '_> {
             let sites = self.replica_sites(store);
             let model = self.model(store);
             self.check_model(store, &model);
-            let keys = self.number_keys(name, store, plans.len() as u16);
+            let keys = self.number_keys(name, store, sites.len(), plans.len() as u16);
             plans.push(StorePlan {
                 name: name.value.clone(),
                 model,
@@ -73,10 +70,21 @@ impl Resolver<'_, '_> {
     }
 
     /// The keys of a store, one by one; each name is noted for the steps that use it.
-    fn number_keys(&mut self, name: &Spanned<String>, store: &Store, number: u16) -> Vec<(String, KeyType)> {
+    fn number_keys(
+        &mut self,
+        name: &Spanned<String>,
+        store: &Store,
+        replicas: usize,
+        number: u16,
+    ) -> Vec<(String, KeyType)> {
         let total: u64 = store.keys.canonical().map(|(_, keys)| u64::from(keys.parts().1)).sum();
-        if total > MOST_KEYS {
-            let message = format!("the store has {total} keys; at most {MOST_KEYS} are kept");
+        self.copies = self.copies.saturating_add(total.saturating_mul(replicas as u64));
+        let too_many = self.copies > MOST_COPIES;
+        if too_many {
+            let message = format!(
+                "with {total} keys in {replicas} replicas there are {} copies of keys in all; at most {MOST_COPIES} fit",
+                self.copies
+            );
             self.error(Code::TooMany, name.span, message);
         }
         if total == 0 {
@@ -93,7 +101,7 @@ impl Resolver<'_, '_> {
             };
             self.keys.entry(key.value.clone()).or_default().push(place);
             match count {
-                _ if total > MOST_KEYS => {}
+                _ if too_many => {}
                 1 => all.push((key.value.clone(), key_type)),
                 _ => all.extend((0..count).map(|n| (format!("{}[{n}]", key.value), key_type))),
             }

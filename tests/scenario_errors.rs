@@ -558,6 +558,50 @@ fn a_problem_of_a_variant_names_it_and_one_of_the_base_is_said_once() {
 }
 
 #[test]
+fn what_would_exhaust_memory_is_refused() {
+    let refused = |from: &str, to: &str, says: &[&str]| {
+        let outcome = outcome(&with(from, to));
+        let said = said(&outcome);
+        assert!(outcome.scenario.is_none() && said.contains("E0472"), "{to}: {said}");
+        for says in says {
+            assert!(said.contains(says), "'{says}' isn't in: {said}");
+        }
+    };
+    let accepted = |from: &str, to: &str| {
+        let outcome = outcome(&with(from, to));
+        assert!(outcome.scenario.is_some(), "{to}: {}", said(&outcome));
+    };
+    let replicates = |count: u32| format!("quorate: 1, replicates: {count},");
+    let says = "2 variants of 1000000000 replicates are 2000000000 runs; there are at most 1000000";
+    refused("quorate: 1,", &replicates(1_000_000_000), &[says, "s.ron:2:29"]);
+    refused("quorate: 1,", &replicates(500_001), &["1000002 runs"]);
+    accepted("quorate: 1,", &replicates(500_000));
+    let window = |window: &str| format!("until: At(\"2min\"), window: \"{window}\",");
+    let until = "until: At(\"2min\"),";
+    let says = [
+        "a run until 120s has 120000000000 windows of 1ns",
+        "a `window` of 120us is long enough",
+    ];
+    refused(until, &window("1ns"), &says);
+    refused(until, &window("119us"), &["s.ron:4:33"]);
+    accepted(until, &window("120us"));
+    // The window of a second isn't written down: what is too long is the run.
+    refused(
+        until,
+        "until: AllDone(within: \"50d\"),",
+        &["a `window` of 4.32s is long enough", "s.ron:4:12"],
+    );
+    refused(
+        "count: 5",
+        "count: 4000001",
+        &["there are 4000001 agents in all; at most 4000000 fit"],
+    );
+    let says = "with 2000001 keys in 2 replicas there are 4000002 copies of keys in all; at most 4000000 fit";
+    refused("Register(count: 3)", "Register(count: 2000000)", &[says]);
+    accepted("Register(count: 3)", "Register(count: 10000)");
+}
+
+#[test]
 fn overrides_are_part_of_the_scenario() {
     let load = |set: &str| load("s.ron".as_ref(), &[set.to_string()], &files(SAMPLE), &Registry);
     let plain = outcome(SAMPLE).scenario.unwrap();

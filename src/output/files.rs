@@ -171,7 +171,7 @@ fn unit(measure: &str) -> &'static str {
 fn measures_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
     out.write_record(["variant", "replicate", "measure", "unit", "value"])?;
     for variant in &results.variants {
-        for run in &variant.runs {
+        for run in variant.runs.listed() {
             for (measure, value) in &run.measures {
                 let replicate = run.replicate.to_string();
                 out.write_record([&variant.name, &replicate, measure, unit(measure), &value.to_string()])?;
@@ -358,7 +358,8 @@ fn faults_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
 fn dictionary(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
     out.write_record(["measure", "unit", "better", "meaning"])?;
     let runs = || results.variants.iter().flat_map(|variant| &variant.runs);
-    let mut names: std::collections::BTreeSet<&String> = runs().flat_map(|run| run.measures.keys()).collect();
+    let measured = results.variants.iter().flat_map(|variant| variant.measures.keys());
+    let mut names: std::collections::BTreeSet<&String> = measured.collect();
     names.extend(runs().flat_map(|run| run.series.keys()));
     names.extend(runs().flat_map(|run| run.samples.keys()));
     for name in names {

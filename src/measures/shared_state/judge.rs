@@ -2,12 +2,12 @@
 
 use super::Watched;
 use super::frontier::Frontier;
-use super::ledger::{Dep, Ledger, NONE, Pending, Write, flag};
+use super::ledger::{Dep, Ledger, NONE, OwnWrite, Pending, Write, flag};
 use super::past::Past;
 use super::results::Tally;
 use super::spread::Heal;
 use crate::kernel::{SimTime, Ticket};
-use crate::state::{Dot, KeyType, Op, Versions};
+use crate::state::{Dot, Keeping, KeyType, Op, Versions};
 use crate::stores::words::{of_op_words, of_version_words};
 use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
@@ -82,6 +82,7 @@ impl SharedStateJudge {
             acks_before,
             began,
             views: Vec::new(),
+            seen: None,
         })
     }
 
@@ -120,6 +121,11 @@ impl SharedStateJudge {
             state.seen.join(&past);
         }
         past.learn(agent, number);
+        if ledger.keys[key as usize].keeping == Keeping::Ranked
+            && let Some(pending) = ledger.pending.get_mut(&record.a)
+        {
+            pending.seen.get_or_insert_with(|| past.clone());
+        }
         ledger.agents[agent as usize].past.join(&past);
         let counted = measured && first.is_none();
         let mut flags = if counted { flag::COUNTED } else { 0 };
@@ -257,6 +263,11 @@ impl SharedStateJudge {
         let it = &mut self.ledger.writes[write as usize];
         if it.acked == 0 {
             (it.acked, it.acked_at) = (self.acks, record.time);
+        }
+        if let Some(past) = pending.seen {
+            let (acked, key) = (it.acked, it.key);
+            let own = OwnWrite { acked, write, past };
+            self.ledger.agents[agent as usize].own.insert(key, own);
         }
         self.tally.acknowledged += u64::from(pending.began >= self.from);
     }

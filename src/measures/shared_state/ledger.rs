@@ -178,6 +178,16 @@ pub(super) struct ReadSoFar {
     pub effects: DotSet,
 }
 
+/// An agent's own write of a ranked key, which it may expect to see.
+#[derive(Debug, Clone)]
+pub(super) struct OwnWrite {
+    /// Its acknowledgement.
+    pub acked: u64,
+    pub write: u32,
+    /// What it had seen. A write itself forgets that once every replica has heard of it and none holds it.
+    pub past: Past,
+}
+
 /// An agent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AgentState {
@@ -185,6 +195,8 @@ pub(super) struct AgentState {
     /// Its accepted updates: number and write.
     pub writes: Vec<(u32, u32)>,
     pub reads: BTreeMap<u32, ReadSoFar>,
+    /// Of each ranked key its latest acknowledged write.
+    pub own: BTreeMap<u32, OwnWrite>,
 }
 
 /// An operation under way.
@@ -198,6 +210,8 @@ pub(super) struct Pending {
     pub began: SimTime,
     /// What was read, by attempt.
     pub views: Vec<super::reads::ReadView>,
+    /// What a write to a ranked key had seen when it was accepted first.
+    pub seen: Option<Past>,
 }
 
 /// Everything that is remembered.
@@ -352,32 +366,39 @@ impl Ledger {
 
     /// Whether a replica lacks a write: it hasn't heard of it, and would keep it.
     pub fn lacks(&self, replica: u32, write: u32) -> bool {
+        !self.never_lacks(replica, write) && {
+            let it = &self.writes[write as usize];
+            let held = &self.copy(replica, it.key).held;
+            self.keys[it.key as usize].keeping != Keeping::Causal || !held.iter().any(|&held| self.has_seen(held, write))
+        }
+    }
+
+    /// Whether a replica doesn't lack a write and, unless it loses its state, never will: it has heard of it, or of what
+    /// outranked it. A version held there that has merely seen the write may give way to one that hasn't.
+    pub fn never_lacks(&self, replica: u32, write: u32) -> bool {
         let it = &self.writes[write as usize];
         let copy = self.copy(replica, it.key);
         if copy.heard.contains(it.dot) {
-            return false;
+            return true;
         }
         match self.keys[it.key as usize].keeping {
-            Keeping::Ranked => copy.top.is_none_or(|top| (it.stamp, it.dot) > top),
+            Keeping::Ranked => copy.top.is_some_and(|top| (it.stamp, it.dot) <= top),
             Keeping::Causal => {
-                if copy.held.iter().any(|&held| self.has_seen(held, write)) {
-                    return false;
-                }
                 let mut above = it.winners.clone();
                 let mut place = 0;
                 while let Some(&winner) = above.get(place) {
                     let next = &self.writes[winner as usize];
                     if copy.heard.contains(next.dot) {
-                        return false;
+                        return true;
                     }
                     let new = next.winners.iter().filter(|next| !above.contains(next));
                     let new: Vec<u32> = new.copied().collect();
                     above.extend(new);
                     place += 1;
                 }
-                true
+                false
             }
-            Keeping::All => true,
+            Keeping::All => false,
         }
     }
 

@@ -64,12 +64,12 @@ impl SharedStateJudge {
             }
         }
         self.find_lacking(replica, pending, &mut view, record.time);
-        // What a replica doesn't lack now although it hasn't heard of it, it never will.
+        // What a replica will never lack needn't be looked at again.
         let ledger = &self.ledger;
         let settled: Vec<u32> = copy
             .missing
             .iter()
-            .filter(|write| !ledger.lacks(replica, *write))
+            .filter(|write| ledger.never_lacks(replica, *write))
             .collect();
         settled.into_iter().for_each(|write| self.ledger.unmiss(replica, write));
         if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
@@ -96,12 +96,31 @@ impl SharedStateJudge {
             view.causal |= pending.past.knows(it.agent, it.number);
         }
         view.age = (now - oldest).as_nanos();
+        view.own |= self.undoes_own_write(pending, view);
         if let Some(before) = ledger.agents[pending.agent as usize].reads.get(&view.key)
             && before.acked <= pending.acks_before
         {
             let mut heads = before.heads.iter();
             view.earlier = heads.any(|head| ledger.lacks(replica, *head)) || !copy.heard.includes(&before.effects);
         }
+    }
+
+    /// Whether a read shows nothing but what its agent's own acknowledged write had seen, and so was meant to replace: whatever
+    /// outranked that write didn't come after it.
+    fn undoes_own_write(&self, pending: &Pending, view: &ReadView) -> bool {
+        let own = self.ledger.agents[pending.agent as usize].own.get(&view.key);
+        let Some(own) = own.filter(|own| own.acked <= pending.acks_before) else {
+            return false;
+        };
+        let (agent, number) = {
+            let write = &self.ledger.writes[own.write as usize];
+            (write.agent, write.number)
+        };
+        let replaced = |head: &u32| {
+            let head = &self.ledger.writes[*head as usize];
+            (head.agent, head.number) != (agent, number) && own.past.knows(head.agent, head.number)
+        };
+        !view.heads.is_empty() && view.heads.iter().all(replaced)
     }
 
     /// What of an agent's earlier reads isn't implied by a later one: whoever has these heads might still lack it.

@@ -268,9 +268,10 @@ codes! {
     WrongVersion = 471, "another version of the language",
     "This Quorate reads scenarios that say `quorate: 1`. A later version of the language may mean something else by the same text.";
     TooMany = 472, "too many",
-    "The entities of a scenario are numbered in 32 bits, and their groups in 16; other bounds keep a mistake from eating the \
-     memory, such as those on replicates, windows and the keys of a store. The message says what is too many, and how many \
-     there may be.";
+    "What a scenario has many of costs memory, so its numbers are bounded: 1,000,000 runs (variants times replicates), 1,000,000 \
+     windows in a run, 4,000,000 agents, 16,000,000 copies of keys (keys times replicas). Entities are numbered in 32 bits, and \
+     their groups in 16. The message says what is too many.\n\n```ron\nuntil: At(\"1h\"), window: \"1us\"\n```\n\nThat is 3.6 thousand \
+     million windows; `window: \"3.6ms\"` makes 1,000,000.";
     NothingToDo = 473, "nothing happens",
     "Nobody is declared who does anything: `agents` is empty, or a group has no `program` and handles no message.";
     BadNetwork = 474, "the network can't be built",

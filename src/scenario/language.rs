@@ -59,7 +59,8 @@ crate::language! {
         drain: Part<Duration> = Part::from(Duration::from_secs(600)),
         /// What begins before this time isn't measured.
         warm_up: Part<Spanned<Duration>> = Part::from(Duration::ZERO),
-        /// The length of the windows in which rates over time are measured. A run has at most 1,000,000 of them.
+        /// The length of the windows in which rates over time are measured. A run has at most 1,000,000 of them: without this
+        /// field, those of a longer run are as much longer.
         window: Part<Spanned<Positive<Duration>>> = Part::from(positive(Duration::from_secs(1))),
         /// Data sets in files of one's own; those that come with Quorate need no declaration.
         data: Named<Part<DataSet>> = Named::default(),

@@ -103,6 +103,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     if !whole || resolver.out.error_count() > errors {
         return None;
     }
+    let window = resolver.window_length()?;
     let mut task_names = vec![String::new()];
     task_names.extend(resolver.tasks.keys().cloned());
     Some(Plan {
@@ -119,7 +120,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         faults: Arc::new(faults),
         task_names,
         topics: resolver.topics.into_keys().collect(),
-        window: *file.window.get()?.value,
+        window,
     })
 }
 
@@ -221,26 +222,31 @@ impl Resolver<'_, '_> {
                 self.error(Code::TooMany, replicates.span, message);
             }
         }
-        let (Some(window), Some(until), Some(end)) = (file.window.get(), file.until.get(), self.end()) else {
+        let (Some(window), Some(end)) = (file.window.get(), self.end()) else {
             return;
         };
         let windows = end.as_nanos() / window.as_nanos().max(1);
-        if windows > plan::MOST_WINDOWS {
-            // A window that isn't written down has no place of its own.
-            let span = match window.span == Span::default() {
-                true => until.span,
-                false => window.span,
-            };
+        if windows > plan::MOST_WINDOWS && window.span != Span::default() {
             let message = format!(
                 "a run until {end} has {windows} windows of {}; there are at most {}",
                 *window.value,
                 plan::MOST_WINDOWS
             );
             let least = SimDuration::from_nanos(end.as_nanos().div_ceil(plan::MOST_WINDOWS));
-            let problem = Diagnostic::error(Code::TooMany, span, message);
+            let problem = Diagnostic::error(Code::TooMany, window.span, message);
             self.out
                 .push(problem.help(format!("a `window` of {least} is long enough")));
         }
+    }
+
+    /// The length of the windows: one that isn't written down grows with a very long run, by whole seconds.
+    fn window_length(&self) -> Option<SimDuration> {
+        let (window, end) = (self.file.window.get()?, self.end()?);
+        let least = end.as_nanos().div_ceil(plan::MOST_WINDOWS);
+        Some(match window.span == Span::default() && least > window.as_nanos() {
+            true => SimDuration::from_nanos(least.next_multiple_of(1_000_000_000)),
+            false => *window.value,
+        })
     }
 
     /// What only the whole shows. These checks repeat those above in other words; they are the last line.

@@ -369,7 +369,8 @@ impl Ledger {
         !self.never_lacks(replica, write) && {
             let it = &self.writes[write as usize];
             let held = &self.copy(replica, it.key).held;
-            self.keys[it.key as usize].keeping != Keeping::Causal || !held.iter().any(|&held| self.has_seen(held, write))
+            self.keys[it.key as usize].keeping != Keeping::Causal
+                || !held.iter().any(|&held| self.has_seen(held, write))
         }
     }
 

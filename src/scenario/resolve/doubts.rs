@@ -98,7 +98,8 @@ impl Resolver<'_, '_> {
 
     fn check_waits(&mut self) {
         let file = self.file;
-        let (mut sent, mut known) = (Sent::new(), file.agents.is_whole());
+        let readable = file.agents.canonical().all(|(_, group)| group.get().is_some());
+        let (mut sent, mut known) = (Sent::new(), file.agents.is_whole() && readable);
         for (_, group) in file.agents.known() {
             known &= group.each_step(&mut |step| {
                 let (Written::Send { to, topic, .. } | Written::Ask { to, topic, .. }) = &step.value else {

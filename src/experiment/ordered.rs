@@ -122,7 +122,7 @@ mod tests {
                 let ahead = started.fetch_add(1, Ordering::SeqCst) - taken.load(Ordering::SeqCst);
                 assert!(ahead <= (AHEAD + 1) * threads, "{ahead} wait");
                 // The first of each hundred takes longest.
-                if index % 100 == 0 {
+                if index.is_multiple_of(100) {
                     (0..200_000).for_each(|n| {
                         std::hint::black_box(n);
                     });

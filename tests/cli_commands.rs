@@ -179,6 +179,50 @@ fn test_judges_a_folder_against_its_baselines() {
     fs::remove_file(place.path("all/broken.ron")).unwrap();
     let spoilt = code();
     assert_eq!(spoilt.status.code(), Some(2), "{}", out(&spoilt));
+    // A baseline that isn't one is said once, and the other scenarios are judged all the same.
+    let said = out(&spoilt);
+    assert!(
+        said.contains("BAD  all/tiny.ron: all/tiny.baseline.ron: not a baseline: "),
+        "{said}"
+    );
+    assert_eq!(said.matches("not a baseline").count(), 1, "{said}");
+    assert!(
+        said.contains("FAIL all/fails.ron") && said.ends_with("0 passed, 2 failed, 0 undecided\n"),
+        "{said}"
+    );
+    let told = json(&place.run(&["test", "all", "--format", "json"]).stdout);
+    assert_eq!(
+        told[0]["expectations"][0]["place"]
+            .as_str()
+            .map(|place| place.is_empty()),
+        Some(false),
+        "{told}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_baseline_that_cannot_be_written_leaves_the_old_one_whole() {
+    let place = Place::with(TINY);
+    fs::create_dir(place.path("all")).unwrap();
+    place.write("all/tiny.ron", TINY);
+    assert_eq!(place.code(&["test", "all", "--bless"]), 0);
+    let baseline = || fs::read(place.path("all/tiny.baseline.ron")).unwrap();
+    let before = baseline();
+    place.write("all/tiny.ron", &TINY.replace("\"20ms\"", "\"21ms\""));
+    // A file of at most 512 bytes: the disk is full in the middle of the baseline.
+    let limited = format!("ulimit -f 1; trap '' XFSZ; exec {} test all --bless", common::QUORATE);
+    let blessed = std::process::Command::new("sh")
+        .args(["-c", &limited])
+        .current_dir(place.path(""))
+        .output()
+        .unwrap();
+    let said = text(&blessed.stdout);
+    assert_eq!(blessed.status.code(), Some(2), "{said}");
+    assert!(said.contains("can't write all/tiny.baseline.ron"), "{said}");
+    assert!(baseline() == before, "the old baseline is whole");
+    let left = fs::read_dir(place.path("all")).unwrap().count();
+    assert_eq!(left, 2, "nothing half-written is left");
 }
 
 #[test]

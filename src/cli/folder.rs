@@ -176,3 +176,17 @@ fn write_all(folder: &Path, files: &[File]) -> Result<()> {
     }
     Ok(())
 }
+
+/// Writes a file whole or not at all: beside its place first.
+///
+/// # Errors
+/// If it can't be written; then what stood there is as it was.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = path.with_file_name(format!(".{name}.new"));
+    let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&fresh);
+    }
+    written.with_context(|| format!("can't write {}", path.display()))
+}

@@ -1,5 +1,6 @@
 //! `quorate test`: a folder of scenarios against their expectations and their committed baselines. What CI calls.
 
+use super::folder;
 use super::session::{self, counted, print};
 use super::{Format, TestArgs};
 use anyhow::{Context, Result};
@@ -9,6 +10,7 @@ use quorate::experiment::{Options, Results};
 use quorate::output::summary::{self, unit_of};
 use quorate::output::tables::numbers;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 /// What became of one scenario.
 struct Outcome {
@@ -16,6 +18,9 @@ struct Outcome {
     code: ExitCode,
     line: String,
     details: Vec<String>,
+    /// What became of the expectations, and what moved from the baseline, for programs.
+    verdicts: Vec<serde_json::Value>,
+    moved: Vec<serde_json::Value>,
 }
 
 /// Runs the subcommand.
@@ -23,7 +28,18 @@ pub fn test(args: &TestArgs) -> Result<ExitCode> {
     session::watch_for_interrupt();
     let mut outcomes = Vec::new();
     for path in session::scenarios_below(&args.folder)? {
-        let outcome = test_one(&path, args)?;
+        let outcome = match test_one(&path, args) {
+            // One file that can't be tested hides nothing of the others.
+            Err(error) if !session::INTERRUPTED.load(Ordering::SeqCst) => Outcome {
+                path: path.clone(),
+                code: ExitCode::Usage,
+                line: format!("{error:#}"),
+                details: Vec::new(),
+                verdicts: Vec::new(),
+                moved: Vec::new(),
+            },
+            outcome => outcome?,
+        };
         if args.format == Format::Table {
             print(&format!(
                 "{} {}: {}\n",
@@ -59,6 +75,8 @@ pub fn test(args: &TestArgs) -> Result<ExitCode> {
                     "code": outcome.code as u8,
                     "summary": outcome.line,
                     "details": outcome.details,
+                    "expectations": outcome.verdicts,
+                    "moved": outcome.moved,
                 })
             })
             .collect();
@@ -101,6 +119,8 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
             code: ExitCode::Usage,
             line,
             details: Vec::new(),
+            verdicts: Vec::new(),
+            moved: Vec::new(),
         });
     };
     let replicates = args.replicates.unwrap_or(scenario.replicates);
@@ -120,16 +140,17 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
         .filter(|judgement| judgement.verdict != Verdict::Holds)
         .map(describe)
         .collect();
-    let mut line = format!(
-        "{} of {} expectations hold",
-        judgements.len() - details.len(),
-        judgements.len()
-    );
+    let mut line = match judgements.len() {
+        0 => "nothing is expected".to_string(),
+        all => format!("{} of {all} expectations hold", all - details.len()),
+    };
+    let verdicts = judgements.iter().map(verdict_of).collect();
+    let mut all_moved = Vec::new();
     details.extend(results.halts());
     let file = baseline_path(path);
     if args.bless {
         let text = Baseline::of(&results).to_text();
-        std::fs::write(&file, text).with_context(|| format!("can't write {}", file.display()))?;
+        folder::write_whole(&file, text.as_bytes())?;
         line.push_str(", baseline written");
     } else if args.replicates.is_none() {
         match against_baseline(&file, &results)? {
@@ -146,6 +167,7 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
             Some(moved) if moved.is_empty() => line.push_str(", identical to its baseline"),
             Some(moved) => {
                 line.push_str(", moved from its baseline");
+                all_moved = moved.iter().map(moved_of).collect();
                 details.extend(moved.iter().take(20).map(tell));
                 if moved.len() > 20 {
                     details.push(format!("and {} more", moved.len() - 20));
@@ -166,7 +188,37 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
         code,
         line,
         details,
+        verdicts,
+        moved: all_moved,
     })
+}
+
+fn verdict_of(judgement: &Judgement) -> serde_json::Value {
+    let mut verdict = serde_json::to_value(judgement).unwrap_or_default();
+    verdict["place"] = judgement.place.clone().into();
+    verdict
+}
+
+fn moved_of(moved: &Moved) -> serde_json::Value {
+    match moved {
+        Moved::Scenario { was, is } => serde_json::json!({"what": "scenario", "was": was, "is": is}),
+        Moved::Settings(what) => serde_json::json!({"what": "settings", "is": what}),
+        Moved::Variant(name) => serde_json::json!({"what": "variant", "variant": name}),
+        Moved::Fingerprint {
+            variant,
+            replicate,
+            was,
+            is,
+        } => {
+            serde_json::json!({"what": "fingerprint", "variant": variant, "replicate": replicate, "was": was, "is": is})
+        }
+        Moved::Measure {
+            variant,
+            measure,
+            was,
+            is,
+        } => serde_json::json!({"what": "measure", "variant": variant, "measure": measure, "was": was, "is": is}),
+    }
 }
 
 fn against_baseline(file: &Path, results: &Results) -> Result<Option<Vec<Moved>>> {

@@ -78,7 +78,7 @@ pub enum Moved {
 pub enum BaselineError {
     /// It isn't one.
     #[error("not a baseline: {0}")]
-    Malformed(#[from] ron::error::SpannedError),
+    Malformed(String),
     /// It's of another version.
     #[error("a baseline of format {0}, but this version reads format {FORMAT}: bless it again")]
     Format(u32),
@@ -114,7 +114,7 @@ impl Baseline {
     /// # Errors
     /// If the text isn't one.
     pub fn read(text: &str) -> Result<Self, BaselineError> {
-        let baseline: Self = ron::from_str(text)?;
+        let baseline: Self = ron::from_str(text).map_err(|error| BaselineError::Malformed(error.to_string()))?;
         if baseline.baseline != FORMAT {
             return Err(BaselineError::Format(baseline.baseline));
         }

@@ -278,11 +278,6 @@ fn what_cannot_be_judged_is_refused_and_what_cannot_be_decided_is_unknown() {
     );
     assert_eq!(judge(STALE, &[]).status.code(), Some(2));
     assert_eq!(place("").code(&["judge", "nowhere", "--model", "linearizable"]), 2);
-    assert_eq!(
-        judge("", &["--model", "linearizable"]).status.code(),
-        Some(0),
-        "a history without operations"
-    );
 }
 
 #[test]
@@ -321,4 +316,17 @@ fn the_initial_value_is_what_it_is_said_to_be() {
             .code(),
         Some(0)
     );
+}
+
+#[test]
+fn nothing_is_judged_of_nothing_and_a_mark_of_utf_8_is_no_harm() {
+    for empty in ["", "\n\n"] {
+        let said = judge(empty, &["--model", "linearizable"]);
+        assert_eq!(said.status.code(), Some(2), "{said:?}");
+        assert!(text(&said.stderr).contains("has no operations"), "{said:?}");
+    }
+    let plain = "{\"process\": 0, \"type\": \"invoke\", \"op\": \"write\", \"value\": 1}\n\
+                 {\"process\": 0, \"type\": \"ok\", \"op\": \"write\", \"value\": 1}\n";
+    let marked = judge(&format!("\u{feff}{plain}"), &["--model", "linearizable"]);
+    assert_eq!(marked.status.code(), Some(0), "{marked:?}");
 }

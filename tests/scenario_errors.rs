@@ -594,8 +594,8 @@ fn what_would_exhaust_memory_is_refused() {
         "count: 4000001",
         &["there are 4000001 agents in all; at most 4000000 fit"],
     );
-    let says = "with 8000001 keys in 2 replicas there are 16000002 copies of keys in all; at most 16000000 fit";
-    refused("Register(count: 3)", "Register(count: 8000000)", &[says]);
+    let says = "with 4000001 keys in 2 replicas there are 8000002 copies of keys in all; at most 8000000 fit";
+    refused("Register(count: 3)", "Register(count: 4000000)", &[says]);
     accepted("Register(count: 3)", "Register(count: 10000)");
 }
 

@@ -3,7 +3,7 @@
 use super::folder::Folder;
 use super::session::{self, print};
 use super::{Format, JudgeArgs};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use quorate::check::history::{self, Action, History, Limits, Outcome, Problems, Reading, Value, Writing};
 use quorate::check::{Budget, Detail, Judgement, Model, Refusal, Spec, Verdict, Violation, judge as decide, label};
 use quorate::experiment::judge::ExitCode;
@@ -24,6 +24,12 @@ pub fn judge(args: &JudgeArgs) -> Result<ExitCode> {
     }
     if let Some(initial) = &args.initial {
         history.start_with(initial.0.clone());
+    }
+    if history.operations().is_empty() {
+        bail!(
+            "{}: the history has no operations, so there is nothing to judge",
+            name(&args.history)
+        );
     }
     let spec = args.spec.map_or_else(|| inferred(&history), |spec| spec.0);
     // The folder is reserved before the long work: what can't be written isn't begun.

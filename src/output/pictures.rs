@@ -67,7 +67,10 @@ fn frame(results: &Results, title: &str) -> Frame {
     };
     Frame {
         title: format!("{title}, {replicates}"),
-        subtitle: format!("{}: {}  (seed {})", results.scenario, results.question, results.seed),
+        subtitle: match results.question.trim() {
+            "" => format!("{} (seed {})", results.scenario, results.seed),
+            question => format!("{}: {question}  (seed {})", results.scenario, results.seed),
+        },
         note: String::new(),
     }
 }
@@ -145,7 +148,7 @@ fn latency_trap(results: &Results) -> Option<Chart> {
                 name: variant.title.clone(),
                 parts: Part::ALL.iter().map(part).collect(),
                 total,
-                reference: index == 0,
+                reference: index == 0 && results.variants.len() > 1,
                 remark: done_remark(variant).unwrap_or_default(),
             })
         })
@@ -155,12 +158,31 @@ fn latency_trap(results: &Results) -> Option<Chart> {
     }
     let mut frame = frame(results, "Mean task time by part of the critical path");
     frame.note = interval_note(Level::P95, results.replicates as u64);
+    frame.note.push_str(&without(results, "task.time", "No task was done"));
     Some(Chart::StackedBars(StackedBars {
         frame,
         axis: Axis::new("mean task time", Unit::Time),
         parts: Part::ALL.iter().map(|part| part.name().to_string()).collect(),
         bars,
     }))
+}
+
+/// A sentence about the variants that a picture of this sample leaves out; nothing if there are none.
+fn without(results: &Results, sample: &str, what: &str) -> String {
+    let empty = |variant: &&VariantResults| {
+        let mut samples = variant.runs.iter().filter_map(|run| run.samples.get(sample));
+        samples.all(|sample| sample.values.is_empty())
+    };
+    let names: Vec<&str> = results
+        .variants
+        .iter()
+        .filter(empty)
+        .map(|variant| variant.title.as_str())
+        .collect();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!(" {what} in: {}.", names.join(", ")),
+    }
 }
 
 /// A distribution function for each variant, with the range over the replicates as a band.
@@ -188,6 +210,12 @@ fn distribution(results: &Results, sample: &str, title: &str, axis: &str) -> Opt
     if results.replicates > 1 {
         frame.note = "Lines: mean over the replicates. Bands: their range.".to_string();
     }
+    let what = match sample {
+        "task.time" => "No task was done",
+        _ => "Nothing to show",
+    };
+    frame.note.push_str(&without(results, sample, what));
+    frame.note = frame.note.trim().to_string();
     // Where the spread covers orders of magnitude, only a logarithmic axis shows both ends.
     let ends = lines
         .iter()
@@ -350,7 +378,8 @@ fn over_time(results: &Results, series: &str, title: &str, axis: &str, afterward
         .iter()
         .filter_map(|variant| series_line(&variant.runs, series, &variant.title, afterwards))
         .collect();
-    if lines.is_empty() {
+    let is_flat = lines.iter().flat_map(|line| &line.points).all(|(_, y)| *y == 0.0);
+    if lines.is_empty() || is_flat {
         return None;
     }
     let mut frame = frame(results, title);

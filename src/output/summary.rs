@@ -150,7 +150,7 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
             figures.push(cells(&results.variants.iter().map(of).collect::<Vec<_>>(), &Unit::Time));
         }
     }
-    let mut table = Table::new(&results.question, columns);
+    let mut table = Table::new(&shortened(&results.question), columns);
     for (index, variant) in results.variants.iter().enumerate() {
         let mut row = vec![Cell::Text(variant.title.clone())];
         row.extend(figures.iter().map(|column| column[index].clone()));
@@ -378,6 +378,15 @@ pub fn json(results: &Results, judgements: &[Judgement]) -> Result<String, serde
         results,
         expectations: judgements,
     })? + "\n")
+}
+
+/// A question as a heading says it: the beginning of a very long one.
+fn shortened(question: &str) -> String {
+    const MOST: usize = 400;
+    match question.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{} ...", question[..end].trim_end()),
+        None => question.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -52,8 +52,8 @@ pub const MOST_WINDOWS: u64 = 1_000_000;
 /// How many agents there are at most, all groups together: each costs some six hundred bytes.
 pub const MOST_AGENTS: u64 = 4_000_000;
 
-/// How many copies of keys there are at most, all stores and their replicas together: each costs some four hundred bytes.
-pub const MOST_COPIES: u64 = 16_000_000;
+/// How many copies of keys there are at most, all stores and their replicas together: each costs some four to five hundred bytes in each run.
+pub const MOST_COPIES: u64 = 8_000_000;
 
 /// When a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

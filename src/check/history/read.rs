@@ -65,6 +65,15 @@ pub struct Reading {
 /// # Errors
 /// All that is wrong with it, with lines, up to [`Problems::KEPT`] problems; the first limit that is exceeded ends the reading.
 pub fn read(mut from: impl BufRead, reading: Reading) -> Result<History, Problems> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    // The mark of UTF-8 that some editors write stands at the beginning of a file's first chunk.
+    if from
+        .fill_buf()
+        .map_err(|error| super::lines::unreadable(&error, 1))?
+        .starts_with(MARK)
+    {
+        from.consume(MARK.len());
+    }
     let format = match reading.format {
         Some(format) => format,
         None => detect(&mut from)?,

@@ -4,7 +4,9 @@
 //! others. Long lines are thinned to what pixels can show, keeping each column's extremes.
 
 use super::overlap::{self, Profile};
-use super::page::{AXIS_TITLE, Area, Fitted, HEADING, Labels, Mark, Page, SIDES, edges, fit, no_data};
+use super::page::{
+    AXIS_TITLE, Area, Fitted, HEADING, Labels, Mark, NOTE, Page, SIDES, edges, fit, legend_label, no_data,
+};
 use super::scene::{Anchor, DASHES, Ink, SERIES, SHADES, Scene, TEXT};
 use super::{Axis, Line, Lines, PlotError, TimeSeries, at_most, finite};
 use crate::output::tables::numbers::brief;
@@ -109,13 +111,22 @@ pub(super) fn lines(chart: &Lines) -> Result<Scene, PlotError> {
         .lines
         .iter()
         .zip(&styles)
-        .map(|(line, style)| (legend_text(line), Mark::Line(style.0, style.1)))
+        .map(|(line, style)| {
+            let label = legend_label(&line.name, &line.remark, chart.lines.len());
+            (label, Mark::Line(style.0, style.1))
+        })
         .collect();
     let mut frame = chart.frame.clone();
-    let together: Vec<String> = overlap::groups(&profiles)
+    let together = overlap::groups(&profiles);
+    let others = together.len().saturating_sub(2);
+    let mut together: Vec<String> = together
         .into_iter()
+        .take(2)
         .map(|group| listed(group.into_iter().map(|at| chart.lines[at].name.as_str())))
         .collect();
+    if others > 0 {
+        together.push(format!("and {others} more groups"));
+    }
     if !together.is_empty() {
         frame.note = format!("{} Lines that coincide: {}.", frame.note, together.join("; "))
             .trim()
@@ -147,20 +158,20 @@ pub(super) fn lines(chart: &Lines) -> Result<Scene, PlotError> {
     Ok(scene)
 }
 
-/// A line's name, and what has to be known beside it.
-fn legend_text(line: &Line) -> String {
-    match line.remark.trim() {
-        "" => line.name.clone(),
-        remark => format!("{} ({remark})", line.name),
-    }
-}
+/// How many names a note lists.
+const LISTED: usize = 4;
 
-/// Names in words: `a, b and c`.
+/// Names in words, long ones cut and the first of many: `a, b and c`, `a, b, c, d and 3 others`.
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<&str> = names.collect();
+    let all: Vec<&str> = names.collect();
+    let mut names: Vec<String> = all.iter().map(|name| NOTE.shorten(name, 300.0)).collect();
+    if names.len() > LISTED + 1 {
+        names.truncate(LISTED);
+        names.push(format!("{} others", all.len() - LISTED));
+    }
     match names.as_slice() {
         [] => String::new(),
-        [one] => one.to_string(),
+        [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

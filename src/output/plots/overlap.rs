@@ -2,12 +2,14 @@
 
 use super::scene::{DASHES, SERIES};
 
-/// A line's height in pixels at evenly spaced columns of the plot; none where the line isn't, or lies at an edge of the plot, where
-/// all lines come together.
+/// A line's height in pixels at evenly spaced columns of the plot, and if it only rises, its place at evenly spaced rows, so that
+/// steep lines count by their height. None where the line isn't, or lies at an edge of the plot, where all lines come together.
 pub(super) type Profile = Vec<Option<f64>>;
 
 /// The columns of a profile.
 const COLUMNS: usize = 400;
+/// The rows of a profile.
+const ROWS: usize = 200;
 /// Lines this near to each other, in pixels, can't be told apart.
 const NEAR: f64 = 3.5;
 /// From this part of their length on, a line hides another.
@@ -19,24 +21,38 @@ const COINCIDE: f64 = 0.98;
 
 /// The profile of a path in pixels between two columns and two edges.
 pub(super) fn profile(path: &[(f64, f64)], (left, right): (f64, f64), (top, bottom): (f64, f64)) -> Profile {
-    let mut at = 0;
     let edge = 1.0 + EDGE * (bottom - top).abs();
+    let (high, low) = (top.min(bottom) + edge, top.max(bottom) - edge);
+    let inside = |y: &f64| *y > high && *y < low;
     let column = |i: usize| left + (right - left) * (i as f64 + 0.5) / COLUMNS as f64;
-    (0..COLUMNS)
-        .map(|i| {
-            let x = column(i);
-            while at + 1 < path.len() && path[at + 1].0 < x {
-                at += 1;
-            }
-            let (a, b) = (path.get(at)?, path.get(at + 1)?);
-            if !(a.0 <= x && x <= b.0) {
-                return None;
-            }
-            let share = if b.0 > a.0 { (x - a.0) / (b.0 - a.0) } else { 1.0 };
-            let y = a.1 + share * (b.1 - a.1);
-            (y > top.min(bottom) + edge && y < top.max(bottom) - edge).then_some(y)
-        })
-        .collect()
+    let columns = crossings(path, (0..COLUMNS).map(column));
+    let mut profile: Profile = columns.into_iter().map(|y| y.filter(inside)).collect();
+    // Upwards is towards smaller numbers.
+    if path.windows(2).all(|pair| pair[0].1 >= pair[1].1) {
+        let turned: Vec<(f64, f64)> = path.iter().map(|(x, y)| (-y, *x)).collect();
+        let row = |i: usize| low + (high - low) * (i as f64 + 0.5) / ROWS as f64;
+        profile.extend(crossings(&turned, (0..ROWS).map(|i| -row(i))));
+    } else {
+        profile.resize(COLUMNS + ROWS, None);
+    }
+    profile
+}
+
+/// The second coordinate of a path where its first is each of these, which ascend like the path's.
+fn crossings(path: &[(f64, f64)], places: impl Iterator<Item = f64>) -> Vec<Option<f64>> {
+    let mut at = 0;
+    let crossing = |x: f64| {
+        while at + 1 < path.len() && path[at + 1].0 < x {
+            at += 1;
+        }
+        let (a, b) = (path.get(at)?, path.get(at + 1)?);
+        if !(a.0 <= x && x <= b.0) {
+            return None;
+        }
+        let share = if b.0 > a.0 { (x - a.0) / (b.0 - a.0) } else { 1.0 };
+        Some(a.1 + share * (b.1 - a.1))
+    };
+    places.map(crossing).collect()
 }
 
 /// The part of the shorter (or of the longer) of two lines on which they can't be told apart.
@@ -136,6 +152,14 @@ mod tests {
             short.as_ref().map(|line| line.iter().flatten().count()),
             Some(COLUMNS / 5)
         );
+        // Two steps straight up, at one place and at two.
+        let step = |x: f64| {
+            let path = [(x, 1000.0), (x, 0.0)];
+            Some(profile(&path, (0.0, 1000.0), (0.0, 1000.0)))
+        };
+        let steps = vec![step(500.0), step(501.0), step(600.0)];
+        assert_eq!(groups(&steps), [vec![0, 1]]);
+        assert_eq!(dashes(3, &[steps]), [0, 1, 0]);
         assert_eq!(groups(&[short, line(|_| 50.0)]), Vec::<Vec<usize>>::new());
     }
 }

@@ -21,7 +21,7 @@ pub(super) const NAME: Type = Type::new(29.0, false, TEXT);
 pub(super) const HEADING: Type = Type::new(29.0, true, TEXT);
 pub(super) const TICK: Type = Type::new(27.0, false, TEXT);
 pub(super) const AXIS_TITLE: Type = Type::new(28.0, false, MUTED);
-const NOTE: Type = Type::new(24.0, false, MUTED);
+pub(super) const NOTE: Type = Type::new(24.0, false, MUTED);
 
 /// A rectangle on the page.
 #[derive(Debug, Clone, Copy)]
@@ -125,12 +125,27 @@ impl Page {
     }
 }
 
+/// How wide one of so many labels may be.
+fn legend_room(entries: usize) -> f64 {
+    if entries > 12 { 380.0 } else { 760.0 }
+}
+
+/// A name and what has to be known beside it, as one of so many labels of a legend: if both are too long, the name is cut.
+pub(super) fn legend_label(name: &str, remark: &str, entries: usize) -> String {
+    let remark = match remark.trim() {
+        "" => String::new(),
+        remark => format!(" ({remark})"),
+    };
+    let room = legend_room(entries) - LEGEND.width(&remark);
+    format!("{}{remark}", LEGEND.shorten(name, room.max(120.0)))
+}
+
 /// Draws entries in rows from `y` on, and returns where they end.
 fn draw_legend(scene: &mut Scene, legend: &[(String, Mark)], y: f64, room: f64) -> f64 {
     if legend.is_empty() {
         return y;
     }
-    let most = if legend.len() > 12 { 380.0 } else { 760.0 };
+    let most = legend_room(legend.len());
     let labels: Vec<String> = legend.iter().map(|(label, _)| LEGEND.shorten(label, most)).collect();
     let width = |i: usize| legend[i].1.width() + 12.0 + LEGEND.width(&labels[i]);
     // Many entries are easier to find in columns than in ragged rows.
@@ -238,9 +253,12 @@ pub(super) enum Labels {
     None,
     /// Centred under their ticks.
     Centred,
-    /// Centred, but never beyond the axis' ends: for panels side by side.
+    /// Centred, but hardly beyond the axis' ends: for panels side by side.
     Inside,
 }
+
+/// How far a label may stand out from an axis beside which there is another one: half of the gap between them.
+const OVERHANG: f64 = 16.0;
 
 /// Blanks labels that would touch their neighbours, even with as few ticks as there can be: the last one stays.
 fn sparse(ticks: &mut Ticks, length: f64) {
@@ -336,7 +354,7 @@ impl Fitted {
             scene.line(vec![(x, area.top), (x, area.bottom)], 2.0, GRID, &[]);
             if labels != Labels::None {
                 let half = TICK.width(label) / 2.0;
-                let inside = x.max(area.left + half).min(area.right - half);
+                let inside = x.max(area.left + half - OVERHANG).min(area.right - half + OVERHANG);
                 let x = if labels == Labels::Inside { inside } else { x };
                 scene.text((x, area.bottom + 40.0), TICK, Anchor::Middle, label);
             }

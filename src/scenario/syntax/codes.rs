@@ -269,7 +269,7 @@ codes! {
     "This Quorate reads scenarios that say `quorate: 1`. A later version of the language may mean something else by the same text.";
     TooMany = 472, "too many",
     "What a scenario has many of costs memory, so its numbers are bounded: 1,000,000 runs (variants times replicates), 1,000,000 \
-     windows in a run, 4,000,000 agents, 16,000,000 copies of keys (keys times replicas). Entities are numbered in 32 bits, and \
+     windows in a run, 4,000,000 agents, 8,000,000 copies of keys (keys times replicas). Entities are numbered in 32 bits, and \
      their groups in 16. The message says what is too many.\n\n```ron\nuntil: At(\"1h\"), window: \"1us\"\n```\n\nThat is 3.6 thousand \
      million windows; `window: \"3.6ms\"` makes 1,000,000.";
     NothingToDo = 473, "nothing happens",

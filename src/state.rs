@@ -73,6 +73,8 @@ pub mod wire {
     pub const COUNT: u64 = 4;
     /// A sum of increments.
     pub const SUM: u64 = 8;
+    /// An origin by itself.
+    pub const ORIGIN: u64 = 4;
 }
 
 /// The causal context that a read returns and the next write sends back: everything that the reader has seen of the key.
@@ -178,6 +180,8 @@ pub enum Keeping {
     Causal,
     /// All of them.
     All,
+    /// All but the inserts of a set that a remove ends which had not seen them.
+    Removals,
 }
 
 /// A version's place in a model's total order; the highest is kept.
@@ -196,6 +200,8 @@ pub struct Size {
     pub values: u64,
     /// Values or elements that are there only because the model keeps more than one version (siblings).
     pub spare: u64,
+    /// Characters that a reader wants, a byte each.
+    pub text: u64,
     /// Bytes of stamps, dots, vectors and tombstones.
     pub metadata: u64,
 }
@@ -203,7 +209,12 @@ pub struct Size {
 impl Size {
     /// Bytes in all, where each value weighs `value_bytes`.
     pub fn total(self, value_bytes: u64) -> u64 {
-        (self.values + self.spare) * value_bytes + self.metadata
+        (self.values + self.spare) * value_bytes + self.text + self.metadata
+    }
+
+    /// Bytes of what a reader wants, where each value weighs `value_bytes`.
+    pub fn content(self, value_bytes: u64) -> u64 {
+        self.values * value_bytes + self.text
     }
 
     /// Bytes of metadata, siblings included, where each value weighs `value_bytes`.
@@ -235,7 +246,8 @@ pub struct Refusal {
 /// associative and idempotent on reachable states unless the model's page says which law it breaks.
 ///
 /// # Panics
-/// `update` and `fresh` panic on an operation or a key type that `supports` refuses: the plan has checked that before.
+/// `update` and `fresh` panic on an operation or a key type that `supports` or `refuses` refuse: the plan and the store have
+/// checked that before.
 pub trait Resolution: Clone + Send + 'static {
     /// One key at one replica.
     type Entry: Clone + Debug + PartialEq + Send + Serialize + DeserializeOwned;
@@ -250,6 +262,11 @@ pub trait Resolution: Clone + Send + 'static {
     /// # Errors
     /// A [`Refusal`] if the model has no such keys.
     fn supports(&self, key: KeyType) -> Result<Realisation, Refusal>;
+
+    /// Why keys of this type don't admit an operation that their type has, if they don't: a store refuses it.
+    fn refuses(&self, _key: KeyType, _op: Op) -> Option<&'static str> {
+        None
+    }
 
     /// A key that nobody has written yet: registers empty, counters 0, sets empty.
     fn fresh(&self, key: KeyType) -> Self::Entry;
@@ -325,7 +342,12 @@ pub fn models() -> &'static [ModelInfo] {
         crdt::LwwRegister::INFO,
         crdt::MvRegister::INFO,
         crdt::PnCounter::INFO,
+        crdt::GCounter::INFO,
         crdt::OrSet::INFO,
+        crdt::RemoveWinsSet::INFO,
+        crdt::TwoPhaseSet::INFO,
+        crdt::GSet::INFO,
+        crdt::Causal::INFO,
     ]
 }
 

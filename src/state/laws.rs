@@ -3,7 +3,7 @@
 //! A schedule has clients that read and update at any replica, deltas that are lost, repeated and reordered, joins of whole
 //! entries, and replicas that lose their state; at its end everything is exchanged.
 
-use super::crdt::RegisterType;
+use super::crdt::{CounterType, RegisterType, SetType, Ship};
 use super::dotted::DottedVersionVectors;
 use super::siblings::{Blind, MergeRule, MergeRules};
 use super::*;
@@ -64,6 +64,8 @@ struct Known {
     client: BTreeSet<Dot>,
     /// What the accepting replica had seen.
     replica: BTreeSet<Dot>,
+    /// What it had told to be applied.
+    shown: BTreeSet<Dot>,
 }
 
 /// Replicas under one model, with an explicit record of everything.
@@ -79,14 +81,17 @@ struct World<R: Resolution> {
     heard: Vec<BTreeSet<Dot>>,
     /// What each replica shows, by the fates that were told.
     told: Vec<BTreeSet<Dot>>,
+    /// What was ever told to be applied at each replica, in its present life.
+    told_ever: Vec<BTreeSet<Dot>>,
     history: BTreeMap<Dot, Known>,
 }
 
-fn follow(told: &mut BTreeSet<Dot>) -> impl FnMut(Fate) + '_ {
+fn follow<'a>(told: &'a mut BTreeSet<Dot>, ever: &'a mut BTreeSet<Dot>) -> impl FnMut(Fate) + 'a {
     |fate| match fate {
         Fate::Applied(range) => {
             for dot in range.dots() {
                 assert!(told.insert(dot), "{dot} was applied twice");
+                ever.insert(dot);
             }
         }
         Fate::Outranked { loser, .. } => {
@@ -108,6 +113,7 @@ impl<R: Resolution> World<R> {
             contexts: vec![None; CLIENTS],
             heard: vec![BTreeSet::new(); REPLICAS],
             told: vec![BTreeSet::new(); REPLICAS],
+            told_ever: vec![BTreeSet::new(); REPLICAS],
             history: BTreeMap::new(),
         }
     }
@@ -141,6 +147,11 @@ impl<R: Resolution> World<R> {
                     KeyType::Set if stamp % 2 == 0 => Op::Insert(id),
                     KeyType::Set => Op::Remove(id),
                 };
+                let op = match op {
+                    Op::Add(by) if self.model.refuses(self.key, op).is_some() => Op::Add(-by),
+                    Op::Remove(id) if self.model.refuses(self.key, op).is_some() => Op::Insert(id),
+                    op => op,
+                };
                 let sent = self.contexts[client].clone().filter(|_| context);
                 let at = Accept {
                     dot,
@@ -155,8 +166,9 @@ impl<R: Resolution> World<R> {
                     stamp,
                     client: client_saw.clone(),
                     replica: self.heard[replica].clone(),
+                    shown: self.told_ever[replica].clone(),
                 };
-                let mut fates = follow(&mut self.told[replica]);
+                let mut fates = follow(&mut self.told[replica], &mut self.told_ever[replica]);
                 let before = self.entries[replica].clone();
                 let delta = self.model.update(&mut self.entries[replica], op, at, &mut fates);
                 let after = &self.entries[replica];
@@ -184,6 +196,7 @@ impl<R: Resolution> World<R> {
                 self.entries[replica] = self.model.fresh(self.key);
                 self.heard[replica].clear();
                 self.told[replica].clear();
+                self.told_ever[replica].clear();
                 self.numbers[replica] = 0;
                 self.lives[replica] += 1;
             }
@@ -192,9 +205,11 @@ impl<R: Resolution> World<R> {
 
     fn deliver(&mut self, dot: Dot, delta: &R::Delta, to: usize) {
         let before = self.entries[to].clone();
-        let changed = self
-            .model
-            .merge(&mut self.entries[to], delta, &mut follow(&mut self.told[to]));
+        let changed = self.model.merge(
+            &mut self.entries[to],
+            delta,
+            &mut follow(&mut self.told[to], &mut self.told_ever[to]),
+        );
         assert_eq!(
             changed,
             self.entries[to] != before,
@@ -211,7 +226,7 @@ impl<R: Resolution> World<R> {
             op, client, replica, ..
         } = &self.history[&dot];
         let whole = self.model.name() == VersionVectors::default().name();
-        let same_element = |other: &Dot| matches!((self.history[other].op, *op), (Op::Insert(a), Op::Insert(b) | Op::Remove(b)) if a == b);
+        let same_element = |other: &Dot| matches!((self.history[other].op, *op), (Op::Insert(a) | Op::Remove(a), Op::Insert(b) | Op::Remove(b)) if a == b);
         let beside = replica
             .iter()
             .filter(|other| whole || same_element(other))
@@ -221,9 +236,11 @@ impl<R: Resolution> World<R> {
 
     fn join(&mut self, from: usize, to: usize) -> bool {
         let (before, other) = (self.entries[to].clone(), self.entries[from].clone());
-        let changed = self
-            .model
-            .join(&mut self.entries[to], &other, &mut follow(&mut self.told[to]));
+        let changed = self.model.join(
+            &mut self.entries[to],
+            &other,
+            &mut follow(&mut self.told[to], &mut self.told_ever[to]),
+        );
         assert_eq!(
             changed,
             self.entries[to] != before,
@@ -369,6 +386,40 @@ fn maximal(history: &BTreeMap<Dot, Known>, heard: &BTreeSet<Dot>, replica: bool)
     heard.iter().copied().filter(|dot| !superseded(dot)).collect()
 }
 
+/// The elements that were inserted, and of which every remove was seen by an insert.
+fn remove_wins(history: &BTreeMap<Dot, Known>, heard: &BTreeSet<Dot>) -> Vec<u64> {
+    let op = |dot: &Dot| history[dot].op;
+    let undone = |remove: &Dot, element: u64| {
+        heard
+            .iter()
+            .any(|dot| op(dot) == Op::Insert(element) && history[dot].replica.contains(remove))
+    };
+    let holds = |element: u64| {
+        heard
+            .iter()
+            .any(|dot| op(dot) == Op::Remove(element) && !undone(dot, element))
+    };
+    let inserted = heard.iter().filter_map(|dot| match op(dot) {
+        Op::Insert(element) => Some(element),
+        _ => None,
+    });
+    let elements: BTreeSet<u64> = inserted.filter(|element| !holds(*element)).collect();
+    elements.into_iter().collect()
+}
+
+/// The elements that were inserted and never removed.
+fn never_removed(history: &BTreeMap<Dot, Known>, heard: &BTreeSet<Dot>) -> Vec<u64> {
+    let ops = || heard.iter().map(|dot| history[dot].op);
+    let inserted = ops().filter_map(|op| match op {
+        Op::Insert(element) => Some(element),
+        _ => None,
+    });
+    let elements: BTreeSet<u64> = inserted
+        .filter(|element| ops().all(|op| op != Op::Remove(*element)))
+        .collect();
+    elements.into_iter().collect()
+}
+
 /// The elements that some insert put in which no remove had observed.
 fn add_wins(history: &BTreeMap<Dot, Known>, heard: &BTreeSet<Dot>) -> Vec<u64> {
     let removed = |element: u64, insert: &Dot| {
@@ -386,6 +437,21 @@ fn add_wins(history: &BTreeMap<Dot, Known>, heard: &BTreeSet<Dot>) -> Vec<u64> {
     elements.sort_unstable();
     elements.dedup();
     elements
+}
+
+/// Each set and each counter once.
+fn choices() -> [Crdt; 4] {
+    let of = |counter, set| Crdt {
+        counter,
+        set,
+        ..Crdt::default()
+    };
+    [
+        of(CounterType::UpAndDown, SetType::AddWins),
+        of(CounterType::GrowOnly, SetType::GrowOnly),
+        of(CounterType::UpAndDown, SetType::RemoveWins),
+        of(CounterType::GrowOnly, SetType::TwoPhase),
+    ]
 }
 
 fn last_writer() -> Crdt {
@@ -429,6 +495,58 @@ proptest! {
             laws(Crdt { blind, ..Crdt::default() }, *key, &steps, true);
         }
         laws(last_writer(), KeyType::Register, &steps, true);
+        for model in choices() {
+            laws(model, KeyType::Counter, &steps, true);
+            laws(model, KeyType::Set, &steps, true);
+        }
+    }
+
+    #[test]
+    fn operations_and_whole_entries_keep_the_laws(steps in schedule(), overwrite: bool) {
+        let blind = if overwrite { Blind::Overwrite } else { Blind::Sibling };
+        for ship in [Ship::State, Ship::Operation] {
+            for key in KeyType::ALL {
+                laws(Crdt { blind, ship, ..Crdt::default() }, *key, &steps, true);
+            }
+            laws(Crdt { ship, ..last_writer() }, KeyType::Register, &steps, true);
+            for model in choices() {
+                laws(Crdt { ship, ..model }, KeyType::Counter, &steps, true);
+                laws(Crdt { ship, ..model }, KeyType::Set, &steps, true);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_shipped_all_come_to_the_same(steps in schedule()) {
+        // Clients without contexts do the same under all of them.
+        let steps: Vec<Step> = steps.iter().map(|step| match *step {
+            Step::Update { client, replica, id, stamp, .. } => Step::Update { client, replica, id, stamp, context: false },
+            step => step,
+        }).filter(|step| !matches!(step, Step::LoseState { .. })).collect();
+        for key in KeyType::ALL {
+            for model in choices() {
+                let settled = [Ship::Delta, Ship::State, Ship::Operation].map(|ship| {
+                    let mut world = World::run(Crdt { ship, ..model }, *key, &steps, false);
+                    let settled = world.settle();
+                    world.model.view(&settled)
+                });
+                prop_assert_eq!(&settled[0], &settled[1]);
+                prop_assert_eq!(&settled[0], &settled[2]);
+            }
+        }
+    }
+
+    #[test]
+    fn operations_are_applied_after_their_causes(steps in schedule()) {
+        let model = Crdt { ship: Ship::Operation, ..Crdt::default() };
+        // Each replica shows what is closed under causes, however operations came.
+        let world = World::run(model, KeyType::Set, &steps, true);
+        for told in &world.told_ever {
+            for dot in told {
+                let known = &world.history[dot];
+                prop_assert!(known.shown.iter().all(|cause| told.contains(cause)), "{} without its causes", dot);
+            }
+        }
     }
 
     #[test]
@@ -514,6 +632,36 @@ proptest! {
         let all: BTreeSet<Dot> = world.history.keys().copied().collect();
         prop_assert_eq!(model.view(&settled).value, Value::Set(add_wins(&world.history, &all)));
     }
+
+    #[test]
+    fn the_other_sets_meet_their_specifications(steps in schedule()) {
+        type Specification = fn(&BTreeMap<Dot, Known>, &BTreeSet<Dot>) -> Vec<u64>;
+        let all: [(SetType, Specification); 3] = [
+            (SetType::RemoveWins, remove_wins),
+            (SetType::TwoPhase, never_removed),
+            (SetType::GrowOnly, never_removed),
+        ];
+        for (set, specification) in all {
+            let model = Crdt { set, ..Crdt::default() };
+            let whole = World::run(model, KeyType::Set, &steps, false);
+            for (entry, heard) in whole.entries.iter().zip(&whole.heard) {
+                prop_assert_eq!(model.view(entry).value, Value::Set(specification(&whole.history, heard)));
+            }
+            // What is left of an insert that wasn't outranked is in the value, and nothing else is.
+            for (entry, told) in whole.entries.iter().zip(&whole.told) {
+                let shown: BTreeSet<u64> = told.iter().filter_map(|dot| match whole.history[dot].op {
+                    Op::Insert(element) => Some(element),
+                    _ => None,
+                }).collect();
+                let Value::Set(elements) = model.view(entry).value else { panic!("a set") };
+                prop_assert!(elements.iter().all(|element| shown.contains(element)));
+            }
+            let mut world = World::run(model, KeyType::Set, &steps, true);
+            let settled = world.settle();
+            let heard: BTreeSet<Dot> = world.history.keys().copied().collect();
+            prop_assert_eq!(model.view(&settled).value, Value::Set(specification(&world.history, &heard)));
+        }
+    }
 }
 
 #[test]
@@ -530,7 +678,7 @@ fn every_model_has_a_page_and_realises_what_it_lists() {
     check(LastWriteWins);
     check(VersionVectors::default());
     check(DottedVersionVectors::default());
-    check(Crdt::default());
+    choices().into_iter().for_each(check);
     let mut names: Vec<_> = models().iter().map(|info| info.name).collect();
     names.sort_unstable();
     names.dedup();

@@ -68,6 +68,7 @@ impl Stamped {
         Size {
             values: self.held.count(),
             spare: 0,
+            text: 0,
             metadata: wire::STAMP + wire::DOT + self.held.framing(),
         }
     }
@@ -302,6 +303,7 @@ mod tests {
             Size {
                 values: 1,
                 spare: 0,
+                text: 0,
                 metadata: 20
             }
         );

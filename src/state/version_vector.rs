@@ -245,6 +245,7 @@ pub(crate) fn size(siblings: &[Sibling], causality: u64) -> Size {
     Size {
         values,
         spare: all - values,
+        text: 0,
         metadata: causality + wire::COUNT + framing,
     }
 }
@@ -369,6 +370,7 @@ mod tests {
             Size {
                 values: 1,
                 spare: 0,
+                text: 0,
                 metadata: 4 + 2 * 8 + 4 + 8
             }
         );

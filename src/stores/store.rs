@@ -292,12 +292,16 @@ impl<R: Resolution> Store<R> {
                 let (key, op, context, expects) = (*key, *op, context.clone(), *expects);
                 let identity = call.identity;
                 let about = call.key.draw(purpose::REPLICATION, call.about(attempt));
+                if self.model.refuses(self.spec.keys[key as usize].1, op).is_some() {
+                    let refused = Outcome::Refused { retry_after: None };
+                    return self.refuse_update(member, identity, refused, handle, cx);
+                }
                 if let Some(version) = expects {
                     let holds = self.version(member, key) == version;
                     let words = [identity, store_key(self.index, key), u64::from(holds)];
                     cx.record(What::Swapped, self.replicas[member as usize].endpoint.id, words);
                     if !holds {
-                        return self.refuse_swap(member, identity, handle, cx);
+                        return self.refuse_update(member, identity, Outcome::Moved, handle, cx);
                     }
                 }
                 let delta = self.update(member, key, op, context.as_deref(), handle, cx);
@@ -326,7 +330,7 @@ impl<R: Resolution> Store<R> {
         };
         let context = self.model.context(entry);
         let size = self.model.entry_size(entry);
-        let bytes = size.values * self.spec.value_bytes + context.bytes();
+        let bytes = size.content(self.spec.value_bytes) + context.bytes();
         attempt.context = Some(Box::new(context));
         attempt.version = version;
         attempt.outcome = Outcome::Done;

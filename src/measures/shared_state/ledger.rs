@@ -5,7 +5,7 @@ use super::frontier::Frontier;
 use super::past::Past;
 use crate::kernel::SimTime;
 use crate::state::{Dot, DotSet, Keeping, KeyType, Op, Origin};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// No write.
 pub(super) const NONE: u32 = u32::MAX;
@@ -138,7 +138,7 @@ impl KeyState {
 
     /// Whether values are versions, not folds of effects.
     pub fn has_heads(&self) -> bool {
-        self.keeping != Keeping::All
+        matches!(self.keeping, Keeping::Ranked | Keeping::Causal)
     }
 }
 
@@ -148,6 +148,8 @@ pub(super) struct Copy {
     pub heard: DotSet,
     /// Of keys with versions: those that are shown or kept.
     pub held: Vec<u32>,
+    /// Of sets whose removes win: inserts that were heard of and outranked.
+    pub gone: BTreeSet<u32>,
     /// The pasts of all that was heard.
     pub past: Past,
     /// Of ranked keys: the highest rank that was applied.
@@ -378,6 +380,10 @@ impl Ledger {
                 true
             }
             Keeping::All => true,
+            Keeping::Removals => !it.winners.iter().any(|winner| {
+                let winner = &self.writes[*winner as usize];
+                copy.heard.contains(winner.dot)
+            }),
         }
     }
 
@@ -387,7 +393,9 @@ impl Ledger {
         let replicas = &self.keys[it.key as usize].replicas;
         if it.heard_by as usize == replicas.len() {
             it.deps = Vec::new();
-            if it.held_by == 0 && !self.may_lose_state {
+            // A remove that wins may meet an insert that nobody has heard of yet.
+            let wins = self.keys[it.key as usize].keeping == Keeping::Removals && matches!(it.op, Op::Remove(_));
+            if it.held_by == 0 && !wins && !self.may_lose_state {
                 it.past = None;
             }
         }

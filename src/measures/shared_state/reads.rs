@@ -118,7 +118,9 @@ impl SharedStateJudge {
                     let head = &ledger.writes[*head as usize];
                     (head.stamp, head.dot) > (it.stamp, it.dot)
                 }),
-                Keeping::Causal | Keeping::All => !heads.iter().any(|head| ledger.has_seen(*head, *write)),
+                Keeping::Causal | Keeping::All | Keeping::Removals => {
+                    !heads.iter().any(|head| ledger.has_seen(*head, *write))
+                }
             }
         };
         earlier.iter().copied().filter(expected).collect()

@@ -6,6 +6,7 @@ use super::series::{Samples, Steps};
 use crate::kernel::SimTime;
 use crate::measures::{Better, MeasureInfo, Unit};
 use crate::state::{KeyType, Op};
+use std::collections::BTreeMap;
 
 /// What is counted while the run goes on.
 #[derive(Debug, Clone, Default)]
@@ -200,16 +201,13 @@ impl SharedStateJudge {
         let ledger = &self.ledger;
         let mut contained = vec![false; ledger.writes.len()];
         let copies = ledger.replicas.iter().flat_map(|replica| &replica.copies);
-        let mut found: Vec<u32> = copies.flat_map(|copy| &copy.held).chain(&self.holds).copied().collect();
+        let held = copies.flat_map(|copy| &copy.held).chain(&self.holds).copied();
+        let mut found: Vec<u32> = held.chain(self.effects_left()).collect();
         while let Some(write) = found.pop() {
             if !std::mem::replace(&mut contained[write as usize], true) {
                 found.extend(&ledger.writes[write as usize].bases);
             }
         }
-        let on_some = |write: &Write| {
-            let mut replicas = ledger.keys[write.key as usize].replicas.clone();
-            replicas.any(|replica| ledger.copy(replica, write.key).heard.contains(write.dot))
-        };
         let (mut updates, mut unseen) = (0, 0);
         for (place, write) in ledger.writes.iter().enumerate() {
             if write.flags & flag::COUNTED == 0 || write.acked == 0 {
@@ -219,15 +217,39 @@ impl SharedStateJudge {
             let mut versions = std::iter::successors(Some(place as u32), |version| {
                 Some(ledger.writes[*version as usize].again).filter(|again| *again != super::ledger::NONE)
             });
-            let held = versions.any(|version| {
-                contained[version as usize] || (!key.has_heads() && on_some(&ledger.writes[version as usize]))
-            });
-            if !held {
+            if !versions.any(|version| contained[version as usize]) {
                 updates += u64::from(!is_replaced(key, write));
                 unseen += u64::from(!key.seen.knows(write.agent, write.number));
             }
         }
         (updates, unseen)
+    }
+}
+
+impl SharedStateJudge {
+    /// Of keys with effects: those that are on some replica, not outranked there, and not carried on by another effect there.
+    fn effects_left(&self) -> impl Iterator<Item = u32> {
+        let ledger = &self.ledger;
+        let mut carried_on: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let mut left = Vec::new();
+        for (place, write) in (0..).zip(&ledger.writes) {
+            for base in &write.bases {
+                carried_on.entry(*base).or_default().push(place);
+            }
+        }
+        for (place, write) in (0..).zip(&ledger.writes) {
+            let key = &ledger.keys[write.key as usize];
+            let on = |replica: u32| {
+                let copy = ledger.copy(replica, write.key);
+                let mut later = carried_on.get(&place).into_iter().flatten();
+                let is_there = copy.heard.contains(write.dot) && !copy.gone.contains(&place);
+                is_there && !later.any(|later| copy.heard.contains(ledger.writes[*later as usize].dot))
+            };
+            if !key.has_heads() && key.replicas.clone().any(on) {
+                left.push(place);
+            }
+        }
+        left.into_iter()
     }
 }
 

@@ -7,6 +7,7 @@ use super::{MEASURES, SharedState, SharedStateJudge, Watched, WatchedStore};
 use crate::kernel::{SimDuration, SimTime};
 use crate::network::{Cut, Group, InTransit, Latency, LinkSpec, Loss, NetworkSpec, SiteId};
 use crate::random::Law;
+use crate::state::crdt::{SetType, Ship};
 use crate::state::siblings::Blind;
 use crate::state::{Crdt, DottedVersionVectors, KeyType, LastWriteWins, Op, VersionVectors};
 use crate::stores::testing::FaultAction;
@@ -20,7 +21,14 @@ pub(super) fn crdt() -> Model {
     Model::Crdt(Crdt::default())
 }
 
-pub(super) fn models() -> [Model; 5] {
+pub(super) fn models() -> [Model; 8] {
+    let of = |set, ship| {
+        Model::Crdt(Crdt {
+            set,
+            ship,
+            ..Crdt::default()
+        })
+    };
     [
         LWW,
         Model::VersionVectors(VersionVectors::default()),
@@ -30,6 +38,9 @@ pub(super) fn models() -> [Model; 5] {
             blind: Blind::Overwrite,
             ..Crdt::default()
         }),
+        of(SetType::RemoveWins, Ship::Delta),
+        of(SetType::TwoPhase, Ship::State),
+        of(SetType::AddWins, Ship::Operation),
     ]
 }
 

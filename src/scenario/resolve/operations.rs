@@ -7,7 +7,7 @@ use crate::random::Law;
 use crate::scenario::language::steps::{Replica, UpdateOp};
 use crate::scenario::language::{NumberLaw, Step as Written, Store, TimeLaw};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Spanned, suggest, unknown_name, write};
-use crate::state::KeyType;
+use crate::state::{KeyType, Op};
 
 /// The policy that a step names, if it names one.
 type Policy = Part<Option<Spanned<String>>>;
@@ -207,6 +207,7 @@ impl<'a> Resolver<'a, '_> {
             }
             _ => keys,
         };
+        let fits = fits.filter(|keys| !self.model_refuses(on, place.store, keys.key_type, &action));
         let replica = on.replica.get().and_then(|replica| match replica {
             Replica::Nearest => Some(ReplicaChoice::Nearest),
             Replica::Random => Some(ReplicaChoice::Random),
@@ -235,6 +236,24 @@ impl<'a> Resolver<'a, '_> {
             bytes,
             swap: None,
         })
+    }
+
+    /// Whether the store's model refuses an operation that the step may ask for; that is reported.
+    fn model_refuses(&mut self, on: &Operation<'_>, store: u16, key: KeyType, action: &Action) -> bool {
+        let op = match action {
+            Action::Add(law) => Op::Add(law.support().0 as i64),
+            Action::Remove(_) => Op::Remove(0),
+            Action::Insert(_) => Op::Insert(0),
+            Action::Read | Action::Write | Action::Fixed(_) => return false,
+        };
+        let model = self.stores[usize::from(store)].model;
+        let (Some(reason), Some(name)) = (model.and_then(|model| model.refuses_op(key, op)), on.key.get()) else {
+            return false;
+        };
+        let problem = Diagnostic::error(Code::ModelRefusesOp, name.span, reason);
+        self.out
+            .push(problem.note("that is the type that the store's `model` gives this key"));
+        true
     }
 
     /// The store of this number, if it could be read.

@@ -250,6 +250,8 @@ codes! {
     WrongPeers = 457, "messages can't be sent so",
     "An `Ask` is answered by one peer, so it can't go to all. Agents of a stream come and go, so none of them has a number that \
      others could know; they are reached with `Sender`.";
+    ModelRefusesOp = 458, "the key's data type refuses the operation",
+    "A grow-only counter takes no negative amounts, and a grow-only set no removes. The message says which type does.";
 
     MissingLatency = 460, "a pair of sites has no latency",
     "`matrix` gives the latency of the pairs of sites, but a site doesn't say its `region`, or the pair wasn't measured. Give \

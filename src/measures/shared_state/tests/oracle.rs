@@ -172,6 +172,10 @@ impl Search {
                 above.is_disjoint(heard) && !held.iter().any(|other| self.saw(*other, version))
             }
             Keeping::All => true,
+            Keeping::Removals => !self
+                .winners
+                .iter()
+                .any(|(loser, winner)| *loser == version && heard.contains(winner)),
         }
     }
 
@@ -335,9 +339,21 @@ impl Search {
     fn finish(mut self) -> Counts {
         self.check_order();
         let mut contained: BTreeSet<usize> = BTreeSet::new();
-        let mut todo: Vec<usize> = self.held.values().flatten().copied().collect();
-        for ((_, key), heard) in &self.heard {
-            todo.extend(heard.iter().filter(|_| self.keeping[*key as usize] == Keeping::All));
+        let mut todo: Vec<usize> = Vec::new();
+        for (place, held) in &self.held {
+            let keeping = self.keeping[place.1 as usize];
+            let heard = &self.heard[place];
+            // What was carried on by another insert lives in that one.
+            let carried_on = |it: &usize| {
+                self.bases
+                    .iter()
+                    .any(|(later, base)| base == it && heard.contains(later))
+            };
+            todo.extend(match keeping {
+                Keeping::All => heard.iter().copied().collect::<Vec<_>>(),
+                Keeping::Ranked | Keeping::Causal => held.iter().copied().collect(),
+                Keeping::Removals => held.iter().copied().filter(|it| !carried_on(it)).collect(),
+            });
         }
         while let Some(version) = todo.pop() {
             if contained.insert(version) {

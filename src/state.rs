@@ -39,6 +39,7 @@
 
 pub mod clock;
 pub mod crdt;
+pub mod document;
 pub mod dots;
 pub mod dotted;
 pub mod lww;
@@ -54,7 +55,7 @@ pub use crdt::Crdt;
 pub use dots::{Dot, DotRange, DotSet, Origin, VersionVector};
 pub use dotted::DottedVersionVectors;
 pub use lww::LastWriteWins;
-pub use value::{Held, KeyType, Op, Value};
+pub use value::{Held, KeyType, Op, Span, Value};
 pub use version_vector::VersionVectors;
 
 use serde::de::DeserializeOwned;
@@ -134,6 +135,15 @@ pub struct View {
     pub context: Context,
 }
 
+/// A character of a text: the insertion that brought it, and its place among what that brought, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Char {
+    /// The insertion.
+    pub dot: Dot,
+    /// The place.
+    pub place: u32,
+}
+
 /// What happened to an effect at one replica. Merging the same thing again may repeat an [`Fate::Outranked`], never an
 /// [`Fate::Applied`] without an outranking in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +156,22 @@ pub enum Fate {
         version: Dot,
         /// The version that it was computed from.
         base: Dot,
+    },
+    /// The accepting replica put the characters of an insertion into a text after this one (`None`: at the beginning).
+    Placed {
+        /// The insertion.
+        version: Dot,
+        /// The character before it.
+        after: Option<Char>,
+    },
+    /// The accepting replica found these characters of a text in the range that a deletion takes.
+    Took {
+        /// The deletion.
+        version: Dot,
+        /// The first character.
+        first: Char,
+        /// How many, of the same insertion and one after the other.
+        length: u32,
     },
     /// `loser` is not visible at this replica any more, or never became so.
     Outranked {
@@ -312,6 +338,17 @@ pub trait Resolution: Clone + Send + 'static {
     /// The rank of the version in a delta, where the model is [`Keeping::Ranked`].
     fn rank(&self, delta: &Self::Delta) -> Option<Rank>;
 
+    /// How many deleted elements or characters an entry keeps because others might not know of it.
+    fn tombstones(&self, _entry: &Self::Entry) -> u64 {
+        0
+    }
+
+    /// Forgets tombstones that aren't needed any more, where every replica has heard of `stable`, and all that any of them had
+    /// written by the time when it had, has come here; how many it was. The value stays.
+    fn collect(&self, _entry: &mut Self::Entry, _stable: &VersionVector) -> u64 {
+        0
+    }
+
     /// The stamp of the version that an entry holds, where versions have one.
     fn stamp(&self, _entry: &Self::Entry) -> Option<i64> {
         None
@@ -347,6 +384,7 @@ pub fn models() -> &'static [ModelInfo] {
         crdt::RemoveWinsSet::INFO,
         crdt::TwoPhaseSet::INFO,
         crdt::GSet::INFO,
+        crdt::Text::INFO,
         crdt::Causal::INFO,
     ]
 }

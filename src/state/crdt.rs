@@ -18,6 +18,7 @@ pub mod mv_register;
 pub mod or_set;
 pub mod pn_counter;
 pub mod remove_wins_set;
+pub mod text;
 pub mod two_phase_set;
 
 pub use causal::Causal;
@@ -28,12 +29,13 @@ pub use mv_register::MvRegister;
 pub use or_set::OrSet;
 pub use pn_counter::PnCounter;
 pub use remove_wins_set::RemoveWinsSet;
+pub use text::Text;
 pub use two_phase_set::TwoPhaseSet;
 
 use super::siblings::Blind;
 use super::{
-    Accept, Context, Fate, Keeping, KeyType, ModelInfo, Op, Rank, Realisation, Refusal, Resolution, Size, Versions,
-    View,
+    Accept, Context, Fate, Keeping, KeyType, ModelInfo, Op, Rank, Realisation, Refusal, Resolution, Size,
+    VersionVector, Versions, View,
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +52,7 @@ are equal, however the updates came. Deltas are small states, merged by the same
 - **Counter**: `pn-counter` (the sum of all increments; the default) or `g-counter` (which only grows).
 - **Set**: `or-set` (an insert survives concurrent removes; the default), `rw-set` (a remove survives concurrent inserts), `2p-set`
   (what was removed never comes back) or `g-set` (nothing is removed).
+- **Text**: `text`: every character has a place of its own.
 
 Costs: see the page of each type.
 ",
@@ -87,6 +90,14 @@ pub trait Lattice: Clone + Default + PartialEq {
     fn size(&self) -> Size;
     /// Of a fragment: bytes that its operation carries beside what it says, its dot and its causes.
     fn beside(&self) -> u64 {
+        0
+    }
+    /// How many tombstones it keeps.
+    fn tombstones(&self) -> u64 {
+        0
+    }
+    /// Forgets tombstones that aren't needed once every replica has heard of `stable`; how many.
+    fn collect(&mut self, _stable: &VersionVector) -> u64 {
         0
     }
     /// The rank of its version, where versions are ranked.
@@ -209,6 +220,8 @@ types! {
     TwoPhaseSet(Box<TwoPhaseSet>),
     /// A set that only grows.
     GSet(Box<GSet>),
+    /// A text.
+    Text(Box<Text>),
     /// A key of any type whose updates are shipped as operations.
     Causal(Box<Causal>),
 }
@@ -242,6 +255,14 @@ impl CrdtEntry {
         each!(self, state => state.beside())
     }
 
+    fn tombstones(&self) -> u64 {
+        each!(self, state => state.tombstones())
+    }
+
+    fn collect(&mut self, stable: &VersionVector) -> u64 {
+        each!(self, state => state.collect(stable))
+    }
+
     fn rank(&self) -> Option<Rank> {
         each!(self, state => state.rank())
     }
@@ -255,6 +276,7 @@ macro_rules! with_type {
             (KeyType::Register, Crdt { register: RegisterType::LastWriter, .. }) => with_type!(LwwRegister, $Type => $body),
             (KeyType::Counter, Crdt { counter: CounterType::UpAndDown, .. }) => with_type!(PnCounter, $Type => $body),
             (KeyType::Counter, Crdt { counter: CounterType::GrowOnly, .. }) => with_type!(GCounter, $Type => $body),
+            (KeyType::Text, _) => with_type!(Text, $Type => $body),
             (KeyType::Set, Crdt { set: SetType::AddWins, .. }) => with_type!(OrSet, $Type => $body),
             (KeyType::Set, Crdt { set: SetType::RemoveWins, .. }) => with_type!(RemoveWinsSet, $Type => $body),
             (KeyType::Set, Crdt { set: SetType::TwoPhase, .. }) => with_type!(TwoPhaseSet, $Type => $body),
@@ -348,6 +370,14 @@ impl Resolution for Crdt {
 
     fn keeping(&self, key: KeyType) -> Keeping {
         with_type!(self, key, T => T::KEEPING)
+    }
+
+    fn tombstones(&self, entry: &CrdtEntry) -> u64 {
+        entry.tombstones()
+    }
+
+    fn collect(&self, entry: &mut CrdtEntry, stable: &VersionVector) -> u64 {
+        entry.collect(stable)
     }
 
     fn rank(&self, delta: &CrdtEntry) -> Option<Rank> {

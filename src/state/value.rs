@@ -3,6 +3,7 @@
 //! A program names a type of key and an operation on it, never a representation: how a model realises them is the model's
 //! business. Values and elements are ids; the simulator doesn't carry their bytes.
 
+use super::document::Document;
 use super::hash;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -16,11 +17,15 @@ pub enum KeyType {
     Counter,
     /// Elements that are inserted and removed.
     Set,
+    /// Characters in an order, inserted and deleted by their positions.
+    Text,
 }
 
 impl KeyType {
     /// All of them, in the order of the reference.
-    pub const ALL: &[Self] = &[Self::Register, Self::Counter, Self::Set];
+    pub const ALL: &[Self] = &[Self::Register, Self::Counter, Self::Set, Self::Text];
+    /// Those whose values are replaced or folded as a whole.
+    pub const PLAIN: &[Self] = &[Self::Register, Self::Counter, Self::Set];
 
     /// Whether `op` is an operation of this type.
     pub fn admits(self, op: Op) -> bool {
@@ -33,6 +38,7 @@ impl KeyType {
             Self::Register => Value::Register(Vec::new()),
             Self::Counter => Value::Counter(0),
             Self::Set => Value::Set(Vec::new()),
+            Self::Text => Value::Text(Vec::new()),
         }
     }
 }
@@ -43,6 +49,7 @@ impl fmt::Display for KeyType {
             Self::Register => "register",
             Self::Counter => "counter",
             Self::Set => "set",
+            Self::Text => "text",
         })
     }
 }
@@ -58,6 +65,24 @@ pub enum Op {
     Insert(u64),
     /// Takes an element out of a set.
     Remove(u64),
+    /// Puts characters into a text, before the one at a position. What they are stands in a table beside the program: the
+    /// operation names the first of them there.
+    InsertText {
+        /// The position, from 0; a position beyond the end is the end. It counts characters (Unicode code points) of the text
+        /// that the client saw, if it says what it saw, else of the text that the accepting replica shows.
+        at: u32,
+        /// The first character's place in the table.
+        from: u32,
+        /// How many characters.
+        length: u32,
+    },
+    /// Takes characters out of a text.
+    DeleteText {
+        /// The position of the first, as for an insert.
+        at: u32,
+        /// How many; those beyond the end aren't there.
+        length: u32,
+    },
 }
 
 impl Op {
@@ -67,6 +92,7 @@ impl Op {
             Self::Write(_) => KeyType::Register,
             Self::Add(_) => KeyType::Counter,
             Self::Insert(_) | Self::Remove(_) => KeyType::Set,
+            Self::InsertText { .. } | Self::DeleteText { .. } => KeyType::Text,
         }
     }
 }
@@ -80,6 +106,36 @@ pub enum Value {
     Counter(i64),
     /// The set's elements, ascending.
     Set(Vec<u64>),
+    /// The text's characters in their order.
+    Text(Vec<Span>),
+}
+
+/// Characters of a text that were inserted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The identity of the first; those of the others follow it. No other character of the text has it.
+    pub id: u64,
+    /// What the first one is: its place in the table of characters. The others follow it.
+    pub from: u32,
+    /// How many.
+    pub length: u32,
+}
+
+impl Span {
+    /// Whether `next` goes on where this one ends, in identity and in content.
+    pub fn runs_on(self, next: Self) -> bool {
+        let length = self.length;
+        (next.id, next.from) == (self.id.wrapping_add(u64::from(length)), self.from.wrapping_add(length))
+    }
+}
+
+/// Adds characters to spans; they become part of the last one if they go on where it ends.
+pub fn push_span(spans: &mut Vec<Span>, next: Span) {
+    match spans.last_mut() {
+        _ if next.length == 0 => {}
+        Some(last) if last.runs_on(next) => last.length += next.length,
+        _ => spans.push(next),
+    }
 }
 
 impl Value {
@@ -89,8 +145,24 @@ impl Value {
             Self::Register(values) => digest_of_register(values),
             Self::Counter(sum) => digest_of_counter(*sum),
             Self::Set(elements) => digest_of_set(elements.iter().copied()),
+            Self::Text(spans) => {
+                let parts = spans.iter().map(|span| characters_hash(span.id, span.length));
+                digest_of_text(parts.fold(0, u64::wrapping_add))
+            }
         }
     }
+}
+
+/// The sum of the hashes of `length` characters from this identity on.
+///
+/// The order of characters needs no place in it: two that are in a text together have one order, for ever and everywhere.
+pub(crate) fn characters_hash(id: u64, length: u32) -> u64 {
+    (0..u64::from(length)).fold(0, |sum, place| sum.wrapping_add(hash::mix(id.wrapping_add(place))))
+}
+
+/// The digest of a text, of the sum of its characters' hashes.
+pub(crate) fn digest_of_text(sum: u64) -> u64 {
+    hash::chain(4, sum)
 }
 
 /// The digest of items in any order; `kind` tells types apart.
@@ -152,13 +224,16 @@ pub enum Held {
     Counter(i64),
     /// A set's elements.
     Set(Box<Elements>),
+    /// A text.
+    Text(Box<Document>),
 }
 
 impl Held {
-    /// The value after `op`, computed from `base` (`None` stands for the empty value).
+    /// The value after `op`, computed from `base` (`None` stands for the empty value). Texts are edited by [`Document`], which
+    /// wants to know by whom.
     ///
     /// # Panics
-    /// Panics if `base` is of another type than `op`.
+    /// Panics if `base` is of another type than `op`, or if that is an edit of a text.
     pub fn after(base: Option<&Self>, op: Op) -> Self {
         match (op, base) {
             (Op::Write(value), None | Some(Self::Register(_))) => Self::Register(value),
@@ -176,7 +251,7 @@ impl Held {
                 }
                 Self::Set(elements)
             }
-            (op, Some(base)) => panic!("{op:?} is no operation on {base:?}"),
+            (op, base) => panic!("{op:?} is no operation on {base:?}"),
         }
     }
 
@@ -186,6 +261,7 @@ impl Held {
             Self::Register(value) => Value::Register(vec![*value]),
             Self::Counter(sum) => Value::Counter(*sum),
             Self::Set(elements) => Value::Set(elements.as_slice().to_vec()),
+            Self::Text(document) => Value::Text(document.spans()),
         }
     }
 
@@ -195,6 +271,7 @@ impl Held {
             Self::Register(value) => digest_of_register(&[*value]),
             Self::Counter(sum) => digest_of_counter(*sum),
             Self::Set(elements) => digest_of_set(elements.as_slice().iter().copied()),
+            Self::Text(document) => document.digest(),
         }
     }
 
@@ -203,14 +280,23 @@ impl Held {
         match self {
             Self::Register(_) | Self::Counter(_) => 1,
             Self::Set(elements) => elements.as_slice().len() as u64,
+            Self::Text(_) => 0,
         }
     }
 
-    /// Bytes beside those values: a set is preceded by its length.
+    /// How many characters it carries.
+    pub fn characters(&self) -> u64 {
+        match self {
+            Self::Text(document) => document.length(),
+            _ => 0,
+        }
+    }
+
+    /// Bytes beside those values and characters: a set and a text are preceded by their lengths.
     pub fn framing(&self) -> u64 {
         match self {
             Self::Register(_) | Self::Counter(_) => 0,
-            Self::Set(_) => super::wire::COUNT,
+            Self::Set(_) | Self::Text(_) => super::wire::COUNT,
         }
     }
 }

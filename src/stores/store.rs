@@ -12,7 +12,7 @@ use super::content::content_hash;
 use super::replication::{Payload, Shipment};
 use super::spec::StoreSpec;
 use super::stamping::Stamps;
-use super::words::{op_words, origin_word, push_versions, store_key};
+use super::words::{char_word, op_words, origin_word, push_versions, store_key};
 use crate::kernel::{Entry, Liveness, SimTime, Ticket, Words};
 use crate::state::{Accept, Context, Dot, Fate, Op, Origin, Resolution};
 use crate::world::call::{Outcome, Request};
@@ -141,6 +141,11 @@ pub(super) fn tell(cx: &mut Cx<'_, '_>, replica: u32, key: u64, fate: Fate) {
             cx.record(What::Applied, replica, [key, origin_word(range.origin), numbers]);
         }
         Fate::BuiltOn { version, base } => cx.record(What::BuiltOn, replica, [key, version.bits(), base.bits()]),
+        Fate::Placed { version, after } => cx.record(What::Placed, replica, [key, version.bits(), char_word(after)]),
+        Fate::Took { version, first, length } => {
+            let words = [u64::from(first.place) << 32 | u64::from(length)];
+            cx.record_with(What::Took, replica, [key, version.bits(), first.dot.bits()], &words);
+        }
         Fate::Outranked { loser, winner } => {
             let winner = winner.map_or(u64::MAX, Dot::bits);
             cx.record(What::Outranked, replica, [key, loser.bits(), winner]);
@@ -573,9 +578,10 @@ impl<R: Resolution> Population for Store<R> {
     fn finish(&mut self, cx: &mut Cx<'_, '_>) {
         let mut words = Vec::new();
         for replica in &self.replicas {
-            let mut overhead = 0;
+            let (mut overhead, mut tombstones) = (0, 0);
             for (key, slot) in replica.slots.iter().enumerate() {
                 overhead += self.model.entry_size(&slot.entry).overhead(self.spec.value_bytes);
+                tombstones += self.model.tombstones(&slot.entry);
                 if slot.touched && cx.wants(What::Holds) {
                     words.clear();
                     push_versions(&self.model.versions(&slot.entry), &mut words);
@@ -586,7 +592,7 @@ impl<R: Resolution> Population for Store<R> {
             cx.record(
                 What::Metadata,
                 replica.endpoint.id,
-                [u64::from(self.index), overhead, 0],
+                [u64::from(self.index), overhead, tombstones],
             );
         }
     }

@@ -199,19 +199,13 @@ impl SharedStateJudge {
         }
         concurrent.extend(any.then_some(write));
         conflicts.extend(conflict.then_some(write));
-        for (bit, found) in [(flag::CONCURRENT, concurrent), (flag::CONFLICT, conflicts)] {
-            for write in found {
-                let it = &mut ledger.writes[write as usize];
-                if it.flags & bit == 0 {
-                    it.flags |= bit;
-                    let counted = u64::from(it.flags & flag::COUNTED != 0);
-                    match bit {
-                        flag::CONCURRENT => self.tally.concurrent += counted,
-                        _ => self.tally.conflicts += counted,
-                    }
-                }
-            }
-        }
+        self.tally.concurrent += self.ledger.mark(flag::CONCURRENT, concurrent);
+        self.conflicting(conflicts);
+    }
+
+    /// Counts writes that are in conflict, each once.
+    pub(super) fn conflicting(&mut self, writes: Vec<u32>) {
+        self.tally.conflicts += self.ledger.mark(flag::CONFLICT, writes);
         if self.ended.is_none() {
             self.tally.conflicts_over_time.set(self.now, self.tally.conflicts);
         }
@@ -396,6 +390,8 @@ impl SharedStateJudge {
             What::Swapped => self.swapped(record),
             What::Applied => self.applied(record),
             What::BuiltOn => self.built_on(record),
+            What::Placed => self.placed(record),
+            What::Took => self.took(record, extra),
             What::Outranked => self.outranked(record),
             What::Sent | What::Delivered | What::Lost => self.message(record),
             What::Visible => {
@@ -416,7 +412,10 @@ impl SharedStateJudge {
                 }
             }
             What::Holds => self.holds(record, extra),
-            What::Metadata => self.tally.metadata_bytes += record.b,
+            What::Metadata => {
+                self.tally.metadata_bytes += record.b;
+                self.tally.tombstones += record.c;
+            }
             _ => {}
         }
     }
@@ -438,6 +437,8 @@ impl Observer for SharedStateJudge {
             What::Swapped,
             What::Applied,
             What::BuiltOn,
+            What::Placed,
+            What::Took,
             What::Outranked,
             What::Sent,
             What::Delivered,

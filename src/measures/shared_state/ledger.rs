@@ -3,6 +3,7 @@
 use super::Watched;
 use super::frontier::Frontier;
 use super::past::Past;
+use super::text::TextState;
 use crate::kernel::SimTime;
 use crate::state::{Dot, DotSet, Keeping, KeyType, Op, Origin};
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,6 +103,8 @@ pub(super) struct KeyState {
     pub frontier: Frontier,
     /// Of sets: the inserts and the removes of each element.
     pub elements: BTreeMap<u64, [Side; 2]>,
+    /// Of texts: where was inserted, and what was deleted.
+    pub text: TextState,
     /// Everything that some write had in its past.
     pub seen: Past,
     /// What live replicas show: each digest, and how many show it.
@@ -254,6 +257,7 @@ impl Ledger {
                     versions: Vec::new(),
                     frontier: Frontier::default(),
                     elements: BTreeMap::new(),
+                    text: TextState::default(),
                     seen: Past::default(),
                     shown: vec![(kind.empty().digest(), range.len() as u32)],
                     diverged: None,
@@ -385,6 +389,31 @@ impl Ledger {
                 copy.heard.contains(winner.dot)
             }),
         }
+    }
+
+    /// Whether a replica lacks one of these effects.
+    pub fn lacks_any(&self, replica: u32, key: u32, effects: &DotSet) -> bool {
+        let copy = self.copy(replica, key);
+        if copy.heard.includes(effects) || self.keys[key as usize].keeping != Keeping::Removals {
+            return !copy.heard.includes(effects);
+        }
+        let mut any = false;
+        effects.beyond(&copy.heard, &mut |range| {
+            let mut missing = range.dots().filter_map(|dot| self.keys[key as usize].find(dot));
+            any |= missing.any(|write| self.lacks(replica, write));
+        });
+        any
+    }
+
+    /// Sets a flag of writes; how many had not had it, of those that take part in the counts.
+    pub fn mark(&mut self, bit: u8, found: Vec<u32>) -> u64 {
+        let mut news = 0;
+        for write in found {
+            let it = &mut self.writes[write as usize];
+            news += u64::from(it.flags & (bit | flag::COUNTED) == flag::COUNTED);
+            it.flags |= bit;
+        }
+        news
     }
 
     /// Forgets what nobody will ask about a write any more.

@@ -100,7 +100,8 @@ impl SharedStateJudge {
             && before.acked <= pending.acks_before
         {
             let mut heads = before.heads.iter();
-            view.earlier = heads.any(|head| ledger.lacks(replica, *head)) || !copy.heard.includes(&before.effects);
+            view.earlier =
+                heads.any(|head| ledger.lacks(replica, *head)) || ledger.lacks_any(replica, view.key, &before.effects);
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) struct Tally {
     pub unavailable_updates: u64,
     pub duplicate_effects: u64,
     pub metadata_bytes: u64,
+    pub tombstones: u64,
     pub conflicts_over_time: Steps,
     pub diverged_over_time: Steps,
 }
@@ -49,6 +50,7 @@ pub struct SharedState {
     pub overwritten_unseen: u64,
     pub lost_effects: u64,
     pub lost_updates: u64,
+    pub lost_characters: u64,
     pub stale_reads: u64,
     /// In nanoseconds, of stale reads.
     pub stale_age: Samples,
@@ -67,6 +69,7 @@ pub struct SharedState {
     pub unavailable_reads: u64,
     pub unavailable_updates: u64,
     pub metadata_bytes: u64,
+    pub tombstones: u64,
     pub duplicate_effects: u64,
     /// Conflicts so far.
     pub conflicts_over_time: Steps,
@@ -107,8 +110,9 @@ measures! {
     "state.conflicts.share", Share, Lower, "Of all accepted updates, those in conflict.", |s| share(s.conflicts, s.writes);
     "state.overwritten_unseen", Count, Lower, "Updates outranked, at some replica and until the run is drained, by one that had not seen them.", |s| Some(s.overwritten_unseen as f64);
     "state.overwritten_unseen.share", Share, Lower, "Of all accepted updates, those overwritten unseen.", |s| share(s.overwritten_unseen, s.writes);
-    "state.lost_updates", Count, Lower, "Acknowledged updates whose effect is on no replica once the run is drained and that no other update of the key had seen, even through a chain.", |s| Some(s.lost_updates as f64);
-    "state.lost_effects", Count, Lower, "Acknowledged updates whose effect is on no replica once the run is drained and was taken away by nobody who had seen it: an increment, which can't be taken away, counts even if a later update that was itself lost had seen it.", |s| Some(s.lost_effects as f64);
+    "state.lost_updates", Count, Lower, "Acknowledged updates (on texts: characters) whose effect is on no replica once the run is drained and that no other update of the key had seen, even through a chain.", |s| Some(s.lost_updates as f64);
+    "state.lost_effects", Count, Lower, "Acknowledged updates (on texts: characters, inserted or deleted) whose effect is on no replica once the run is drained and was taken away by nobody who had seen it: an increment, which can't be taken away, counts even if a later update that was itself lost had seen it.", |s| Some(s.lost_effects as f64);
+    "state.lost_characters", Count, Lower, "Of the lost effects, those that are characters inserted into texts.", |s| Some(s.lost_characters as f64);
     "state.stale_reads", Count, Lower, "Reads that lack an update acknowledged before they began which the store would keep.", |s| Some(s.stale_reads as f64);
     "state.stale_reads.share", Share, Lower, "Of all reads, those that were stale.", |s| share(s.stale_reads, s.reads);
     "state.stale_age.mean", Seconds, Lower, "Of stale reads: the time from the oldest acknowledgement that they lack to their serving, mean.", |s| s.stale_age.mean().map(|ns| ns / 1e9);
@@ -136,6 +140,7 @@ measures! {
     "state.unavailable", Count, Lower, "Reads and updates refused or timed out.", |s| Some((s.unavailable_reads + s.unavailable_updates) as f64);
     "state.unavailable.share", Share, Lower, "Of all operations that ended, those refused or timed out.", |s| { let failed = s.unavailable_reads + s.unavailable_updates; share(failed, failed + s.reads + s.acknowledged) };
     "state.metadata", Bytes, Lower, "Clocks, tombstones and siblings once the run is drained, summed over replicas.", |s| Some(s.metadata_bytes as f64);
+    "state.tombstones", Count, Lower, "Deleted elements and characters that replicas still keep once the run is drained, because others might not know; summed over replicas.", |s| Some(s.tombstones as f64);
     "state.duplicate_effects", Count, Lower, "Second and further versions of one intended update.", |s| Some(s.duplicate_effects as f64);
 }
 
@@ -163,7 +168,7 @@ impl SharedStateJudge {
             self.end_measured(end);
         }
         self.check_order();
-        let (lost_effects, lost_updates) = self.lost();
+        let (lost_effects, lost_updates, lost_characters) = self.lost();
         let tally = self.tally.clone();
         SharedState {
             writes: tally.writes,
@@ -176,6 +181,7 @@ impl SharedStateJudge {
             overwritten_unseen: tally.overwritten_unseen,
             lost_effects,
             lost_updates,
+            lost_characters,
             stale_reads: tally.stale_reads,
             stale_age: tally.stale_age,
             stale_lag: tally.stale_lag,
@@ -190,14 +196,16 @@ impl SharedStateJudge {
             unavailable_reads: tally.unavailable_reads,
             unavailable_updates: tally.unavailable_updates,
             metadata_bytes: tally.metadata_bytes,
+            tombstones: tally.tombstones,
             duplicate_effects: tally.duplicate_effects,
             conflicts_over_time: tally.conflicts_over_time,
             diverged_over_time: tally.diverged_over_time,
         }
     }
 
-    /// Acknowledged updates that no replica contains and nobody replaced, and those of them that no other update had seen.
-    fn lost(&self) -> (u64, u64) {
+    /// Acknowledged effects that no replica contains and nobody took away, those of them that no other update had seen, and
+    /// those of the first that are inserted characters.
+    fn lost(&self) -> (u64, u64, u64) {
         let ledger = &self.ledger;
         let mut contained = vec![false; ledger.writes.len()];
         let copies = ledger.replicas.iter().flat_map(|replica| &replica.copies);
@@ -208,21 +216,24 @@ impl SharedStateJudge {
                 found.extend(&ledger.writes[write as usize].bases);
             }
         }
-        let (mut updates, mut unseen) = (0, 0);
+        let (mut effects, mut unseen, mut characters) = (0, 0, 0);
         for (place, write) in ledger.writes.iter().enumerate() {
             if write.flags & flag::COUNTED == 0 || write.acked == 0 {
                 continue;
             }
             let key = &ledger.keys[write.key as usize];
-            let mut versions = std::iter::successors(Some(place as u32), |version| {
-                Some(ledger.writes[*version as usize].again).filter(|again| *again != super::ledger::NONE)
-            });
-            if !versions.any(|version| contained[version as usize]) {
-                updates += u64::from(!is_replaced(key, write));
-                unseen += u64::from(!key.seen.knows(write.agent, write.number));
+            if !self.versions(place as u32).any(|version| contained[version as usize]) {
+                let lost = self.lost_of(place as u32, &contained);
+                if !is_replaced(key, write) {
+                    effects += lost.effects;
+                    characters += lost.characters;
+                }
+                if !key.seen.knows(write.agent, write.number) {
+                    unseen += lost.effects;
+                }
             }
         }
-        (updates, unseen)
+        (effects, unseen, characters)
     }
 }
 
@@ -257,6 +268,8 @@ impl SharedStateJudge {
 fn is_replaced(key: &KeyState, write: &Write) -> bool {
     let (side, element) = match write.op {
         Op::Write(_) | Op::Add(_) => return key.kind == KeyType::Register && key.seen.knows(write.agent, write.number),
+        // Which of its characters were deleted was looked at one by one.
+        Op::InsertText { .. } | Op::DeleteText { .. } => return false,
         Op::Insert(element) => (1, element),
         Op::Remove(element) => (0, element),
     };

@@ -116,7 +116,7 @@ impl SharedStateJudge {
             for dep in &it.deps {
                 let lacking = match dep {
                     Dep::Read(other) => self.ledger.lacks(replica, *other),
-                    Dep::Effects(key, effects) => !self.ledger.copy(replica, *key).heard.includes(effects),
+                    Dep::Effects(key, effects) => self.ledger.lacks_any(replica, *key, effects),
                 };
                 if lacking {
                     found |= flag::WRITES_FOLLOW_READS;

@@ -32,7 +32,7 @@ impl Operation {
     fn size(&self) -> Size {
         let Size { text, .. } = self.effect.size();
         Size {
-            values: 1,
+            values: u64::from(!matches!(self.op, Op::InsertText { .. } | Op::DeleteText { .. })),
             text,
             spare: 0,
             metadata: wire::DOT + self.after.bytes() + self.effect.beside(),
@@ -204,6 +204,14 @@ wrote the key; an entry, the vector and the operations that wait on top of its t
             size.metadata += metadata;
         }
         size
+    }
+
+    fn tombstones(&self) -> u64 {
+        self.state().tombstones()
+    }
+
+    fn collect(&mut self, stable: &VersionVector) -> u64 {
+        self.state.as_mut().map_or(0, |state| state.collect(stable))
     }
 
     fn rank(&self) -> Option<Rank> {

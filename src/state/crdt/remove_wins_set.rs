@@ -149,6 +149,10 @@ element; and 8 bytes for each replica that ever wrote the key.
         self.0.state_hash()
     }
 
+    fn tombstones(&self) -> u64 {
+        self.0.tagged.iter().filter(|word| !word.insert).count() as u64
+    }
+
     fn size(&self) -> Size {
         if self.0.seen.is_empty() {
             return Size::default();

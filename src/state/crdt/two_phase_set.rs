@@ -146,6 +146,10 @@ Costs: each removed element stays as a tombstone that weighs as much as an eleme
         })
     }
 
+    fn tombstones(&self) -> u64 {
+        self.removed.len() as u64
+    }
+
     fn size(&self) -> Size {
         if self.inserted.seen.is_empty() {
             return Size::default();

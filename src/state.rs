@@ -55,7 +55,7 @@ pub use crdt::Crdt;
 pub use dots::{Dot, DotRange, DotSet, Origin, VersionVector};
 pub use dotted::DottedVersionVectors;
 pub use lww::LastWriteWins;
-pub use value::{Held, KeyType, Op, Span, Value};
+pub use value::{Field, Held, KeyType, Op, Span, Value};
 pub use version_vector::VersionVectors;
 
 use serde::de::DeserializeOwned;
@@ -349,6 +349,11 @@ pub trait Resolution: Clone + Send + 'static {
         0
     }
 
+    /// Of news that says so: who wrote it, and what that origin had heard of the key by then.
+    fn told(&self, _delta: &Self::Delta) -> Option<(Origin, VersionVector)> {
+        None
+    }
+
     /// The stamp of the version that an entry holds, where versions have one.
     fn stamp(&self, _entry: &Self::Entry) -> Option<i64> {
         None
@@ -384,6 +389,7 @@ pub fn models() -> &'static [ModelInfo] {
         crdt::RemoveWinsSet::INFO,
         crdt::TwoPhaseSet::INFO,
         crdt::GSet::INFO,
+        crdt::OrMap::INFO,
         crdt::Text::INFO,
         crdt::Causal::INFO,
     ]

@@ -11,6 +11,7 @@ mod content;
 mod recovery;
 pub mod replication;
 pub mod spec;
+mod stability;
 pub mod stamping;
 pub mod store;
 mod swapping;

@@ -15,6 +15,7 @@ pub mod g_set;
 mod kernel;
 pub mod lww_register;
 pub mod mv_register;
+pub mod or_map;
 pub mod or_set;
 pub mod pn_counter;
 pub mod remove_wins_set;
@@ -26,6 +27,7 @@ pub use g_counter::GCounter;
 pub use g_set::GSet;
 pub use lww_register::LwwRegister;
 pub use mv_register::MvRegister;
+pub use or_map::OrMap;
 pub use or_set::OrSet;
 pub use pn_counter::PnCounter;
 pub use remove_wins_set::RemoveWinsSet;
@@ -34,7 +36,7 @@ pub use two_phase_set::TwoPhaseSet;
 
 use super::siblings::Blind;
 use super::{
-    Accept, Context, Fate, Keeping, KeyType, ModelInfo, Op, Rank, Realisation, Refusal, Resolution, Size,
+    Accept, Context, Fate, Keeping, KeyType, ModelInfo, Op, Origin, Rank, Realisation, Refusal, Resolution, Size,
     VersionVector, Versions, View,
 };
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,7 @@ are equal, however the updates came. Deltas are small states, merged by the same
 - **Counter**: `pn-counter` (the sum of all increments; the default) or `g-counter` (which only grows).
 - **Set**: `or-set` (an insert survives concurrent removes; the default), `rw-set` (a remove survives concurrent inserts), `2p-set`
   (what was removed never comes back) or `g-set` (nothing is removed).
+- **Map**: `or-map`: fields hold registers and counters; removing one resets what was seen of it.
 - **Text**: `text`: every character has a place of its own.
 
 Costs: see the page of each type.
@@ -222,6 +225,8 @@ types! {
     GSet(Box<GSet>),
     /// A text.
     Text(Box<Text>),
+    /// A map.
+    OrMap(Box<OrMap>),
     /// A key of any type whose updates are shipped as operations.
     Causal(Box<Causal>),
 }
@@ -276,6 +281,7 @@ macro_rules! with_type {
             (KeyType::Register, Crdt { register: RegisterType::LastWriter, .. }) => with_type!(LwwRegister, $Type => $body),
             (KeyType::Counter, Crdt { counter: CounterType::UpAndDown, .. }) => with_type!(PnCounter, $Type => $body),
             (KeyType::Counter, Crdt { counter: CounterType::GrowOnly, .. }) => with_type!(GCounter, $Type => $body),
+            (KeyType::Map, _) => with_type!(OrMap, $Type => $body),
             (KeyType::Text, _) => with_type!(Text, $Type => $body),
             (KeyType::Set, Crdt { set: SetType::AddWins, .. }) => with_type!(OrSet, $Type => $body),
             (KeyType::Set, Crdt { set: SetType::RemoveWins, .. }) => with_type!(RemoveWinsSet, $Type => $body),
@@ -378,6 +384,13 @@ impl Resolution for Crdt {
 
     fn collect(&self, entry: &mut CrdtEntry, stable: &VersionVector) -> u64 {
         entry.collect(stable)
+    }
+
+    fn told(&self, delta: &CrdtEntry) -> Option<(Origin, VersionVector)> {
+        match delta {
+            CrdtEntry::Causal(operations) => operations.told(),
+            _ => None,
+        }
     }
 
     fn rank(&self, delta: &CrdtEntry) -> Option<Rank> {

@@ -147,6 +147,17 @@ impl<R: Resolution> World<R> {
                     KeyType::Counter => Op::Add(id as i64 * 3 - 4),
                     KeyType::Set if stamp % 2 == 0 => Op::Insert(id),
                     KeyType::Set => Op::Remove(id),
+                    KeyType::Map => match stamp % 4 {
+                        0 => Op::Drop { field: id as u32 % 2 },
+                        1 => Op::Put {
+                            field: id as u32 % 2,
+                            value: id,
+                        },
+                        _ => Op::Increase {
+                            field: id as u32 % 2,
+                            by: stamp,
+                        },
+                    },
                     KeyType::Text if stamp % 3 < 2 => Op::InsertText {
                         at: id as u32 * 2,
                         from: 10 * self.history.len() as u32,

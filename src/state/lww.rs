@@ -36,6 +36,8 @@ do with time. Clients carry no stamps: what an agent read at one replica isn't h
 - **Set**: an insert or remove is accepted as the held set with or without the element, under a new stamp: concurrent changes
   of different elements overwrite each other as well.
 
+- **Map**: an update of a field is accepted as the held map with the change, under a new stamp: concurrent changes of different
+  fields overwrite each other as well.
 - **Text**: an edit is accepted as the held text with the change, under a new stamp, so of concurrent edits one survives with all
   that it was built on. Positions count characters of the held text, whatever the agent had seen.
 
@@ -121,6 +123,7 @@ impl Resolution for LastWriteWins {
             match key {
                 KeyType::Register => "a write replaces the value if its stamp is the highest",
                 KeyType::Counter => "an increment writes held sum + delta under a new stamp; of concurrent ones one survives",
+                KeyType::Map => "an update of a field writes the whole changed map under a new stamp; of concurrent ones one survives",
                 KeyType::Text => "an edit writes the whole changed text under a new stamp; of concurrent ones one survives",
                 KeyType::Set => "an insert or remove writes the whole changed set under a new stamp; of concurrent ones one survives",
             }

@@ -19,11 +19,13 @@ pub enum KeyType {
     Set,
     /// Characters in an order, inserted and deleted by their positions.
     Text,
+    /// Fields, each with a register, a counter or both.
+    Map,
 }
 
 impl KeyType {
     /// All of them, in the order of the reference.
-    pub const ALL: &[Self] = &[Self::Register, Self::Counter, Self::Set, Self::Text];
+    pub const ALL: &[Self] = &[Self::Register, Self::Counter, Self::Set, Self::Text, Self::Map];
     /// Those whose values are replaced or folded as a whole.
     pub const PLAIN: &[Self] = &[Self::Register, Self::Counter, Self::Set];
 
@@ -39,6 +41,7 @@ impl KeyType {
             Self::Counter => Value::Counter(0),
             Self::Set => Value::Set(Vec::new()),
             Self::Text => Value::Text(Vec::new()),
+            Self::Map => Value::Map(Vec::new()),
         }
     }
 }
@@ -50,6 +53,7 @@ impl fmt::Display for KeyType {
             Self::Counter => "counter",
             Self::Set => "set",
             Self::Text => "text",
+            Self::Map => "map",
         })
     }
 }
@@ -83,6 +87,25 @@ pub enum Op {
         /// How many; those beyond the end aren't there.
         length: u32,
     },
+    /// Writes the register of a map's field.
+    Put {
+        /// The field.
+        field: u32,
+        /// The value.
+        value: u64,
+    },
+    /// Adds to the counter of a map's field.
+    Increase {
+        /// The field.
+        field: u32,
+        /// How much.
+        by: i64,
+    },
+    /// Takes a field out of a map.
+    Drop {
+        /// The field.
+        field: u32,
+    },
 }
 
 impl Op {
@@ -93,6 +116,7 @@ impl Op {
             Self::Add(_) => KeyType::Counter,
             Self::Insert(_) | Self::Remove(_) => KeyType::Set,
             Self::InsertText { .. } | Self::DeleteText { .. } => KeyType::Text,
+            Self::Put { .. } | Self::Increase { .. } | Self::Drop { .. } => KeyType::Map,
         }
     }
 }
@@ -108,6 +132,19 @@ pub enum Value {
     Set(Vec<u64>),
     /// The text's characters in their order.
     Text(Vec<Span>),
+    /// The map's fields, ascending by name.
+    Map(Vec<Field>),
+}
+
+/// A field of a map, which has at least one of the two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// Which field it is.
+    pub name: u32,
+    /// The values of its register; more than one where siblings are shown, ascending by version.
+    pub values: Vec<u64>,
+    /// The sum of its counter, if that was ever increased.
+    pub sum: Option<i64>,
 }
 
 /// Characters of a text that were inserted together.
@@ -139,6 +176,17 @@ pub fn push_span(spans: &mut Vec<Span>, next: Span) {
 }
 
 impl Value {
+    /// The type of key that shows such a value.
+    pub fn key_type(&self) -> KeyType {
+        match self {
+            Self::Register(_) => KeyType::Register,
+            Self::Counter(_) => KeyType::Counter,
+            Self::Set(_) => KeyType::Set,
+            Self::Text(_) => KeyType::Text,
+            Self::Map(_) => KeyType::Map,
+        }
+    }
+
     /// A hash of the value; siblings count as a collection, in whatever order they are listed.
     pub fn digest(&self) -> u64 {
         match self {
@@ -149,6 +197,7 @@ impl Value {
                 let parts = spans.iter().map(|span| characters_hash(span.id, span.length));
                 digest_of_text(parts.fold(0, u64::wrapping_add))
             }
+            Self::Map(fields) => digest_of_map(fields),
         }
     }
 }
@@ -163,6 +212,15 @@ pub(crate) fn characters_hash(id: u64, length: u32) -> u64 {
 /// The digest of a text, of the sum of its characters' hashes.
 pub(crate) fn digest_of_text(sum: u64) -> u64 {
     hash::chain(4, sum)
+}
+
+/// The digest of a map's fields.
+pub(crate) fn digest_of_map(fields: &[Field]) -> u64 {
+    fields.iter().fold(5, |hash, field| {
+        let sum = field.sum.map_or(0, digest_of_counter);
+        let parts = [u64::from(field.name), digest_of_register(&field.values), sum];
+        parts.into_iter().fold(hash, hash::chain)
+    })
 }
 
 /// The digest of items in any order; `kind` tells types apart.
@@ -226,6 +284,8 @@ pub enum Held {
     Set(Box<Elements>),
     /// A text.
     Text(Box<Document>),
+    /// A map's fields, ascending by name.
+    Map(Box<Vec<Field>>),
 }
 
 impl Held {
@@ -251,6 +311,14 @@ impl Held {
                 }
                 Self::Set(elements)
             }
+            (Op::Put { field, .. } | Op::Increase { field, .. } | Op::Drop { field }, None | Some(Self::Map(_))) => {
+                let mut fields = match base {
+                    Some(Self::Map(held)) => held.clone(),
+                    _ => Box::default(),
+                };
+                change_field(&mut fields, field, op);
+                Self::Map(fields)
+            }
             (op, base) => panic!("{op:?} is no operation on {base:?}"),
         }
     }
@@ -262,6 +330,7 @@ impl Held {
             Self::Counter(sum) => Value::Counter(*sum),
             Self::Set(elements) => Value::Set(elements.as_slice().to_vec()),
             Self::Text(document) => Value::Text(document.spans()),
+            Self::Map(fields) => Value::Map(fields.to_vec()),
         }
     }
 
@@ -272,6 +341,7 @@ impl Held {
             Self::Counter(sum) => digest_of_counter(*sum),
             Self::Set(elements) => digest_of_set(elements.as_slice().iter().copied()),
             Self::Text(document) => document.digest(),
+            Self::Map(fields) => digest_of_map(fields),
         }
     }
 
@@ -281,6 +351,12 @@ impl Held {
             Self::Register(_) | Self::Counter(_) => 1,
             Self::Set(elements) => elements.as_slice().len() as u64,
             Self::Text(_) => 0,
+            Self::Map(fields) => {
+                let parts = fields
+                    .iter()
+                    .map(|field| field.values.len() + usize::from(field.sum.is_some()));
+                parts.sum::<usize>() as u64
+            }
         }
     }
 
@@ -292,12 +368,33 @@ impl Held {
         }
     }
 
-    /// Bytes beside those values and characters: a set and a text are preceded by their lengths.
+    /// Bytes beside those values and characters: sets, texts and maps are preceded by their lengths, fields by their names.
     pub fn framing(&self) -> u64 {
         match self {
             Self::Register(_) | Self::Counter(_) => 0,
             Self::Set(_) | Self::Text(_) => super::wire::COUNT,
+            Self::Map(fields) => super::wire::COUNT * (1 + fields.len() as u64),
         }
+    }
+}
+
+/// Does an operation on a field of a map.
+fn change_field(fields: &mut Vec<Field>, name: u32, op: Op) {
+    let place = fields.binary_search_by_key(&name, |field| field.name);
+    if let Op::Drop { .. } = op {
+        place.map(|place| fields.remove(place)).ok();
+        return;
+    }
+    let place = place.unwrap_or_else(|place| {
+        let (values, sum) = (Vec::new(), None);
+        fields.insert(place, Field { name, values, sum });
+        place
+    });
+    let field = &mut fields[place];
+    match op {
+        Op::Put { value, .. } => field.values = vec![value],
+        Op::Increase { by, .. } => field.sum = Some(field.sum.unwrap_or(0).wrapping_add(by)),
+        _ => unreachable!("only operations on fields come here"),
     }
 }
 

@@ -11,6 +11,7 @@
 use super::content::content_hash;
 use super::replication::{Payload, Shipment};
 use super::spec::StoreSpec;
+use super::stability::Knowledge;
 use super::stamping::Stamps;
 use super::words::{char_word, op_words, origin_word, push_versions, store_key};
 use crate::kernel::{Entry, Liveness, SimTime, Ticket, Words};
@@ -102,6 +103,8 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) round_set: bool,
     /// Updates sent to peers, batches counted once.
     pub(super) exchanges: u64,
+    /// What the others have heard of.
+    pub(super) knowledge: Knowledge,
 }
 
 /// A store: the population of its replicas.
@@ -210,6 +213,7 @@ impl<R: Resolution> Store<R> {
             round: 0,
             round_set: false,
             exchanges: 0,
+            knowledge: Knowledge::default(),
         });
         Self {
             replicas: replicas.collect(),
@@ -368,7 +372,8 @@ impl<R: Resolution> Store<R> {
         let dot = Dot::new(replica.origin, slot.number);
         let stamp = replica.stamps.next(cx.now());
         if let Some((_, call)) = cx.shared.journey(handle).filter(|_| cx.wants(What::Accepted)) {
-            let blind = u64::from(context.is_none() || !matches!(op, Op::Write(_)));
+            let informed = matches!(op, Op::Write(_) | Op::InsertText { .. } | Op::DeleteText { .. });
+            let blind = u64::from(context.is_none() || !informed);
             let [what, with] = op_words(op);
             self.words.clear();
             self.words.extend([

@@ -21,6 +21,9 @@ pub const fn op_words(op: Op) -> [u64; 2] {
         Op::Insert(element) => [2, element],
         Op::Remove(element) => [3, element],
         Op::InsertText { at, from, length } => [4 | (at as u64) << 32, (from as u64) << 32 | length as u64],
+        Op::Put { field, value } => [6 | (field as u64) << 32, value],
+        Op::Increase { field, by } => [7 | (field as u64) << 32, by as u64],
+        Op::Drop { field } => [8 | (field as u64) << 32, 0],
         Op::DeleteText { at, length } => [5 | (at as u64) << 32, length as u64],
     }
 }
@@ -43,6 +46,15 @@ pub const fn of_op_words(words: [u64; 2]) -> Op {
             length: low,
         },
         5 => Op::DeleteText { at, length: low },
+        6 => Op::Put {
+            field: at,
+            value: words[1],
+        },
+        7 => Op::Increase {
+            field: at,
+            by: words[1] as i64,
+        },
+        8 => Op::Drop { field: at },
         _ => panic!("a word names no operation"),
     }
 }
@@ -131,7 +143,9 @@ mod tests {
             let (at, from, length) = (value as u32, (value >> 32) as u32, (value >> 16) as u32);
             let text = [Op::InsertText { at, from, length }, Op::DeleteText { at, length }];
             let plain = [Op::Write(value), Op::Add(value as i64), Op::Insert(value), Op::Remove(value)];
-            for op in plain.into_iter().chain(text) {
+            let by = value as i64;
+            let map = [Op::Put { field: at, value }, Op::Increase { field: at, by }, Op::Drop { field: at }];
+            for op in plain.into_iter().chain(text).chain(map) {
                 prop_assert_eq!(of_op_words(op_words(op)), op);
             }
         }

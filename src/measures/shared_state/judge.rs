@@ -2,7 +2,7 @@
 
 use super::Watched;
 use super::frontier::Frontier;
-use super::ledger::{Dep, Ledger, NONE, Pending, Write, flag};
+use super::ledger::{Dep, Ledger, NONE, Pending, Write, against, flag, side_of};
 use super::past::Past;
 use super::results::Tally;
 use super::spread::Heal;
@@ -118,6 +118,10 @@ impl SharedStateJudge {
         if first.is_none() {
             // A second version of an update has seen the first one, but nobody meant to replace it.
             state.seen.join(&past);
+            // A write of a field may end another of the same side, so its past is taken without itself.
+            if let Some((field, side)) = side_of(op) {
+                state.fields.entry(field).or_default()[side].seen.join(&past);
+            }
         }
         past.learn(agent, number);
         ledger.agents[agent as usize].past.join(&past);
@@ -196,6 +200,14 @@ impl SharedStateJudge {
             conflict = against.confront(&past, agent, counts, |other| conflicts.push(other));
             sides[side].frontier.add(agent, number, write, !conflict);
             sides[side].seen.join(&past);
+        }
+        if let Some((field, side)) = side_of(op) {
+            let sides = state.fields.entry(field).or_default();
+            for other in against(side) {
+                let frontier: &mut Frontier = &mut sides[*other].frontier;
+                conflict |= frontier.confront(&past, agent, counts, |other| conflicts.push(other));
+            }
+            sides[side].frontier.add(agent, number, write, !conflict);
         }
         concurrent.extend(any.then_some(write));
         conflicts.extend(conflict.then_some(write));

@@ -103,6 +103,8 @@ pub(super) struct KeyState {
     pub frontier: Frontier,
     /// Of sets: the inserts and the removes of each element.
     pub elements: BTreeMap<u64, [Side; 2]>,
+    /// Of maps: the writes, the increases and the removals of each field.
+    pub fields: BTreeMap<u32, [Side; 3]>,
     /// Of texts: where was inserted, and what was deleted.
     pub text: TextState,
     /// Everything that some write had in its past.
@@ -111,6 +113,21 @@ pub(super) struct KeyState {
     pub shown: Vec<(u64, u32)>,
     pub diverged: Option<SimTime>,
     pub divergence: u64,
+}
+
+/// The sides of a map's field: its writes, its increases, its removals.
+pub(super) fn side_of(op: Op) -> Option<(u32, usize)> {
+    Some(match op {
+        Op::Put { field, .. } => (field, 0),
+        Op::Increase { field, .. } => (field, 1),
+        Op::Drop { field } => (field, 2),
+        _ => return None,
+    })
+}
+
+/// The sides of a field that an operation on one side doesn't commute with.
+pub(super) fn against(side: usize) -> &'static [usize] {
+    [&[0, 2][..], &[2], &[0, 1]][side]
 }
 
 /// The inserts of one element, or its removes.
@@ -257,6 +274,7 @@ impl Ledger {
                     versions: Vec::new(),
                     frontier: Frontier::default(),
                     elements: BTreeMap::new(),
+                    fields: BTreeMap::new(),
                     text: TextState::default(),
                     seen: Past::default(),
                     shown: vec![(kind.empty().digest(), range.len() as u32)],

@@ -1,7 +1,7 @@
 //! The measures of shared state, with their names, units and meanings.
 
 use super::SharedStateJudge;
-use super::ledger::{KeyState, Write, flag};
+use super::ledger::{KeyState, Write, against, flag, side_of};
 use super::series::{Samples, Steps};
 use crate::kernel::SimTime;
 use crate::measures::{Better, MeasureInfo, Unit};
@@ -222,15 +222,13 @@ impl SharedStateJudge {
                 continue;
             }
             let key = &ledger.keys[write.key as usize];
-            if !self.versions(place as u32).any(|version| contained[version as usize]) {
-                let lost = self.lost_of(place as u32, &contained);
-                if !is_replaced(key, write) {
-                    effects += lost.effects;
-                    characters += lost.characters;
-                }
-                if !key.seen.knows(write.agent, write.number) {
-                    unseen += lost.effects;
-                }
+            let lost = self.lost_of(place as u32, &contained);
+            if !is_replaced(key, write) {
+                effects += lost.effects;
+                characters += lost.characters;
+            }
+            if !key.seen.knows(write.agent, write.number) {
+                unseen += lost.effects;
             }
         }
         (effects, unseen, characters)
@@ -268,6 +266,16 @@ impl SharedStateJudge {
 fn is_replaced(key: &KeyState, write: &Write) -> bool {
     let (side, element) = match write.op {
         Op::Write(_) | Op::Add(_) => return key.kind == KeyType::Register && key.seen.knows(write.agent, write.number),
+        Op::Put { .. } | Op::Increase { .. } | Op::Drop { .. } => {
+            let Some((field, side)) = side_of(write.op) else {
+                return false;
+            };
+            let sides = key.fields.get(&field);
+            return sides.is_some_and(|sides| {
+                let mut ends = against(side).iter();
+                ends.any(|other| sides[*other].seen.knows(write.agent, write.number))
+            });
+        }
         // Which of its characters were deleted was looked at one by one.
         Op::InsertText { .. } | Op::DeleteText { .. } => return false,
         Op::Insert(element) => (1, element),

@@ -58,9 +58,12 @@ pub(super) fn bench(model: Model, replicas: u32, latency_ms: u64) -> Bench {
         ("count", KeyType::Counter),
         ("tags", KeyType::Set),
         ("draft", KeyType::Text),
+        ("sheet", KeyType::Map),
     ];
     let has_texts = model.supports(KeyType::Text).is_ok();
-    let keys = keys.into_iter().filter(|(_, key)| has_texts || *key != KeyType::Text);
+    let keys = keys
+        .into_iter()
+        .filter(|(_, key)| has_texts || KeyType::PLAIN.contains(key));
     let spec = StoreSpec::new(keys, (0..replicas).map(SiteId));
     let names = (0..replicas).map(|site| format!("site{site}"));
     Bench::new(model, spec, NetworkSpec::uniform(names, link(latency_ms as f64 * 1e6)))
@@ -127,7 +130,7 @@ fn two_writes_that_cross() {
     assert_eq!((s.overwritten_unseen, s.lost_updates, s.lost_effects), (1, 1, 1));
     assert_eq!((s.reads, s.stale_reads), (3, 1));
     assert_eq!((s.stale_age.kept, s.stale_lag.kept), (vec![70_000_000], vec![1]));
-    assert_eq!(s.divergence, [140_000_000, 0, 0, 0]);
+    assert_eq!(s.divergence, [140_000_000, 0, 0, 0, 0]);
     assert_eq!((s.causal_violations, s.monotonic_reads, s.read_your_writes), (0, 0, 0));
 }
 

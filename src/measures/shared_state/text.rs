@@ -31,6 +31,8 @@ struct Taken {
     first: u32,
     length: u32,
     by: u32,
+    /// Whether who deleted them had seen them.
+    seen: bool,
 }
 
 impl Taken {
@@ -63,8 +65,14 @@ impl SharedStateJudge {
         let found = [record.b, record.c].map(|bits| self.ledger.keys[key as usize].find(Dot::from_bits(bits)));
         let [Some(by), Some(from)] = found else { return };
         let (first, length) = ((extra[0] >> 32) as u32, extra[0] as u32);
+        let seen = self.ledger.has_seen(by, from);
         let text = &mut self.ledger.keys[key as usize].text;
-        let taken = Taken { first, length, by };
+        let taken = Taken {
+            first,
+            length,
+            by,
+            seen,
+        };
         text.taken.entry(from).or_default().push(taken);
         text.takes.entry(by).or_default().push((from, taken));
         for place in first..first + length {
@@ -94,26 +102,29 @@ impl SharedStateJudge {
         self.conflicting(found);
     }
 
-    /// What is lost of an acknowledged update that no replica contains; `contained` says it of each write.
+    /// What is lost of an acknowledged update; `contained` says of each write whether a replica contains it.
     pub(super) fn lost_of(&self, place: u32, contained: &[bool]) -> Lost {
         let ledger = &self.ledger;
         let write = &ledger.writes[place as usize];
         let text = &ledger.keys[write.key as usize].text;
+        let is_there = self.versions(place).any(|version| contained[version as usize]);
         let effects = match write.op {
             Op::InsertText { length, .. } => {
-                let taken: Vec<Taken> = self
-                    .versions(place)
-                    .flat_map(|version| text.taken.get(&version))
-                    .flatten()
-                    .copied()
-                    .collect();
-                let left = (0..length).filter(|place| !taken.iter().any(|taken| taken.holds(*place)));
-                let left = left.count() as u64;
+                let taken = self.versions(place).flat_map(|version| text.taken.get(&version));
+                let taken: Vec<Taken> = taken.flatten().copied().collect();
+                let is_lost = |place: &u32| {
+                    let mut of = taken.iter().filter(|taken| taken.holds(*place));
+                    // It isn't there, and nobody meant to delete it.
+                    let gone = !is_there || of.clone().any(|taken| contained[taken.by as usize]);
+                    gone && !of.any(|taken| taken.seen)
+                };
+                let characters = (0..length).filter(is_lost).count() as u64;
                 return Lost {
-                    effects: left,
-                    characters: left,
+                    effects: characters,
+                    characters,
                 };
             }
+            _ if is_there => 0,
             // A character that another deletion took, which is there, stays deleted.
             Op::DeleteText { .. } => {
                 let takes = self

@@ -44,6 +44,16 @@ crate::language! {
             /// How many keys of this name there are.
             count: Positive<u32> = super::positive(1),
         },
+        /// Fields, each with a register, a counter or both.
+        Map {
+            /// How many keys of this name there are.
+            count: Positive<u32> = super::positive(1),
+        },
+        /// Characters in an order, inserted and deleted by their positions.
+        Text {
+            /// How many keys of this name there are.
+            count: Positive<u32> = super::positive(1),
+        },
     }
 
     /// The consistency model.

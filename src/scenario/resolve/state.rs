@@ -59,6 +59,8 @@ impl Keys {
             Self::Register { count } => (KeyType::Register, **count),
             Self::Counter { count } => (KeyType::Counter, **count),
             Self::Set { count } => (KeyType::Set, **count),
+            Self::Text { count } => (KeyType::Text, **count),
+            Self::Map { count } => (KeyType::Map, **count),
         }
     }
 }

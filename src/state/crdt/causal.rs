@@ -13,7 +13,8 @@
 
 use super::{CrdtEntry, Lattice};
 use crate::state::{
-    Accept, Context, Dot, Fate, Keeping, KeyType, ModelInfo, Op, Rank, Size, VersionVector, Versions, View, hash, wire,
+    Accept, Context, Dot, Fate, Keeping, KeyType, ModelInfo, Op, Origin, Rank, Size, VersionVector, Versions, View,
+    hash, wire,
 };
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,14 @@ impl Causal {
     /// How many operations wait for their causes.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Of operations of one origin: that origin, and what it had applied with the last of them.
+    pub(super) fn told(&self) -> Option<(Origin, VersionVector)> {
+        let last = self.waiting.last()?;
+        let mut heard = last.after.clone();
+        heard.raise(last.dot.origin, last.dot.number);
+        Some((last.dot.origin, heard))
     }
 
     fn state(&self) -> &CrdtEntry {
@@ -224,7 +233,7 @@ wrote the key; an entry, the vector and the operations that wait on top of its t
 mod tests {
     use super::super::{Crdt, Ship};
     use super::*;
-    use crate::state::{Origin, Resolution, Value};
+    use crate::state::{Resolution, Value};
 
     fn at(replica: u16, number: u32) -> Accept<'static> {
         Accept {

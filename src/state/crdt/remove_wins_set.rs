@@ -109,7 +109,7 @@ element; and 8 bytes for each replica that ever wrote the key.
             if !gave_way {
                 fates(Fate::Outranked {
                     loser: old.dot,
-                    winner: now.first().map(|word| word.dot),
+                    winner: None,
                 });
             }
             affected.push(old.element);

@@ -89,6 +89,9 @@ impl Graph {
 /// Whether two operations on a key other than a text don't commute.
 fn conflict(a: Op, b: Op) -> bool {
     match (a, b) {
+        (Op::Put { field: a, .. }, Op::Put { field: b, .. })
+        | (Op::Put { field: a, .. } | Op::Increase { field: a, .. }, Op::Drop { field: b })
+        | (Op::Drop { field: b }, Op::Put { field: a, .. } | Op::Increase { field: a, .. }) => a == b,
         (Op::Write(_), Op::Write(_)) => true,
         (Op::Insert(a), Op::Remove(b)) | (Op::Remove(b), Op::Insert(a)) => a == b,
         _ => false,
@@ -395,10 +398,11 @@ impl Search {
                 |b: usize| conflict(of(a).op, of(b).op) || at_one_place(b) || !takes(a).is_disjoint(takes(b));
             let conflicts = |b: usize| concurrent(a, b) && in_the_way(b);
             counts.conflicts += usize::from(all.clone().any(conflicts));
-            if self.acked.contains_key(&a) && !contained.contains(&a) {
+            if self.acked.contains_key(&a) {
                 let after = |b: &usize| *b != a && of(a).key == of(*b).key && saw[*b][a];
                 // What conflicts when concurrent replaces when it comes later.
                 let replaced = all.clone().filter(after).any(|b| conflict(of(a).op, of(b).op));
+                let is_there = contained.contains(&a);
                 let taken_by = |character: &(usize, u64)| {
                     let deletions = self.takes.iter().filter(|(_, taken)| taken.contains(character));
                     deletions.map(|(deletion, _)| *deletion).collect::<Vec<_>>()
@@ -406,8 +410,14 @@ impl Search {
                 let effects = match of(a).op {
                     Op::InsertText { length, .. } => {
                         let characters = (0..u64::from(length)).map(|place| (a, place));
-                        characters.filter(|character| taken_by(character).is_empty()).count()
+                        let is_lost = |character: &(usize, u64)| {
+                            let by = taken_by(character);
+                            let gone = !is_there || by.iter().any(|by| contained.contains(by));
+                            gone && !by.iter().any(|by| saw[*by][a])
+                        };
+                        characters.filter(is_lost).count()
                     }
+                    _ if is_there => 0,
                     Op::DeleteText { .. } => {
                         let back = takes(a).iter().filter(|(from, _)| contained.contains(from));
                         back.filter(|character| !taken_by(character).iter().any(|by| contained.contains(by)))
@@ -417,7 +427,7 @@ impl Search {
                 };
                 counts.lost_effects += effects;
                 let is_text = matches!(of(a).op, Op::InsertText { .. } | Op::DeleteText { .. });
-                let weight = if is_text { effects } else { 1 };
+                let weight = if is_text || is_there { effects } else { 1 };
                 counts.lost_updates += if all.clone().any(|b| after(&b)) { 0 } else { weight };
             }
         }
@@ -499,6 +509,9 @@ fn act() -> impl Strategy<Value = (u64, Act)> {
     let op = |key: u32, value: u64| match key {
         0 => Op::Write(value),
         1 => Op::Add(value as i64),
+        4 if value < 2 => Op::Put { field: 1, value },
+        4 if value < 3 => Op::Increase { field: 1, by: 1 },
+        4 => Op::Drop { field: 1 },
         3 if value < 2 => Op::InsertText {
             at: value as u32 * 2,
             from: 0,
@@ -512,9 +525,9 @@ fn act() -> impl Strategy<Value = (u64, Act)> {
         _ => Op::Remove(value % 2),
     };
     let act = prop_oneof![
-        3 => (0u32..4, 0u32..3, 0u64..4, any::<bool>())
+        3 => (0u32..5, 0u32..3, 0u64..4, any::<bool>())
             .prop_map(move |(key, replica, value, aware)| Act::Update { key, replica, op: op(key, value), aware }),
-        3 => (0u32..4, 0u32..3).prop_map(|(key, replica)| Act::Read { key, replica }),
+        3 => (0u32..5, 0u32..3).prop_map(|(key, replica)| Act::Read { key, replica }),
         1 => (0u32..3).prop_map(Act::Tell),
     ];
     // An operation takes at most 2 x 40 ms, so that an agent waits for its answer.
@@ -549,9 +562,12 @@ fn prepared(model: Model, scripts: &[Vec<(u64, Act)>], slow: u64, batches: bool,
             at += gap;
             let act = match *act {
                 // Models that have no texts have one key less.
-                Act::Read { key: 3, replica } if !has_texts => Act::Read { key: 2, replica },
+                Act::Read { key: 3.., replica } if !has_texts => Act::Read { key: 2, replica },
                 Act::Update {
-                    key: 3, replica, aware, ..
+                    key: 3..,
+                    replica,
+                    aware,
+                    ..
                 } if !has_texts => {
                     let op = Op::Insert(1);
                     Act::Update {

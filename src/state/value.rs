@@ -411,8 +411,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_held_value_is_small() {
+    fn held_values_and_operations_are_small() {
         assert_eq!(size_of::<Held>(), 16);
+        assert_eq!(size_of::<Op>(), 16);
     }
 
     #[test]
@@ -432,6 +433,8 @@ mod tests {
 
     #[test]
     fn digests_tell_values_and_types_apart() {
+        let span = |id, length| Span { id, from: 0, length };
+        let field = |values, sum| Field { name: 0, values, sum };
         let values = [
             Value::Register(vec![]),
             Value::Register(vec![0]),
@@ -442,6 +445,14 @@ mod tests {
             Value::Set(vec![]),
             Value::Set(vec![0]),
             Value::Set(vec![1, 2]),
+            Value::Text(vec![]),
+            Value::Text(vec![span(7, 1)]),
+            Value::Text(vec![span(7, 2)]),
+            Value::Text(vec![span(8, 2)]),
+            Value::Map(vec![]),
+            Value::Map(vec![field(vec![], Some(0))]),
+            Value::Map(vec![field(vec![0], None)]),
+            Value::Map(vec![field(vec![0], Some(0))]),
         ];
         for (i, a) in values.iter().enumerate() {
             for (j, b) in values.iter().enumerate() {

@@ -33,7 +33,7 @@ Costs: 12 bytes for each replica that ever wrote the key, less the sum that a pl
     const KEEPING: Keeping = Keeping::All;
 
     fn refuses(op: Op) -> Option<&'static str> {
-        matches!(op, Op::Add(by) if by < 0).then_some("a grow-only counter can't go down; use `PnCounter`")
+        matches!(op, Op::Add(by) if by < 0).then_some("a grow-only counter can't go down; use `UpAndDown`")
     }
 
     fn update(&mut self, op: Op, at: Accept<'_>, fates: &mut impl FnMut(Fate)) -> Self {

@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn a_removal_resets_what_it_saw_and_nothing_else() {
         let (mut a, mut b) = (OrMap::default(), OrMap::default());
-        let mut tell = |news: OrMap, to: &mut OrMap| to.join(&news, &mut |_| {});
+        let tell = |news: OrMap, to: &mut OrMap| to.join(&news, &mut |_| {});
         let news = a.update(Op::Increase { field: 7, by: 100 }, at(0, 1), &mut |_| {});
         tell(news, &mut b);
         let news = a.update(Op::Put { field: 7, value: 1 }, at(0, 2), &mut |_| {});

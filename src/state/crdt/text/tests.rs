@@ -163,9 +163,9 @@ impl World {
                 let mut left = order[..place].iter().rev().find(|id| still.contains(id)).copied();
                 let known = self.seen[replica].iter().copied().collect::<BTreeSet<_>>();
                 let times = self.log.characters.iter().filter(|(_, leaf)| known.contains(&leaf.dot));
-                let mut time = times.map(|(id, _)| id.time).max().unwrap_or(0);
+                let latest = times.map(|(id, _)| id.time).max().unwrap_or(0);
                 for n in 0..length {
-                    time += 1;
+                    let time = latest + 1 + n;
                     let id = CharId { time, origin };
                     let from = from + n;
                     self.log.characters.insert(id, Leaf { left, from, dot });

@@ -39,6 +39,7 @@
 
 pub mod clock;
 pub mod crdt;
+pub mod document;
 pub mod dots;
 pub mod dotted;
 pub mod lww;
@@ -54,7 +55,7 @@ pub use crdt::Crdt;
 pub use dots::{Dot, DotRange, DotSet, Origin, VersionVector};
 pub use dotted::DottedVersionVectors;
 pub use lww::LastWriteWins;
-pub use value::{Held, KeyType, Op, Value};
+pub use value::{Field, Held, KeyType, Op, Span, Value};
 pub use version_vector::VersionVectors;
 
 use serde::de::DeserializeOwned;
@@ -73,6 +74,8 @@ pub mod wire {
     pub const COUNT: u64 = 4;
     /// A sum of increments.
     pub const SUM: u64 = 8;
+    /// An origin by itself.
+    pub const ORIGIN: u64 = 4;
 }
 
 /// The causal context that a read returns and the next write sends back: everything that the reader has seen of the key.
@@ -132,6 +135,15 @@ pub struct View {
     pub context: Context,
 }
 
+/// A character of a text: the insertion that brought it, and its place among what that brought, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Char {
+    /// The insertion.
+    pub dot: Dot,
+    /// The place.
+    pub place: u32,
+}
+
 /// What happened to an effect at one replica. Merging the same thing again may repeat an [`Fate::Outranked`], never an
 /// [`Fate::Applied`] without an outranking in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +156,22 @@ pub enum Fate {
         version: Dot,
         /// The version that it was computed from.
         base: Dot,
+    },
+    /// The accepting replica put the characters of an insertion into a text after this one (`None`: at the beginning).
+    Placed {
+        /// The insertion.
+        version: Dot,
+        /// The character before it.
+        after: Option<Char>,
+    },
+    /// The accepting replica found these characters of a text in the range that a deletion takes.
+    Took {
+        /// The deletion.
+        version: Dot,
+        /// The first character.
+        first: Char,
+        /// How many, of the same insertion and one after the other.
+        length: u32,
     },
     /// `loser` is not visible at this replica any more, or never became so.
     Outranked {
@@ -178,6 +206,8 @@ pub enum Keeping {
     Causal,
     /// All of them.
     All,
+    /// All but the inserts of a set that a remove ends which had not seen them.
+    Removals,
 }
 
 /// A version's place in a model's total order; the highest is kept.
@@ -196,6 +226,8 @@ pub struct Size {
     pub values: u64,
     /// Values or elements that are there only because the model keeps more than one version (siblings).
     pub spare: u64,
+    /// Characters that a reader wants, a byte each.
+    pub text: u64,
     /// Bytes of stamps, dots, vectors and tombstones.
     pub metadata: u64,
 }
@@ -203,7 +235,12 @@ pub struct Size {
 impl Size {
     /// Bytes in all, where each value weighs `value_bytes`.
     pub fn total(self, value_bytes: u64) -> u64 {
-        (self.values + self.spare) * value_bytes + self.metadata
+        (self.values + self.spare) * value_bytes + self.text + self.metadata
+    }
+
+    /// Bytes of what a reader wants, where each value weighs `value_bytes`.
+    pub fn content(self, value_bytes: u64) -> u64 {
+        self.values * value_bytes + self.text
     }
 
     /// Bytes of metadata, siblings included, where each value weighs `value_bytes`.
@@ -235,7 +272,8 @@ pub struct Refusal {
 /// associative and idempotent on reachable states unless the model's page says which law it breaks.
 ///
 /// # Panics
-/// `update` and `fresh` panic on an operation or a key type that `supports` refuses: the plan has checked that before.
+/// `update` and `fresh` panic on an operation or a key type that `supports` or `refuses` refuse: the plan and the store have
+/// checked that before.
 pub trait Resolution: Clone + Send + 'static {
     /// One key at one replica.
     type Entry: Clone + Debug + PartialEq + Send + Serialize + DeserializeOwned;
@@ -250,6 +288,11 @@ pub trait Resolution: Clone + Send + 'static {
     /// # Errors
     /// A [`Refusal`] if the model has no such keys.
     fn supports(&self, key: KeyType) -> Result<Realisation, Refusal>;
+
+    /// Why keys of this type don't admit an operation that their type has, if they don't: a store refuses it.
+    fn refuses(&self, _key: KeyType, _op: Op) -> Option<&'static str> {
+        None
+    }
 
     /// A key that nobody has written yet: registers empty, counters 0, sets empty.
     fn fresh(&self, key: KeyType) -> Self::Entry;
@@ -295,6 +338,22 @@ pub trait Resolution: Clone + Send + 'static {
     /// The rank of the version in a delta, where the model is [`Keeping::Ranked`].
     fn rank(&self, delta: &Self::Delta) -> Option<Rank>;
 
+    /// How many deleted elements or characters an entry keeps because others might not know of it.
+    fn tombstones(&self, _entry: &Self::Entry) -> u64 {
+        0
+    }
+
+    /// Forgets tombstones that aren't needed any more, where every replica has heard of `stable`, and all that any of them had
+    /// written by the time when it had, has come here; how many it was. The value stays.
+    fn collect(&self, _entry: &mut Self::Entry, _stable: &VersionVector) -> u64 {
+        0
+    }
+
+    /// Of news that says so: who wrote it, and what that origin had heard of the key by then.
+    fn told(&self, _delta: &Self::Delta) -> Option<(Origin, VersionVector)> {
+        None
+    }
+
     /// The stamp of the version that an entry holds, where versions have one.
     fn stamp(&self, _entry: &Self::Entry) -> Option<i64> {
         None
@@ -325,7 +384,14 @@ pub fn models() -> &'static [ModelInfo] {
         crdt::LwwRegister::INFO,
         crdt::MvRegister::INFO,
         crdt::PnCounter::INFO,
+        crdt::GCounter::INFO,
         crdt::OrSet::INFO,
+        crdt::RemoveWinsSet::INFO,
+        crdt::TwoPhaseSet::INFO,
+        crdt::GSet::INFO,
+        crdt::OrMap::INFO,
+        crdt::Text::INFO,
+        crdt::Causal::INFO,
     ]
 }
 

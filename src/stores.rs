@@ -11,6 +11,7 @@ mod content;
 mod recovery;
 pub mod replication;
 pub mod spec;
+mod stability;
 pub mod stamping;
 pub mod store;
 mod swapping;
@@ -25,7 +26,7 @@ pub use stamping::Stamping;
 pub use store::Store;
 
 use crate::state::{
-    Crdt, DottedVersionVectors, Keeping, KeyType, LastWriteWins, Realisation, Refusal, Resolution, VersionVectors,
+    Crdt, DottedVersionVectors, Keeping, KeyType, LastWriteWins, Op, Realisation, Refusal, Resolution, VersionVectors,
 };
 use crate::world::population::{Endpoint, Population};
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,11 @@ impl Model {
     /// A [`Refusal`] if the model has no such keys.
     pub fn supports(&self, key: KeyType) -> Result<Realisation, Refusal> {
         with_model!(self, model => model.supports(key))
+    }
+
+    /// Why an operation of this type of key is refused by keys of this type, if it is.
+    pub fn refuses_op(&self, key: KeyType, op: Op) -> Option<&'static str> {
+        with_model!(self, model => model.refuses(key, op))
     }
 
     /// Which effects on keys of this type the model keeps in the end.

@@ -62,6 +62,36 @@ impl AgentGroup {
             Action::Insert(law) => Some(Op::Insert(draw(law) as u64)),
             Action::Remove(law) => Some(Op::Remove(draw(law) as u64)),
             Action::Add(law) => Some(Op::Add(draw(law) as i64)),
+            Action::Put(law) => Some(Op::Put {
+                field: draw(law) as u32,
+                value,
+            }),
+            Action::Increase { field, by } => {
+                let [field, by] = self.draw_two(id, [field, by]);
+                Some(Op::Increase {
+                    field: field as u32,
+                    by: by as i64,
+                })
+            }
+            Action::Drop(law) => Some(Op::Drop {
+                field: draw(law) as u32,
+            }),
+            Action::InsertText { at, length } => {
+                let [at, length] = self.draw_two(id, [at, length]).map(|drawn| drawn as u32);
+                // An agent's characters follow each other in its table, so that what it types is one run.
+                let from = self.typed.entry(member).or_default();
+                let op = Op::InsertText {
+                    at,
+                    from: *from,
+                    length,
+                };
+                *from = from.wrapping_add(length);
+                Some(op)
+            }
+            Action::DeleteText { at, length } => {
+                let [at, length] = self.draw_two(id, [at, length]).map(|drawn| drawn as u32);
+                Some(Op::DeleteText { at, length })
+            }
         };
         if step.swap == Some(Swap::Read) {
             self.begin_swap(id);
@@ -79,6 +109,13 @@ impl AgentGroup {
             }
         };
         self.open_call(id, index | OPERATION, server, request, cx);
+    }
+
+    /// Two numbers about one operation, each by its law.
+    fn draw_two(&self, id: u32, laws: [&crate::random::Law; 2]) -> [f64; 2] {
+        let (mut stream, number) = self.draws(id, purpose::KEY);
+        stream.next_u64();
+        laws.map(|law| law.sample(&mut stream, number))
     }
 
     fn choose_key(&mut self, id: u32, keys: &KeyChoice) -> u32 {

@@ -104,6 +104,8 @@ pub struct AgentGroup {
     pub(super) joins: Slab<JoinState>,
     /// What each agent has seen of each key, where its program sends that along.
     pub(super) contexts: BTreeMap<(u32, u16, u32), Context>,
+    /// How many characters each agent has inserted into texts.
+    pub(super) typed: BTreeMap<u32, u32>,
     /// The key that an agent's activation chose last.
     pub(super) chosen: BTreeMap<u32, u32>,
     /// The compare-and-swaps under way, by activation.
@@ -160,6 +162,7 @@ impl AgentGroup {
             free_letters: Vec::new(),
             joins: Slab::default(),
             contexts: BTreeMap::new(),
+            typed: BTreeMap::new(),
             chosen: BTreeMap::new(),
             swaps: BTreeMap::new(),
             deferred: BTreeMap::new(),

@@ -140,6 +140,31 @@ pub enum Action {
     Remove(Law),
     /// Adds an amount, drawn by the law.
     Add(Law),
+    /// Writes the register of a map's field, drawn by the law: a value that no other write has.
+    Put(Law),
+    /// Adds to the counter of a map's field.
+    Increase {
+        /// The field.
+        field: Law,
+        /// How much.
+        by: Law,
+    },
+    /// Takes a field, drawn by the law, out of a map.
+    Drop(Law),
+    /// Inserts characters into a text.
+    InsertText {
+        /// The position.
+        at: Law,
+        /// How many.
+        length: Law,
+    },
+    /// Deletes characters from a text.
+    DeleteText {
+        /// The position.
+        at: Law,
+        /// How many.
+        length: Law,
+    },
 }
 
 /// Which replica of a store an operation goes to.

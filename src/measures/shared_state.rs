@@ -10,15 +10,20 @@
 //! The causal past of an operation: what came before it in its agent's program (agents are sequential: an operation comes
 //! after all that its agent has begun before), what it or these have read, what had happened at the sender of a message
 //! before it was sent, and so on through chains. A *blind* update has also seen all that the replica which accepted it had
-//! heard of the key, outranked or not; every update is blind but a write to a register that comes with a context.
+//! heard of the key, outranked or not; every update is blind but a write to a register, or an edit of a text, that comes with a
+//! context.
 //!
 //! - *Concurrent*: two writes of different agents to one key, neither in the other's past. *Conflict*: they don't commute
-//!   either. Writes to a register never commute; increments do; on a set only insert and remove of the same element don't.
+//!   either. Writes to a register never commute; increments do; on a set only insert and remove of the same element don't; on a
+//!   map a write of a field's register doesn't commute with another or with a removal of the field, nor an increase with a removal; on
+//!   a text insertions at one place (after the same character) don't, and deletions that overlap (in a character).
 //! - *Overwritten unseen*: a write outranked, at some replica, by one that didn't have it in its past.
 //! - *Lost update*: an acknowledged elementary effect that no replica contains once the run is drained and that nobody who had
 //!   seen it took away. A replica contains what it shows or keeps as a sibling, and what that was computed from. A register's value is
-//!   taken away by a later write, an insert by a remove of the element and a remove by an insert, an increment by nothing: a
-//!   later increment on top of it isn't meant to end it. *Lost unseen*: the narrower count of those that no other write of the
+//!   taken away by a later write, an insert by a remove of the element and a remove by an insert, an increment by nothing, what is in a map's field also by a removal of that: a
+//!   later increment on top of it isn't meant to end it. On a text each character is an effect: an inserted one is taken away by
+//!   a deletion that took it; a deleted one is lost as a deletion if it is back, on a replica whose text no deletion of it is part
+//!   of. *Lost unseen*: the narrower count of those that no other write of the
 //!   key had in its past at all.
 //! - *Stale read*: one that lacks a write acknowledged before it began. It lacks what its replica had not heard of when it
 //!   served, and would keep, given what it held: under last-write-wins a write of higher rank; where causality decides, one
@@ -49,6 +54,7 @@ mod series;
 mod spread;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use judge::SharedStateJudge;
 pub use results::{MEASURES, SharedState};

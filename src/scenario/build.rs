@@ -2,10 +2,11 @@
 
 use super::plan::{Plan, Until};
 use crate::agents::{AgentGroup, RankBlock};
-use crate::faults::Faults;
+use crate::faults::{FaultKind, FaultSpec, Faults, Keep};
 use crate::kernel::{Checkpoint, End, Kernel, Key, Origin, Print, SimDuration, SimTime, permute_ranks};
 use crate::network::Network;
 use crate::services::Service;
+use crate::state::KeyType;
 use crate::world::World;
 use crate::world::population::{Endpoint, Halt, Population, Sites};
 use crate::world::record::{Observer, Records};
@@ -140,8 +141,14 @@ pub fn build_with(
             endpoint,
         )));
     }
+    let loses = |fault: &FaultSpec| matches!(fault.kind, FaultKind::Crash { keep: Keep::Nothing });
+    let may_lose_state = plan.faults.iter().any(loses);
     for (index, store) in plan.stores.iter().enumerate() {
         let key = keys.stores.child(&store.name);
+        let mut spec = Arc::clone(&store.spec);
+        if spec.keys.iter().any(|(_, key)| *key == KeyType::Text) && !may_lose_state {
+            Arc::make_mut(&mut spec).collects_tombstones = true;
+        }
         let replicas = store.sites.iter().zip(0u32..).map(|(site, member)| {
             let name = &plan.network.sites[site.0 as usize].name;
             endpoint(
@@ -155,7 +162,7 @@ pub fn build_with(
             &store.model,
             &store.name,
             index as u32,
-            Arc::clone(&store.spec),
+            spec,
             replicas.collect(),
         ));
     }

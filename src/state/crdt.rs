@@ -9,20 +9,35 @@
 //! acknowledgements; what was lost, anti-entropy brings by joining whole entries. Fragments don't wait for their causes:
 //! order between *keys*, or between the updates of one key, is a matter of the host.
 
+pub mod causal;
+pub mod g_counter;
+pub mod g_set;
+mod kernel;
 pub mod lww_register;
 pub mod mv_register;
+pub mod or_map;
 pub mod or_set;
 pub mod pn_counter;
+pub mod remove_wins_set;
+pub mod text;
+pub mod two_phase_set;
 
+pub use causal::Causal;
+pub use g_counter::GCounter;
+pub use g_set::GSet;
 pub use lww_register::LwwRegister;
 pub use mv_register::MvRegister;
+pub use or_map::OrMap;
 pub use or_set::OrSet;
 pub use pn_counter::PnCounter;
+pub use remove_wins_set::RemoveWinsSet;
+pub use text::Text;
+pub use two_phase_set::TwoPhaseSet;
 
 use super::siblings::Blind;
 use super::{
-    Accept, Context, Fate, Keeping, KeyType, ModelInfo, Op, Rank, Realisation, Refusal, Resolution, Size, Versions,
-    View,
+    Accept, Context, Fate, Keeping, KeyType, ModelInfo, Op, Origin, Rank, Realisation, Refusal, Resolution, Size,
+    VersionVector, Versions, View,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +51,11 @@ Each type of key has a representation whose updates all have a place in the valu
 are equal, however the updates came. Deltas are small states, merged by the same join; lost ones are made good by anti-entropy.
 
 - **Register**: `mv-register` (concurrent writes are all shown; the default) or `lww-register` (the highest stamp).
-- **Counter**: `pn-counter`: the sum of all increments.
-- **Set**: `or-set`: an insert survives concurrent removes.
+- **Counter**: `pn-counter` (the sum of all increments; the default) or `g-counter` (which only grows).
+- **Set**: `or-set` (an insert survives concurrent removes; the default), `rw-set` (a remove survives concurrent inserts), `2p-set`
+  (what was removed never comes back) or `g-set` (nothing is removed).
+- **Map**: `or-map`: fields hold registers and counters; removing one resets what was seen of it.
+- **Text**: `text`: every character has a place of its own.
 
 Costs: see the page of each type.
 ",
@@ -53,6 +71,10 @@ pub trait Lattice: Clone + Default + PartialEq {
     /// Which effects it keeps.
     const KEEPING: Keeping;
 
+    /// Why an operation of its type of key is refused, if it is.
+    fn refuses(_op: Op) -> Option<&'static str> {
+        None
+    }
     /// Accepts an update; returns the fragment that tells it to others.
     fn update(&mut self, op: Op, at: Accept<'_>, fates: &mut impl FnMut(Fate)) -> Self;
     /// The least state above both; true if this one changed.
@@ -69,6 +91,18 @@ pub trait Lattice: Clone + Default + PartialEq {
     fn state_hash(&self) -> u64;
     /// What it weighs on the wire.
     fn size(&self) -> Size;
+    /// Of a fragment: bytes that its operation carries beside what it says, its dot and its causes.
+    fn beside(&self) -> u64 {
+        0
+    }
+    /// How many tombstones it keeps.
+    fn tombstones(&self) -> u64 {
+        0
+    }
+    /// Forgets tombstones that aren't needed once every replica has heard of `stable`; how many.
+    fn collect(&mut self, _stable: &VersionVector) -> u64 {
+        0
+    }
     /// The rank of its version, where versions are ranked.
     fn rank(&self) -> Option<Rank> {
         None
@@ -85,12 +119,54 @@ pub enum RegisterType {
     LastWriter,
 }
 
+/// Which counter a store's counter keys are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CounterType {
+    /// Increments and decrements.
+    #[default]
+    UpAndDown,
+    /// Increments alone.
+    GrowOnly,
+}
+
+/// Which set a store's set keys are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SetType {
+    /// Inserts win over concurrent removes.
+    #[default]
+    AddWins,
+    /// Removes win over concurrent inserts.
+    RemoveWins,
+    /// Removes win over all inserts, for ever.
+    TwoPhase,
+    /// There are no removes.
+    GrowOnly,
+}
+
+/// What an accepted update ships to the other replicas.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ship {
+    /// A small state that says what is new.
+    #[default]
+    Delta,
+    /// The whole entry.
+    State,
+    /// The operation, to be applied once and after its causes.
+    Operation,
+}
+
 /// The data type for each type of key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Crdt {
     /// What registers are.
     pub register: RegisterType,
+    /// What counters are.
+    pub counter: CounterType,
+    /// What sets are.
+    pub set: SetType,
+    /// What is shipped.
+    pub ship: Ship,
     /// What a write without a context to a multi-value register supersedes.
     pub blind: Blind,
 }
@@ -121,6 +197,12 @@ macro_rules! types {
                 match self { $(Self::$name(state) => Self::$name(state.update(op, at, fates).into()),)* }
             }
         }
+
+        $(impl From<$name> for CrdtEntry {
+            fn from(state: $name) -> Self {
+                Self::$name(state.into())
+            }
+        })*
     };
 }
 
@@ -133,11 +215,84 @@ types! {
     PnCounter(PnCounter),
     /// An add-wins set.
     OrSet(Box<OrSet>),
+    /// A counter of increments.
+    GCounter(GCounter),
+    /// A remove-wins set.
+    RemoveWinsSet(Box<RemoveWinsSet>),
+    /// A set with removes for good.
+    TwoPhaseSet(Box<TwoPhaseSet>),
+    /// A set that only grows.
+    GSet(Box<GSet>),
+    /// A text.
+    Text(Box<Text>),
+    /// A map.
+    OrMap(Box<OrMap>),
+    /// A key of any type whose updates are shipped as operations.
+    Causal(Box<Causal>),
 }
 
-/// The realisation that a type declares.
-fn realisation<L: Lattice>() -> Realisation {
-    Realisation(L::REALISATION.into())
+impl CrdtEntry {
+    fn view(&self) -> View {
+        each!(self, state => state.view())
+    }
+
+    fn versions(&self) -> Versions {
+        each!(self, state => state.versions())
+    }
+
+    fn context(&self) -> Context {
+        each!(self, state => state.context())
+    }
+
+    fn digest(&self) -> u64 {
+        each!(self, state => state.digest())
+    }
+
+    fn state_hash(&self) -> u64 {
+        each!(self, state => state.state_hash())
+    }
+
+    fn size(&self) -> Size {
+        each!(self, state => state.size())
+    }
+
+    fn beside(&self) -> u64 {
+        each!(self, state => state.beside())
+    }
+
+    fn tombstones(&self) -> u64 {
+        each!(self, state => state.tombstones())
+    }
+
+    fn collect(&mut self, stable: &VersionVector) -> u64 {
+        each!(self, state => state.collect(stable))
+    }
+
+    fn rank(&self) -> Option<Rank> {
+        each!(self, state => state.rank())
+    }
+}
+
+/// Evaluates an expression with the type that a key of this type has.
+macro_rules! with_type {
+    ($model:expr, $key:expr, $Type:ident => $body:expr) => {
+        match ($key, $model) {
+            (KeyType::Register, Crdt { register: RegisterType::MultiValue, .. }) => with_type!(MvRegister, $Type => $body),
+            (KeyType::Register, Crdt { register: RegisterType::LastWriter, .. }) => with_type!(LwwRegister, $Type => $body),
+            (KeyType::Counter, Crdt { counter: CounterType::UpAndDown, .. }) => with_type!(PnCounter, $Type => $body),
+            (KeyType::Counter, Crdt { counter: CounterType::GrowOnly, .. }) => with_type!(GCounter, $Type => $body),
+            (KeyType::Map, _) => with_type!(OrMap, $Type => $body),
+            (KeyType::Text, _) => with_type!(Text, $Type => $body),
+            (KeyType::Set, Crdt { set: SetType::AddWins, .. }) => with_type!(OrSet, $Type => $body),
+            (KeyType::Set, Crdt { set: SetType::RemoveWins, .. }) => with_type!(RemoveWinsSet, $Type => $body),
+            (KeyType::Set, Crdt { set: SetType::TwoPhase, .. }) => with_type!(TwoPhaseSet, $Type => $body),
+            (KeyType::Set, Crdt { set: SetType::GrowOnly, .. }) => with_type!(GSet, $Type => $body),
+        }
+    };
+    ($Chosen:ident, $Type:ident => $body:expr) => {{
+        type $Type = $Chosen;
+        $body
+    }};
 }
 
 impl Resolution for Crdt {
@@ -149,36 +304,34 @@ impl Resolution for Crdt {
     }
 
     fn supports(&self, key: KeyType) -> Result<Realisation, Refusal> {
-        Ok(match (key, self.register) {
-            (KeyType::Register, RegisterType::MultiValue) => realisation::<MvRegister>(),
-            (KeyType::Register, RegisterType::LastWriter) => realisation::<LwwRegister>(),
-            (KeyType::Counter, _) => realisation::<PnCounter>(),
-            (KeyType::Set, _) => realisation::<OrSet>(),
+        let of_type = with_type!(self, key, T => T::REALISATION);
+        Ok(match self.ship {
+            Ship::Delta => Realisation(of_type.into()),
+            Ship::State => Realisation(format!("{of_type}; an update ships the whole entry").into()),
+            Ship::Operation => Realisation(format!("{of_type}; {}", Causal::REALISATION).into()),
         })
     }
 
+    fn refuses(&self, key: KeyType, op: Op) -> Option<&'static str> {
+        with_type!(self, key, T => T::refuses(op))
+    }
+
     fn fresh(&self, key: KeyType) -> CrdtEntry {
-        match (key, self.register) {
-            (KeyType::Register, RegisterType::MultiValue) => CrdtEntry::MvRegister(Box::default()),
-            (KeyType::Register, RegisterType::LastWriter) => CrdtEntry::LwwRegister(LwwRegister::default()),
-            (KeyType::Counter, _) => CrdtEntry::PnCounter(PnCounter::default()),
-            (KeyType::Set, _) => CrdtEntry::OrSet(Box::default()),
+        let state: CrdtEntry = with_type!(self, key, T => T::default().into());
+        match self.ship {
+            Ship::Operation => Causal::over(state).into(),
+            Ship::Delta | Ship::State => state,
         }
     }
 
     fn update(&self, entry: &mut CrdtEntry, op: Op, at: Accept<'_>, fates: &mut impl FnMut(Fate)) -> CrdtEntry {
-        if at.context.is_none() && self.blind == Blind::Overwrite {
-            let held = self.context(entry);
-            return entry.update(
-                op,
-                Accept {
-                    context: Some(&held),
-                    ..at
-                },
-                fates,
-            );
+        let held = (at.context.is_none() && self.blind == Blind::Overwrite).then(|| entry.context());
+        let context = at.context.or(held.as_ref());
+        let news = entry.update(op, Accept { context, ..at }, fates);
+        match self.ship {
+            Ship::State => entry.clone(),
+            Ship::Delta | Ship::Operation => news,
         }
-        entry.update(op, at, fates)
     }
 
     fn merge(&self, entry: &mut CrdtEntry, delta: &CrdtEntry, fates: &mut impl FnMut(Fate)) -> bool {
@@ -194,27 +347,27 @@ impl Resolution for Crdt {
     }
 
     fn view(&self, entry: &CrdtEntry) -> View {
-        each!(entry, state => state.view())
+        entry.view()
     }
 
     fn versions(&self, entry: &CrdtEntry) -> Versions {
-        each!(entry, state => state.versions())
+        entry.versions()
     }
 
     fn context(&self, entry: &CrdtEntry) -> Context {
-        each!(entry, state => state.context())
+        entry.context()
     }
 
     fn digest(&self, entry: &CrdtEntry) -> u64 {
-        each!(entry, state => state.digest())
+        entry.digest()
     }
 
     fn state_hash(&self, entry: &CrdtEntry) -> u64 {
-        each!(entry, state => state.state_hash())
+        entry.state_hash()
     }
 
     fn entry_size(&self, entry: &CrdtEntry) -> Size {
-        each!(entry, state => state.size())
+        entry.size()
     }
 
     fn delta_size(&self, delta: &CrdtEntry) -> Size {
@@ -222,16 +375,26 @@ impl Resolution for Crdt {
     }
 
     fn keeping(&self, key: KeyType) -> Keeping {
-        match (key, self.register) {
-            (KeyType::Register, RegisterType::MultiValue) => MvRegister::KEEPING,
-            (KeyType::Register, RegisterType::LastWriter) => LwwRegister::KEEPING,
-            (KeyType::Counter, _) => PnCounter::KEEPING,
-            (KeyType::Set, _) => OrSet::KEEPING,
+        with_type!(self, key, T => T::KEEPING)
+    }
+
+    fn tombstones(&self, entry: &CrdtEntry) -> u64 {
+        entry.tombstones()
+    }
+
+    fn collect(&self, entry: &mut CrdtEntry, stable: &VersionVector) -> u64 {
+        entry.collect(stable)
+    }
+
+    fn told(&self, delta: &CrdtEntry) -> Option<(Origin, VersionVector)> {
+        match delta {
+            CrdtEntry::Causal(operations) => operations.told(),
+            _ => None,
         }
     }
 
     fn rank(&self, delta: &CrdtEntry) -> Option<Rank> {
-        each!(delta, state => state.rank())
+        delta.rank()
     }
 }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub const INFO: ModelInfo = ModelInfo {
     name: "dotted-version-vectors",
     title: "Dotted version vectors with siblings",
-    keys: KeyType::ALL,
+    keys: KeyType::PLAIN,
     doc: "\
 Each key holds its siblings, each with its own dot (who accepted it, and as which update), and a causal context: all dots that
 the replica has seen. A write sends back the context of its client's last read or write, and supersedes exactly the siblings in

@@ -5,6 +5,7 @@
 //! the rule of Cassandra, and of Riak with `last_write_wins`; a stamp is whatever the host says: a wall clock, or a
 //! logical one.
 
+use super::document::Document;
 use super::{
     Accept, Context, Dot, Fate, Held, Keeping, KeyType, ModelInfo, Op, Rank, Realisation, Refusal, Resolution, Size,
     Versions, View, hash, wire,
@@ -34,6 +35,11 @@ do with time. Clients carry no stamps: what an agent read at one replica isn't h
 - **Counter**: an increment is accepted as *held sum + delta* under a new stamp, so of concurrent increments one survives.
 - **Set**: an insert or remove is accepted as the held set with or without the element, under a new stamp: concurrent changes
   of different elements overwrite each other as well.
+
+- **Map**: an update of a field is accepted as the held map with the change, under a new stamp: concurrent changes of different
+  fields overwrite each other as well.
+- **Text**: an edit is accepted as the held text with the change, under a new stamp, so of concurrent edits one survives with all
+  that it was built on. Positions count characters of the held text, whatever the agent had seen.
 
 Costs: 16 bytes of metadata a version (stamp and identity; a set also carries its length), and each update ships the whole value.
 ",
@@ -68,6 +74,7 @@ impl Stamped {
         Size {
             values: self.held.count(),
             spare: 0,
+            text: self.held.characters(),
             metadata: wire::STAMP + wire::DOT + self.held.framing(),
         }
     }
@@ -116,6 +123,8 @@ impl Resolution for LastWriteWins {
             match key {
                 KeyType::Register => "a write replaces the value if its stamp is the highest",
                 KeyType::Counter => "an increment writes held sum + delta under a new stamp; of concurrent ones one survives",
+                KeyType::Map => "an update of a field writes the whole changed map under a new stamp; of concurrent ones one survives",
+                KeyType::Text => "an edit writes the whole changed text under a new stamp; of concurrent ones one survives",
                 KeyType::Set => "an insert or remove writes the whole changed set under a new stamp; of concurrent ones one survives",
             }
             .into(),
@@ -135,7 +144,12 @@ impl Resolution for LastWriteWins {
                 base: base.dot,
             });
         }
-        let held = Held::after(base.map(|version| &version.held), op);
+        let base = base.map(|version| &version.held);
+        let held = match (entry.key, base) {
+            (KeyType::Text, Some(Held::Text(text))) => Held::Text(text.after(op, at.dot, fates).into()),
+            (KeyType::Text, _) => Held::Text(Document::default().after(op, at.dot, fates).into()),
+            _ => Held::after(base, op),
+        };
         let new = Stamped {
             stamp: at.stamp,
             dot: at.dot,
@@ -302,6 +316,7 @@ mod tests {
             Size {
                 values: 1,
                 spare: 0,
+                text: 0,
                 metadata: 20
             }
         );

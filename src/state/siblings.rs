@@ -24,6 +24,61 @@ pub enum MergeRule {
     Sum,
     /// Shows the version of the preferred replica, or else of the lowest replica; of one replica, the latest version.
     PreferReplica(u16),
+    /// What a function of one's own shows. Of the library alone: a scenario can't name one.
+    Custom(CustomRule),
+}
+
+/// A merge rule of one's own.
+///
+/// It is asked whenever a key with more than one sibling is read, and when a replica itself computes the next counter or set.
+/// What it shows must follow from the siblings alone, whatever order they are listed in (they come ascending by dot), or
+/// replicas that hold the same would show different values. Rules are told apart by their names.
+#[derive(Debug, Clone, Copy)]
+pub struct CustomRule {
+    /// Its name, in messages.
+    pub name: &'static str,
+    /// The types of key whose siblings it resolves.
+    pub keys: &'static [KeyType],
+    /// What a reader sees of two siblings or more, and the dots of the versions that this is made of, ascending.
+    pub resolve: fn(KeyType, &[Sibling]) -> (Value, Vec<Dot>),
+}
+
+impl PartialEq for CustomRule {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for CustomRule {}
+
+impl PartialOrd for CustomRule {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for CustomRule {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.name.cmp(other.name)
+    }
+}
+
+impl std::hash::Hash for CustomRule {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl Serialize for CustomRule {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.name.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CustomRule {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("a merge rule in Rust can't be read from data"))
+    }
 }
 
 impl MergeRule {
@@ -31,10 +86,11 @@ impl MergeRule {
     pub fn fits(self, key: KeyType) -> bool {
         match self {
             Self::KeepAll => key == KeyType::Register,
-            Self::Max | Self::Min => key != KeyType::Set,
+            Self::Max | Self::Min => matches!(key, KeyType::Register | KeyType::Counter),
             Self::Union => key == KeyType::Set,
             Self::Sum => key == KeyType::Counter,
-            Self::PreferReplica(_) => true,
+            Self::PreferReplica(_) => KeyType::PLAIN.contains(&key),
+            Self::Custom(rule) => KeyType::PLAIN.contains(&key) && rule.keys.contains(&key),
         }
     }
 
@@ -47,6 +103,7 @@ impl MergeRule {
             Self::Union => "Union",
             Self::Sum => "Sum",
             Self::PreferReplica(_) => "PreferReplica",
+            Self::Custom(rule) => rule.name,
         }
     }
 
@@ -62,6 +119,7 @@ impl MergeRule {
                 format!("a reader sees the sibling that replica {replica} accepted, or else that of the lowest replica")
                     .into()
             }
+            Self::Custom(rule) => format!("a reader sees what {} makes of the siblings", rule.name).into(),
         }
     }
 }
@@ -91,8 +149,12 @@ impl Default for MergeRules {
 
 impl MergeRules {
     /// The rule for keys of this type.
+    ///
+    /// # Panics
+    /// Panics for a type that no model with siblings has.
     pub fn of(self, key: KeyType) -> MergeRule {
         match key {
+            KeyType::Text | KeyType::Map => panic!("no rule merges a {key}"),
             KeyType::Register => self.register,
             KeyType::Counter => self.counter,
             KeyType::Set => self.set,
@@ -104,6 +166,15 @@ impl MergeRules {
     /// # Errors
     /// A [`Refusal`] if the rule for this type doesn't fit it.
     pub fn realisation(self, model: &'static str, key: KeyType, blind: Blind) -> Result<String, Refusal> {
+        if !KeyType::PLAIN.contains(&key) {
+            let reason = "a rule chooses one sibling, or adds them up, and can't merge what they are made of; use `Crdt`, or \
+                          `LastWriteWins` to keep one";
+            return Err(Refusal {
+                model,
+                key,
+                reason: reason.into(),
+            });
+        }
         let rule = self.of(key);
         if !rule.fits(key) {
             let fitting = [
@@ -140,7 +211,7 @@ impl MergeRules {
             (KeyType::Counter, _) => {
                 "an increment is accepted as the replica's resolved sum plus the delta, and supersedes what the replica holds"
             }
-            (KeyType::Set, _) => {
+            (_, _) => {
                 "an insert or remove is accepted as the replica's resolved set with the change, and supersedes what the replica holds"
             }
         };
@@ -199,6 +270,11 @@ pub fn resolve(key: KeyType, rule: MergeRule, siblings: &[Sibling]) -> (Value, V
             elements.dedup();
             return (Value::Set(elements), all());
         }
+        MergeRule::Custom(rule) => {
+            let (value, dots) = (rule.resolve)(key, siblings);
+            assert_eq!(value.key_type(), key, "{} shows a value of another type", rule.name);
+            return (value, dots);
+        }
         MergeRule::Max => siblings
             .iter()
             .max_by_key(|sibling| (order(&sibling.held), sibling.dot))
@@ -242,7 +318,9 @@ pub(crate) fn build(
     let base = match value {
         Value::Counter(sum) => Held::Counter(sum),
         Value::Set(elements) => Held::Set(Box::new(elements.into())),
-        Value::Register(_) => unreachable!("registers aren't computed"),
+        Value::Register(_) | Value::Text(_) | Value::Map(_) => {
+            unreachable!("registers aren't computed, and texts and maps have no siblings")
+        }
     };
     Held::after(Some(&base), op)
 }
@@ -273,7 +351,7 @@ fn order(held: &Held) -> i128 {
     match held {
         Held::Register(value) => i128::from(*value),
         Held::Counter(sum) => i128::from(*sum),
-        Held::Set(_) => 0,
+        Held::Set(_) | Held::Text(_) | Held::Map(_) => 0,
     }
 }
 
@@ -332,6 +410,45 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_of_ones_own_resolves_the_types_that_it_says() {
+        let smallest = CustomRule {
+            name: "smallest",
+            keys: &[KeyType::Set],
+            resolve: |_, siblings| {
+                let smallest = siblings
+                    .iter()
+                    .min_by_key(|sibling| (sibling.held.count(), sibling.dot));
+                let smallest = smallest.expect("there are some");
+                (smallest.held.to_value(), vec![smallest.dot])
+            },
+        };
+        let both = Held::after(Some(&Held::after(None, Op::Insert(1))), Op::Insert(2));
+        let sets = [sibling(0, 1, both), sibling(1, 1, Held::after(None, Op::Insert(9)))];
+        let rule = MergeRule::Custom(smallest);
+        let (value, dots) = resolve(KeyType::Set, rule, &sets);
+        assert_eq!((value, dots), (Value::Set(vec![9]), vec![sets[1].dot]));
+        let rules = MergeRules {
+            counter: rule,
+            set: rule,
+            ..MergeRules::default()
+        };
+        let said = rules
+            .realisation("version-vectors", KeyType::Set, Blind::Sibling)
+            .unwrap();
+        assert!(
+            said.ends_with("a reader sees what smallest makes of the siblings"),
+            "{said}"
+        );
+        let refusal = rules.realisation("version-vectors", KeyType::Counter, Blind::Sibling);
+        assert!(
+            refusal
+                .unwrap_err()
+                .to_string()
+                .contains("smallest doesn't resolve a counter")
+        );
+    }
+
+    #[test]
     fn a_rule_that_does_not_fit_is_refused_with_those_that_do() {
         let rules = MergeRules {
             counter: MergeRule::Union,
@@ -344,7 +461,7 @@ mod tests {
             refusal.to_string(),
             "version-vectors has no counter keys: the merge rule Union doesn't resolve a counter; use Max or Min or Sum or PreferReplica"
         );
-        for key in KeyType::ALL {
+        for key in KeyType::PLAIN {
             assert!(
                 MergeRules::default()
                     .realisation("version-vectors", *key, Blind::Sibling)

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub const INFO: ModelInfo = ModelInfo {
     name: "version-vectors",
     title: "Version vectors with siblings",
-    keys: KeyType::ALL,
+    keys: KeyType::PLAIN,
     doc: "\
 Each key holds its siblings under one version vector, which counts the updates that each replica has accepted. A write sends
 back the vector of its client's last read or write. If that descends the replica's vector, the write replaces all siblings;
@@ -245,6 +245,7 @@ pub(crate) fn size(siblings: &[Sibling], causality: u64) -> Size {
     Size {
         values,
         spare: all - values,
+        text: 0,
         metadata: causality + wire::COUNT + framing,
     }
 }
@@ -369,6 +370,7 @@ mod tests {
             Size {
                 values: 1,
                 spare: 0,
+                text: 0,
                 metadata: 4 + 2 * 8 + 4 + 8
             }
         );

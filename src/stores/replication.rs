@@ -3,7 +3,8 @@
 //! What travels lies in a slab, shared by the messages that carry it: an update for four peers is one payload. A message names
 //! its payload by its handle, and the fingerprint covers the content.
 
-use super::spec::AntiEntropy;
+use super::spec::{AntiEntropy, StoreSpec};
+use super::stability::{collect, collects, heard};
 use super::store::{FLUSH, ROUND, Replica, SHIP, Store, show, tell};
 use super::words::store_key;
 use crate::kernel::{Key, SimDuration};
@@ -80,7 +81,7 @@ fn bytes_of(sum: u64) -> u32 {
 
 /// Takes in news of updates.
 fn merge<R: Resolution>(
-    model: &R,
+    (model, spec): (&R, &StoreSpec),
     replica: &mut Replica<R>,
     store: u32,
     news: &[(u32, R::Delta)],
@@ -92,6 +93,12 @@ fn merge<R: Resolution>(
         replica.stamps.hear(model.rank(delta).map(|rank| rank.stamp));
         if model.merge(&mut slot.entry, delta, &mut |fate| tell(cx, id, word, fate)) {
             show(model, slot, id, word, cx);
+        }
+        if collects(spec, *key) {
+            if let Some((origin, heard)) = model.told(delta) {
+                replica.knowledge.note(*key, usize::from(origin.replica()), &heard);
+            }
+            collect(model, replica, spec.replicas.len(), *key, false);
         }
     }
 }
@@ -351,7 +358,8 @@ impl<R: Resolution> Store<R> {
         match &payload.content {
             // News is shared by its messages, and nobody changes it.
             Content::News(news) => {
-                merge(&self.model, &mut self.replicas[member as usize], self.index, news, cx);
+                let replica = &mut self.replicas[member as usize];
+                merge((&self.model, &self.spec), replica, self.index, news, cx);
                 self.release(message.handle);
             }
             content => {
@@ -376,6 +384,7 @@ impl<R: Resolution> Store<R> {
     /// Answers a digest with what differs; with nothing if nothing does.
     fn compare(&mut self, member: u32, message: &Message, theirs: &[(u32, u64)], cx: &mut Cx<'_, '_>) {
         self.refresh(member as usize);
+        self.note_equal(member, message.from, theirs);
         let (mut entries, mut wanted) = (Vec::new(), Vec::new());
         let mut rest = theirs.iter().copied().peekable();
         for (slot, key) in self.replicas[member as usize].slots.iter().zip(0..) {
@@ -390,6 +399,26 @@ impl<R: Resolution> Store<R> {
         if !entries.is_empty() || !wanted.is_empty() {
             self.send_entries(member, message, topic::ENTRIES, entries, wanted, cx);
         }
+    }
+
+    /// Notes of which keys another replica has heard the same.
+    fn note_equal(&mut self, member: u32, from: u32, theirs: &[(u32, u64)]) {
+        let (peer, replicas) = (self.peer(from), self.spec.replicas.len());
+        let replica = &mut self.replicas[member as usize];
+        for (key, hash) in theirs.iter().filter(|(key, _)| collects(&self.spec, *key)) {
+            if replica.slots[*key as usize].hash == *hash {
+                let heard = heard(&self.model, &replica.slots[*key as usize].entry);
+                replica.knowledge.note(*key, peer, &heard);
+            }
+            collect(&self.model, replica, replicas, *key, true);
+        }
+    }
+
+    /// The number of the replica that an entity is.
+    fn peer(&self, entity: u32) -> usize {
+        let mut replicas = self.replicas.iter();
+        let found = replicas.position(|replica| replica.endpoint.id == entity);
+        found.expect("replicas hear from replicas alone")
     }
 
     /// Answers a part of an exchange.
@@ -419,6 +448,7 @@ impl<R: Resolution> Store<R> {
         wanted: Vec<u32>,
         cx: &mut Cx<'_, '_>,
     ) {
+        let peer = self.peer(message.from);
         let replica = &mut self.replicas[member as usize];
         let id = replica.endpoint.id;
         let mut lacking = wanted;
@@ -431,6 +461,10 @@ impl<R: Resolution> Store<R> {
             }
             if message.topic == topic::ENTRIES && self.model.state_hash(&slot.entry) != self.model.state_hash(theirs) {
                 lacking.push(*key);
+            }
+            if collects(&self.spec, *key) {
+                replica.knowledge.note(*key, peer, &heard(&self.model, theirs));
+                collect(&self.model, replica, self.spec.replicas.len(), *key, true);
             }
         }
         if lacking.is_empty() || message.topic != topic::ENTRIES {

@@ -19,6 +19,9 @@ pub struct StoreSpec {
     pub anti_entropy: Option<AntiEntropy>,
     /// How replicas stamp the updates that they accept.
     pub stamping: Stamping,
+    /// Whether replicas collect tombstones of texts that all of them know of. Only where no replica ever loses its state: one
+    /// that has forgotten what the others count on could write what has no place any more.
+    pub collects_tombstones: bool,
     /// What a value or an element weighs, in bytes.
     pub value_bytes: u64,
     /// How long a replica works on a request, in nanoseconds, any number at once. It reads, or applies, at the end of that
@@ -76,6 +79,7 @@ impl StoreSpec {
             replication: Replication::default(),
             anti_entropy: None,
             stamping: Stamping::Wall,
+            collects_tombstones: false,
             value_bytes: 8,
             processing: None,
         }

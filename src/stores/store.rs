@@ -11,8 +11,9 @@
 use super::content::content_hash;
 use super::replication::{Payload, Shipment};
 use super::spec::StoreSpec;
+use super::stability::Knowledge;
 use super::stamping::Stamps;
-use super::words::{op_words, origin_word, push_versions, store_key};
+use super::words::{char_word, op_words, origin_word, push_versions, store_key};
 use crate::kernel::{Entry, Liveness, SimTime, Ticket, Words};
 use crate::state::{Accept, Context, Dot, Fate, Op, Origin, Resolution};
 use crate::world::call::{Outcome, Request};
@@ -102,6 +103,8 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) round_set: bool,
     /// Updates sent to peers, batches counted once.
     pub(super) exchanges: u64,
+    /// What the others have heard of.
+    pub(super) knowledge: Knowledge,
 }
 
 /// A store: the population of its replicas.
@@ -141,6 +144,11 @@ pub(super) fn tell(cx: &mut Cx<'_, '_>, replica: u32, key: u64, fate: Fate) {
             cx.record(What::Applied, replica, [key, origin_word(range.origin), numbers]);
         }
         Fate::BuiltOn { version, base } => cx.record(What::BuiltOn, replica, [key, version.bits(), base.bits()]),
+        Fate::Placed { version, after } => cx.record(What::Placed, replica, [key, version.bits(), char_word(after)]),
+        Fate::Took { version, first, length } => {
+            let words = [u64::from(first.place) << 32 | u64::from(length)];
+            cx.record_with(What::Took, replica, [key, version.bits(), first.dot.bits()], &words);
+        }
         Fate::Outranked { loser, winner } => {
             let winner = winner.map_or(u64::MAX, Dot::bits);
             cx.record(What::Outranked, replica, [key, loser.bits(), winner]);
@@ -205,6 +213,7 @@ impl<R: Resolution> Store<R> {
             round: 0,
             round_set: false,
             exchanges: 0,
+            knowledge: Knowledge::default(),
         });
         Self {
             replicas: replicas.collect(),
@@ -292,12 +301,16 @@ impl<R: Resolution> Store<R> {
                 let (key, op, context, expects) = (*key, *op, context.clone(), *expects);
                 let identity = call.identity;
                 let about = call.key.draw(purpose::REPLICATION, call.about(attempt));
+                if self.model.refuses(self.spec.keys[key as usize].1, op).is_some() {
+                    let refused = Outcome::Refused { retry_after: None };
+                    return self.refuse_update(member, identity, refused, handle, cx);
+                }
                 if let Some(version) = expects {
                     let holds = self.version(member, key) == version;
                     let words = [identity, store_key(self.index, key), u64::from(holds)];
                     cx.record(What::Swapped, self.replicas[member as usize].endpoint.id, words);
                     if !holds {
-                        return self.refuse_swap(member, identity, handle, cx);
+                        return self.refuse_update(member, identity, Outcome::Moved, handle, cx);
                     }
                 }
                 let delta = self.update(member, key, op, context.as_deref(), handle, cx);
@@ -326,7 +339,7 @@ impl<R: Resolution> Store<R> {
         };
         let context = self.model.context(entry);
         let size = self.model.entry_size(entry);
-        let bytes = size.values * self.spec.value_bytes + context.bytes();
+        let bytes = size.content(self.spec.value_bytes) + context.bytes();
         attempt.context = Some(Box::new(context));
         attempt.version = version;
         attempt.outcome = Outcome::Done;
@@ -359,7 +372,8 @@ impl<R: Resolution> Store<R> {
         let dot = Dot::new(replica.origin, slot.number);
         let stamp = replica.stamps.next(cx.now());
         if let Some((_, call)) = cx.shared.journey(handle).filter(|_| cx.wants(What::Accepted)) {
-            let blind = u64::from(context.is_none() || !matches!(op, Op::Write(_)));
+            let informed = matches!(op, Op::Write(_) | Op::InsertText { .. } | Op::DeleteText { .. });
+            let blind = u64::from(context.is_none() || !informed);
             let [what, with] = op_words(op);
             self.words.clear();
             self.words.extend([
@@ -569,9 +583,10 @@ impl<R: Resolution> Population for Store<R> {
     fn finish(&mut self, cx: &mut Cx<'_, '_>) {
         let mut words = Vec::new();
         for replica in &self.replicas {
-            let mut overhead = 0;
+            let (mut overhead, mut tombstones) = (0, 0);
             for (key, slot) in replica.slots.iter().enumerate() {
                 overhead += self.model.entry_size(&slot.entry).overhead(self.spec.value_bytes);
+                tombstones += self.model.tombstones(&slot.entry);
                 if slot.touched && cx.wants(What::Holds) {
                     words.clear();
                     push_versions(&self.model.versions(&slot.entry), &mut words);
@@ -582,7 +597,7 @@ impl<R: Resolution> Population for Store<R> {
             cx.record(
                 What::Metadata,
                 replica.endpoint.id,
-                [u64::from(self.index), overhead, 0],
+                [u64::from(self.index), overhead, tombstones],
             );
         }
     }

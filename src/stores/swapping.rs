@@ -16,15 +16,23 @@ impl<R: Resolution> Store<R> {
         u64::from(replica.origin.life()) << 32 | u64::from(replica.slots[key as usize].number)
     }
 
-    /// Answers a conditional update whose key has moved on, and its repetitions.
-    pub(super) fn refuse_swap(&mut self, member: u32, identity: u64, handle: Handle, cx: &mut Cx<'_, '_>) {
+    /// Answers an update that isn't applied, and its repetitions: a conditional one whose key has moved on, or one that the
+    /// model refuses.
+    pub(super) fn refuse_update(
+        &mut self,
+        member: u32,
+        identity: u64,
+        outcome: Outcome,
+        handle: Handle,
+        cx: &mut Cx<'_, '_>,
+    ) {
         let mut attempts = vec![handle];
         if let Some(Known::InWork(waiting)) = self.replicas[member as usize].known.remove(&identity) {
             attempts.extend(waiting);
         }
         for handle in attempts {
             if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
-                attempt.outcome = Outcome::Moved;
+                attempt.outcome = outcome;
             }
             self.answer(member, handle, 0, cx);
         }

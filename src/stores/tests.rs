@@ -32,6 +32,9 @@ const MODELS: [Model; 4] = [
     }),
     Model::Crdt(Crdt {
         register: crate::state::crdt::RegisterType::MultiValue,
+        counter: crate::state::crdt::CounterType::UpAndDown,
+        set: crate::state::crdt::SetType::AddWins,
+        ship: crate::state::crdt::Ship::Delta,
         blind: crate::state::siblings::Blind::Sibling,
     }),
 ];

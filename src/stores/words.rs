@@ -1,6 +1,6 @@
 //! How a store's records put operations and versions into words; what writes them and what reads them meet here.
 
-use crate::state::{Dot, DotRange, DotSet, Op, Origin, Versions};
+use crate::state::{Char, Dot, DotRange, DotSet, Op, Origin, Versions, hash};
 
 /// A store and one of its keys as a word of a record.
 #[inline]
@@ -20,6 +20,11 @@ pub const fn op_words(op: Op) -> [u64; 2] {
         Op::Add(delta) => [1, delta as u64],
         Op::Insert(element) => [2, element],
         Op::Remove(element) => [3, element],
+        Op::InsertText { at, from, length } => [4 | (at as u64) << 32, (from as u64) << 32 | length as u64],
+        Op::Put { field, value } => [6 | (field as u64) << 32, value],
+        Op::Increase { field, by } => [7 | (field as u64) << 32, by as u64],
+        Op::Drop { field } => [8 | (field as u64) << 32, 0],
+        Op::DeleteText { at, length } => [5 | (at as u64) << 32, length as u64],
     }
 }
 
@@ -28,12 +33,37 @@ pub const fn op_words(op: Op) -> [u64; 2] {
 /// # Panics
 /// Panics on a word that names no operation.
 pub const fn of_op_words(words: [u64; 2]) -> Op {
-    match words[0] {
+    let (high, low) = ((words[1] >> 32) as u32, words[1] as u32);
+    let at = (words[0] >> 32) as u32;
+    match words[0] as u32 {
         0 => Op::Write(words[1]),
         1 => Op::Add(words[1] as i64),
         2 => Op::Insert(words[1]),
         3 => Op::Remove(words[1]),
+        4 => Op::InsertText {
+            at,
+            from: high,
+            length: low,
+        },
+        5 => Op::DeleteText { at, length: low },
+        6 => Op::Put {
+            field: at,
+            value: words[1],
+        },
+        7 => Op::Increase {
+            field: at,
+            by: words[1] as i64,
+        },
+        8 => Op::Drop { field: at },
         _ => panic!("a word names no operation"),
+    }
+}
+
+/// A character as a word that no other has, but by a collision of hashes; all ones for none.
+pub const fn char_word(char: Option<Char>) -> u64 {
+    match char {
+        Some(Char { dot, place }) => hash::chain(hash::mix(dot.bits()), place as u64),
+        None => u64::MAX,
     }
 }
 
@@ -110,7 +140,12 @@ mod tests {
 
         #[test]
         fn operations_survive_their_words(value in any::<u64>()) {
-            for op in [Op::Write(value), Op::Add(value as i64), Op::Insert(value), Op::Remove(value)] {
+            let (at, from, length) = (value as u32, (value >> 32) as u32, (value >> 16) as u32);
+            let text = [Op::InsertText { at, from, length }, Op::DeleteText { at, length }];
+            let plain = [Op::Write(value), Op::Add(value as i64), Op::Insert(value), Op::Remove(value)];
+            let by = value as i64;
+            let map = [Op::Put { field: at, value }, Op::Increase { field: at, by }, Op::Drop { field: at }];
+            for op in plain.into_iter().chain(text).chain(map) {
                 prop_assert_eq!(of_op_words(op_words(op)), op);
             }
         }

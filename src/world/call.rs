@@ -240,6 +240,16 @@ impl Call {
                     Op::Add(delta) => (4, delta as u64),
                     Op::Insert(element) => (5, element),
                     Op::Remove(element) => (6, element),
+                    Op::InsertText { at, from, length } => {
+                        let span = u64::from(from) << 32 | u64::from(length);
+                        (7, span ^ u64::from(at).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                    }
+                    Op::Put { field, value } => (9, value ^ u64::from(field).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+                    Op::Increase { field, by } => {
+                        (10, by as u64 ^ u64::from(field).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                    }
+                    Op::Drop { field } => (11, u64::from(field)),
+                    Op::DeleteText { at, length } => (8, u64::from(at) << 32 | u64::from(length)),
                 };
                 let expected = expects.map_or(0, |version| (version + 1).rotate_left(32));
                 (kind | (*key as u64) << 8, value ^ expected)

@@ -9,6 +9,7 @@ use super::record::{Records, What};
 use super::slab::{Handle, Slab};
 use crate::kernel::{Entry, Key, Liveness, Origin, Out, Purpose, SimDuration, SimTime, Stream, Ticket, Words};
 use crate::network::{Network, Outgoing, SiteId, Verdict};
+use crate::state::Op;
 use serde::{Deserialize, Serialize};
 
 /// The kinds of entry of a world. Populations number their own from [`kind::OWN`].
@@ -635,12 +636,17 @@ impl Endpoint {
 
 /// The size on the wire of a request, beside what it carries.
 pub fn request_bytes(request: &Request, stated: u32) -> u32 {
-    match request {
-        Request::Update {
-            context: Some(context), ..
-        } => stated.saturating_add(context.bytes() as u32),
-        _ => stated,
-    }
+    let Request::Update { op, context, .. } = request else {
+        return stated;
+    };
+    // An edit of a text says where, how many characters, and which; a character weighs a byte.
+    let edit = match op {
+        Op::InsertText { length, .. } => length.saturating_add(8),
+        Op::DeleteText { .. } => 8,
+        _ => 0,
+    };
+    let context = context.as_ref().map_or(0, |context| context.bytes() as u32);
+    stated.saturating_add(edit).saturating_add(context)
 }
 
 /// A duration in nanoseconds as a word of a record.

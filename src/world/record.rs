@@ -86,6 +86,13 @@ pub enum What {
     /// A version was computed by a replica from another, whose effects live on in it. Subject: the replica; a: store and key;
     /// b: version; c: base.
     BuiltOn,
+    /// The replica that accepted an insertion into a text found the place for it. Subject: the replica; a: store and key; b:
+    /// version; c: the character before, as a word; all ones for none.
+    Placed,
+    /// The replica that accepted a deletion from a text found characters that it takes. Subject: the replica; a: store and key; b:
+    /// version; c: the version that had inserted them; extra: the place of the first of them in that, and their number, in the
+    /// two halves of a word.
+    Took,
     /// An effect was outranked at a replica: it is not visible there any more, or never became so. Subject: the replica; a:
     /// store and key; b: loser; c: winner, or all ones where a merge repeats what another replica decided.
     Outranked,
@@ -96,7 +103,7 @@ pub enum What {
     /// extra: versions.
     Holds,
     /// The state metadata of a replica once the run is over and drained: clocks, tombstones, siblings. Subject: the replica; a: store; b:
-    /// bytes.
+    /// bytes; c: how many deleted elements and characters are kept.
     Metadata,
     /// A fault began. a: the fault's index; b: occurrence.
     FaultBegan,

@@ -2,7 +2,7 @@
 
 use super::Watched;
 use super::frontier::Frontier;
-use super::ledger::{Dep, Ledger, NONE, OwnWrite, Pending, Write, flag};
+use super::ledger::{Dep, Ledger, NONE, OwnWrite, Pending, Write, against, flag, side_of};
 use super::past::Past;
 use super::results::Tally;
 use super::spread::Heal;
@@ -119,6 +119,10 @@ impl SharedStateJudge {
         if first.is_none() {
             // A second version of an update has seen the first one, but nobody meant to replace it.
             state.seen.join(&past);
+            // A write of a field may end another of the same side, so its past is taken without itself.
+            if let Some((field, side)) = side_of(op) {
+                state.fields.entry(field).or_default()[side].seen.join(&past);
+            }
         }
         past.learn(agent, number);
         if ledger.keys[key as usize].keeping == Keeping::Ranked
@@ -203,21 +207,23 @@ impl SharedStateJudge {
             sides[side].frontier.add(agent, number, write, !conflict);
             sides[side].seen.join(&past);
         }
+        if let Some((field, side)) = side_of(op) {
+            let sides = state.fields.entry(field).or_default();
+            for other in against(side) {
+                let frontier: &mut Frontier = &mut sides[*other].frontier;
+                conflict |= frontier.confront(&past, agent, counts, |other| conflicts.push(other));
+            }
+            sides[side].frontier.add(agent, number, write, !conflict);
+        }
         concurrent.extend(any.then_some(write));
         conflicts.extend(conflict.then_some(write));
-        for (bit, found) in [(flag::CONCURRENT, concurrent), (flag::CONFLICT, conflicts)] {
-            for write in found {
-                let it = &mut ledger.writes[write as usize];
-                if it.flags & bit == 0 {
-                    it.flags |= bit;
-                    let counted = u64::from(it.flags & flag::COUNTED != 0);
-                    match bit {
-                        flag::CONCURRENT => self.tally.concurrent += counted,
-                        _ => self.tally.conflicts += counted,
-                    }
-                }
-            }
-        }
+        self.tally.concurrent += self.ledger.mark(flag::CONCURRENT, concurrent);
+        self.conflicting(conflicts);
+    }
+
+    /// Counts writes that are in conflict, each once.
+    pub(super) fn conflicting(&mut self, writes: Vec<u32>) {
+        self.tally.conflicts += self.ledger.mark(flag::CONFLICT, writes);
         if self.ended.is_none() {
             self.tally.conflicts_over_time.set(self.now, self.tally.conflicts);
         }
@@ -407,6 +413,8 @@ impl SharedStateJudge {
             What::Swapped => self.swapped(record),
             What::Applied => self.applied(record),
             What::BuiltOn => self.built_on(record),
+            What::Placed => self.placed(record),
+            What::Took => self.took(record, extra),
             What::Outranked => self.outranked(record),
             What::Sent | What::Delivered | What::Lost => self.message(record),
             What::Visible => {
@@ -427,7 +435,10 @@ impl SharedStateJudge {
                 }
             }
             What::Holds => self.holds(record, extra),
-            What::Metadata => self.tally.metadata_bytes += record.b,
+            What::Metadata => {
+                self.tally.metadata_bytes += record.b;
+                self.tally.tombstones += record.c;
+            }
             _ => {}
         }
     }
@@ -449,6 +460,8 @@ impl Observer for SharedStateJudge {
             What::Swapped,
             What::Applied,
             What::BuiltOn,
+            What::Placed,
+            What::Took,
             What::Outranked,
             What::Sent,
             What::Delivered,

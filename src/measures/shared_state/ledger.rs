@@ -3,9 +3,10 @@
 use super::Watched;
 use super::frontier::Frontier;
 use super::past::Past;
+use super::text::TextState;
 use crate::kernel::SimTime;
 use crate::state::{Dot, DotSet, Keeping, KeyType, Op, Origin};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// No write.
 pub(super) const NONE: u32 = u32::MAX;
@@ -102,12 +103,31 @@ pub(super) struct KeyState {
     pub frontier: Frontier,
     /// Of sets: the inserts and the removes of each element.
     pub elements: BTreeMap<u64, [Side; 2]>,
+    /// Of maps: the writes, the increases and the removals of each field.
+    pub fields: BTreeMap<u32, [Side; 3]>,
+    /// Of texts: where was inserted, and what was deleted.
+    pub text: TextState,
     /// Everything that some write had in its past.
     pub seen: Past,
     /// What live replicas show: each digest, and how many show it.
     pub shown: Vec<(u64, u32)>,
     pub diverged: Option<SimTime>,
     pub divergence: u64,
+}
+
+/// The sides of a map's field: its writes, its increases, its removals.
+pub(super) fn side_of(op: Op) -> Option<(u32, usize)> {
+    Some(match op {
+        Op::Put { field, .. } => (field, 0),
+        Op::Increase { field, .. } => (field, 1),
+        Op::Drop { field } => (field, 2),
+        _ => return None,
+    })
+}
+
+/// The sides of a field that an operation on one side doesn't commute with.
+pub(super) fn against(side: usize) -> &'static [usize] {
+    [&[0, 2][..], &[2], &[0, 1]][side]
 }
 
 /// The inserts of one element, or its removes.
@@ -138,7 +158,7 @@ impl KeyState {
 
     /// Whether values are versions, not folds of effects.
     pub fn has_heads(&self) -> bool {
-        self.keeping != Keeping::All
+        matches!(self.keeping, Keeping::Ranked | Keeping::Causal)
     }
 }
 
@@ -148,6 +168,8 @@ pub(super) struct Copy {
     pub heard: DotSet,
     /// Of keys with versions: those that are shown or kept.
     pub held: Vec<u32>,
+    /// Of sets whose removes win: inserts that were heard of and outranked.
+    pub gone: BTreeSet<u32>,
     /// The pasts of all that was heard.
     pub past: Past,
     /// Of ranked keys: the highest rank that was applied.
@@ -266,6 +288,8 @@ impl Ledger {
                     versions: Vec::new(),
                     frontier: Frontier::default(),
                     elements: BTreeMap::new(),
+                    fields: BTreeMap::new(),
+                    text: TextState::default(),
                     seen: Past::default(),
                     shown: vec![(kind.empty().digest(), range.len() as u32)],
                     diverged: None,
@@ -400,7 +424,36 @@ impl Ledger {
                 false
             }
             Keeping::All => false,
+            Keeping::Removals => it.winners.iter().any(|winner| {
+                let winner = &self.writes[*winner as usize];
+                copy.heard.contains(winner.dot)
+            }),
         }
+    }
+
+    /// Whether a replica lacks one of these effects.
+    pub fn lacks_any(&self, replica: u32, key: u32, effects: &DotSet) -> bool {
+        let copy = self.copy(replica, key);
+        if copy.heard.includes(effects) || self.keys[key as usize].keeping != Keeping::Removals {
+            return !copy.heard.includes(effects);
+        }
+        let mut any = false;
+        effects.beyond(&copy.heard, &mut |range| {
+            let mut missing = range.dots().filter_map(|dot| self.keys[key as usize].find(dot));
+            any |= missing.any(|write| self.lacks(replica, write));
+        });
+        any
+    }
+
+    /// Sets a flag of writes; how many had not had it, of those that take part in the counts.
+    pub fn mark(&mut self, bit: u8, found: Vec<u32>) -> u64 {
+        let mut news = 0;
+        for write in found {
+            let it = &mut self.writes[write as usize];
+            news += u64::from(it.flags & (bit | flag::COUNTED) == flag::COUNTED);
+            it.flags |= bit;
+        }
+        news
     }
 
     /// Forgets what nobody will ask about a write any more.
@@ -409,7 +462,9 @@ impl Ledger {
         let replicas = &self.keys[it.key as usize].replicas;
         if it.heard_by as usize == replicas.len() {
             it.deps = Vec::new();
-            if it.held_by == 0 && !self.may_lose_state {
+            // A remove that wins may meet an insert that nobody has heard of yet.
+            let wins = self.keys[it.key as usize].keeping == Keeping::Removals && matches!(it.op, Op::Remove(_));
+            if it.held_by == 0 && !wins && !self.may_lose_state {
                 it.past = None;
             }
         }

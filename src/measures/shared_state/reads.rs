@@ -101,7 +101,8 @@ impl SharedStateJudge {
             && before.acked <= pending.acks_before
         {
             let mut heads = before.heads.iter();
-            view.earlier = heads.any(|head| ledger.lacks(replica, *head)) || !copy.heard.includes(&before.effects);
+            view.earlier =
+                heads.any(|head| ledger.lacks(replica, *head)) || ledger.lacks_any(replica, view.key, &before.effects);
         }
     }
 
@@ -137,7 +138,9 @@ impl SharedStateJudge {
                     let head = &ledger.writes[*head as usize];
                     (head.stamp, head.dot) > (it.stamp, it.dot)
                 }),
-                Keeping::Causal | Keeping::All => !heads.iter().any(|head| ledger.has_seen(*head, *write)),
+                Keeping::Causal | Keeping::All | Keeping::Removals => {
+                    !heads.iter().any(|head| ledger.has_seen(*head, *write))
+                }
             }
         };
         earlier.iter().copied().filter(expected).collect()

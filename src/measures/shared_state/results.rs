@@ -1,11 +1,12 @@
 //! The measures of shared state, with their names, units and meanings.
 
 use super::SharedStateJudge;
-use super::ledger::{KeyState, Write, flag};
+use super::ledger::{KeyState, Write, against, flag, side_of};
 use super::series::{Samples, Steps};
 use crate::kernel::SimTime;
 use crate::measures::{Better, MeasureInfo, Unit};
 use crate::state::{KeyType, Op};
+use std::collections::BTreeMap;
 
 /// What is counted while the run goes on.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,7 @@ pub(super) struct Tally {
     pub unavailable_updates: u64,
     pub duplicate_effects: u64,
     pub metadata_bytes: u64,
+    pub tombstones: u64,
     pub conflicts_over_time: Steps,
     pub diverged_over_time: Steps,
 }
@@ -48,6 +50,7 @@ pub struct SharedState {
     pub overwritten_unseen: u64,
     pub lost_effects: u64,
     pub lost_updates: u64,
+    pub lost_characters: u64,
     pub stale_reads: u64,
     /// In nanoseconds, of stale reads.
     pub stale_age: Samples,
@@ -66,6 +69,7 @@ pub struct SharedState {
     pub unavailable_reads: u64,
     pub unavailable_updates: u64,
     pub metadata_bytes: u64,
+    pub tombstones: u64,
     pub duplicate_effects: u64,
     /// Conflicts so far.
     pub conflicts_over_time: Steps,
@@ -106,8 +110,9 @@ measures! {
     "state.conflicts.share", Share, Lower, "Of all accepted updates, those in conflict.", |s| share(s.conflicts, s.writes);
     "state.overwritten_unseen", Count, Lower, "Updates outranked, at some replica and until the run is drained, by one that had not seen them.", |s| Some(s.overwritten_unseen as f64);
     "state.overwritten_unseen.share", Share, Lower, "Of all accepted updates, those overwritten unseen.", |s| share(s.overwritten_unseen, s.writes);
-    "state.lost_updates", Count, Lower, "Acknowledged updates whose effect is on no replica once the run is drained and that no other update of the key had seen, even through a chain.", |s| Some(s.lost_updates as f64);
-    "state.lost_effects", Count, Lower, "Acknowledged updates whose effect is on no replica once the run is drained and was taken away by nobody who had seen it: an increment, which can't be taken away, counts even if a later update that was itself lost had seen it.", |s| Some(s.lost_effects as f64);
+    "state.lost_updates", Count, Lower, "Acknowledged updates (on texts: characters) whose effect is on no replica once the run is drained and that no other update of the key had seen, even through a chain.", |s| Some(s.lost_updates as f64);
+    "state.lost_effects", Count, Lower, "Acknowledged updates (on texts: characters, inserted or deleted) whose effect is on no replica once the run is drained and was taken away by nobody who had seen it: an increment, which can't be taken away, counts even if a later update that was itself lost had seen it.", |s| Some(s.lost_effects as f64);
+    "state.lost_characters", Count, Lower, "Of the lost effects, those that are characters inserted into texts.", |s| Some(s.lost_characters as f64);
     "state.stale_reads", Count, Lower, "Reads that lack an update acknowledged before they began which the store would keep.", |s| Some(s.stale_reads as f64);
     "state.stale_reads.share", Share, Lower, "Of all reads, those that were stale.", |s| share(s.stale_reads, s.reads);
     "state.stale_age.mean", Seconds, Lower, "Of stale reads: the time from the oldest acknowledgement that they lack to their serving, mean.", |s| s.stale_age.mean().map(|ns| ns / 1e9);
@@ -135,6 +140,7 @@ measures! {
     "state.unavailable", Count, Lower, "Reads and updates refused or timed out.", |s| Some((s.unavailable_reads + s.unavailable_updates) as f64);
     "state.unavailable.share", Share, Lower, "Of all operations that ended, those refused or timed out.", |s| { let failed = s.unavailable_reads + s.unavailable_updates; share(failed, failed + s.reads + s.acknowledged) };
     "state.metadata", Bytes, Lower, "Clocks, tombstones and siblings once the run is drained, summed over replicas.", |s| Some(s.metadata_bytes as f64);
+    "state.tombstones", Count, Lower, "Deleted elements and characters that replicas still keep once the run is drained, because others might not know; summed over replicas.", |s| Some(s.tombstones as f64);
     "state.duplicate_effects", Count, Lower, "Second and further versions of one intended update.", |s| Some(s.duplicate_effects as f64);
 }
 
@@ -162,7 +168,7 @@ impl SharedStateJudge {
             self.end_measured(end);
         }
         self.check_order();
-        let (lost_effects, lost_updates) = self.lost();
+        let (lost_effects, lost_updates, lost_characters) = self.lost();
         let tally = self.tally.clone();
         SharedState {
             writes: tally.writes,
@@ -175,6 +181,7 @@ impl SharedStateJudge {
             overwritten_unseen: tally.overwritten_unseen,
             lost_effects,
             lost_updates,
+            lost_characters,
             stale_reads: tally.stale_reads,
             stale_age: tally.stale_age,
             stale_lag: tally.stale_lag,
@@ -189,45 +196,69 @@ impl SharedStateJudge {
             unavailable_reads: tally.unavailable_reads,
             unavailable_updates: tally.unavailable_updates,
             metadata_bytes: tally.metadata_bytes,
+            tombstones: tally.tombstones,
             duplicate_effects: tally.duplicate_effects,
             conflicts_over_time: tally.conflicts_over_time,
             diverged_over_time: tally.diverged_over_time,
         }
     }
 
-    /// Acknowledged updates that no replica contains and nobody replaced, and those of them that no other update had seen.
-    fn lost(&self) -> (u64, u64) {
+    /// Acknowledged effects that no replica contains and nobody took away, those of them that no other update had seen, and
+    /// those of the first that are inserted characters.
+    fn lost(&self) -> (u64, u64, u64) {
         let ledger = &self.ledger;
         let mut contained = vec![false; ledger.writes.len()];
         let copies = ledger.replicas.iter().flat_map(|replica| &replica.copies);
-        let mut found: Vec<u32> = copies.flat_map(|copy| &copy.held).chain(&self.holds).copied().collect();
+        let held = copies.flat_map(|copy| &copy.held).chain(&self.holds).copied();
+        let mut found: Vec<u32> = held.chain(self.effects_left()).collect();
         while let Some(write) = found.pop() {
             if !std::mem::replace(&mut contained[write as usize], true) {
                 found.extend(&ledger.writes[write as usize].bases);
             }
         }
-        let on_some = |write: &Write| {
-            let mut replicas = ledger.keys[write.key as usize].replicas.clone();
-            replicas.any(|replica| ledger.copy(replica, write.key).heard.contains(write.dot))
-        };
-        let (mut updates, mut unseen) = (0, 0);
+        let (mut effects, mut unseen, mut characters) = (0, 0, 0);
         for (place, write) in ledger.writes.iter().enumerate() {
             if write.flags & flag::COUNTED == 0 || write.acked == 0 {
                 continue;
             }
             let key = &ledger.keys[write.key as usize];
-            let mut versions = std::iter::successors(Some(place as u32), |version| {
-                Some(ledger.writes[*version as usize].again).filter(|again| *again != super::ledger::NONE)
-            });
-            let held = versions.any(|version| {
-                contained[version as usize] || (!key.has_heads() && on_some(&ledger.writes[version as usize]))
-            });
-            if !held {
-                updates += u64::from(!is_replaced(key, write));
-                unseen += u64::from(!key.seen.knows(write.agent, write.number));
+            let lost = self.lost_of(place as u32, &contained);
+            if !is_replaced(key, write) {
+                effects += lost.effects;
+                characters += lost.characters;
+            }
+            if !key.seen.knows(write.agent, write.number) {
+                unseen += lost.effects;
             }
         }
-        (updates, unseen)
+        (effects, unseen, characters)
+    }
+}
+
+impl SharedStateJudge {
+    /// Of keys with effects: those that are on some replica, not outranked there, and not carried on by another effect there.
+    fn effects_left(&self) -> impl Iterator<Item = u32> {
+        let ledger = &self.ledger;
+        let mut carried_on: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let mut left = Vec::new();
+        for (place, write) in (0..).zip(&ledger.writes) {
+            for base in &write.bases {
+                carried_on.entry(*base).or_default().push(place);
+            }
+        }
+        for (place, write) in (0..).zip(&ledger.writes) {
+            let key = &ledger.keys[write.key as usize];
+            let on = |replica: u32| {
+                let copy = ledger.copy(replica, write.key);
+                let mut later = carried_on.get(&place).into_iter().flatten();
+                let is_there = copy.heard.contains(write.dot) && !copy.gone.contains(&place);
+                is_there && !later.any(|later| copy.heard.contains(ledger.writes[*later as usize].dot))
+            };
+            if !key.has_heads() && key.replicas.clone().any(on) {
+                left.push(place);
+            }
+        }
+        left.into_iter()
     }
 }
 
@@ -235,6 +266,18 @@ impl SharedStateJudge {
 fn is_replaced(key: &KeyState, write: &Write) -> bool {
     let (side, element) = match write.op {
         Op::Write(_) | Op::Add(_) => return key.kind == KeyType::Register && key.seen.knows(write.agent, write.number),
+        Op::Put { .. } | Op::Increase { .. } | Op::Drop { .. } => {
+            let Some((field, side)) = side_of(write.op) else {
+                return false;
+            };
+            let sides = key.fields.get(&field);
+            return sides.is_some_and(|sides| {
+                let mut ends = against(side).iter();
+                ends.any(|other| sides[*other].seen.knows(write.agent, write.number))
+            });
+        }
+        // Which of its characters were deleted was looked at one by one.
+        Op::InsertText { .. } | Op::DeleteText { .. } => return false,
         Op::Insert(element) => (1, element),
         Op::Remove(element) => (0, element),
     };

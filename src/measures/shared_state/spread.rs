@@ -38,6 +38,9 @@ impl SharedStateJudge {
                 ledger.copy_mut(replica, key).held.push(write);
             }
             let copy = ledger.copy_mut(replica, key);
+            if keeping == Keeping::Removals {
+                copy.gone.remove(&write);
+            }
             if keeping == Keeping::Ranked {
                 copy.top = copy.top.max(Some(rank));
             }
@@ -74,7 +77,11 @@ impl SharedStateJudge {
         let winner = (record.c != u64::MAX).then(|| find(record.c)).flatten();
         self.hear(replica, loser);
         let ledger = &mut self.ledger;
+        let removals = ledger.keys[key as usize].keeping == Keeping::Removals;
         let copy = ledger.copy_mut(replica, key);
+        if removals {
+            copy.gone.insert(loser);
+        }
         if let Some(place) = copy.held.iter().position(|held| *held == loser) {
             copy.held.swap_remove(place);
             ledger.writes[loser as usize].held_by -= 1;
@@ -109,7 +116,7 @@ impl SharedStateJudge {
             for dep in &it.deps {
                 let lacking = match dep {
                     Dep::Read(other) => self.ledger.lacks(replica, *other),
-                    Dep::Effects(key, effects) => !self.ledger.copy(replica, *key).heard.includes(effects),
+                    Dep::Effects(key, effects) => self.ledger.lacks_any(replica, *key, effects),
                 };
                 if lacking {
                     found |= flag::WRITES_FOLLOW_READS;

@@ -7,6 +7,7 @@ use super::{MEASURES, SharedState, SharedStateJudge, Watched, WatchedStore};
 use crate::kernel::{SimDuration, SimTime};
 use crate::network::{Cut, Group, InTransit, Latency, LinkSpec, Loss, NetworkSpec, SiteId};
 use crate::random::Law;
+use crate::state::crdt::{SetType, Ship};
 use crate::state::siblings::Blind;
 use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, Op, VersionVectors};
 use crate::stores::testing::FaultAction;
@@ -20,7 +21,14 @@ pub(super) fn crdt() -> Model {
     Model::Crdt(Crdt::default())
 }
 
-pub(super) fn models() -> [Model; 5] {
+pub(super) fn models() -> [Model; 8] {
+    let of = |set, ship| {
+        Model::Crdt(Crdt {
+            set,
+            ship,
+            ..Crdt::default()
+        })
+    };
     [
         LWW,
         Model::VersionVectors(VersionVectors::default()),
@@ -30,6 +38,9 @@ pub(super) fn models() -> [Model; 5] {
             blind: Blind::Overwrite,
             ..Crdt::default()
         }),
+        of(SetType::RemoveWins, Ship::Delta),
+        of(SetType::TwoPhase, Ship::State),
+        of(SetType::AddWins, Ship::Operation),
     ]
 }
 
@@ -46,7 +57,13 @@ pub(super) fn bench(model: Model, replicas: u32, latency_ms: u64) -> Bench {
         ("note", KeyType::Register),
         ("count", KeyType::Counter),
         ("tags", KeyType::Set),
+        ("draft", KeyType::Text),
+        ("sheet", KeyType::Map),
     ];
+    let has_texts = model.supports(KeyType::Text).is_ok();
+    let keys = keys
+        .into_iter()
+        .filter(|(_, key)| has_texts || KeyType::PLAIN.contains(key));
     let spec = StoreSpec::new(keys, (0..replicas).map(SiteId));
     let names = (0..replicas).map(|site| format!("site{site}"));
     Bench::new(model, spec, NetworkSpec::uniform(names, link(latency_ms as f64 * 1e6)))
@@ -113,7 +130,7 @@ fn two_writes_that_cross() {
     assert_eq!((s.overwritten_unseen, s.lost_updates, s.lost_effects), (1, 1, 1));
     assert_eq!((s.reads, s.stale_reads), (3, 1));
     assert_eq!((s.stale_age.kept, s.stale_lag.kept), (vec![70_000_000], vec![1]));
-    assert_eq!(s.divergence, [140_000_000, 0, 0]);
+    assert_eq!(s.divergence, [140_000_000, 0, 0, 0, 0]);
     assert_eq!((s.causal_violations, s.monotonic_reads, s.read_your_writes), (0, 0, 0));
 }
 

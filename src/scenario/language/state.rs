@@ -44,6 +44,16 @@ crate::language! {
             /// How many keys of this name there are.
             count: Positive<u32> = super::positive(1),
         },
+        /// Fields, each with a register, a counter or both.
+        Map {
+            /// How many keys of this name there are.
+            count: Positive<u32> = super::positive(1),
+        },
+        /// Characters in an order, inserted and deleted by their positions.
+        Text {
+            /// How many keys of this name there are.
+            count: Positive<u32> = super::positive(1),
+        },
     }
 
     /// The consistency model.
@@ -79,6 +89,12 @@ crate::language! {
         Crdt {
             /// The type of registers.
             register: Part<RegisterType> = Part::from(RegisterType::MultiValue),
+            /// The type of counters.
+            counter: Part<CounterType> = Part::from(CounterType::UpAndDown),
+            /// The type of sets.
+            set: Part<SetType> = Part::from(SetType::AddWins),
+            /// What an update ships to the other replicas.
+            ship: Part<Ship> = Part::from(Ship::Delta),
             /// What a write to a multi-value register does that carries no context.
             blind: Part<Blind> = Part::from(Blind::Sibling),
         },
@@ -125,6 +141,36 @@ crate::language! {
         MultiValue,
         /// The latest stamp wins.
         LastWriter,
+    }
+
+    /// The type of a CRDT's counters.
+    pub enum CounterType {
+        /// A PN-counter: increments and decrements add up.
+        UpAndDown,
+        /// A G-counter: it only grows.
+        GrowOnly,
+    }
+
+    /// The type of a CRDT's sets.
+    pub enum SetType {
+        /// An OR-set: an insert wins over concurrent removes.
+        AddWins,
+        /// A remove wins over concurrent inserts.
+        RemoveWins,
+        /// A 2P-set: what was removed never comes back.
+        TwoPhase,
+        /// A G-set: nothing is removed.
+        GrowOnly,
+    }
+
+    /// What an update of a CRDT ships to the other replicas.
+    pub enum Ship {
+        /// A small state that says what is new; it needs no order.
+        Delta,
+        /// The whole entry of the key, with every update.
+        State,
+        /// The operation, which is applied once and after its causes. Lost ones come again only with anti-entropy.
+        Operation,
     }
 
     /// How an accepted update gets to the other replicas.

@@ -4,6 +4,9 @@ use super::laws::{NumberLaw, TimeLaw};
 use crate::scenario::syntax::quantity::{Bytes, Duration, Positive, Probability};
 use crate::scenario::syntax::{Part, Spanned};
 
+/// The position at the end of any text.
+pub(super) const END: NumberLaw = NumberLaw::Constant(4_294_967_295.0);
+
 /// A list of steps.
 pub type Steps = Part<Vec<Part<Spanned<Step>>>>;
 
@@ -142,6 +145,41 @@ steps! {
             /// The element's number.
             element: Part<Spanned<NumberLaw>>
         },
+        /// Writes the register of a map's field: a value that no other write has.
+        Put {
+            /// The field's number.
+            field: Part<Spanned<NumberLaw>>
+        },
+        /// Adds to the counter of a map's field.
+        Increase {
+            /// The field's number.
+            field: Part<Spanned<NumberLaw>>,
+            /// How much; a whole number.
+            by: Part<Spanned<NumberLaw>> = Part::from(NumberLaw::Constant(1.0))
+        },
+        /// Takes a field out of a map.
+        Drop {
+            /// The field's number.
+            field: Part<Spanned<NumberLaw>>
+        },
+        /// Inserts characters into a text.
+        InsertText {
+            /// How many characters are before them; a whole number. Beyond the end is the end, which is meant if nothing is said.
+            at: Part<Spanned<NumberLaw>> = Part::from(super::steps::END),
+            /// How many they are.
+            length: Part<Spanned<NumberLaw>> = Part::from(NumberLaw::Constant(1.0)),
+            /// Whether the position is one of the text as the agent last saw it, not of what the replica shows.
+            informed: Part<bool> = Part::from(false)
+        },
+        /// Deletes characters from a text.
+        DeleteText {
+            /// How many characters are before them; a whole number.
+            at: Part<Spanned<NumberLaw>>,
+            /// How many they are; those beyond the end aren't there.
+            length: Part<Spanned<NumberLaw>> = Part::from(NumberLaw::Constant(1.0)),
+            /// Whether the position is one of the text as the agent last saw it, not of what the replica shows.
+            informed: Part<bool> = Part::from(false)
+        },
         /// Reads a key, thinks, and changes the key, saying what was read.
         Update {
             /// The time between the read and the change.
@@ -169,6 +207,31 @@ crate::language! {
         Insert(Spanned<NumberLaw>),
         /// An element is removed from a set.
         Remove(Spanned<NumberLaw>),
+        /// The register of a map's field is written.
+        Put(Spanned<NumberLaw>),
+        /// Something is added to the counter of a map's field.
+        Increase {
+            /// The field's number.
+            field: Spanned<NumberLaw>,
+            /// How much.
+            by: Spanned<NumberLaw> = Spanned::from(NumberLaw::Constant(1.0)),
+        },
+        /// A field is taken out of a map.
+        Drop(Spanned<NumberLaw>),
+        /// Characters are inserted into the text that was read.
+        InsertText {
+            /// How many characters are before them; beyond the end is the end.
+            at: Spanned<NumberLaw> = Spanned::from(END),
+            /// How many they are.
+            length: Spanned<NumberLaw> = Spanned::from(NumberLaw::Constant(1.0)),
+        },
+        /// Characters are deleted from the text that was read.
+        DeleteText {
+            /// How many characters are before them.
+            at: Spanned<NumberLaw>,
+            /// How many they are.
+            length: Spanned<NumberLaw> = Spanned::from(NumberLaw::Constant(1.0)),
+        },
     }
 
     /// Which replica of a store is asked.

@@ -7,7 +7,15 @@ use crate::random::Law;
 use crate::scenario::language::steps::{Replica, UpdateOp};
 use crate::scenario::language::{NumberLaw, Step as Written, Store, TimeLaw};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Spanned, suggest, unknown_name, write};
-use crate::state::KeyType;
+use crate::state::{KeyType, Op};
+
+/// What laws of maps and texts are about, for messages.
+const FIELD: &str = "the number of a field";
+const POSITION: &str = "a position";
+const CHARACTERS: &str = "a number of characters";
+
+/// A law of numbers, as far as it could be read.
+type Number = Part<Spanned<NumberLaw>>;
 
 /// The policy that a step names, if it names one.
 type Policy = Part<Option<Spanned<String>>>;
@@ -108,6 +116,104 @@ impl<'a> Resolver<'a, '_> {
                 law?;
                 vec![Step::Operate(step?)]
             }
+            Written::Put {
+                key,
+                store,
+                which,
+                field,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                let (law, kind) = (self.amount_of(field, FIELD), Some((KeyType::Map, "`Put`")));
+                let step = self.operate(&on, policy_of(policy), kind, Action::Put(some(&law)), false);
+                law?;
+                vec![Step::Operate(step?)]
+            }
+            Written::Increase {
+                key,
+                store,
+                which,
+                field,
+                by,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                let (field, by) = (self.amount_of(field, FIELD), by.get().and_then(|by| self.added(by)));
+                let kind = Some((KeyType::Map, "`Increase`"));
+                let action = Action::Increase {
+                    field: some(&field),
+                    by: some(&by),
+                };
+                let step = self.operate(&on, policy_of(policy), kind, action, false);
+                field.zip(by)?;
+                vec![Step::Operate(step?)]
+            }
+            Written::Drop {
+                key,
+                store,
+                which,
+                field,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                let (law, kind) = (self.amount_of(field, FIELD), Some((KeyType::Map, "`Drop`")));
+                let step = self.operate(&on, policy_of(policy), kind, Action::Drop(some(&law)), false);
+                law?;
+                vec![Step::Operate(step?)]
+            }
+            Written::InsertText {
+                key,
+                store,
+                which,
+                at,
+                length,
+                informed,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                let laws = self.range(at, length);
+                let (at, length) = laws.clone().unwrap_or((Law::Constant(0.0), Law::Constant(0.0)));
+                let (kind, action) = ((KeyType::Text, "`InsertText`"), Action::InsertText { at, length });
+                let step = self.operate(
+                    &on,
+                    policy_of(policy),
+                    Some(kind),
+                    action,
+                    informed.get() == Some(&true),
+                );
+                laws?;
+                informed.get()?;
+                vec![Step::Operate(step?)]
+            }
+            Written::DeleteText {
+                key,
+                store,
+                which,
+                at,
+                length,
+                informed,
+                replica,
+                policy,
+            } => {
+                let on = operation!(key, store, which, replica);
+                let laws = self.range(at, length);
+                let (at, length) = laws.clone().unwrap_or((Law::Constant(0.0), Law::Constant(0.0)));
+                let (kind, action) = ((KeyType::Text, "`DeleteText`"), Action::DeleteText { at, length });
+                let step = self.operate(
+                    &on,
+                    policy_of(policy),
+                    Some(kind),
+                    action,
+                    informed.get() == Some(&true),
+                );
+                laws?;
+                informed.get()?;
+                vec![Step::Operate(step?)]
+            }
             Written::Update {
                 key,
                 store,
@@ -135,6 +241,12 @@ impl<'a> Resolver<'a, '_> {
         })
     }
 
+    /// The laws of a position in a text and of a number of characters.
+    fn range(&mut self, at: &Number, length: &Number) -> Option<(Law, Law)> {
+        let laws = (self.amount_of(at, POSITION), self.amount_of(length, CHARACTERS));
+        laws.0.zip(laws.1)
+    }
+
     /// Read, think, change: three steps about one key.
     fn update(
         &mut self,
@@ -155,6 +267,23 @@ impl<'a> Resolver<'a, '_> {
                 (KeyType::Set, "`Remove`"),
                 self.amount(law, "an element").map(Action::Remove),
             ),
+            UpdateOp::Put(law) => ((KeyType::Map, "`Put`"), self.amount(law, FIELD).map(Action::Put)),
+            UpdateOp::Increase { field, by } => {
+                let laws = (self.amount(field, FIELD), self.law(by));
+                let action = laws.0.zip(laws.1).map(|(field, by)| Action::Increase { field, by });
+                ((KeyType::Map, "`Increase`"), action)
+            }
+            UpdateOp::Drop(law) => ((KeyType::Map, "`Drop`"), self.amount(law, FIELD).map(Action::Drop)),
+            UpdateOp::InsertText { at, length } => {
+                let laws = (self.amount(at, POSITION), self.amount(length, CHARACTERS));
+                let action = laws.0.zip(laws.1).map(|(at, length)| Action::InsertText { at, length });
+                ((KeyType::Text, "`InsertText`"), action)
+            }
+            UpdateOp::DeleteText { at, length } => {
+                let laws = (self.amount(at, POSITION), self.amount(length, CHARACTERS));
+                let action = laws.0.zip(laws.1).map(|(at, length)| Action::DeleteText { at, length });
+                ((KeyType::Text, "`DeleteText`"), action)
+            }
         });
         let read = self.operate(on, policy, change.as_ref().map(|(kind, _)| *kind), Action::Read, false)?;
         let mut change = OperateStep {
@@ -163,6 +292,9 @@ impl<'a> Resolver<'a, '_> {
             bytes: self.value_bytes(read.store)?,
             ..read.clone()
         };
+        if matches!(change.action, Action::InsertText { .. } | Action::DeleteText { .. }) {
+            change.bytes = 0;
+        }
         change.keys.same = true;
         Some([Step::Operate(read), Step::Think(think?), Step::Operate(change)])
     }
@@ -208,6 +340,7 @@ impl<'a> Resolver<'a, '_> {
             }
             _ => keys,
         };
+        let fits = fits.filter(|keys| !self.model_refuses(on, place.store, keys.key_type, &action));
         let replica = on.replica.get().and_then(|replica| match replica {
             Replica::Nearest => Some(ReplicaChoice::Nearest),
             Replica::Random => Some(ReplicaChoice::Random),
@@ -217,7 +350,8 @@ impl<'a> Resolver<'a, '_> {
             }
         });
         let bytes = match action {
-            Action::Read => 0,
+            // Characters are counted when they are drawn.
+            Action::Read | Action::InsertText { .. } | Action::DeleteText { .. } => 0,
             _ => self.value_bytes(place.store)?,
         };
         let (keys, law) = (fits?, law?);
@@ -237,6 +371,24 @@ impl<'a> Resolver<'a, '_> {
             bytes,
             swap: None,
         })
+    }
+
+    /// Whether the store's model refuses an operation that the step may ask for; that is reported.
+    fn model_refuses(&mut self, on: &Operation<'_>, store: u16, key: KeyType, action: &Action) -> bool {
+        let op = match action {
+            Action::Add(law) => Op::Add(law.support().0 as i64),
+            Action::Remove(_) => Op::Remove(0),
+            Action::Insert(_) => Op::Insert(0),
+            _ => return false,
+        };
+        let model = self.stores[usize::from(store)].model;
+        let (Some(reason), Some(name)) = (model.and_then(|model| model.refuses_op(key, op)), on.key.get()) else {
+            return false;
+        };
+        let problem = Diagnostic::error(Code::ModelRefusesOp, name.span, reason);
+        self.out
+            .push(problem.note("that is the type that the store's `model` gives this key"));
+        true
     }
 
     /// The store of this number, if it could be read.

@@ -6,11 +6,12 @@ use crate::network::SiteId;
 use crate::random::Law;
 use crate::scenario::language::Store;
 use crate::scenario::language::state::{
-    Blind as NoContext, Keys, MergeRule as Rule, Model, RegisterType as Registers, SiteClock, StampClock,
+    Blind as NoContext, CounterType as Counters, Keys, MergeRule as Rule, Model, RegisterType as Registers,
+    SetType as Sets, Ship as Shipped, SiteClock, StampClock,
 };
 use crate::scenario::plan::{MOST_COPIES, StorePlan};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned};
-use crate::state::crdt::RegisterType;
+use crate::state::crdt::{CounterType, RegisterType, SetType, Ship};
 use crate::state::siblings::{Blind, MergeRule, MergeRules};
 use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, VersionVectors};
 use crate::stores::{AntiEntropy, Model as Built, Replication, Stamping, StoreSpec};
@@ -45,6 +46,8 @@ pub(super) struct StoreShape {
     pub sites: Vec<SiteId>,
     /// Whether the names of all its keys are known.
     pub keys_known: bool,
+    /// Its model, where that is known.
+    pub model: Option<Built>,
 }
 
 impl Keys {
@@ -53,6 +56,8 @@ impl Keys {
             Self::Register { count } => (KeyType::Register, **count),
             Self::Counter { count } => (KeyType::Counter, **count),
             Self::Set { count } => (KeyType::Set, **count),
+            Self::Text { count } => (KeyType::Text, **count),
+            Self::Map { count } => (KeyType::Map, **count),
         }
     }
 }
@@ -64,13 +69,14 @@ impl Resolver<'_, '_> {
         let mut plans = Vec::new();
         for (name, store) in file.state.canonical() {
             let number = self.stores.len() as u16;
-            let shape = |sites: &[SiteId], keys_known| StoreShape {
+            let shape = |sites: &[SiteId], keys_known, model| StoreShape {
                 name: name.value.clone(),
                 sites: sites.to_vec(),
                 keys_known,
+                model,
             };
             let Some(store) = store.get() else {
-                self.stores.push(shape(&[], false));
+                self.stores.push(shape(&[], false, None));
                 continue;
             };
             let sites = self.replica_sites(store);
@@ -81,7 +87,7 @@ impl Resolver<'_, '_> {
             }
             let keys = self.number_keys(name, store, known.len(), number);
             let spec = self.store_spec(store, keys, sites.as_deref());
-            self.stores.push(shape(known, store.keys.is_whole()));
+            self.stores.push(shape(known, store.keys.is_whole(), model));
             if let (Some(model), Some(spec), Some(sites)) = (model, spec, sites) {
                 plans.push(StorePlan {
                     name: name.value.clone(),
@@ -201,11 +207,29 @@ impl Resolver<'_, '_> {
             }),
             Model::Crdt {
                 register,
+                counter,
+                set,
+                ship,
                 blind: no_context,
             } => Built::Crdt(Crdt {
                 register: match register.get()? {
                     Registers::MultiValue => RegisterType::MultiValue,
                     Registers::LastWriter => RegisterType::LastWriter,
+                },
+                counter: match counter.get()? {
+                    Counters::UpAndDown => CounterType::UpAndDown,
+                    Counters::GrowOnly => CounterType::GrowOnly,
+                },
+                set: match set.get()? {
+                    Sets::AddWins => SetType::AddWins,
+                    Sets::RemoveWins => SetType::RemoveWins,
+                    Sets::TwoPhase => SetType::TwoPhase,
+                    Sets::GrowOnly => SetType::GrowOnly,
+                },
+                ship: match ship.get()? {
+                    Shipped::Delta => Ship::Delta,
+                    Shipped::State => Ship::State,
+                    Shipped::Operation => Ship::Operation,
                 },
                 blind: blind(no_context)?,
             }),

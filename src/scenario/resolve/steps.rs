@@ -19,6 +19,11 @@ impl Written {
             | Self::Add { policy, .. }
             | Self::Insert { policy, .. }
             | Self::Remove { policy, .. }
+            | Self::Put { policy, .. }
+            | Self::Increase { policy, .. }
+            | Self::Drop { policy, .. }
+            | Self::InsertText { policy, .. }
+            | Self::DeleteText { policy, .. }
             | Self::Update { policy, .. }
             | Self::CompareAndSwap { policy, .. } => policy.given(),
             _ => None,
@@ -229,6 +234,11 @@ impl Resolver<'_, '_> {
             | Written::Add { .. }
             | Written::Insert { .. }
             | Written::Remove { .. }
+            | Written::Put { .. }
+            | Written::Increase { .. }
+            | Written::Drop { .. }
+            | Written::InsertText { .. }
+            | Written::DeleteText { .. }
             | Written::Update { .. }
             | Written::CompareAndSwap { .. } => into.extend(self.operation(&step.value, &policy_of)?),
         }

@@ -286,6 +286,8 @@ codes! {
     CutNumber = 477, "a number that is cut",
     "A counter takes whole numbers: what stands behind the point is cut, so that `Add(by: 0.5)` adds nothing. Keys of one name are \
      numbered from 0, and a number beyond the last means the last.";
+    ModelRefusesOp = 478, "the key's data type refuses the operation",
+    "A grow-only counter takes no negative amounts, and a grow-only set no removes. The message says which type does.";
 }
 
 #[cfg(test)]

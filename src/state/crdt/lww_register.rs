@@ -4,7 +4,9 @@
 
 use super::Lattice;
 use crate::state::lww::Stamped;
-use crate::state::{Accept, Context, Fate, Held, Keeping, KeyType, ModelInfo, Op, Rank, Size, Versions, View, hash};
+use crate::state::{
+    Accept, Context, Fate, Held, Keeping, KeyType, ModelInfo, Op, Rank, Size, Versions, View, hash, wire,
+};
 use serde::{Deserialize, Serialize};
 
 /// A register that keeps the write of the highest (stamp, origin, number).
@@ -78,6 +80,10 @@ Costs: 16 bytes of metadata.
 
     fn size(&self) -> Size {
         self.0.as_ref().map_or_else(Size::default, Stamped::size)
+    }
+
+    fn beside(&self) -> u64 {
+        wire::STAMP
     }
 
     fn rank(&self) -> Option<Rank> {

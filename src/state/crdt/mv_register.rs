@@ -80,4 +80,8 @@ Costs: 8 bytes for each replica that ever wrote the key and for each held value.
     fn size(&self) -> Size {
         self.0.size()
     }
+
+    fn beside(&self) -> u64 {
+        self.0.seen().bytes()
+    }
 }

@@ -11,50 +11,23 @@
 //! of that insert is there already: only then does the value lag behind the seen dots.
 
 use super::Lattice;
+use super::kernel::{Kernel, Tagged};
 use crate::state::value::digest_of_set;
-use crate::state::{
-    Accept, Context, Dot, DotSet, Fate, Keeping, KeyType, ModelInfo, Op, Size, Value, Versions, View, hash, wire,
-};
+use crate::state::{Accept, Context, Fate, Keeping, KeyType, ModelInfo, Op, Size, Value, Versions, View};
 use serde::{Deserialize, Serialize};
 
-/// An element, under the dot of its insert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Tagged {
-    element: u64,
-    dot: Dot,
-}
-
-/// A set in which concurrent inserts win over removes.
+/// A set in which concurrent inserts win over removes: a tag for each insert that nobody has seen the end of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrSet {
-    /// Ascending by element, then by dot; all dots are in `seen`.
-    tagged: Vec<Tagged>,
-    seen: DotSet,
-}
+#[serde(transparent)]
+pub struct OrSet(Kernel<Tagged>);
 
 impl OrSet {
     /// The elements, ascending.
     pub fn elements(&self) -> impl Iterator<Item = u64> + '_ {
-        self.tagged
+        self.0
+            .tagged
             .chunk_by(|a, b| a.element == b.element)
             .map(|same| same[0].element)
-    }
-
-    /// Whether `other` may have seen the end of something that this set holds. Fragments of single inserts mostly haven't,
-    /// and that is quickly told; larger ones aren't looked into.
-    fn may_lose_to(&self, other: &Self) -> bool {
-        let holds = |dot| other.tagged.iter().any(|theirs| theirs.dot == dot);
-        other.seen.len() > 8 || other.seen.dots().any(|dot| self.seen.contains(dot) && !holds(dot))
-    }
-
-    /// Where `element` and its dots lie.
-    fn span(&self, element: u64) -> std::ops::Range<usize> {
-        let start = self.tagged.partition_point(|tagged| tagged.element < element);
-        let length = self.tagged[start..]
-            .iter()
-            .take_while(|tagged| tagged.element == element)
-            .count();
-        start..start + length
     }
 }
 
@@ -81,64 +54,27 @@ out of order, until the gap closes).
             Op::Remove(element) => (element, false),
             op => panic!("{op:?} is no operation on a set"),
         };
-        let span = self.span(element);
-        let place = span.start;
-        let mut news = Self {
-            tagged: Vec::new(),
-            seen: DotSet::one(at.dot),
-        };
+        let tag = insert.then_some(Tagged { element, dot: at.dot });
         fates(Fate::applied(at.dot));
-        for old in self.tagged.drain(span) {
-            news.seen.insert(old.dot);
+        Self(self.0.replace(element, at.dot, tag, |old| {
             if !insert {
                 fates(Fate::outranked(old.dot, at.dot));
             }
-        }
-        if insert {
-            let tagged = Tagged { element, dot: at.dot };
-            self.tagged.insert(place, tagged);
-            news.tagged.push(tagged);
-        }
-        self.seen.insert(at.dot);
-        news
+        }))
     }
 
     fn join(&mut self, other: &Self, fates: &mut impl FnMut(Fate)) -> bool {
-        other.seen.beyond(&self.seen, &mut |range| fates(Fate::Applied(range)));
-        let mut dropped = Vec::new();
-        if self.may_lose_to(other) {
-            self.tagged.retain(|ours| {
-                let gone = other.seen.contains(ours.dot) && other.tagged.binary_search(ours).is_err();
-                if gone {
-                    dropped.push(*ours);
-                }
-                !gone
-            });
-        }
-        let mut changed = !dropped.is_empty();
-        for theirs in &other.tagged {
-            if self.seen.contains(theirs.dot) {
-                continue;
-            }
-            if let Err(place) = self.tagged.binary_search(theirs) {
-                self.tagged.insert(place, *theirs);
-                changed = true;
-            }
-        }
-        for old in dropped {
+        let joined = self.0.join(&other.0, fates);
+        for old in joined.dropped {
             // An insert that only gave way to a newer one of the same element has lost nothing.
-            if self.span(old.element).is_empty() {
+            if self.0.span(old.element).is_empty() {
                 fates(Fate::Outranked {
                     loser: old.dot,
                     winner: None,
                 });
             }
         }
-        if !self.seen.includes(&other.seen) {
-            self.seen.join(&other.seen);
-            changed = true;
-        }
-        changed
+        joined.changed
     }
 
     fn view(&self) -> View {
@@ -150,7 +86,7 @@ out of order, until the gap closes).
     }
 
     fn versions(&self) -> Versions {
-        Versions::Effects(self.seen.clone())
+        Versions::Effects(self.0.seen.clone())
     }
 
     fn context(&self) -> Context {
@@ -162,20 +98,18 @@ out of order, until the gap closes).
     }
 
     fn state_hash(&self) -> u64 {
-        self.tagged
-            .iter()
-            .fold(self.seen.hash(0), |hash, tagged| hash::chain(hash, tagged.dot.bits()))
+        self.0.state_hash()
     }
 
     fn size(&self) -> Size {
-        if self.seen.is_empty() {
+        if self.0.seen.is_empty() {
             return Size::default();
         }
-        let tags = wire::COUNT + wire::DOT * self.tagged.len() as u64;
         Size {
             values: self.elements().count() as u64,
             spare: 0,
-            metadata: self.seen.bytes() + tags,
+            text: 0,
+            metadata: self.0.dot_bytes(),
         }
     }
 }
@@ -183,7 +117,7 @@ out of order, until the gap closes).
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Origin;
+    use crate::state::{Dot, Origin};
 
     fn at(replica: u16, number: u32) -> Accept<'static> {
         Accept {
@@ -217,6 +151,7 @@ mod tests {
             Size {
                 values: 1,
                 spare: 0,
+                text: 0,
                 metadata: (4 + 16 + 4) + (4 + 8)
             }
         );

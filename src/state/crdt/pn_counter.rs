@@ -34,6 +34,11 @@ impl PnCounter {
         self.0.iter().fold(0i64, |sum, tally| sum.wrapping_add(tally.sum))
     }
 
+    /// How many origins have added.
+    pub(super) fn tallies(&self) -> usize {
+        self.0.len()
+    }
+
     /// The place of `origin`'s tally, or where it belongs.
     fn find(&self, origin: Origin) -> Result<usize, usize> {
         self.0.binary_search_by_key(&origin, |tally| tally.origin)
@@ -145,6 +150,7 @@ Costs: 16 bytes for each replica that ever wrote the key, less the sum that a pl
         Size {
             values: 1,
             spare: 0,
+            text: 0,
             metadata: wire::COUNT + tallies - wire::SUM,
         }
     }
@@ -187,6 +193,7 @@ mod tests {
             Size {
                 values: 1,
                 spare: 0,
+                text: 0,
                 metadata: 4 + 2 * 16 - 8
             }
         );
@@ -195,6 +202,7 @@ mod tests {
             Size {
                 values: 1,
                 spare: 0,
+                text: 0,
                 metadata: 12
             }
         );

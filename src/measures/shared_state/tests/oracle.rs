@@ -86,8 +86,12 @@ impl Graph {
     }
 }
 
+/// Whether two operations on a key other than a text don't commute.
 fn conflict(a: Op, b: Op) -> bool {
     match (a, b) {
+        (Op::Put { field: a, .. }, Op::Put { field: b, .. })
+        | (Op::Put { field: a, .. } | Op::Increase { field: a, .. }, Op::Drop { field: b })
+        | (Op::Drop { field: b }, Op::Put { field: a, .. } | Op::Increase { field: a, .. }) => a == b,
         (Op::Write(_), Op::Write(_)) => true,
         (Op::Insert(a), Op::Remove(b)) | (Op::Remove(b), Op::Insert(a)) => a == b,
         _ => false,
@@ -118,6 +122,10 @@ struct Search {
     heard: BTreeMap<(u32, u32), BTreeSet<usize>>,
     held: BTreeMap<(u32, u32), BTreeSet<usize>>,
     bases: Vec<(usize, usize)>,
+    /// Of insertions into texts: the character before them.
+    places: BTreeMap<usize, u64>,
+    /// Of deletions from texts: the characters, each by its insertion and its place in that.
+    takes: BTreeMap<usize, BTreeSet<(usize, u64)>>,
     winners: BTreeSet<(usize, usize)>,
     overwritten: BTreeSet<usize>,
     acked: BTreeMap<usize, (usize, SimTime)>,
@@ -172,6 +180,10 @@ impl Search {
                 above.is_disjoint(heard) && !held.iter().any(|other| self.saw(*other, version))
             }
             Keeping::All => true,
+            Keeping::Removals => !self
+                .winners
+                .iter()
+                .any(|(loser, winner)| *loser == version && heard.contains(winner)),
         }
     }
 
@@ -267,6 +279,16 @@ impl Search {
                 let found = [record.b, record.c].map(|bits| self.find(key, bits).expect("it was accepted"));
                 self.bases.push((found[0], found[1]));
             }
+            What::Placed => {
+                let version = self.find(key, record.b).expect("it was accepted");
+                self.places.insert(version, record.c);
+            }
+            What::Took => {
+                let found = [record.b, record.c].map(|bits| self.find(key, bits).expect("it was accepted"));
+                let (first, length) = (extra[0] >> 32, extra[0] & 0xffff_ffff);
+                let taken = (first..first + length).map(|place| (found[1], place));
+                self.takes.entry(found[0]).or_default().extend(taken);
+            }
             What::ReadServed => self.serve(record, extra),
             What::OperationAcknowledged if record.c & 1 == 1 => {
                 let version = self.versions.iter().position(|version| version.identity == record.a);
@@ -352,9 +374,21 @@ impl Search {
     fn finish(mut self) -> Counts {
         self.check_order();
         let mut contained: BTreeSet<usize> = BTreeSet::new();
-        let mut todo: Vec<usize> = self.held.values().flatten().copied().collect();
-        for ((_, key), heard) in &self.heard {
-            todo.extend(heard.iter().filter(|_| self.keeping[*key as usize] == Keeping::All));
+        let mut todo: Vec<usize> = Vec::new();
+        for (place, held) in &self.held {
+            let keeping = self.keeping[place.1 as usize];
+            let heard = &self.heard[place];
+            // What was carried on by another insert lives in that one.
+            let carried_on = |it: &usize| {
+                self.bases
+                    .iter()
+                    .any(|(later, base)| base == it && heard.contains(later))
+            };
+            todo.extend(match keeping {
+                Keeping::All => heard.iter().copied().collect::<Vec<_>>(),
+                Keeping::Ranked | Keeping::Causal => held.iter().copied().collect(),
+                Keeping::Removals => held.iter().copied().filter(|it| !carried_on(it)).collect(),
+            });
         }
         while let Some(version) = todo.pop() {
             if contained.insert(version) {
@@ -374,14 +408,44 @@ impl Search {
         let counts = &mut self.counts;
         for a in all.clone() {
             counts.concurrent += usize::from(all.clone().any(|b| concurrent(a, b)));
-            let conflicts = |b: usize| concurrent(a, b) && conflict(of(a).op, of(b).op);
+            let empty = BTreeSet::new();
+            let takes = |version: usize| self.takes.get(&version).unwrap_or(&empty);
+            let at_one_place = |b: usize| self.places.contains_key(&a) && self.places.get(&a) == self.places.get(&b);
+            let in_the_way =
+                |b: usize| conflict(of(a).op, of(b).op) || at_one_place(b) || !takes(a).is_disjoint(takes(b));
+            let conflicts = |b: usize| concurrent(a, b) && in_the_way(b);
             counts.conflicts += usize::from(all.clone().any(conflicts));
-            if self.acked.contains_key(&a) && !contained.contains(&a) {
+            if self.acked.contains_key(&a) {
                 let after = |b: &usize| *b != a && of(a).key == of(*b).key && saw[*b][a];
                 // What conflicts when concurrent replaces when it comes later.
                 let replaced = all.clone().filter(after).any(|b| conflict(of(a).op, of(b).op));
-                counts.lost_effects += usize::from(!replaced);
-                counts.lost_updates += usize::from(!all.clone().any(|b| after(&b)));
+                let is_there = contained.contains(&a);
+                let taken_by = |character: &(usize, u64)| {
+                    let deletions = self.takes.iter().filter(|(_, taken)| taken.contains(character));
+                    deletions.map(|(deletion, _)| *deletion).collect::<Vec<_>>()
+                };
+                let effects = match of(a).op {
+                    Op::InsertText { length, .. } => {
+                        let characters = (0..u64::from(length)).map(|place| (a, place));
+                        let is_lost = |character: &(usize, u64)| {
+                            let by = taken_by(character);
+                            let gone = !is_there || by.iter().any(|by| contained.contains(by));
+                            gone && !by.iter().any(|by| saw[*by][a])
+                        };
+                        characters.filter(is_lost).count()
+                    }
+                    _ if is_there => 0,
+                    Op::DeleteText { .. } => {
+                        let back = takes(a).iter().filter(|(from, _)| contained.contains(from));
+                        back.filter(|character| !taken_by(character).iter().any(|by| contained.contains(by)))
+                            .count()
+                    }
+                    _ => usize::from(!replaced),
+                };
+                counts.lost_effects += effects;
+                let is_text = matches!(of(a).op, Op::InsertText { .. } | Op::DeleteText { .. });
+                let weight = if is_text || is_there { effects } else { 1 };
+                counts.lost_updates += if all.clone().any(|b| after(&b)) { 0 } else { weight };
             }
         }
         counts.overwritten_unseen = self.overwritten.len();
@@ -462,13 +526,25 @@ fn act() -> impl Strategy<Value = (u64, Act)> {
     let op = |key: u32, value: u64| match key {
         0 => Op::Write(value),
         1 => Op::Add(value as i64),
+        4 if value < 2 => Op::Put { field: 1, value },
+        4 if value < 3 => Op::Increase { field: 1, by: 1 },
+        4 => Op::Drop { field: 1 },
+        3 if value < 2 => Op::InsertText {
+            at: value as u32 * 2,
+            from: 0,
+            length: 3,
+        },
+        3 => Op::DeleteText {
+            at: value as u32 - 2,
+            length: 2,
+        },
         _ if value < 2 => Op::Insert(value % 2),
         _ => Op::Remove(value % 2),
     };
     let act = prop_oneof![
-        3 => (0u32..3, 0u32..3, 0u64..4, any::<bool>())
+        3 => (0u32..5, 0u32..3, 0u64..4, any::<bool>())
             .prop_map(move |(key, replica, value, aware)| Act::Update { key, replica, op: op(key, value), aware }),
-        3 => (0u32..3, 0u32..3).prop_map(|(key, replica)| Act::Read { key, replica }),
+        3 => (0u32..5, 0u32..3).prop_map(|(key, replica)| Act::Read { key, replica }),
         1 => (0u32..3).prop_map(Act::Tell),
     ];
     // An operation takes at most 2 x 40 ms, so that an agent waits for its answer.
@@ -498,9 +574,29 @@ fn prepared(model: Model, scripts: &[Vec<(u64, Act)>], slow: u64, batches: bool,
     }
     for (client, script) in scripts.iter().enumerate() {
         let mut at = 10 + client as u64;
+        let has_texts = bench.spec.keys.len() > 3;
         let times = script.iter().map(|(gap, act)| {
             at += gap;
-            (ms(at), *act)
+            let act = match *act {
+                // Models that have no texts have one key less.
+                Act::Read { key: 3.., replica } if !has_texts => Act::Read { key: 2, replica },
+                Act::Update {
+                    key: 3..,
+                    replica,
+                    aware,
+                    ..
+                } if !has_texts => {
+                    let op = Op::Insert(1);
+                    Act::Update {
+                        key: 2,
+                        replica,
+                        op,
+                        aware,
+                    }
+                }
+                act => act,
+            };
+            (ms(at), act)
         });
         bench.clients.push((SiteId(client as u32), times.collect()));
     }

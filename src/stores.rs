@@ -2,13 +2,14 @@
 //!
 //! In reading order: [`spec`] describes a store; [`store`] is the [`Population`] of its replicas: it answers requests,
 //! and applies what the model of [`crate::state`] says; [`replication`] is how replicas keep up with each other; [`stamping`] where stamps come from; [`words`]
-//! is how records put versions into words.
+//! is how records put versions into words; [`quorum`] is how several replicas take part in one operation.
 //!
 //! Which consistency model a store runs is one value of [`Model`]. A new model is a type that implements
 //! [`Resolution`], and one line there.
 
 mod content;
 mod recovery;
+pub mod quorum;
 pub mod replication;
 pub mod spec;
 pub mod stamping;
@@ -20,6 +21,7 @@ pub(crate) mod testing;
 mod tests;
 pub mod words;
 
+pub use quorum::{HintedHandoff, Legs, Placement, QuorumSpec};
 pub use spec::{AntiEntropy, ReplicaSpec, Replication, StoreSpec};
 pub use stamping::Stamping;
 pub use store::Store;

@@ -12,6 +12,7 @@ use crate::stores::words::{of_op_words, of_version_words};
 use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Judges shared state by records. Register it as an observer; ask for [`SharedStateJudge::results`] once the run is over.
 ///
@@ -82,6 +83,7 @@ impl SharedStateJudge {
             acks_before,
             began,
             views: Vec::new(),
+            answers: Vec::new(),
         })
     }
 
@@ -111,7 +113,9 @@ impl SharedStateJudge {
             None => ledger.agents[agent as usize].past.clone(),
         };
         if blind {
-            past.join(&ledger.copy(replica, key).past);
+            let copy = ledger.copy(replica, key);
+            past.join(&copy.past);
+            past.join(&copy.own);
         }
         let first = ledger.update_of(agent, number);
         let state = &mut ledger.keys[key as usize];
@@ -121,6 +125,9 @@ impl SharedStateJudge {
         }
         past.learn(agent, number);
         ledger.agents[agent as usize].past.join(&past);
+        if ledger.keys[key as usize].joins {
+            ledger.copy_mut(replica, key).own.join(&past);
+        }
         let counted = measured && first.is_none();
         let mut flags = if counted { flag::COUNTED } else { 0 };
         flags |= if first.is_some() { flag::DUPLICATE } else { 0 };
@@ -142,8 +149,9 @@ impl SharedStateJudge {
             held_by: 0,
             flags,
         });
-        ledger.keys[key as usize].note(Dot::from_bits(record.c), write);
-        for replica in ledger.keys[key as usize].replicas.clone() {
+        ledger.keys[key as usize].note(Dot::from_bits(record.c), extra[2] as i64, write);
+        let replicas = Arc::clone(&ledger.keys[key as usize].replicas);
+        for &replica in replicas.iter() {
             ledger.miss(replica, write);
         }
         match first {
@@ -227,12 +235,12 @@ impl SharedStateJudge {
             if ledger.store_of(key) != store {
                 continue;
             }
-            let replicas = ledger.keys[key as usize].replicas.clone();
+            let replicas = &ledger.keys[key as usize].replicas;
             let spreading = |head: &u32| (ledger.writes[*head as usize].heard_by as usize) < replicas.len();
             deps.extend(so_far.heads.iter().copied().filter(spreading).map(Dep::Read));
             if replicas
-                .clone()
-                .any(|replica| !ledger.copy(replica, key).heard.includes(&so_far.effects))
+                .iter()
+                .any(|&replica| !ledger.copy(replica, key).heard.includes(&so_far.effects))
             {
                 deps.push(Dep::Effects(key, so_far.effects.clone()));
             }
@@ -246,7 +254,7 @@ impl SharedStateJudge {
         };
         self.acks += 1;
         if record.c & 1 == 0 {
-            return self.read_acknowledged(record.a, (record.c >> 1) as u16);
+            return self.read_acknowledged(record.a, (record.c >> 1) as u16, record.time);
         }
         let Some(pending) = self.ledger.pending.remove(&record.a) else {
             return;
@@ -257,8 +265,12 @@ impl SharedStateJudge {
         let it = &mut self.ledger.writes[write as usize];
         if it.acked == 0 {
             (it.acked, it.acked_at) = (self.acks, record.time);
+            self.ledger.keys[it.key as usize].acknowledged(self.acks, record.time);
         }
-        self.tally.acknowledged += u64::from(pending.began >= self.from);
+        if pending.began >= self.from {
+            self.tally.acknowledged += 1;
+            self.tally.update_time.push((record.time - pending.began).as_nanos());
+        }
     }
 
     fn failed(&mut self, record: &Record) {
@@ -391,6 +403,7 @@ impl SharedStateJudge {
             What::CallStarted => self.call_started(record),
             What::Accepted => self.accepted(record, extra),
             What::ReadServed => self.read_served(record, extra),
+            What::EntryRead => self.entry_read(record, extra),
             What::OperationAcknowledged => self.acknowledged(record),
             What::OperationFailed => self.failed(record),
             What::Swapped => self.swapped(record),
@@ -433,6 +446,7 @@ impl Observer for SharedStateJudge {
             What::CallStarted,
             What::Accepted,
             What::ReadServed,
+            What::EntryRead,
             What::OperationAcknowledged,
             What::OperationFailed,
             What::Swapped,

@@ -172,7 +172,8 @@ impl SharedStateJudge {
         for (key, it) in ledger.keys.iter().enumerate() {
             for replica in it
                 .replicas
-                .clone()
+                .iter()
+                .copied()
                 .filter(|replica| ledger.replicas[*replica as usize].live)
             {
                 let key = key as u32;
@@ -212,6 +213,9 @@ impl SharedStateJudge {
         let old = std::mem::replace(copy, fresh);
         for held in old.held {
             ledger.writes[held as usize].held_by -= 1;
+        }
+        if !ledger.keys[key as usize].replicas.contains(&replica) {
+            return;
         }
         let all: Vec<u32> = ledger.keys[key as usize].writes().collect();
         for write in &all {
@@ -262,7 +266,7 @@ impl SharedStateJudge {
     fn compare(&mut self, key: u32) {
         let ledger = &self.ledger;
         let mut shown: Vec<(u64, u32)> = Vec::new();
-        for replica in ledger.keys[key as usize].replicas.clone() {
+        for &replica in ledger.keys[key as usize].replicas.iter() {
             if !ledger.replicas[replica as usize].live {
                 continue;
             }

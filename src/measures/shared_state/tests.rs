@@ -464,6 +464,7 @@ fn keys_of_several_stores_are_kept_apart() {
     let store = |replicas: Vec<u32>, keys: usize| WatchedStore {
         replicas,
         keys: vec![(KeyType::Counter, crate::state::Keeping::All); keys],
+        ..WatchedStore::default()
     };
     let stores = vec![store(vec![0, 1], 3), store(vec![256, 257, 258], 2)];
     let ledger = Ledger::new(&Watched {
@@ -476,7 +477,7 @@ fn keys_of_several_stores_are_kept_apart() {
         [1, 2, 256, 258, 999].map(|id| ledger.replica(id)),
         [Some(1), None, Some(2), Some(4), None]
     );
-    assert_eq!(ledger.keys[4].replicas, 2..5);
+    assert_eq!(*ledger.keys[4].replicas, [2, 3, 4]);
     assert_eq!(
         (0..5).map(|key| ledger.store_of(key)).collect::<Vec<_>>(),
         [0, 0, 0, 1, 1]

@@ -6,7 +6,7 @@ use crate::kernel::SimTime;
 use crate::network::SiteId;
 use crate::random::Law;
 use crate::state::{Dot, Keeping, KeyType, Op, Versions};
-use crate::stores::words::{of_op_words, of_range_words, of_store_key, of_version_words};
+use crate::stores::words::{of_op_words, of_range_words, of_reply_words, of_store_key};
 use crate::stores::{AntiEntropy, Model};
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use proptest::prelude::*;
@@ -292,7 +292,7 @@ impl Search {
 
     fn serve(&mut self, record: &Record, extra: &[u64]) {
         let key = of_store_key(record.b).1;
-        let dots: Vec<Dot> = match of_version_words(&extra[2..]) {
+        let dots: Vec<Dot> = match of_reply_words(&extra[2..]).versions {
             Versions::Heads(heads) => heads,
             Versions::Effects(set) => set.dots().collect(),
         };

@@ -6,6 +6,9 @@ use crate::scenario::language::Scenario;
 use crate::scenario::syntax::{Code, FieldDescription, Reference};
 use crate::state;
 
+/// What the measures of losses say of a run that can be followed by hand.
+const LOSSES: &str = include_str!("reference/losses.md");
+
 /// The nouns and fields of a scenario.
 pub fn language() -> String {
     format!(
@@ -129,8 +132,9 @@ pub fn measures() -> String {
     }
     text.push_str(
         "\n## Events\n\nWhat `Sometimes` can demand is the name of any measure above that is a `count` or a `yes or no`: \
-         `Sometimes(event: \"state.conflicts\", at_least: 10)` holds if the runs together have at least ten conflicts.\n",
+         `Sometimes(event: \"state.conflicts\", at_least: 10)` holds if the runs together have at least ten conflicts.\n\n",
     );
+    text.push_str(LOSSES);
     text
 }
 

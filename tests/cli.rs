@@ -268,6 +268,20 @@ fn no_output_dry_run_and_standard_input() {
 }
 
 #[test]
+fn more_runs_than_fit_are_refused_on_the_command_line_too() {
+    let place = Place::with(TINY);
+    for command in ["run", "verify", "test"] {
+        let ran = place.run(&[command, "tiny.ron", "--replicates", "333334"]);
+        let said = text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{command}: {said}");
+        assert!(
+            said.contains("3 variants of 333334 replicates are 1000002 runs"),
+            "{command}: {said}"
+        );
+    }
+}
+
+#[test]
 fn stopped_runs_say_so() {
     let place = Place::with(TINY);
     let stopped = place.run(&["run", "tiny.ron", "--no-output", "--max-events", "20"]);

@@ -108,6 +108,8 @@ fn names() {
             ("is: AtMost(\"10s\")", "variant: \"nera\", is: AtMost(\"10s\")"),
             ("groups: [[\"a\"], [\"b\", \"c\"]]", "groups: [[\"a\"], [\"b\", \"x\"]]"),
             ("path: \"agents.worker.at\"", "path: \"agents.wroker.at\""),
+            ("path: \"agents.worker.at\"", "path: \"agents.worker.program.0.times\""),
+            ("path: \"agents.worker.at\"", "path: \"agents.worker.program.zero\""),
             ("{\"near\":", "{\"base\":"),
             (
                 "time: Exponential(mean: \"80ms\")",
@@ -238,6 +240,36 @@ fn programs() {
     );
 }
 
+#[test]
+fn doubts() {
+    let program = "Send(to: Any(\"worker\"), topic: \"hello\"),\n                Update(key: \"notes\"),\n            ]),\n        ], on: {\"hello\": [Think(\"1ms\")]}),";
+    let steps = |steps: &str| format!("{steps}]), ]),");
+    let silent = [
+        // After a wait, an ask or in a handler there is somebody, and what is sent is waited for.
+        "Wait(topic: \"hello\", timeout: \"1s\"), Reply(), Send(to: Sender, topic: \"hello\"), Send(to: Any(\"worker\"), topic: \"hello\")",
+        "Parallel([[Wait()], [Think(\"1ms\")]]), Reply()",
+        "Add(key: \"done\", by: -2), Add(key: \"done\", by: Uniform(low: -5, high: 5)), Write(key: \"notes\", which: 2)",
+    ];
+    for text in silent {
+        let outcome = outcome(&with(program, &steps(text)));
+        assert!(
+            outcome.scenario.is_some() && outcome.diagnostics.is_empty(),
+            "{}",
+            said(&outcome)
+        );
+    }
+    let loud = [
+        "Reply()",
+        "Choose([(1, [Send(to: Sender, topic: \"hello\")]), (1, [Wait()])])",
+        "Wait(topic: \"helo\"), Send(to: Any(\"worker\"), topic: \"hello\")",
+        "Add(key: \"done\", by: 0.5), Add(key: \"done\", by: Uniform(low: 0, high: 0.9)), Update(key: \"done\", op: Add(-1.5))",
+        "Write(key: \"notes\", which: 7), Add(key: \"done\", which: Uniform(low: 1, high: 2))",
+    ];
+    let loud = loud.map(steps);
+    let changes: Vec<(&str, &str)> = loud.iter().map(|text| (program, text.as_str())).collect();
+    snapshot("doubts", all(&changes));
+}
+
 /// What is said about one of these in place of the sample's expectation.
 fn expecting(expectations: &[&str]) -> String {
     let whole = "Measure(name: \"task.time.mean\", is: AtMost(\"10s\"))";
@@ -299,6 +331,34 @@ fn a_bound_has_the_dimension_of_its_measure() {
             );
         }
     }
+}
+
+#[test]
+fn laws_speak_in_the_units_of_a_scenario() {
+    snapshot(
+        "laws",
+        all(&[
+            ("Think(\"10ms\"),", "Think(Uniform(low: \"2s\", high: \"1s\")),"),
+            (
+                "Think(\"10ms\"),",
+                "Think(Truncated(low: \"2min\", high: \"3ns\", law: \"1s\")),",
+            ),
+            (
+                "Think(\"10ms\"),",
+                "Think(Truncated(low: \"2d\", law: Exponential(mean: \"10ms\"))),",
+            ),
+            ("Think(\"10ms\"),", "Think(LogNormal(p50: \"2s\", p90: \"1500ms\")),"),
+            ("Think(\"10ms\"),", "Think(Scaled(by: -2e300, law: \"1s\")),"),
+            (
+                "Update(key: \"notes\")",
+                "Update(key: \"notes\", which: Uniform(low: 3e300, high: 2))",
+            ),
+            (
+                "Update(key: \"notes\")",
+                "Update(key: \"notes\", which: Poisson(mean: 1e300))",
+            ),
+        ]),
+    );
 }
 
 #[test]
@@ -495,6 +555,48 @@ fn a_problem_of_a_variant_names_it_and_one_of_the_base_is_said_once() {
             ),
         ]),
     );
+}
+
+#[test]
+fn what_would_exhaust_memory_is_refused() {
+    let refused = |from: &str, to: &str, says: &[&str]| {
+        let outcome = outcome(&with(from, to));
+        let said = said(&outcome);
+        assert!(outcome.scenario.is_none() && said.contains("E0472"), "{to}: {said}");
+        for says in says {
+            assert!(said.contains(says), "'{says}' isn't in: {said}");
+        }
+    };
+    let accepted = |from: &str, to: &str| {
+        let outcome = outcome(&with(from, to));
+        assert!(outcome.scenario.is_some(), "{to}: {}", said(&outcome));
+    };
+    let replicates = |count: u32| format!("quorate: 1, replicates: {count},");
+    let says = "2 variants of 1000000000 replicates are 2000000000 runs; there are at most 1000000";
+    refused("quorate: 1,", &replicates(1_000_000_000), &[says, "s.ron:2:29"]);
+    refused("quorate: 1,", &replicates(500_001), &["1000002 runs"]);
+    accepted("quorate: 1,", &replicates(500_000));
+    let window = |window: &str| format!("until: At(\"2min\"), window: \"{window}\",");
+    let until = "until: At(\"2min\"),";
+    let says = [
+        "a run until 120s has 120000000000 windows of 1ns",
+        "a `window` of 120us is long enough",
+    ];
+    refused(until, &window("1ns"), &says);
+    refused(until, &window("119us"), &["s.ron:4:32"]);
+    accepted(until, &window("120us"));
+    // Where it isn't written down it grows with the run.
+    let fifty_days = outcome(&with(until, "until: AllDone(within: \"50d\"),"));
+    let scenario = fifty_days.scenario.expect("no bound was written");
+    assert_eq!(scenario.variants[0].window.as_nanos(), 5_000_000_000);
+    refused(
+        "count: 5",
+        "count: 4000001",
+        &["there are 4000001 agents in all; at most 4000000 fit"],
+    );
+    let says = "with 8000001 keys in 2 replicas there are 16000002 copies of keys in all; at most 16000000 fit";
+    refused("Register(count: 3)", "Register(count: 8000000)", &[says]);
+    accepted("Register(count: 3)", "Register(count: 10000)");
 }
 
 #[test]

@@ -368,7 +368,7 @@ fn any_number_of_declarations_is_counted_or_refused() {
                     ))
                 ),
             ),
-            "",
+            "E0458",
         ),
     ] {
         assert_eq!(codes(&text), expected, "{what}");

@@ -18,7 +18,7 @@ use std::time::Instant;
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     session::watch_for_interrupt();
     let scenario = session::open_with(&args.scenario, &args.settings, args.format)?;
-    let options = session::options(&scenario, &args.settings);
+    let options = session::options(&scenario, &args.settings)?;
     if args.dry_run {
         return dry_run(&scenario, &options, args.format);
     }

@@ -1,7 +1,8 @@
 //! What the subcommands share: reading scenarios, diagnostics, the terminal, interruption.
 
 use anyhow::{Context, Result, bail};
-use quorate::experiment::{Grid, Options, Progress, Results, results::Provenance};
+use quorate::experiment::{Gathering, Grid, Options, Progress, Results, results::Provenance};
+use quorate::scenario::plan::MOST_RUNS;
 use quorate::scenario::syntax::{Diagnostics, Show, SourceMap, Sources, render, reports};
 use quorate::scenario::{self, Asked, Registry, Scenario};
 use std::io::{self, IsTerminal, Read, Write};
@@ -214,14 +215,31 @@ pub fn asked(settings: &super::Settings) -> Asked<'_> {
 }
 
 /// How a scenario that was opened with these settings is run.
-pub fn options(scenario: &Scenario, settings: &super::Settings) -> Options {
-    Options {
+///
+/// # Errors
+/// If there were too many runs.
+pub fn options(scenario: &Scenario, settings: &super::Settings) -> Result<Options> {
+    check_runs(scenario, scenario.replicates)?;
+    Ok(Options {
         seed: scenario.seed,
         replicates: scenario.replicates,
         jobs: settings.jobs,
         max_events: settings.max_events,
         ..Options::default()
+    })
+}
+
+/// Refuses more runs than there may be.
+///
+/// # Errors
+/// If there are too many.
+pub fn check_runs(scenario: &Scenario, replicates: u32) -> Result<()> {
+    let variants = scenario.variants.len() as u64;
+    let runs = variants * u64::from(replicates);
+    if runs > MOST_RUNS {
+        bail!("{variants} variants of {replicates} replicates are {runs} runs; there are at most {MOST_RUNS}");
     }
+    Ok(())
 }
 
 /// Runs a grid with a progress bar on standard error, if that is a terminal.
@@ -239,10 +257,6 @@ pub fn run_grid(scenario: &Scenario, options: Options) -> Result<Results> {
         bar.set_style(style);
     }
     bar.set_message(scenario.name.clone());
-    let cells = grid.run(&INTERRUPTED, &|progress| match progress {
-        Progress::RunDone { .. } => bar.inc(1),
-    });
-    bar.finish_and_clear();
     let provenance = Provenance {
         scenario: scenario.name.clone(),
         question: scenario.question.clone(),
@@ -251,7 +265,14 @@ pub fn run_grid(scenario: &Scenario, options: Options) -> Result<Results> {
         base_title: scenario.base_title.clone(),
         variants: scenario.variants.iter().map(|plan| plan.variant.clone()).collect(),
     };
-    Ok(Results::of(&provenance, options.replicates, cells?))
+    let mut gathering = Gathering::new(provenance);
+    let done = |progress| match progress {
+        Progress::RunDone { .. } => bar.inc(1),
+    };
+    let ran = grid.for_each_replicate(&INTERRUPTED, &done, &mut |cells| gathering.add(cells));
+    bar.finish_and_clear();
+    ran?;
+    Ok(gathering.finish())
 }
 
 /// The scenario files below a folder, in the order of their paths; output folders are left out. A file stands for itself.

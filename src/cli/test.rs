@@ -103,9 +103,11 @@ fn test_one(path: &Path, args: &TestArgs) -> Result<Outcome> {
             details: Vec::new(),
         });
     };
+    let replicates = args.replicates.unwrap_or(scenario.replicates);
+    session::check_runs(&scenario, replicates)?;
     let options = Options {
         seed: scenario.seed,
-        replicates: args.replicates.unwrap_or(scenario.replicates),
+        replicates,
         jobs: args.jobs,
         max_events: super::MAX_EVENTS,
         ..Options::default()

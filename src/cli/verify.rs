@@ -61,7 +61,7 @@ pub fn fingerprints(args: &FingerprintArgs) -> Result<ExitCode> {
     let options = Options {
         measured: args.measured,
         perturb,
-        ..session::options(&scenario, &args.settings)
+        ..session::options(&scenario, &args.settings)?
     };
     let grid = Grid::new(&scenario.variants, options);
     if let Some(witness) = &args.witness {

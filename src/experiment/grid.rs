@@ -3,6 +3,7 @@
 //! Replicate `r` of every variant has the same draws (common random numbers), so variants are compared in pairs. Nothing in a
 //! cell's result depends on which thread ran it, or on the other cells.
 
+use super::ordered::in_order;
 use crate::kernel::{Checkpoint, End, Focus, Handled, Perturbation, Print, SimTime, Ticket};
 use crate::measures::shared_state::{Watched, WatchedStore};
 use crate::measures::{self, Setting, Sheet, Watch};
@@ -10,7 +11,6 @@ use crate::scenario::Plan;
 use crate::scenario::build::{Drain, Extra, Run, RunEnd, build, build_with};
 use crate::world::population::Halt;
 use crate::world::record::{Batch, Mask, Observer, What};
-use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How a grid is run.
@@ -121,26 +121,42 @@ impl<'a> Grid<'a> {
     /// # Errors
     /// If `interrupted` becomes true, or the threads can't be started.
     pub fn run(&self, interrupted: &AtomicBool, progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Cell>, GridError> {
+        let mut cells = Vec::with_capacity(self.len());
+        self.for_each_replicate(interrupted, progress, &mut |of_all| cells.extend(of_all))?;
+        cells.sort_by_key(|cell| (cell.variant, cell.replicate));
+        Ok(cells)
+    }
+
+    /// Runs everything, and hands the cells of each replicate over, variant by variant, in the order of the replicates. Few more
+    /// than the cells of one replicate are kept meanwhile.
+    ///
+    /// # Errors
+    /// If `interrupted` becomes true, or the threads can't be started.
+    pub fn for_each_replicate(
+        &self,
+        interrupted: &AtomicBool,
+        progress: &(dyn Fn(Progress) + Sync),
+        take: &mut dyn FnMut(Vec<Cell>),
+    ) -> Result<(), GridError> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.options.jobs).build()?;
-        let replicates = self.options.replicates;
-        let cells: Vec<Option<Cell>> = pool.install(|| {
-            (0..self.len())
-                .into_par_iter()
-                .map(|index| {
-                    if interrupted.load(Ordering::Relaxed) {
-                        return None;
-                    }
-                    let (variant, replicate) = (index / replicates as usize, (index % replicates as usize) as u32);
-                    let cell = self.run_cell_unless(variant, replicate, interrupted)?;
-                    progress(Progress::RunDone { handled: cell.handled });
-                    Some(cell)
-                })
-                .collect()
+        let variants = self.plans.len();
+        let work = |index: usize| {
+            if interrupted.load(Ordering::Relaxed) {
+                return None;
+            }
+            let (replicate, variant) = ((index / variants) as u32, index % variants);
+            let cell = self.run_cell_unless(variant, replicate, interrupted)?;
+            progress(Progress::RunDone { handled: cell.handled });
+            Some(cell)
+        };
+        let mut of_one = Vec::with_capacity(variants);
+        let whole = in_order(&pool, self.len(), work, |cell| {
+            of_one.push(cell);
+            if of_one.len() == variants {
+                take(std::mem::replace(&mut of_one, Vec::with_capacity(variants)));
+            }
         });
-        cells
-            .into_iter()
-            .collect::<Option<Vec<_>>>()
-            .ok_or(GridError::Interrupted)
+        whole.then_some(()).ok_or(GridError::Interrupted)
     }
 
     /// Runs one cell.

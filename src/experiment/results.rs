@@ -1,9 +1,14 @@
 //! The results of a grid: for each variant every number with its interval, and its difference to the base, in pairs.
 
+mod gathering;
+
+pub use gathering::{Gathering, Room};
+
 use super::grid::Cell;
+use super::numbers::{Names, Numbers};
 use super::statistics::{Level, Paired, Summary, wilson};
 use crate::kernel::{End, SimDuration};
-use crate::measures::{self, Series, TaskOutcome, TaskRow, Unit};
+use crate::measures::{self, Series, TaskRow, Unit};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +32,9 @@ pub struct Results {
     pub seed: u64,
     /// How many replicates each variant has.
     pub replicates: u32,
+    /// Runs that aren't listed one by one because there are too many; they count in everything that is made of all.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub runs_unlisted: usize,
     /// The confidence of every interval.
     pub level: f64,
     /// The variants, the base first.
@@ -41,7 +49,7 @@ pub struct VariantResults {
     /// What it is called in tables and plots: a scenario can give its base a title.
     pub title: String,
     /// Its runs, by replicate.
-    pub runs: Vec<RunResults>,
+    pub runs: Runs,
     /// Every number over the replicates.
     pub measures: BTreeMap<String, Estimate>,
     /// Every number's difference to the base, in pairs; empty for the base.
@@ -64,23 +72,23 @@ pub struct RunResults {
     /// Why it ended.
     pub ended: &'static str,
     /// Its numbers.
-    pub measures: BTreeMap<String, f64>,
+    pub measures: Numbers,
     /// A problem met at run time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halt: Option<String>,
     /// Breaches of the laws that hold in every run: none, or it's a bug.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub breaches: Vec<String>,
-    /// Series over time.
+    /// Series over time; none where earlier runs of the variant have taken all the room.
     #[serde(skip)]
     pub series: BTreeMap<String, Series>,
-    /// Samples of distributions.
+    /// Samples of distributions; none where earlier runs have taken all the room.
     #[serde(skip)]
     pub samples: BTreeMap<String, measures::Sample>,
-    /// Tasks.
+    /// Tasks; none where earlier runs have taken all the room.
     #[serde(skip)]
     pub tasks: Vec<TaskRow>,
-    /// When faults were on: name, start, end.
+    /// When faults were on: name, start, end; none where earlier runs have taken all the room.
     #[serde(skip)]
     pub bands: Vec<(String, crate::kernel::SimTime, crate::kernel::SimTime)>,
 }
@@ -155,58 +163,48 @@ pub struct Provenance {
     pub variants: Vec<String>,
 }
 
-impl Results {
-    /// Puts the cells of a grid together; they come variant by variant, each replicate by replicate.
-    ///
-    /// # Panics
-    /// Panics if a cell is missing.
-    pub fn of(from: &Provenance, replicates: u32, cells: Vec<Cell>) -> Self {
-        assert_eq!(
-            cells.len(),
-            from.variants.len() * replicates as usize,
-            "a grid is complete"
-        );
-        let mut cells = cells.into_iter();
-        let mut variants: Vec<VariantResults> = from
-            .variants
-            .iter()
-            .map(|name| {
-                let runs: Vec<RunResults> = cells.by_ref().take(replicates as usize).map(RunResults::of).collect();
-                VariantResults {
-                    name: name.clone(),
-                    title: if name == "base" { &from.base_title } else { name }.clone(),
-                    measures: estimates(&runs),
-                    runs,
-                    differences: BTreeMap::new(),
-                    added: BTreeMap::new(),
-                }
-            })
-            .collect();
-        for index in 0..variants.len() {
-            if index > 0 {
-                variants[index].differences = differences(&variants[0].runs, &variants[index].runs);
-            }
-            let mut all = BTreeMap::new();
-            for (other, than) in variants.iter().enumerate().filter(|(other, _)| *other != index) {
-                if let Some(added) = added(&variants[index].runs, &than.runs) {
-                    all.insert(variants[other].name.clone(), added);
-                }
-            }
-            variants[index].added = all;
-        }
-        Self {
-            schema: SCHEMA,
-            tool_version: env!("CARGO_PKG_VERSION"),
-            scenario: from.scenario.clone(),
-            question: from.question.clone(),
-            scenario_hash: from.hash.clone(),
-            seed: from.seed,
-            replicates,
-            level: Level::P95.fraction(),
-            variants,
-        }
-    }
+/// The runs of a variant. Where there are very many, only the first are listed one by one in files.
+#[derive(Debug, Clone, Default)]
+pub struct Runs {
+    all: Vec<RunResults>,
+    listed: usize,
+}
 
+impl Runs {
+    /// Those that are listed one by one.
+    pub fn listed(&self) -> &[RunResults] {
+        &self.all[..self.listed]
+    }
+}
+
+impl std::ops::Deref for Runs {
+    type Target = [RunResults];
+
+    fn deref(&self) -> &[RunResults] {
+        &self.all
+    }
+}
+
+impl<'a> IntoIterator for &'a Runs {
+    type Item = &'a RunResults;
+    type IntoIter = std::slice::Iter<'a, RunResults>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.all.iter()
+    }
+}
+
+impl Serialize for Runs {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.listed())
+    }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+impl Results {
     /// The variant of this name.
     pub fn variant(&self, name: &str) -> Option<&VariantResults> {
         self.variants.iter().find(|variant| variant.name == name)
@@ -275,7 +273,7 @@ impl VariantResults {
 }
 
 impl RunResults {
-    fn of(cell: Cell) -> Self {
+    fn of(cell: Cell, names: &mut Names) -> Self {
         let ended = match cell.end {
             End::Drained => "nothing was left to happen",
             End::TimeReached => "the time was over",
@@ -302,7 +300,7 @@ impl RunResults {
             events: cell.handled,
             end_s: cell.now.as_secs_f64(),
             ended,
-            measures: cell.sheet.numbers,
+            measures: names.share(cell.sheet.numbers),
             halt,
             breaches: cell.breaches,
             series: cell.sheet.series,
@@ -313,13 +311,22 @@ impl RunResults {
     }
 }
 
-fn names<'a>(runs: impl Iterator<Item = &'a RunResults>) -> BTreeSet<&'a str> {
-    runs.flat_map(|run| run.measures.keys().map(String::as_str)).collect()
+/// All names that the runs have. Neighbours mostly share them.
+fn names(runs: &[RunResults]) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    let mut before: Option<&Numbers> = None;
+    for run in runs {
+        if !before.is_some_and(|before| before.shares_names_with(&run.measures)) {
+            names.extend(run.measures.keys().map(String::as_str));
+        }
+        before = Some(&run.measures);
+    }
+    names
 }
 
 fn estimates(runs: &[RunResults]) -> BTreeMap<String, Estimate> {
     let mut all = BTreeMap::new();
-    for name in names(runs.iter()) {
+    for name in names(runs) {
         let values: Vec<f64> = runs.iter().filter_map(|run| run.measures.get(name).copied()).collect();
         let Some(summary) = Summary::of(&values, Level::P95) else {
             continue;
@@ -351,7 +358,7 @@ fn estimates(runs: &[RunResults]) -> BTreeMap<String, Estimate> {
 
 fn differences(base: &[RunResults], variant: &[RunResults]) -> BTreeMap<String, Difference> {
     let mut all = BTreeMap::new();
-    for name in names(variant.iter()) {
+    for name in names(variant) {
         let both = base
             .iter()
             .zip(variant)
@@ -372,55 +379,4 @@ fn differences(base: &[RunResults], variant: &[RunResults]) -> BTreeMap<String, 
         all.insert(name.to_string(), difference);
     }
     all
-}
-
-/// How much longer the tasks of one variant took than the same tasks of another.
-fn added(variant: &[RunResults], than: &[RunResults]) -> Option<Added> {
-    let (mut means, mut pairs, mut unpaired) = (Vec::new(), 0u64, 0u64);
-    let (mut least, mut greatest) = (f64::MAX, f64::MIN);
-    for (here, there) in variant.iter().zip(than) {
-        let (here, there) = (times(&here.tasks), times(&there.tasks));
-        let (mut sum, mut count) = (0.0, 0u64);
-        for (task, time) in &here {
-            match (time, there.get(task).copied().flatten()) {
-                (Some(time), Some(other)) => {
-                    let difference = (*time as i128 - other as i128) as f64 / 1e9;
-                    (least, greatest) = (least.min(difference), greatest.max(difference));
-                    sum += difference;
-                    count += 1;
-                }
-                _ => unpaired += 1,
-            }
-        }
-        unpaired += there.keys().filter(|task| !here.contains_key(*task)).count() as u64;
-        pairs += count;
-        if count > 0 {
-            means.push(sum / count as f64);
-        }
-    }
-    let summary = Summary::of(&means, Level::P95)?;
-    let (low, high) = (summary.interval.map(|i| i.low), summary.interval.map(|i| i.high));
-    Some(Added {
-        n: summary.n,
-        pairs,
-        unpaired,
-        mean: summary.mean,
-        low,
-        high,
-        least,
-        greatest,
-    })
-}
-
-/// The time of each program run, where it was done.
-fn times(tasks: &[TaskRow]) -> BTreeMap<(&str, u64), Option<u64>> {
-    let own = tasks.iter().filter(|task| task.name.is_empty());
-    own.map(|task| {
-        let done = task.outcome == TaskOutcome::Done;
-        (
-            (task.group.as_str(), task.identity),
-            done.then(|| (task.ended - task.began).as_nanos()),
-        )
-    })
-    .collect()
 }

@@ -27,8 +27,10 @@
 //!   same way: what it was made of stands for what the replica held, and the context that it returns, or the effects that it
 //!   shows, for what the replica had heard of. Its *lag* is their number, its *age* the time from the oldest of
 //!   these acknowledgements to the moment when it was served.
-//! - *Session violations*, for each agent: a read that lacks an own write which was acknowledged before (read your writes),
-//!   or what an earlier read of the key has returned (monotonic reads); a write that becomes visible at a replica which
+//! - *Session violations*, for each agent: a read that lacks an own write which was acknowledged before, or that shows nothing
+//!   but what this write had seen and so was to replace (read your writes: the latter happens where ranks contradict causes, as
+//!   with a clock that is behind; an own write that gave way to one which it hadn't seen is no violation but overwritten); a read
+//!   that lacks what an earlier read of the key has returned (monotonic reads); a write that becomes visible at a replica which
 //!   lacks an earlier write of its agent (monotonic writes), or what its agent has read before (writes follow reads). The
 //!   latter two count a write once each.
 //! - *Causal violation*: a read that lacks a write to its key in its agent's past.

@@ -49,7 +49,7 @@ pub struct LinkSpec {
     pub jitter: Option<Correlation>,
     /// What is lost.
     pub loss: Loss,
-    /// The probability that a message arrives twice. The copy draws its own delay.
+    /// The probability that a message which isn't lost arrives twice. The copy draws its own delay.
     pub duplication: f64,
     /// What arrives in order.
     pub fifo: Fifo,

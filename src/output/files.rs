@@ -171,7 +171,7 @@ fn unit(measure: &str) -> &'static str {
 fn measures_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
     out.write_record(["variant", "replicate", "measure", "unit", "value"])?;
     for variant in &results.variants {
-        for run in &variant.runs {
+        for run in variant.runs.listed() {
             for (measure, value) in &run.measures {
                 let replicate = run.replicate.to_string();
                 out.write_record([&variant.name, &replicate, measure, unit(measure), &value.to_string()])?;
@@ -321,13 +321,15 @@ fn samples_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
     for variant in &results.variants {
         for run in &variant.runs {
             for (name, sample) in &run.samples {
-                let last = sample.values.len().saturating_sub(1).max(1) as f64;
+                let last = sample.values.len().saturating_sub(1).max(1) as u64;
                 let step = sample.values.len().div_ceil(200).max(1);
                 for (index, value) in sample.values.iter().enumerate() {
                     if index % step != 0 && index + 1 != sample.values.len() {
                         continue;
                     }
-                    let share = (index as f64 / last).to_string();
+                    // Of many observations evenly spaced ones are kept, by their ranks: the least and the greatest are among them.
+                    let rank = 1 + (u128::from(sample.count - 1) * index as u128 / u128::from(last)) as u64;
+                    let share = (rank as f64 / sample.count as f64).to_string();
                     let (replicate, count, value) =
                         (run.replicate.to_string(), sample.count.to_string(), value.to_string());
                     out.write_record([&variant.name, &replicate, name, unit(name), &count, &share, &value])?;
@@ -356,7 +358,8 @@ fn faults_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
 fn dictionary(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
     out.write_record(["measure", "unit", "better", "meaning"])?;
     let runs = || results.variants.iter().flat_map(|variant| &variant.runs);
-    let mut names: std::collections::BTreeSet<&String> = runs().flat_map(|run| run.measures.keys()).collect();
+    let measured = results.variants.iter().flat_map(|variant| variant.measures.keys());
+    let mut names: std::collections::BTreeSet<&String> = measured.collect();
     names.extend(runs().flat_map(|run| run.series.keys()));
     names.extend(runs().flat_map(|run| run.samples.keys()));
     for name in names {

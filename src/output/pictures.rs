@@ -31,7 +31,7 @@ pub fn charts(results: &Results) -> Vec<(String, Chart)> {
                 "state.conflicts",
                 "Conflicting writes so far",
                 "conflicts",
-                Unit::Count,
+                Afterwards::Held,
             ),
         ),
         (
@@ -41,7 +41,7 @@ pub fn charts(results: &Results) -> Vec<(String, Chart)> {
                 "state.diverged_keys",
                 "Keys on which live replicas differ",
                 "keys",
-                Unit::Count,
+                Afterwards::Unknown,
             ),
         ),
         (
@@ -249,8 +249,19 @@ fn distribution_line(variant: &VariantResults, sample: &str) -> Option<Line> {
     Some(line)
 }
 
+/// What a series is worth in windows that its run didn't reach, while other replicates still run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Afterwards {
+    /// What it was worth at the end: a count so far.
+    Held,
+    /// Nothing happens any more: a rate.
+    Zero,
+    /// Nobody knows: the mean is of the others.
+    Unknown,
+}
+
 /// A series as a line: the mean over the replicates, and their range as a band. At the middle of each window.
-fn series_line(runs: &[RunResults], series: &str, name: &str) -> Option<Line> {
+fn series_line(runs: &[RunResults], series: &str, name: &str, afterwards: Afterwards) -> Option<Line> {
     let all: Vec<_> = runs
         .iter()
         .filter_map(|run| run.series.get(series))
@@ -267,12 +278,18 @@ fn series_line(runs: &[RunResults], series: &str, name: &str) -> Option<Line> {
     for start in (0..longest).step_by(group) {
         let values: Vec<f64> = all
             .iter()
-            .filter_map(|series| {
-                let slice = series.values.get(start..(start + group).min(series.values.len()))?;
-                (!slice.is_empty()).then(|| slice.iter().sum::<f64>() / slice.len() as f64)
+            .filter_map(|series| match series.values.get(start..) {
+                Some(rest) if !rest.is_empty() => {
+                    let slice = &rest[..group.min(rest.len())];
+                    Some(slice.iter().sum::<f64>() / slice.len() as f64)
+                }
+                _ => match afterwards {
+                    Afterwards::Held => series.values.last().copied(),
+                    Afterwards::Zero => Some(0.0),
+                    Afterwards::Unknown => None,
+                },
             })
             .collect();
-        // A window that not every replicate reached would jump: the mean is of those that did.
         if values.is_empty() {
             continue;
         }
@@ -314,11 +331,24 @@ fn shades(results: &Results) -> Vec<Shade> {
     shades
 }
 
-fn over_time(results: &Results, series: &str, title: &str, axis: &str, unit: Unit) -> Option<Chart> {
+/// Whether some replicates of a variant end before others.
+fn end_apart(results: &Results, series: &str) -> bool {
+    results.variants.iter().any(|variant| {
+        let mut lengths = variant
+            .runs
+            .iter()
+            .filter_map(|run| run.series.get(series))
+            .map(|series| series.values.len());
+        let first = lengths.next();
+        lengths.any(|length| Some(length) != first)
+    })
+}
+
+fn over_time(results: &Results, series: &str, title: &str, axis: &str, afterwards: Afterwards) -> Option<Chart> {
     let lines: Vec<Line> = results
         .variants
         .iter()
-        .filter_map(|variant| series_line(&variant.runs, series, &variant.title))
+        .filter_map(|variant| series_line(&variant.runs, series, &variant.title, afterwards))
         .collect();
     if lines.is_empty() {
         return None;
@@ -326,10 +356,15 @@ fn over_time(results: &Results, series: &str, title: &str, axis: &str, unit: Uni
     let mut frame = frame(results, title);
     let (window, drawn) = windows(results, series)?;
     frame.note = series_note(results, window, drawn);
+    if afterwards == Afterwards::Unknown && end_apart(results, series) {
+        frame
+            .note
+            .push_str(" Replicates end at different times: near the end, those that still run.");
+    }
     Some(Chart::TimeSeries(TimeSeries {
         frame,
         x: Axis::new("simulated time", Unit::Time),
-        y: Axis::new(axis, unit),
+        y: Axis::new(axis, Unit::Count),
         steps: false,
         // Lines of several variants with their ranges hide each other: a panel for each, on the same axes.
         panels: lines
@@ -361,7 +396,7 @@ fn arrivals(results: &Results) -> Option<Chart> {
         .variants
         .iter()
         .map(|variant| {
-            let line = |series, name| series_line(&variant.runs, series, name);
+            let line = |series, name| series_line(&variant.runs, series, name, Afterwards::Zero);
             let lines = [
                 ("calls.arrivals.rate", "arrivals"),
                 ("calls.refused.rate", "refused"),

@@ -4,7 +4,7 @@
 //! the data. Files may be gzip.
 
 use super::language::DataSet;
-use super::syntax::{Code, Diagnostic, Diagnostics, Named, Part, SourceMap, Sources, Spanned, suggest, write};
+use super::syntax::{Code, Diagnostic, Diagnostics, Named, Part, SourceMap, Sources, Span, Spanned, suggest, write};
 use super::written;
 use crate::network::measured::{Measured, MeasuredError};
 use crate::random::{Column, Rows, TableError, decompressed};
@@ -104,14 +104,25 @@ struct Failure {
     suggestion: Option<String>,
 }
 
+/// The file of a declared data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Declared {
+    /// As the scenario writes it.
+    shown: String,
+    /// As it is read.
+    path: PathBuf,
+    /// Where the scenario says so.
+    span: Span,
+}
+
 /// Which columns of which data set: their rows once read.
 type TableKey = (String, Vec<String>);
 
 /// The data sets that a scenario names, read as they are asked for.
 pub struct DataSets<'a> {
     sources: &'a dyn Sources,
-    /// For each declared name its file, as it is shown and as it is read; `None` where that is unknown.
-    declared: BTreeMap<String, Option<(String, PathBuf)>>,
+    /// For each declared name its file; `None` where that is unknown.
+    declared: BTreeMap<String, Option<Declared>>,
     /// Whether every declared name is known.
     whole: bool,
     files: BTreeMap<String, Read<Arc<[u8]>>>,
@@ -166,7 +177,11 @@ impl<'a> DataSets<'a> {
         for (name, set) in data.canonical() {
             let file = set.get().and_then(|set| set.file.get()).map(|file| {
                 let path = written::base(map, root, file.span.source).join(&file.value);
-                (file.value.clone(), path)
+                Declared {
+                    shown: file.value.clone(),
+                    path,
+                    span: file.span,
+                }
             });
             declared.entry(name.value.clone()).or_insert(file);
         }
@@ -213,7 +228,7 @@ impl<'a> DataSets<'a> {
             let read = Column::from_csv(&bytes, column).map(Arc::new);
             self.columns.insert(key.clone(), read.map_err(failure));
         }
-        report(&self.columns[&key], data, column, out)
+        report(&self.columns[&key], self.declared_at(data), (data, column), out)
     }
 
     /// Several columns of one table, in this order.
@@ -237,7 +252,7 @@ impl<'a> DataSets<'a> {
             Ok(_) => false,
         };
         let at = columns.iter().find(missing).unwrap_or(&columns[0]);
-        report(read, data, at, out)
+        report(read, self.declared_at(data), (data, at), out)
     }
 
     /// A column of points in time: numbers, or dates with times of day.
@@ -253,7 +268,7 @@ impl<'a> DataSets<'a> {
             let read = stamps(&bytes, column).map(Arc::new);
             self.times.insert(key.clone(), read);
         }
-        report(&self.times[&key], data, column, out)
+        report(&self.times[&key], self.declared_at(data), (data, column), out)
     }
 
     /// A table of round trips.
@@ -280,13 +295,18 @@ impl<'a> DataSets<'a> {
             });
             self.measured.insert(key.clone(), read);
         }
-        report(&self.measured[&key], data, data, out)
+        report(&self.measured[&key], self.declared_at(data), (data, data), out)
+    }
+
+    /// Where the file of a data set is declared.
+    fn declared_at(&self, data: &str) -> Option<Span> {
+        self.declared.get(data)?.as_ref().map(|declared| declared.span)
     }
 
     /// The unpacked bytes of a data set.
     fn bytes(&mut self, data: &Spanned<String>, out: &mut Diagnostics) -> Option<Arc<[u8]>> {
         if let Some(declared) = self.declared.get(&data.value) {
-            let (shown, path) = declared.as_ref()?;
+            let Declared { shown, path, .. } = declared.as_ref()?;
             if !self.files.contains_key(&data.value) {
                 let read = self.sources.read_named(path, LIMIT);
                 let read = read.map_err(|error| Failure {
@@ -323,7 +343,7 @@ impl<'a> DataSets<'a> {
             super::syntax::unknown_name(data, names, Code::UnknownData, "data set", out);
             return None;
         }
-        report(&self.files[&data.value], data, data, out)
+        report(&self.files[&data.value], self.declared_at(data), (data, data), out)
     }
 }
 
@@ -367,8 +387,8 @@ fn failure(error: TableError) -> Failure {
 /// The value, or the failure where the scenario names the data set or the column.
 fn report<T: Clone>(
     read: &Read<T>,
-    data: &Spanned<String>,
-    column: &Spanned<String>,
+    declared: Option<Span>,
+    (data, column): (&Spanned<String>, &Spanned<String>),
     out: &mut Diagnostics,
 ) -> Option<T> {
     let failed = match read {
@@ -381,6 +401,9 @@ fn report<T: Clone>(
     };
     let message = format!("data set {}: {}", write::quoted(data), failed.message);
     let mut problem = Diagnostic::error(failed.code, at.span, message);
+    if let Some(declared) = declared {
+        problem = problem.label(declared, "the data set's file");
+    }
     if let Some(near) = &failed.suggestion {
         let quoted = write::quoted(near);
         problem = problem.replace(format!("did you mean {quoted}?"), at.span, quoted);

@@ -49,7 +49,7 @@ crate::language! {
         base: Part<String> = Part::from("base".to_string()),
         /// Where all randomness starts from.
         seed: Part<u64> = Part::from(1),
-        /// How many times each variant runs, each time with other random numbers.
+        /// How many times each variant runs, each time with other random numbers. There are at most 1,000,000 runs in all.
         replicates: Part<Spanned<Positive<u32>>> = Part::from(positive(10)),
         /// When a run ends.
         until: Part<Spanned<Until>>,
@@ -59,7 +59,8 @@ crate::language! {
         drain: Part<Duration> = Part::from(Duration::from_secs(600)),
         /// What begins before this time isn't measured.
         warm_up: Part<Spanned<Duration>> = Part::from(Duration::ZERO),
-        /// The length of the windows in which rates over time are measured.
+        /// The length of the windows in which rates over time are measured. A run has at most 1,000,000 of them: without this
+        /// field, those of a longer run are as much longer.
         window: Part<Spanned<Positive<Duration>>> = Part::from(positive(Duration::from_secs(1))),
         /// Data sets in files of one's own; those that come with Quorate need no declaration.
         data: Named<Part<DataSet>> = Named::default(),

@@ -43,6 +43,18 @@ pub struct Plan {
     pub window: SimDuration,
 }
 
+/// How many runs a scenario has at most, all variants together: each costs a kilobyte or two.
+pub const MOST_RUNS: u64 = 1_000_000;
+
+/// How many windows a run has at most: each costs some hundred bytes for every service.
+pub const MOST_WINDOWS: u64 = 1_000_000;
+
+/// How many agents there are at most, all groups together: each costs some six hundred bytes.
+pub const MOST_AGENTS: u64 = 4_000_000;
+
+/// How many copies of keys there are at most, all stores and their replicas together: each costs some four hundred bytes.
+pub const MOST_COPIES: u64 = 16_000_000;
+
 /// When a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {

@@ -8,6 +8,7 @@
 
 mod agents;
 mod checks;
+mod doubts;
 mod expect;
 mod faults;
 mod laws;
@@ -26,16 +27,10 @@ use super::language::{self, Until as Ending};
 use super::name;
 use super::plan::{self, Addresses, Plan};
 use super::syntax::{Code, Diagnostic, Diagnostics, Part, Span, Spanned, write};
-use crate::kernel::SimTime;
+use crate::kernel::{SimDuration, SimTime};
 use crate::network::{NetworkSpec, SiteId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// How many times a variant runs at most: every run leaves results.
-const MOST_REPLICATES: u32 = 1_000_000;
-
-/// How many windows of its own choice a scenario may have.
-const MOST_WINDOWS: u64 = 100_000_000;
 
 /// What a scenario is resolved with.
 pub(super) struct Resolver<'a, 'd> {
@@ -50,6 +45,8 @@ pub(super) struct Resolver<'a, 'd> {
     /// For each name of a key, the stores that have it.
     keys: BTreeMap<String, Vec<state::KeyPlace>>,
     stores: Vec<state::StoreShape>,
+    /// Copies of keys, of all stores so far.
+    copies: u64,
     network: NetworkSpec,
     /// Whether nothing of the network is unknown.
     network_known: bool,
@@ -82,6 +79,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         tasks: BTreeMap::new(),
         keys: BTreeMap::new(),
         stores: Vec::new(),
+        copies: 0,
         network: NetworkSpec::instant(file.sites.0.canonical().map(|(name, _)| name.value.clone())),
         network_known: true,
         until,
@@ -97,6 +95,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     let agents = resolver.agents();
     let faults = resolver.faults();
     resolver.check_topics();
+    resolver.check_received();
     resolver.check_calls();
     if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);
@@ -104,6 +103,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     if !whole || resolver.out.error_count() > errors {
         return None;
     }
+    let window = resolver.window_length()?;
     let mut task_names = vec![String::new()];
     task_names.extend(resolver.tasks.keys().cloned());
     Some(Plan {
@@ -120,7 +120,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         faults: Arc::new(faults),
         task_names,
         topics: resolver.topics.into_keys().collect(),
-        window: *file.window.get()?.value,
+        window,
     })
 }
 
@@ -182,10 +182,6 @@ impl Resolver<'_, '_> {
             self.out
                 .push(problem.replace(format!("write {near}"), name.span, near.clone()));
         }
-        if let Some(count) = file.replicates.get().filter(|count| *count.value > MOST_REPLICATES) {
-            let message = format!("a variant runs {MOST_REPLICATES} times at most");
-            self.error(Code::TooMany, count.span, message);
-        }
         if file.sites.0.is_empty() && file.sites.0.is_whole() {
             self.error(Code::EmptyGroup, file.sites.span, "a scenario needs at least one site");
         }
@@ -199,17 +195,7 @@ impl Resolver<'_, '_> {
             );
             self.out.push(problem.label(until.span, "the end of the run"));
         }
-        if let (Some(window), Some(end)) = (file.window.get(), self.end())
-            && window.span != Span::default()
-            && end.as_nanos() / window.as_nanos() > MOST_WINDOWS
-        {
-            let message = format!(
-                "the run may last {end}, which has {} windows of {}; at most {MOST_WINDOWS} can be kept",
-                end.as_nanos() / window.as_nanos(),
-                *window.value
-            );
-            self.error(Code::TooMany, window.span, message);
-        }
+        self.check_sizes();
         if file.agents.is_empty() && file.agents.is_whole() {
             let place = file.quorate.get().map_or(Span::default(), |version| version.span);
             self.warn(Code::NothingToDo, place, "no agents are declared, so nothing happens");
@@ -219,6 +205,48 @@ impl Resolver<'_, '_> {
     /// When the run ends at the latest.
     fn end(&self) -> Option<SimTime> {
         self.until.map(plan::Until::latest)
+    }
+
+    /// Refuses what would exhaust memory.
+    fn check_sizes(&mut self) {
+        let file = self.file;
+        let variants = 1 + file.variants.0.iter().count() as u64;
+        if let Some(replicates) = file.replicates.get() {
+            let runs = variants * u64::from(*replicates.value);
+            if runs > plan::MOST_RUNS {
+                let message = format!(
+                    "{variants} variants of {} replicates are {runs} runs; there are at most {}",
+                    *replicates.value,
+                    plan::MOST_RUNS
+                );
+                self.error(Code::TooMany, replicates.span, message);
+            }
+        }
+        let (Some(window), Some(end)) = (file.window.get(), self.end()) else {
+            return;
+        };
+        let windows = end.as_nanos() / window.as_nanos().max(1);
+        if windows > plan::MOST_WINDOWS && window.span != Span::default() {
+            let message = format!(
+                "a run until {end} has {windows} windows of {}; there are at most {}",
+                *window.value,
+                plan::MOST_WINDOWS
+            );
+            let least = SimDuration::from_nanos(end.as_nanos().div_ceil(plan::MOST_WINDOWS));
+            let problem = Diagnostic::error(Code::TooMany, window.span, message);
+            self.out
+                .push(problem.help(format!("a `window` of {least} is long enough")));
+        }
+    }
+
+    /// The length of the windows: one that isn't written down grows with a very long run, by whole seconds.
+    fn window_length(&self) -> Option<SimDuration> {
+        let (window, end) = (self.file.window.get()?, self.end()?);
+        let least = end.as_nanos().div_ceil(plan::MOST_WINDOWS);
+        Some(match window.span == Span::default() && least > window.as_nanos() {
+            true => SimDuration::from_nanos(least.next_multiple_of(1_000_000_000)),
+            false => *window.value,
+        })
     }
 
     /// What only the whole shows. These checks repeat those above in other words; they are the last line.

@@ -2,12 +2,12 @@
 
 use super::Watched;
 use super::frontier::Frontier;
-use super::ledger::{Dep, Ledger, NONE, Pending, Write, flag};
+use super::ledger::{Dep, Ledger, NONE, OwnWrite, Pending, Write, flag};
 use super::past::Past;
 use super::results::Tally;
 use super::spread::Heal;
 use crate::kernel::{SimTime, Ticket};
-use crate::state::{Dot, KeyType, Op, Versions};
+use crate::state::{Dot, Keeping, KeyType, Op, Versions};
 use crate::stores::words::{of_op_words, of_version_words};
 use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
@@ -84,6 +84,7 @@ impl SharedStateJudge {
             began,
             views: Vec::new(),
             answers: Vec::new(),
+            seen: None,
         })
     }
 
@@ -124,6 +125,11 @@ impl SharedStateJudge {
             state.seen.join(&past);
         }
         past.learn(agent, number);
+        if ledger.keys[key as usize].keeping == Keeping::Ranked
+            && let Some(pending) = ledger.pending.get_mut(&record.a)
+        {
+            pending.seen.get_or_insert_with(|| past.clone());
+        }
         ledger.agents[agent as usize].past.join(&past);
         if ledger.keys[key as usize].joins {
             ledger.copy_mut(replica, key).own.join(&past);
@@ -263,9 +269,17 @@ impl SharedStateJudge {
             return;
         };
         let it = &mut self.ledger.writes[write as usize];
-        if it.acked == 0 {
+        let is_first = it.acked == 0;
+        if is_first {
             (it.acked, it.acked_at) = (self.acks, record.time);
-            self.ledger.keys[it.key as usize].acknowledged(self.acks, record.time);
+        }
+        let (acked, key) = (it.acked, it.key);
+        if is_first {
+            self.ledger.keys[key as usize].acknowledged(acked, record.time);
+        }
+        if let Some(past) = pending.seen {
+            let own = OwnWrite { acked, write, past };
+            self.ledger.agents[agent as usize].own.insert(key, own);
         }
         if pending.began >= self.from {
             self.tally.acknowledged += 1;

@@ -251,6 +251,16 @@ pub(super) struct ReadSoFar {
     pub effects: DotSet,
 }
 
+/// An agent's own write of a ranked key, which it may expect to see.
+#[derive(Debug, Clone)]
+pub(super) struct OwnWrite {
+    /// Its acknowledgement.
+    pub acked: u64,
+    pub write: u32,
+    /// What it had seen. A write itself forgets that once every replica has heard of it and none holds it.
+    pub past: Past,
+}
+
 /// An agent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AgentState {
@@ -258,6 +268,8 @@ pub(super) struct AgentState {
     /// Its accepted updates: number and write.
     pub writes: Vec<(u32, u32)>,
     pub reads: BTreeMap<u32, ReadSoFar>,
+    /// Of each ranked key its latest acknowledged write.
+    pub own: BTreeMap<u32, OwnWrite>,
 }
 
 /// An operation under way.
@@ -273,6 +285,8 @@ pub(super) struct Pending {
     pub views: Vec<super::reads::ReadView>,
     /// What replicas have answered to its coordinators.
     pub answers: Vec<super::joins::Answer>,
+    /// What a write to a ranked key had seen when it was accepted first.
+    pub seen: Option<Past>,
 }
 
 /// Everything that is remembered.
@@ -438,6 +452,13 @@ impl Ledger {
         self.is_lacking(&Known::at(copy), write)
     }
 
+    /// Whether a replica doesn't lack a write and, unless it loses its state, never will: it has heard of it, or of what
+    /// outranked it. A version held there that has merely seen the write may give way to one that hasn't.
+    pub fn never_lacks(&self, replica: u32, write: u32) -> bool {
+        let copy = self.copy(replica, self.writes[write as usize].key);
+        self.is_settled(&Known::at(copy), write)
+    }
+
     /// The past of a version that is known.
     pub fn past_of<'a>(&'a self, known: &Known<'a>, write: u32) -> Option<&'a Past> {
         let kept = known.pasts.iter().find(|(other, _)| *other == write);
@@ -446,35 +467,40 @@ impl Ledger {
 
     /// Whether what is known lacks a write: it hasn't heard of it, and would keep it.
     pub fn is_lacking(&self, known: &Known<'_>, write: u32) -> bool {
+        !self.is_settled(known, write) && {
+            let it = &self.writes[write as usize];
+            let saw = |held: &u32| {
+                let past = self.past_of(known, *held);
+                past.is_some_and(|past| past.knows(it.agent, it.number))
+            };
+            self.keys[it.key as usize].keeping != Keeping::Causal || !known.held.iter().any(saw)
+        }
+    }
+
+    /// Whether a write, or what outranked it, is known.
+    fn is_settled(&self, known: &Known<'_>, write: u32) -> bool {
         let it = &self.writes[write as usize];
         if known.heard.contains(it.dot) {
-            return false;
+            return true;
         }
         match self.keys[it.key as usize].keeping {
-            Keeping::Ranked => known.top.is_none_or(|top| (it.stamp, it.dot) > top),
+            Keeping::Ranked => known.top.is_some_and(|top| (it.stamp, it.dot) <= top),
             Keeping::Causal => {
-                let saw = |held: &u32| {
-                    let past = self.past_of(known, *held);
-                    past.is_some_and(|past| past.knows(it.agent, it.number))
-                };
-                if known.held.iter().any(saw) {
-                    return false;
-                }
                 let mut above = it.winners.clone();
                 let mut place = 0;
                 while let Some(&winner) = above.get(place) {
                     let next = &self.writes[winner as usize];
                     if known.heard.contains(next.dot) {
-                        return false;
+                        return true;
                     }
                     let new = next.winners.iter().filter(|next| !above.contains(next));
                     let new: Vec<u32> = new.copied().collect();
                     above.extend(new);
                     place += 1;
                 }
-                true
+                false
             }
-            Keeping::All => true,
+            Keeping::All => false,
         }
     }
 

@@ -77,14 +77,13 @@ impl SharedStateJudge {
                 view.effects = effects;
             }
         }
-        let known = Known::at(copy);
-        self.find_lacking(&known, copy.missing.iter(), pending, &mut view, record.time);
-        // What a replica doesn't lack now although it hasn't heard of it, it never will.
+        self.find_lacking(&Known::at(copy), copy.missing.iter(), pending, &mut view, record.time);
+        // What a replica will never lack needn't be looked at again.
         let ledger = &self.ledger;
         let settled: Vec<u32> = copy
             .missing
             .iter()
-            .filter(|write| !ledger.is_lacking(&known, *write))
+            .filter(|write| ledger.never_lacks(replica, *write))
             .collect();
         settled.into_iter().for_each(|write| self.ledger.unmiss(replica, write));
         if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
@@ -120,6 +119,7 @@ impl SharedStateJudge {
         view.age = (now - oldest).as_nanos();
         let latest = ledger.keys[view.key as usize].latest_ack(pending.acks_before);
         view.since = latest.map(|acked| pending.began.since(acked).as_nanos());
+        view.own |= self.undoes_own_write(pending, view);
         if let Some(before) = ledger.agents[pending.agent as usize].reads.get(&view.key)
             && before.acked <= pending.acks_before
         {
@@ -127,6 +127,24 @@ impl SharedStateJudge {
             view.earlier =
                 heads.any(|head| ledger.is_lacking(known, *head)) || !known.heard.includes(&before.effects);
         }
+    }
+
+    /// Whether a read shows nothing but what its agent's own acknowledged write had seen, and so was meant to replace: whatever
+    /// outranked that write didn't come after it.
+    fn undoes_own_write(&self, pending: &Pending, view: &ReadView) -> bool {
+        let own = self.ledger.agents[pending.agent as usize].own.get(&view.key);
+        let Some(own) = own.filter(|own| own.acked <= pending.acks_before) else {
+            return false;
+        };
+        let (agent, number) = {
+            let write = &self.ledger.writes[own.write as usize];
+            (write.agent, write.number)
+        };
+        let replaced = |head: &u32| {
+            let head = &self.ledger.writes[*head as usize];
+            (head.agent, head.number) != (agent, number) && own.past.knows(head.agent, head.number)
+        };
+        !view.heads.is_empty() && view.heads.iter().all(replaced)
     }
 
     /// What of an agent's earlier reads isn't implied by a later one: whoever has these heads might still lack it.

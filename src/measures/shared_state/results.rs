@@ -142,11 +142,11 @@ measures! {
     "state.time.update.p50", Seconds, Lower, "Median time of these updates (nearest rank; none with fewer than ten beyond it).", |s| s.update_time.quantile(0.5).map(seconds);
     "state.time.update.p99", Seconds, Lower, "Time that 99 % of these updates don't exceed (nearest rank; none with fewer than ten beyond it).", |s| s.update_time.quantile(0.99).map(seconds);
     "state.time.update.p999", Seconds, Lower, "Time that 99.9 % of these updates don't exceed (nearest rank; none with fewer than ten beyond it).", |s| s.update_time.quantile(0.999).map(seconds);
-    "state.read_your_writes", Count, Lower, "Reads that lack an acknowledged update of their own agent.", |s| Some(s.read_your_writes as f64);
-    "state.read_your_writes.share", Share, Lower, "Of all reads, those that lack an acknowledged update of their own agent.", |s| share(s.read_your_writes, s.reads);
-    "state.monotonic_reads", Count, Lower, "Reads that lack what an earlier read of the same agent and key returned.", |s| Some(s.monotonic_reads as f64);
-    "state.monotonic_writes", Count, Lower, "Updates visible at a replica before an earlier update of their agent.", |s| Some(s.monotonic_writes as f64);
-    "state.writes_follow_reads", Count, Lower, "Updates visible at a replica before something that their agent had read.", |s| Some(s.writes_follow_reads as f64);
+    "state.read_your_writes", Count, Lower, "Reads that lack an update of their own agent that was acknowledged before: the replica hadn't heard of it and would keep it, or the read shows only what that update had seen (a clock that is behind let it be outranked by what it was to replace).", |s| Some(s.read_your_writes as f64);
+    "state.read_your_writes.share", Share, Lower, "Of all reads, those that lack an update of their own agent that was acknowledged before.", |s| share(s.read_your_writes, s.reads);
+    "state.monotonic_reads", Count, Lower, "Reads that lack what an earlier read of the same agent and key returned: the replica hadn't heard of it, and would keep it.", |s| Some(s.monotonic_reads as f64);
+    "state.monotonic_writes", Count, Lower, "Updates visible at a replica that hadn't heard of an earlier update of their agent, and would keep it.", |s| Some(s.monotonic_writes as f64);
+    "state.writes_follow_reads", Count, Lower, "Updates visible at a replica that hadn't heard of something that their agent had read, and would keep it.", |s| Some(s.writes_follow_reads as f64);
     "state.causal_violations", Count, Lower, "Reads that lack an update in their agent's causal past.", |s| Some(s.causal_violations as f64);
     "state.divergence.total", Seconds, Lower, "Time until the end of the run during which live replicas show different values of a key, summed over keys.", |s| Some(seconds(s.divergence.iter().sum()));
     "state.divergence.max", Seconds, Lower, "The same, of the key that diverged longest.", |s| s.divergence.iter().max().map(|ns| seconds(*ns));

@@ -144,7 +144,7 @@ impl SharedStateJudge {
         self.touched.clear();
     }
 
-    /// Whether a replica lacks a write of an agent before this number. What it would not keep any more is forgotten.
+    /// Whether a replica lacks a write of an agent before this number. What it never will lack is forgotten.
     fn lacks_earlier(&mut self, replica: u32, agent: u32, number: u32) -> bool {
         let ledger = &self.ledger;
         let Some(missing) = ledger.replicas[replica as usize].missing_of.get(&agent) else {
@@ -159,7 +159,9 @@ impl SharedStateJudge {
                 lacking = true;
                 break;
             }
-            gone.push(write);
+            if ledger.never_lacks(replica, write) {
+                gone.push(write);
+            }
         }
         gone.into_iter().for_each(|write| self.ledger.unmiss(replica, write));
         lacking

@@ -8,7 +8,7 @@ use crate::kernel::{SimDuration, SimTime};
 use crate::network::{Cut, Group, InTransit, Latency, LinkSpec, Loss, NetworkSpec, SiteId};
 use crate::random::Law;
 use crate::state::siblings::Blind;
-use crate::state::{Crdt, DottedVersionVectors, KeyType, LastWriteWins, Op, VersionVectors};
+use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, Op, VersionVectors};
 use crate::stores::testing::FaultAction;
 use crate::stores::testing::{Act, Bench, Log, Ran, ms};
 use crate::stores::{AntiEntropy, Model, StoreSpec};
@@ -115,6 +115,47 @@ fn two_writes_that_cross() {
     assert_eq!((s.stale_age.kept, s.stale_lag.kept), (vec![70_000_000], vec![1]));
     assert_eq!(s.divergence, [140_000_000, 0, 0]);
     assert_eq!((s.causal_violations, s.monotonic_reads, s.read_your_writes), (0, 0, 0));
+}
+
+#[test]
+fn an_own_write_that_gives_way_to_what_it_had_seen_is_missed_and_one_that_is_overwritten_is_not() {
+    // The second replica's clock is five seconds ahead. Its client's write reaches the first at 20 ms, whose client reads it,
+    // writes, and reads what it had read before. Where it writes without having read, the replica had, and it is the same.
+    for (act, before) in [
+        (aware(0, 0, Op::Write(2)), 1),
+        (update(0, 0, Op::Write(2)), 1),
+        (update(0, 0, Op::Write(2)), 0),
+    ] {
+        let mut bench = bench(LWW, 2, 10);
+        bench.spec.replicas[1].clock = Clock::new(5_000_000_000, 0).unwrap();
+        let mut script = vec![(ms(100), act), (ms(200), read(0, 0)), (ms(300), read(0, 0))];
+        if before == 1 {
+            script.insert(0, (ms(50), read(0, 0)));
+        }
+        bench.clients = vec![
+            (SiteId(1), vec![(ms(10), update(0, 1, Op::Write(1)))]),
+            (SiteId(0), script),
+        ];
+        let s = judge(bench, ms(1000));
+        assert_eq!((s.acknowledged, s.lost_updates, s.overwritten_unseen), (2, 1, 1));
+        assert_eq!(
+            (s.read_your_writes, s.stale_reads, s.causal_violations),
+            (2, 0, 0),
+            "{act:?}"
+        );
+    }
+    // Written at the same time at both, the later stamp replaces the other: its client missed nothing that it could know of.
+    let mut bench = bench(LWW, 2, 10);
+    bench.spec.replicas[1].clock = Clock::new(5_000_000_000, 0).unwrap();
+    bench.clients = vec![
+        (SiteId(1), vec![(ms(100), update(0, 1, Op::Write(1)))]),
+        (
+            SiteId(0),
+            vec![(ms(100), update(0, 0, Op::Write(2))), (ms(200), read(0, 0))],
+        ),
+    ];
+    let s = judge(bench, ms(1000));
+    assert_eq!((s.overwritten_unseen, s.read_your_writes), (1, 0));
 }
 
 #[test]

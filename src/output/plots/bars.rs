@@ -129,7 +129,7 @@ pub(super) fn stacked(chart: &StackedBars) -> Result<Scene, PlotError> {
 
     let pitch = area.height() / count;
     let thick = (pitch * 0.64).min(120.0);
-    let decimals = decimals_for(x.ticks.high() / x.shown.divide, 3).min(3);
+    let decimals = decimals_for(x.ticks.high() / x.shown.divide, 4).min(3);
     for (i, bar) in chart.bars.iter().enumerate() {
         let y = area.top + pitch * (i as f64 + 0.5);
         write_name(&mut scene, &bar.name, (area.left - 18.0, y), pitch, bar.reference);

@@ -4,7 +4,6 @@ use super::Law;
 use crate::random::math::{exp, pow};
 use crate::random::truncated::LEAST_MASS;
 use crate::random::ziggurat::{EXPONENTIAL_REACH, NORMAL_REACH};
-use thiserror::Error;
 
 /// The largest shape of a gamma or beta law and the largest mean of a Poisson law. Beyond it, they are a normal law for
 /// every purpose.
@@ -19,39 +18,34 @@ const LEAST_WEIBULL_SHAPE: f64 = 0.02;
 const MOST_RANKS: u64 = 1 << 53;
 
 /// A parameter, or a set of them, that makes no law.
-#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(missing_docs)] // Of the fields: each is explained in the line of its variant.
 pub enum LawError {
     /// NaN or infinite.
-    #[error("{law}: {parameter} must be a finite number, not {value}")]
     NotFinite {
         law: &'static str,
         parameter: &'static str,
         value: f64,
     },
     /// Zero or negative where only a positive number makes sense.
-    #[error("{law}: {parameter} must be above 0, not {value}")]
     NotPositive {
         law: &'static str,
         parameter: &'static str,
         value: f64,
     },
     /// Negative where only zero or more makes sense.
-    #[error("{law}: {parameter} must not be negative, but is {value}")]
     Negative {
         law: &'static str,
         parameter: &'static str,
         value: f64,
     },
     /// A probability outside [0, 1].
-    #[error("{law}: {parameter} is a probability and must lie between 0 and 1, not at {value}")]
     NotAProbability {
         law: &'static str,
         parameter: &'static str,
         value: f64,
     },
     /// A parameter outside the range in which the law is supported.
-    #[error("{law}: {parameter} must lie between {least} and {most}, not at {value}")]
     OutOfRange {
         law: &'static str,
         parameter: &'static str,
@@ -60,27 +54,114 @@ pub enum LawError {
         most: f64,
     },
     /// An interval that ends before it begins.
-    #[error("{law}: low ({low}) must not exceed high ({high})")]
     Reversed { law: &'static str, low: f64, high: f64 },
     /// An interval that the truncated law (nearly) never enters.
-    #[error("Truncated: the law gives the interval from {low} to {high} a probability of only {mass:e}; it needs 1e-6")]
     NoMass { low: f64, high: f64, mass: f64 },
     /// Rows replayed in order can't be conditioned on a value.
-    #[error("Truncated: a replayed table can't be truncated, since its rows come in order; filter the table")]
     ReplayTruncated,
     /// A mixture of nothing.
-    #[error("Mixture: needs at least one law of a weight above 0")]
     EmptyMixture,
     /// A law whose values leave the range of numbers.
-    #[error("{law}: its values would exceed the largest number; use a smaller spread or a larger shape")]
     TooWide { law: &'static str },
     /// Two quantiles that no log-normal has.
-    #[error(
-        "LogNormal: quantiles need levels rising strictly inside 0 to 1 and values above 0 that don't fall, \
-         not {x1} at {p1} and {x2} at {p2}"
-    )]
     Quantiles { p1: f64, x1: f64, p2: f64, x2: f64 },
 }
+
+/// A number as it stands in a message: very large and very small ones by their powers of ten.
+fn plain(value: f64) -> String {
+    let size = value.abs();
+    match size == 0.0 || !size.is_finite() || (1e-9..1e17).contains(&size) {
+        true => value.to_string(),
+        false => format!("{value:e}"),
+    }
+}
+
+/// Whether a parameter is of the kind that the law's values are of: a time, where these are times.
+fn is_value(law: &str, parameter: &str) -> bool {
+    match parameter {
+        "low" | "high" | "value" | "mean" | "median" | "sd" => true,
+        "scale" => true,
+        "by" => law == "Shifted",
+        _ => false,
+    }
+}
+
+impl LawError {
+    /// The message, in which numbers of the kind that the law's values are of are written by `value`: with their unit.
+    pub fn describe(&self, value: &dyn Fn(f64) -> String) -> String {
+        let written = |law: &str, parameter: &str, number: f64| match is_value(law, parameter) {
+            true => value(number),
+            false => plain(number),
+        };
+        match *self {
+            Self::NotFinite { law, parameter, value } => {
+                format!("{law}: {parameter} must be a finite number, not {value}")
+            }
+            Self::NotPositive { law, parameter, value } => {
+                format!(
+                    "{law}: {parameter} must be above 0, not {}",
+                    written(law, parameter, value)
+                )
+            }
+            Self::Negative { law, parameter, value } => {
+                format!(
+                    "{law}: {parameter} must not be negative, but is {}",
+                    written(law, parameter, value)
+                )
+            }
+            Self::NotAProbability { law, parameter, value } => format!(
+                "{law}: {parameter} is a probability and must lie between 0 and 1, not at {}",
+                plain(value)
+            ),
+            Self::OutOfRange {
+                law,
+                parameter,
+                value,
+                least,
+                most,
+            } => {
+                let written = |number| written(law, parameter, number);
+                format!(
+                    "{law}: {parameter} must lie between {} and {}, not at {}",
+                    written(least),
+                    written(most),
+                    written(value)
+                )
+            }
+            Self::Reversed { law, low, high } => {
+                format!("{law}: low ({}) must not exceed high ({})", value(low), value(high))
+            }
+            Self::NoMass { low, high, mass } => format!(
+                "Truncated: the law gives the interval from {} to {} a probability of only {mass:e}; it needs 1e-6",
+                value(low),
+                value(high)
+            ),
+            Self::ReplayTruncated => {
+                "Truncated: a replayed table can't be truncated, since its rows come in order; filter the table".into()
+            }
+            Self::EmptyMixture => "Mixture: needs at least one law of a weight above 0".into(),
+            Self::TooWide { law } => {
+                format!("{law}: its values would exceed the largest number; use a smaller spread or a larger shape")
+            }
+            Self::Quantiles { p1, x1, p2, x2 } => format!(
+                "LogNormal: quantiles need levels rising strictly inside 0 to 1 and values above 0 that don't fall, not {} at {} \
+                 and {} at {}",
+                value(x1),
+                plain(p1),
+                value(x2),
+                plain(p2)
+            ),
+        }
+    }
+}
+
+impl std::fmt::Display for LawError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.describe(&plain))
+    }
+}
+
+impl std::error::Error for LawError {}
 
 /// The checks of one law's parameters, by its name.
 struct Check(&'static str);

@@ -14,7 +14,9 @@ crate::language! {
         /// Puts a value where a path leads: `Set(path: "services.search.at", to: "inference")`. The last name of the path may
         /// be a field that the scenario leaves out.
         Set {
-            /// The way to the value: names and indices from the top of the file.
+            /// The way to the value from the top of the file: names with dots between them, and the numbers of items of lists, from
+            /// zero, in brackets: `agents.researcher.program[0].times`. A name with dots, blanks or brackets in it stands in quotes,
+            /// which a text writes with backslashes: `"services.\"my search\".servers"`. So do paths of `--set`.
             path: Spanned<Path>,
             /// The new value.
             to: Node,

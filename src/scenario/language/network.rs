@@ -98,7 +98,7 @@ links! {
     jitter: Jitter,
     /// What is lost.
     loss: Loss,
-    /// The probability that a message arrives twice.
+    /// The probability that a message which isn't lost arrives twice.
     duplication: Probability,
     /// What arrives in the order in which it was sent.
     order: Order,
@@ -106,7 +106,8 @@ links! {
     reordering: Reordering,
     /// How much the link carries.
     bandwidth: Positive<Bandwidth>,
-    /// How many bytes may wait for the bandwidth; what comes beyond is lost. Without it any number may.
+    /// How many bytes may wait for the bandwidth, those left of the message that is being sent included; what comes beyond is
+    /// lost. An idle link takes any message. Without this any number may wait.
     queue: Bytes,
 }
 

@@ -8,7 +8,7 @@ use crate::random::Law;
 use crate::scenario::data::Stamps;
 use crate::scenario::language::agents::{Arrive, Count, OnFailure};
 use crate::scenario::language::{Group, Service, Step as Written};
-use crate::scenario::plan::Addresses;
+use crate::scenario::plan::{Addresses, MOST_AGENTS};
 use crate::scenario::syntax::quantity::{Duration, Positive};
 use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned};
 use crate::world::population::Sites;
@@ -55,6 +55,17 @@ impl Resolver<'_, '_> {
                 None => (name, 1, false),
             })
             .collect();
+        let settled = || sized.iter().filter(|(.., is_stream)| !is_stream);
+        let all: u64 = settled().map(|(_, size, _)| u64::from(*size)).sum();
+        if all > MOST_AGENTS
+            && let Some((largest, ..)) = settled().max_by_key(|(_, size, _)| *size)
+        {
+            let count = file.agents.get(&largest.value).and_then(|group| group.get());
+            let count = count.and_then(|group| group.count.get()).map(|count| count.span);
+            let message = format!("there are {all} agents in all; at most {MOST_AGENTS} fit");
+            self.error(Code::TooMany, count.unwrap_or(largest.span), message);
+            return false;
+        }
         let fixed: u64 = sized.iter().map(|(_, size, _)| u64::from(*size) / PAGE + 2).sum();
         let pages = fixed + file.services.len() as u64 + file.state.len() as u64;
         let streams: u64 = sized

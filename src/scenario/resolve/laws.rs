@@ -4,7 +4,7 @@ use super::Resolver;
 use crate::random::{Law, LawError};
 use crate::scenario::language::{NumberLaw, TimeLaw};
 use crate::scenario::syntax::quantity::{Duration, Rate, SignedDuration};
-use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned};
+use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned, write};
 
 /// A quantity as the number that laws are made of: nanoseconds for durations.
 trait Plain: Copy {
@@ -101,8 +101,8 @@ macro_rules! shared_laws {
                     return $resolver.bad_law::<$ty>($span, error);
                 }
                 if low > high {
-                    $resolver.error(Code::BadLaw, $span, "Truncated: `low` is above `high`");
-                    return None;
+                    let error = LawError::Reversed { law: "Truncated", low, high };
+                    return $resolver.bad_law::<$ty>($span, error);
                 }
                 law.truncated(low, high)
             }
@@ -120,14 +120,24 @@ macro_rules! shared_laws {
 
 /// A law of the language.
 pub(super) trait Form {
-    /// What its numbers count, for messages.
-    const UNIT: Option<&'static str>;
+    /// A number of this law, as a message says it: with its unit.
+    fn written(value: f64) -> String;
 
     fn law(&self, resolver: &mut Resolver<'_, '_>, span: Span) -> Option<Law>;
 }
 
 impl Form for TimeLaw {
-    const UNIT: Option<&'static str> = Some("durations are counted in nanoseconds here");
+    /// Laws of durations are in nanoseconds.
+    fn written(value: f64) -> String {
+        if libm::trunc(value) == value && value.abs() < 9e18 {
+            return SignedDuration(value as i64).to_string();
+        }
+        match value.is_finite() {
+            true if value.abs() < 1e18 => format!("{value}ns"),
+            true => format!("{:e}s", value / 1e9),
+            false => value.to_string(),
+        }
+    }
 
     fn law(&self, resolver: &mut Resolver<'_, '_>, span: Span) -> Option<Law> {
         Some(shared_laws!(resolver, self, span, TimeLaw, {}))
@@ -135,7 +145,9 @@ impl Form for TimeLaw {
 }
 
 impl Form for NumberLaw {
-    const UNIT: Option<&'static str> = None;
+    fn written(value: f64) -> String {
+        write::number(value)
+    }
 
     fn law(&self, resolver: &mut Resolver<'_, '_>, span: Span) -> Option<Law> {
         Some(shared_laws!(resolver, self, span, NumberLaw, {
@@ -166,14 +178,8 @@ impl Resolver<'_, '_> {
     }
 
     fn bad_law<L: Form>(&mut self, span: Span, error: LawError) -> Option<Law> {
-        // Only messages with large numbers are in need of their unit.
-        let message = error.to_string();
-        let large = message.bytes().filter(u8::is_ascii_digit).count() > 6;
-        let problem = Diagnostic::error(Code::BadLaw, span, message);
-        self.out.push(match L::UNIT.filter(|_| large) {
-            Some(unit) => problem.note(unit),
-            None => problem,
-        });
+        let problem = Diagnostic::error(Code::BadLaw, span, error.describe(&L::written));
+        self.out.push(problem);
         None
     }
 
@@ -191,11 +197,6 @@ impl Resolver<'_, '_> {
     /// The law of a duration.
     pub(super) fn time(&mut self, law: &Spanned<TimeLaw>) -> Option<Law> {
         self.amount(law, "a duration")
-    }
-
-    /// The law, if it is known.
-    pub(super) fn law_of(&mut self, law: &Part<Spanned<impl Form>>) -> Option<Law> {
-        self.law(law.get()?)
     }
 
     /// The law of something that can't be negative, if it is known.

@@ -74,7 +74,8 @@ impl<'a> Resolver<'a, '_> {
                 policy,
             } => {
                 let on = operation!(key, store, which, replica);
-                let (law, kind) = (self.law_of(by), Some((KeyType::Counter, "`Add`")));
+                let law = by.get().and_then(|by| self.added(by));
+                let kind = Some((KeyType::Counter, "`Add`"));
                 let step = self.operate(&on, policy_of(policy), kind, Action::Add(some(&law)), false);
                 law?;
                 vec![Step::Operate(step?)]
@@ -145,7 +146,7 @@ impl<'a> Resolver<'a, '_> {
         let think = self.time_of(think);
         let change = op.get().map(|op| match &op.value {
             UpdateOp::Write => ((KeyType::Register, "`Write`"), Some(Action::Write)),
-            UpdateOp::Add(law) => ((KeyType::Counter, "`Add`"), self.law(law).map(Action::Add)),
+            UpdateOp::Add(law) => ((KeyType::Counter, "`Add`"), self.added(law).map(Action::Add)),
             UpdateOp::Insert(law) => (
                 (KeyType::Set, "`Insert`"),
                 self.amount(law, "an element").map(Action::Insert),
@@ -219,13 +220,14 @@ impl<'a> Resolver<'a, '_> {
             Action::Read => 0,
             _ => self.value_bytes(place.store)?,
         };
-        let keys = fits?;
+        let (keys, law) = (fits?, law?);
+        self.check_which(law.as_ref(), on.which.given().map(|which| which.span), keys.count);
         Some(OperateStep {
             store: place.store,
             keys: KeyChoice {
                 first: keys.first,
                 count: keys.count,
-                law: law?,
+                law,
                 same: false,
             },
             action,

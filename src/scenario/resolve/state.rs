@@ -8,7 +8,7 @@ use crate::scenario::language::Store;
 use crate::scenario::language::state::{
     Blind as NoContext, Keys, MergeRule as Rule, Model, RegisterType as Registers, SiteClock, StampClock,
 };
-use crate::scenario::plan::StorePlan;
+use crate::scenario::plan::{MOST_COPIES, StorePlan};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned};
 use crate::state::crdt::RegisterType;
 use crate::state::siblings::{Blind, MergeRule, MergeRules};
@@ -16,9 +16,6 @@ use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, Ve
 use crate::stores::{AntiEntropy, Model as Built, Replication, Stamping, StoreSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// More keys than this are no store of agents' notes, but a mistake.
-const MOST_KEYS: u64 = 5_000_000;
 
 /// The keys of one name in one store.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +79,7 @@ impl Resolver<'_, '_> {
             if let Some(model) = &model {
                 self.check_model(store, model);
             }
-            let keys = self.number_keys(name, store, number);
+            let keys = self.number_keys(name, store, known.len(), number);
             let spec = self.store_spec(store, keys, sites.as_deref());
             self.stores.push(shape(known, store.keys.is_whole()));
             if let (Some(model), Some(spec), Some(sites)) = (model, spec, sites) {
@@ -98,10 +95,23 @@ impl Resolver<'_, '_> {
     }
 
     /// The keys of a store, one by one; each name is noted for the steps that use it.
-    fn number_keys(&mut self, name: &Spanned<String>, store: &Store, number: u16) -> Option<Vec<(String, KeyType)>> {
+    fn number_keys(
+        &mut self,
+        name: &Spanned<String>,
+        store: &Store,
+        replicas: usize,
+        number: u16,
+    ) -> Option<Vec<(String, KeyType)>> {
         let total: u64 = store.keys.known().map(|(_, keys)| u64::from(keys.parts().1)).sum();
-        if total > MOST_KEYS {
-            let message = format!("the store has {total} keys; at most {MOST_KEYS} are kept");
+        // Where the replicas aren't known there is one at least.
+        let replicas = replicas.max(1);
+        self.copies = self.copies.saturating_add(total.saturating_mul(replicas as u64));
+        let too_many = self.copies > MOST_COPIES;
+        if too_many {
+            let message = format!(
+                "with {total} keys in {replicas} replicas there are {} copies of keys in all; at most {MOST_COPIES} fit",
+                self.copies
+            );
             self.error(Code::TooMany, name.span, message);
         }
         if store.keys.is_empty() && store.keys.is_whole() {
@@ -113,7 +123,7 @@ impl Resolver<'_, '_> {
                 let (key_type, count) = keys.parts();
                 let first = all.len() as u32;
                 match count {
-                    _ if total > MOST_KEYS => {}
+                    _ if too_many => {}
                     1 => all.push((key.value.clone(), key_type)),
                     _ => all.extend((0..count).map(|n| (format!("{}[{n}]", key.value), key_type))),
                 }

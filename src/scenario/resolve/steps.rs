@@ -26,7 +26,7 @@ impl Written {
     }
 
     /// The lists of steps inside. `None`: it isn't known how many there are.
-    fn inner(&self) -> Option<Vec<&Steps>> {
+    pub(super) fn inner(&self) -> Option<Vec<&Steps>> {
         Some(match self {
             Self::Repeat { steps, .. } | Self::Task { steps, .. } => vec![steps],
             Self::Parallel(branches) => branches.get()?.iter().collect(),

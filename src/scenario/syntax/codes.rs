@@ -250,6 +250,11 @@ codes! {
     WrongPeers = 457, "messages can't be sent so",
     "An `Ask` is answered by one peer, so it can't go to all. Agents of a stream come and go, so none of them has a number that \
      others could know; they are reached with `Sender`.";
+    NothingReceived = 458, "an answer to nobody",
+    "A `Reply` answers the ask that is being handled, or that was waited for; `Sender` is who sent what was taken last. In a program \
+     that has taken nothing yet, both do nothing. They belong into a handler (`on: {\"topic\": [...]}`), or behind a `Wait`.";
+    TopicUnsent = 459, "a topic that nobody sends",
+    "A `Wait` names a topic that nobody sends to this group: it waits for ever, or until its timeout.";
 
     MissingLatency = 460, "a pair of sites has no latency",
     "`matrix` gives the latency of the pairs of sites, but a site doesn't say its `region`, or the pair wasn't measured. Give \
@@ -263,9 +268,10 @@ codes! {
     WrongVersion = 471, "another version of the language",
     "This Quorate reads scenarios that say `quorate: 1`. A later version of the language may mean something else by the same text.";
     TooMany = 472, "too many",
-    "The entities of a scenario are numbered in 32 bits, and their groups in 16; other bounds keep a mistake from eating the \
-     memory, such as those on replicates, windows and the keys of a store. The message says what is too many, and how many \
-     there may be.";
+    "What a scenario has many of costs memory, so its numbers are bounded: 1,000,000 runs (variants times replicates), 1,000,000 \
+     windows in a run, 4,000,000 agents, 16,000,000 copies of keys (keys times replicas). Entities are numbered in 32 bits, and \
+     their groups in 16. The message says what is too many.\n\n```ron\nuntil: At(\"1h\"), window: \"1us\"\n```\n\nThat is 3.6 thousand \
+     million windows; `window: \"3.6ms\"` makes 1,000,000.";
     NothingToDo = 473, "nothing happens",
     "Nobody is declared who does anything: `agents` is empty, or a group has no `program` and handles no message.";
     BadNetwork = 474, "the network can't be built",
@@ -277,6 +283,9 @@ codes! {
     "Every measure has a unit (`quorate help task.time.mean` says which), and its bounds are of that dimension: a time is bounded \
      by durations, money by amounts of money, a rate by rates, a size by sizes, a share or a ratio by numbers or percentages, and \
      what is counted by plain numbers.\n\n`Measure(name: \"task.time.mean\", is: AtMost(\"10s\"))`";
+    CutNumber = 477, "a number that is cut",
+    "A counter takes whole numbers: what stands behind the point is cut, so that `Add(by: 0.5)` adds nothing. Keys of one name are \
+     numbered from 0, and a number beyond the last means the last.";
 }
 
 #[cfg(test)]

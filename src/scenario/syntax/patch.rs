@@ -108,6 +108,17 @@ impl Path {
         }
     }
 
+    /// The path with the number that stands at this step as the number of an item.
+    fn with_index(&self, at: usize) -> Option<String> {
+        let Step::Name(name) = &self.steps[at] else { return None };
+        let mut meant = Self {
+            steps: self.steps.clone(),
+            ranges: Vec::new(),
+        };
+        meant.steps[at] = Step::Index(name.parse().ok()?);
+        Some(meant.to_string())
+    }
+
     /// The first `count` steps as a text.
     fn prefix(&self, count: usize) -> String {
         Self {
@@ -446,6 +457,19 @@ fn describe(node: &Node, path: &Path, at: usize) -> SetError {
                         _ => None,
                     })
                     .collect(),
+                Value::List(items) | Value::Tuple(_, items) if name.bytes().all(|b| b.is_ascii_digit()) => {
+                    let message = format!(
+                        "there is no `{}`: items of a list are named `[0]`, `[1]` ...",
+                        shortened(name)
+                    );
+                    let note = format!(
+                        "{there} is {}; it has {} item{}, counted from zero",
+                        node.found(),
+                        items.len(),
+                        if items.len() == 1 { "" } else { "s" }
+                    );
+                    return error(Code::UnknownPath, message, path.with_index(at), note);
+                }
                 _ => {
                     let note = format!("{there} is {}, which has no names in it", node.found());
                     return error(

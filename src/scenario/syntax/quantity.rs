@@ -301,7 +301,7 @@ impl Kind {
         let number = match &node.value {
             Value::Text(text) => return Some(text),
             Value::Integer(i) => i.to_string(),
-            Value::Float(f) if f.is_finite() => format!("{f}"),
+            Value::Float(f) if f.is_finite() => super::write::number(*f),
             _ => {
                 cx.wrong_shape(node, &format!("{} such as \"{}\"", self.what, self.example));
                 return None;
@@ -309,7 +309,12 @@ impl Kind {
         };
         let message = format!("expected {} with its unit, found the number {number}", self.what);
         let error = QuantityError::new(Code::MissingUnit, message).note(self.units_listed());
-        cx.push(error.meant(self.with_unit(&number, self.usual)).diagnostic(node));
+        // Quantities are written without exponents.
+        let error = match number.contains('e') {
+            true => error,
+            false => error.meant(self.with_unit(&number, self.usual)),
+        };
+        cx.push(error.diagnostic(node));
         None
     }
 }

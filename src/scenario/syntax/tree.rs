@@ -120,7 +120,7 @@ impl Node {
         match &self.value {
             Value::Bool(b) => format!("`{b}`"),
             Value::Integer(i) => format!("the number {i}"),
-            Value::Float(f) => format!("the number {f}"),
+            Value::Float(f) => format!("the number {}", super::write::number(*f)),
             Value::Text(text) => format!("the text {}", super::write::quoted(&shortened(text))),
             Value::Char(c) => format!("the character {c:?}"),
             Value::List(items) if items.is_empty() => "an empty list".into(),

@@ -40,6 +40,15 @@ fn float(f: f64) -> String {
     plain
 }
 
+/// A number as a message says it: one of hundreds of digits by its power of ten.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    match size == 0.0 || !size.is_finite() || (1e-9..1e17).contains(&size) {
+        true => value.to_string(),
+        false => format!("{value:e}"),
+    }
+}
+
 /// The canonical text: no white space, fields and map entries sorted, a whole float written as a float.
 pub fn canonical(node: &Node) -> String {
     let mut out = String::new();

@@ -290,13 +290,29 @@ impl Search {
         }
     }
 
+    /// Whether a read of a ranked key returns only what an own write, acknowledged before, has in its past.
+    fn undoes(&self, read: u64, key: u32, seen: &[usize]) -> bool {
+        let own = self.acked.iter().filter(|(place, (at, _))| {
+            let version = &self.versions[**place];
+            version.key == key && Self::agent(version.identity) == Self::agent(read) && *at < self.began[&read]
+        });
+        let is_ranked = self.keeping[key as usize] == Keeping::Ranked;
+        let mut own = own.map(|(place, _)| *place);
+        is_ranked && !seen.is_empty() && own.any(|own| seen.iter().all(|other| self.follows(own, *other)))
+    }
+
+    /// Whether a version came after another one that is no version of the same update.
+    fn follows(&self, version: usize, other: usize) -> bool {
+        self.versions[version].identity != self.versions[other].identity && self.saw(version, other)
+    }
+
     fn serve(&mut self, record: &Record, extra: &[u64]) {
         let key = of_store_key(record.b).1;
         let dots: Vec<Dot> = match of_reply_words(&extra[2..]).versions {
             Versions::Heads(heads) => heads,
             Versions::Effects(set) => set.dots().collect(),
         };
-        let seen = dots
+        let seen: Vec<usize> = dots
             .iter()
             .map(|dot| self.find(key, dot.bits()).expect("it was accepted"))
             .collect();
@@ -315,6 +331,7 @@ impl Search {
             own |= is_own && acked.is_some();
             causal |= mine.contains(&version.started) && (acked.is_some() || !is_own);
         }
+        own |= self.undoes(record.a, key, &seen);
         let reads = self.returned.get(&Self::agent(record.a)).into_iter().flatten();
         let of_key = reads.filter(|(acked, of, _)| *of == key && *acked < self.began[&record.a]);
         let earlier = of_key

@@ -286,7 +286,10 @@ fn share(node: &Node, cx: &mut Cx, what: &str) -> Option<f64> {
         // Negative zero is zero.
         return Some(value + 0.0);
     }
-    let message = format!("{what} lies between 0 and 1, found {value}");
+    let message = format!(
+        "{what} lies between 0 and 1, found {}",
+        super::super::write::number(value)
+    );
     let problem = Diagnostic::error(Code::QuantityRange, node.span, message);
     let percent = !matches!(node.value, Value::Text(_)) && value > 1.0 && value <= 100.0;
     cx.push(if percent {

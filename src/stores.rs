@@ -8,8 +8,8 @@
 //! [`Resolution`], and one line there.
 
 mod content;
-mod recovery;
 pub mod quorum;
+mod recovery;
 pub mod replication;
 pub mod spec;
 pub mod stamping;
@@ -27,11 +27,18 @@ pub use stamping::Stamping;
 pub use store::Store;
 
 use crate::state::{
-    Crdt, DottedVersionVectors, Keeping, KeyType, LastWriteWins, Realisation, Refusal, Resolution, VersionVectors,
+    Crdt, DottedVersionVectors, Keeping, KeyType, LastWriteWins, ModelInfo, Realisation, Refusal, Resolution,
+    VersionVectors,
 };
 use crate::world::population::{Endpoint, Population};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// Every model that a scenario can name: how stores work, and how they resolve conflicts, in the order of the reference.
+pub fn models() -> Vec<ModelInfo> {
+    let resolutions = crate::state::models().iter().copied();
+    std::iter::once(quorum::INFO).chain(resolutions).collect()
+}
 
 /// Declares the models that a scenario can name, and the dispatch on them.
 macro_rules! models {

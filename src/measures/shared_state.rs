@@ -102,7 +102,11 @@ impl WatchedStore {
             joins: spec.quorum.is_some(),
             ..Self::default()
         };
-        if let Some(quorum) = spec.quorum.as_ref().filter(|quorum| (quorum.n as usize) < spec.replicas.len()) {
+        if let Some(quorum) = spec
+            .quorum
+            .as_ref()
+            .filter(|quorum| (quorum.n as usize) < spec.replicas.len())
+        {
             let classes = quorum.placement.class(0).1;
             watched.lists = vec![Vec::new(); classes];
             for key in 0..spec.keys.len() as u32 {

@@ -24,8 +24,8 @@ mod tests;
 
 pub(super) use alarms::Alarm;
 pub(super) use coordinate::{Operation, Staged};
-pub(super) use legs::Leg;
 pub(super) use handoff::Hints;
+pub(super) use legs::Leg;
 pub use placement::Placement;
 
 use crate::kernel::{SimDuration, SimTime};

@@ -3,8 +3,8 @@
 //! What travels lies in a slab, shared by the messages that carry it: an update for four peers is one payload. A message names
 //! its payload by its handle, and the fingerprint covers the content.
 
-use super::spec::AntiEntropy;
 use super::quorum::Leg;
+use super::spec::AntiEntropy;
 use super::store::{FLUSH, ROUND, Replica, SHIP, Store, show, tell};
 use super::words::store_key;
 use crate::kernel::{Key, SimDuration};
@@ -360,7 +360,9 @@ impl<R: Resolution> Store<R> {
 
     /// Whether nothing is on its way between replicas, or waits to be sent.
     pub(super) fn is_quiet(&self) -> bool {
-        self.payloads.is_empty() && self.shipments.is_empty() && self.replicas.iter().all(|replica| replica.batch.is_empty())
+        self.payloads.is_empty()
+            && self.shipments.is_empty()
+            && self.replicas.iter().all(|replica| replica.batch.is_empty())
     }
 
     /// Whether all live replicas hold the same.

@@ -421,7 +421,9 @@ impl<R: Resolution> Store<R> {
         let (dot, stamp) = self.number(member, key, cx);
         let (id, word) = (self.replicas[member as usize].endpoint.id, store_key(self.index, key));
         if cx.wants(What::Accepted) {
-            let versions = self.model.versions(&self.replicas[member as usize].slots[key as usize].entry);
+            let versions = self
+                .model
+                .versions(&self.replicas[member as usize].slots[key as usize].entry);
             self.say_accepted(&versions, (dot, stamp), (id, word), (op, context), handle, cx);
         }
         let slot = &mut self.replicas[member as usize].slots[key as usize];

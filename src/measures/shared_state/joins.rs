@@ -34,7 +34,9 @@ impl SharedStateJudge {
     /// The versions that a reply keeps, and what it has heard of.
     fn content_of(&self, key: u32, reply: &ReplyWords) -> (Vec<u32>, DotSet) {
         let find = |heads: &[Dot]| {
-            let found = heads.iter().filter_map(|head| self.ledger.keys[key as usize].find(*head));
+            let found = heads
+                .iter()
+                .filter_map(|head| self.ledger.keys[key as usize].find(*head));
             found.collect()
         };
         match (&reply.kept, &reply.versions) {
@@ -143,7 +145,9 @@ impl SharedStateJudge {
             Keeping::Causal => {
                 let stays = |write: &u32| {
                     let dot = writes[*write as usize].dot;
-                    answers.iter().all(|answer| answer.keeps(*write) || !answer.heard.contains(dot))
+                    answers
+                        .iter()
+                        .all(|answer| answer.keeps(*write) || !answer.heard.contains(dot))
                 };
                 all().filter(stays).all(|write| known.held.contains(&write))
                     && known.held.iter().all(|write| all().any(|other| other == *write))

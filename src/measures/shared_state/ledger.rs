@@ -136,7 +136,9 @@ impl KeyState {
 
     pub fn note(&mut self, dot: Dot, stamp: i64, write: u32) {
         if self.joins && self.keeping == Keeping::Ranked {
-            let place = self.by_rank.partition_point(|(at, other, _)| (*at, *other) < (stamp, dot));
+            let place = self
+                .by_rank
+                .partition_point(|(at, other, _)| (*at, *other) < (stamp, dot));
             self.by_rank.insert(place, (stamp, dot, write));
         }
         match self.versions.iter_mut().find(|(origin, _)| *origin == dot.origin) {
@@ -315,7 +317,10 @@ impl Ledger {
         for (store, spec) in watched.stores.iter().enumerate() {
             let first = ledger.replicas.len() as u32;
             let all: Arc<[u32]> = (first..first + spec.replicas.len() as u32).collect();
-            let lists = spec.lists.iter().map(|list| list.iter().map(|place| first + place).collect());
+            let lists = spec
+                .lists
+                .iter()
+                .map(|list| list.iter().map(|place| first + place).collect());
             let lists: Vec<Arc<[u32]>> = lists.collect();
             ledger.first_key.push(ledger.keys.len() as u32);
             let copy = |(key, _): &(KeyType, Keeping)| Copy {
@@ -404,6 +409,11 @@ impl Ledger {
 
     pub fn copy_mut(&mut self, replica: u32, key: u32) -> &mut Copy {
         &mut self.replicas[replica as usize].copies[self.keys[key as usize].local as usize]
+    }
+
+    /// Whether a replica keeps a key.
+    pub fn keeps(&self, replica: u32, key: u32) -> bool {
+        self.keys[key as usize].replicas.binary_search(&replica).is_ok()
     }
 
     /// A replica hasn't heard of a write.

@@ -124,8 +124,7 @@ impl SharedStateJudge {
             && before.acked <= pending.acks_before
         {
             let mut heads = before.heads.iter();
-            view.earlier =
-                heads.any(|head| ledger.is_lacking(known, *head)) || !known.heard.includes(&before.effects);
+            view.earlier = heads.any(|head| ledger.is_lacking(known, *head)) || !known.heard.includes(&before.effects);
         }
     }
 

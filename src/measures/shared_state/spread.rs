@@ -107,10 +107,15 @@ impl SharedStateJudge {
             }
             let it = &self.ledger.writes[write as usize];
             for dep in &it.deps {
-                let lacking = match dep {
-                    Dep::Read(other) => self.ledger.lacks(replica, *other),
-                    Dep::Effects(key, effects) => !self.ledger.copy(replica, *key).heard.includes(effects),
+                let of = match dep {
+                    Dep::Read(other) => self.ledger.writes[*other as usize].key,
+                    Dep::Effects(key, _) => *key,
                 };
+                let lacking = self.ledger.keeps(replica, of)
+                    && match dep {
+                        Dep::Read(other) => self.ledger.lacks(replica, *other),
+                        Dep::Effects(key, effects) => !self.ledger.copy(replica, *key).heard.includes(effects),
+                    };
                 if lacking {
                     found |= flag::WRITES_FOLLOW_READS;
                     break;
@@ -206,6 +211,9 @@ impl SharedStateJudge {
     }
 
     fn forget(&mut self, replica: u32, key: u32) {
+        if !self.ledger.keeps(replica, key) {
+            return;
+        }
         let ledger = &mut self.ledger;
         let copy = ledger.copy_mut(replica, key);
         let fresh = Copy {
@@ -215,9 +223,6 @@ impl SharedStateJudge {
         let old = std::mem::replace(copy, fresh);
         for held in old.held {
             ledger.writes[held as usize].held_by -= 1;
-        }
-        if !ledger.keys[key as usize].replicas.contains(&replica) {
-            return;
         }
         let all: Vec<u32> = ledger.keys[key as usize].writes().collect();
         for write in &all {

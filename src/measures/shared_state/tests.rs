@@ -2,6 +2,7 @@
 
 mod closed_forms;
 mod oracle;
+mod quorums;
 
 use super::{MEASURES, SharedState, SharedStateJudge, Watched, WatchedStore};
 use crate::kernel::{SimDuration, SimTime};
@@ -61,7 +62,7 @@ pub(super) fn update(key: u32, replica: u32, op: Op) -> Act {
     }
 }
 
-fn aware(key: u32, replica: u32, op: Op) -> Act {
+pub(super) fn aware(key: u32, replica: u32, op: Op) -> Act {
     Act::Update {
         key,
         replica,
@@ -70,7 +71,7 @@ fn aware(key: u32, replica: u32, op: Op) -> Act {
     }
 }
 
-fn read(key: u32, replica: u32) -> Act {
+pub(super) fn read(key: u32, replica: u32) -> Act {
     Act::Read { key, replica }
 }
 
@@ -88,7 +89,7 @@ pub(super) fn watched(bench: &Bench) -> Watched {
     }
 }
 
-fn judge(bench: Bench, until: SimTime) -> SharedState {
+pub(super) fn judge(bench: Bench, until: SimTime) -> SharedState {
     let judge = Arc::new(Mutex::new(SharedStateJudge::new(&watched(&bench))));
     let _: Ran = bench.run(until, vec![Box::new(judge.clone())]);
     let mut judge = judge.lock().unwrap();

@@ -286,6 +286,12 @@ codes! {
     CutNumber = 477, "a number that is cut",
     "A counter takes whole numbers: what stands behind the point is cut, so that `Add(by: 0.5)` adds nothing. Keys of one name are \
      numbered from 0, and a number beyond the last means the last.";
+
+    BadQuorum = 480, "a quorum that can't be",
+    "A quorum of a store is at most the number of replicas that keep a key: `r` and `w` up to `n`, and `n` up to the number of \
+     sites. `sloppy` needs replicas beyond the `n` that keep a key, and `hinted_handoff`, after which another replica stands in \
+     before the write is refused.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], model: Quorum(n: 2, r: 3))\n```\n\nThat `r` + `w` is at \
+     most `n` is no problem: reads may then be stale.";
 }
 
 #[cfg(test)]

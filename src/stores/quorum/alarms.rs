@@ -42,6 +42,12 @@ impl<R: Resolution> Store<R> {
     ) {
         let replica = &mut self.replicas[member as usize];
         let (due, alarm) = (cx.now().saturating_add(wait), &mut replica.coordinator.alarms[which]);
+        // Mostly operations end in their order: those that are over don't wait here for what would have been due.
+        while let Some((_, front)) = alarm.queue.front()
+            && self.operations.get(*front).is_none()
+        {
+            alarm.queue.pop_front();
+        }
         alarm.queue.push_back((due, operation));
         if !std::mem::replace(&mut alarm.armed, true) {
             cx.schedule(&mut replica.endpoint, due, ALARM, which as u64);

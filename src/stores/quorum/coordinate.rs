@@ -136,7 +136,10 @@ impl<R: Resolution> Store<R> {
     fn address_of(handle: Handle, cx: &Cx<'_, '_>) -> Option<u64> {
         let (attempt, call) = cx.shared.journey(handle)?;
         let copy = u64::from(attempt.copy) << 48;
-        Some(call.key.draw(purpose::REPLICATION, call.about(attempt).wrapping_add(copy)))
+        Some(
+            call.key
+                .draw(purpose::REPLICATION, call.about(attempt).wrapping_add(copy)),
+        )
     }
 
     fn coordinate_update(
@@ -307,14 +310,14 @@ impl<R: Resolution> Store<R> {
             hinted: Members::default(),
         };
         let operation = self.operation(member, (key, identity), attempts, about, Kind::Write(write), cx);
-        if let Some(Known::Accepted { operation: of, .. }) =
-            self.replicas[member as usize].known.get_mut(&identity)
-        {
+        if let Some(Known::Accepted { operation: of, .. }) = self.replicas[member as usize].known.get_mut(&identity) {
             *of = operation;
         }
         let spec = Arc::clone(&self.spec);
         let rules = spec.quorum.as_ref().expect("the store works by quorums");
-        let payload = self.payloads.insert(Payload::new(Content::Write { key, number, delta }));
+        let payload = self
+            .payloads
+            .insert(Payload::new(Content::Write { key, number, delta }));
         for target in rules.list(key).iter().map(|target| u32::from(*target)) {
             self.send_leg(member, (target, topic::WRITE), operation, payload, about, cx);
         }
@@ -413,7 +416,11 @@ impl<R: Resolution> Store<R> {
                 self.answer_read(leg.operation, cx);
             }
         }
-        let Some(operation) = self.operations.get(leg.operation).filter(|operation| operation.answered) else {
+        let Some(operation) = self
+            .operations
+            .get(leg.operation)
+            .filter(|operation| operation.answered)
+        else {
             return;
         };
         if !repairs {
@@ -466,21 +473,21 @@ impl<R: Resolution> Store<R> {
         let hash = self.model.state_hash(&read.entry);
         for (target, found) in read.found {
             if found != hash {
-                self.send_repair(operation.coordinator, target, operation.key, &read.entry, operation.about, cx);
+                self.send_repair(
+                    operation.coordinator,
+                    target,
+                    operation.key,
+                    &read.entry,
+                    operation.about,
+                    cx,
+                );
             }
         }
     }
 
     /// Answers an attempt that has waited at its coordinator: all that time is coordination, but for what the coordinator stood
     /// still.
-    fn answer_waiting(
-        &mut self,
-        member: u32,
-        waiting: Waiting,
-        stalled: SimDuration,
-        bytes: u64,
-        cx: &mut Cx<'_, '_>,
-    ) {
+    fn answer_waiting(&mut self, member: u32, waiting: Waiting, stalled: SimDuration, bytes: u64, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
         if let Some(attempt) = cx.shared.attempts.get_mut(waiting.attempt) {
             let stood = stalled - waiting.stalled;

@@ -1,6 +1,6 @@
 //! Hints: updates kept for replicas that didn't acknowledge them, until those take them.
 
-use super::super::replication::{Content, Payload, toward};
+use super::super::replication::{Content, Payload};
 use super::super::store::{HANDOFF, Store};
 use super::coordinate::{Kind, Operation};
 use super::legs::{Leg, topic};
@@ -10,7 +10,7 @@ use crate::state::Resolution;
 use crate::world::population::Cx;
 use crate::world::slab::Handle;
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What is added to the addresses of handoffs.
 const HANDOFFS: u64 = 0x6869_6e74 << 32;
@@ -23,6 +23,8 @@ const SUSPICION: u64 = 10;
 pub(in crate::stores) struct Hints<R: Resolution> {
     /// By the replica that they are for, in their order.
     kept: BTreeMap<u32, VecDeque<Hint<R>>>,
+    /// Whose last offer isn't answered yet: they get one hint, to see whether they are there.
+    offered: BTreeSet<u32>,
     /// Hints kept so far.
     number: u64,
     /// Turns of handoff so far.
@@ -35,6 +37,7 @@ impl<R: Resolution> Default for Hints<R> {
     fn default() -> Self {
         Self {
             kept: BTreeMap::new(),
+            offered: BTreeSet::new(),
             number: 0,
             turns: 0,
             armed: false,
@@ -60,6 +63,7 @@ impl<R: Resolution> Hints<R> {
     /// They are lost.
     pub fn clear(&mut self) {
         self.kept.clear();
+        self.offered.clear();
     }
 }
 
@@ -87,8 +91,13 @@ impl<R: Resolution> Store<R> {
             .stand_ins
             .iter()
             .filter(|(keeper, _)| operation.heard.has(*keeper))
-            .fold(write.hinted.with(operation.coordinator), |all, (_, target)| all.with(*target));
-        self.rules().members(operation.key).without(operation.heard).without(covered)
+            .fold(write.hinted.with(operation.coordinator), |all, (_, target)| {
+                all.with(*target)
+            });
+        self.rules()
+            .members(operation.key)
+            .without(operation.heard)
+            .without(covered)
     }
 
     /// A write has been under way for long enough: whoever hasn't acknowledged it is suspected, and a hint is kept.
@@ -208,7 +217,12 @@ impl<R: Resolution> Store<R> {
 
     /// Sets the timer of the next handoff, if there is anything to hand off and it isn't set.
     pub(in crate::stores) fn set_handoff(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
-        let Some(handoff) = self.spec.quorum.as_ref().and_then(|quorum| quorum.hinted_handoff.as_ref()) else {
+        let Some(handoff) = self
+            .spec
+            .quorum
+            .as_ref()
+            .and_then(|quorum| quorum.hinted_handoff.as_ref())
+        else {
             return;
         };
         let replica = &mut self.replicas[member as usize];
@@ -238,24 +252,24 @@ impl<R: Resolution> Store<R> {
             }
         }
         hints.kept.retain(|_, kept| !kept.is_empty());
-        let turn = hints.turns;
-        let offers: Vec<(u32, u64, Vec<(u32, R::Delta)>)> = hints
-            .kept
-            .iter()
-            .map(|(target, kept)| {
-                let last = kept.back().map_or(0, |hint| hint.number);
-                let news = kept.iter().map(|hint| (hint.key, hint.delta.clone())).collect();
-                (*target, last, news)
-            })
-            .collect();
-        let from = self.replicas[member as usize].endpoint.key.bits();
-        for (target, last, news) in offers {
-            let payload = self.payloads.insert(Payload::new(Content::News(news)));
-            let about = toward(HANDOFFS ^ turn ^ from, self.replicas[target as usize].endpoint.key);
-            self.send_leg(member, (target, topic::HINTS), Handle::from_word(last), payload, about, cx);
-            self.release(payload);
-        }
+        let targets: Vec<u32> = hints.targets().collect();
+        targets.into_iter().for_each(|target| self.offer(member, target, cx));
         self.set_handoff(member, cx);
+    }
+
+    /// Offers a replica what is kept for it: all of it, or one hint as long as the last offer isn't answered.
+    fn offer(&mut self, member: u32, target: u32, cx: &mut Cx<'_, '_>) {
+        let replica = &mut self.replicas[member as usize];
+        let (from, hints) = (replica.endpoint.key.bits(), &mut replica.coordinator.hints);
+        let Some(kept) = hints.kept.get(&target) else { return };
+        let many = if hints.offered.insert(target) { kept.len() } else { 1 };
+        let offered = || kept.iter().take(many);
+        let last = offered().last().map_or(0, |hint| hint.number);
+        let news = offered().map(|hint| (hint.key, hint.delta.clone())).collect();
+        let payload = self.payloads.insert(Payload::new(Content::News(news)));
+        let about = HANDOFFS ^ from ^ hints.turns ^ last << 24;
+        self.send_leg(member, (target, topic::HINTS), Handle::from_word(last), payload, about, cx);
+        self.release(payload);
     }
 
     /// A replica takes what another one has kept for it.
@@ -268,18 +282,33 @@ impl<R: Resolution> Store<R> {
         }
         self.release(leg.payload);
         let answer = crate::world::call::answer_address(leg.about);
-        self.send_leg(member, (leg.from, topic::HINTS_TAKEN), leg.operation, Handle::NONE, answer, cx);
+        self.send_leg(
+            member,
+            (leg.from, topic::HINTS_TAKEN),
+            leg.operation,
+            Handle::NONE,
+            answer,
+            cx,
+        );
     }
 
-    /// Hints were taken, up to a number.
-    pub(super) fn handed_off(&mut self, member: u32, leg: &Leg) {
+    /// Hints were taken, up to a number; the rest is offered at once.
+    pub(super) fn handed_off(&mut self, member: u32, leg: &Leg, cx: &mut Cx<'_, '_>) {
         let hints = &mut self.replicas[member as usize].coordinator.hints;
-        if let Some(kept) = hints.kept.get_mut(&leg.from) {
-            while kept.front().is_some_and(|hint| hint.number <= leg.operation.to_word()) {
-                kept.pop_front();
-            }
+        let Some(kept) = hints.kept.get_mut(&leg.from) else {
+            return;
+        };
+        let before = kept.len();
+        while kept.front().is_some_and(|hint| hint.number <= leg.operation.to_word()) {
+            kept.pop_front();
+        }
+        // The answer to an older offer says nothing new.
+        if kept.len() < before {
+            hints.offered.remove(&leg.from);
             if kept.is_empty() {
                 hints.kept.remove(&leg.from);
+            } else {
+                self.offer(member, leg.from, cx);
             }
         }
     }

@@ -137,7 +137,7 @@ impl<R: Resolution> Store<R> {
                 }
             }
             topic::HINTS => self.take_handoff(member, leg, cx),
-            topic::HINTS_TAKEN => self.handed_off(member, leg),
+            topic::HINTS_TAKEN => self.handed_off(member, leg, cx),
             topic::TAKEN => self.taken(leg, cx),
             _ => unreachable!("the other topics are no legs"),
         }
@@ -178,13 +178,15 @@ impl<R: Resolution> Store<R> {
         let slot = &mut replica.slots[key as usize];
         let mut left = update.replaces;
         // A merge repeats what was decided when the update was accepted, and doesn't know any more by whom.
-        let changed = self.model.merge(&mut slot.entry, &update.delta, &mut |fate| match fate {
-            Fate::Outranked { loser, winner: None } if left.contains(&loser) => {
-                left.retain(|other| *other != loser);
-                tell(cx, id, word, Fate::outranked(loser, dot));
-            }
-            fate => tell(cx, id, word, fate),
-        });
+        let changed = self
+            .model
+            .merge(&mut slot.entry, &update.delta, &mut |fate| match fate {
+                Fate::Outranked { loser, winner: None } if left.contains(&loser) => {
+                    left.retain(|other| *other != loser);
+                    tell(cx, id, word, Fate::outranked(loser, dot));
+                }
+                fate => tell(cx, id, word, fate),
+            });
         if self.model.rank(&update.delta).is_none() {
             left.into_iter()
                 .for_each(|loser| tell(cx, id, word, Fate::outranked(loser, dot)));
@@ -208,7 +210,12 @@ impl<R: Resolution> Store<R> {
             let words = [identity, store_key(self.index, key), mark];
             let mut extra = Vec::new();
             self.push_shown(&[], key, &entry, &mut extra);
-            cx.record_with(What::EntryRead, self.replicas[member as usize].endpoint.id, words, &extra);
+            cx.record_with(
+                What::EntryRead,
+                self.replicas[member as usize].endpoint.id,
+                words,
+                &extra,
+            );
         }
         let content = Content::Reply { key, entry, mark };
         Some(self.payloads.insert(super::super::replication::Payload::new(content)))

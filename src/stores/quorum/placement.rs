@@ -31,7 +31,11 @@ fn hash_of(name: &str) -> u64 {
 
 impl Placement {
     /// Every key at all of so many replicas, in their own order.
+    ///
+    /// # Panics
+    /// Panics if there are no replicas, or more than [`super::MOST_REPLICAS`].
     pub fn everywhere(replicas: u32) -> Self {
+        assert!((1..=super::MOST_REPLICAS).contains(&(replicas as usize)), "1 to 64 replicas");
         Self {
             replicas: replicas as usize,
             orders: (0..replicas as u8).collect(),

@@ -66,13 +66,14 @@ didn't answer in time until it hears from it, or for ten timeouts.
 the next replica beyond the preference list that isn't suspected. Hints are durable, aren't read, and are offered every `retry` until
 they are taken or older than `keep`. With `sloppy` the acknowledgement of whoever keeps a hint counts as one of the `w`, at once where
 the coordinator suspects the replica already: writes stay available, and reads may be stale although `r + w > n`. What is only in a
-hint at the end counts as lost.
+hint at the end counts as lost. A replica that leaves an offer unanswered gets one hint at a time until it takes it.
 
 *Read repair.* With `read_repair` a coordinator waits for the answers beyond the first `r`, up to the timeout, and sends what all of
 them make together to each replica that answered with something else.
 
 *Time.* `legs` gives each part of an operation a time of its own, in addition to the network: `write` and `read` to a replica, `ack` and
-`reply` back. A coordinator that keeps the key sends to itself as well, with these times and without the network.
+`reply` back. A coordinator that keeps the key sends to itself as well, with these times and without the network. The store's `time`
+is what the replica that is asked takes before it begins.
 
 Costs: a write sends its news to `n` replicas and waits for `w`; a read brings `r` whole entries to the coordinator and `n - r` more
 that come too late. Each message names its operation in 8 bytes.

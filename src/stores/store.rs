@@ -259,7 +259,7 @@ impl<R: Resolution> Store<R> {
         };
         if is_passed {
             // It has been with the store since it came to whoever passed it on.
-            (attempt.finished, attempt.coordinated) = (now, now - attempt.arrived);
+            (attempt.finished, attempt.coordinated) = (now, (now - attempt.arrived) - attempt.down);
         } else {
             (attempt.arrived, attempt.started, attempt.finished) = (now, now, now);
         }

@@ -137,6 +137,12 @@ impl SharedStateJudge {
         let counted = measured && first.is_none();
         let mut flags = if counted { flag::COUNTED } else { 0 };
         flags |= if first.is_some() { flag::DUPLICATE } else { 0 };
+        let of = &ledger.keys[key as usize];
+        flags |= if of.joins && of.keeping == Keeping::Causal {
+            flag::LOGGED
+        } else {
+            0
+        };
         ledger.writes.push(Write {
             op,
             dot: Dot::from_bits(record.c),

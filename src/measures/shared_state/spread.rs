@@ -28,6 +28,7 @@ impl SharedStateJudge {
             let Some(write) = self.ledger.keys[key as usize].find(dot) else {
                 continue;
             };
+            self.ledger.leaves_log(replica, write);
             self.hear(replica, write);
             let ledger = &mut self.ledger;
             let (heads, keeping) = (ledger.keys[key as usize].has_heads(), ledger.keys[key as usize].keeping);
@@ -72,6 +73,9 @@ impl SharedStateJudge {
         let find = |bits| self.ledger.keys[key as usize].find(Dot::from_bits(bits));
         let Some(loser) = find(record.b) else { return };
         let winner = (record.c != u64::MAX).then(|| find(record.c)).flatten();
+        if winner.is_none() {
+            self.ledger.leaves_log(replica, loser);
+        }
         self.hear(replica, loser);
         let ledger = &mut self.ledger;
         let copy = ledger.copy_mut(replica, key);

@@ -268,7 +268,14 @@ impl<R: Resolution> Store<R> {
         let news = offered().map(|hint| (hint.key, hint.delta.clone())).collect();
         let payload = self.payloads.insert(Payload::new(Content::News(news)));
         let about = HANDOFFS ^ from ^ hints.turns ^ last << 24;
-        self.send_leg(member, (target, topic::HINTS), Handle::from_word(last), payload, about, cx);
+        self.send_leg(
+            member,
+            (target, topic::HINTS),
+            Handle::from_word(last),
+            payload,
+            about,
+            cx,
+        );
         self.release(payload);
     }
 

@@ -35,7 +35,10 @@ impl Placement {
     /// # Panics
     /// Panics if there are no replicas, or more than [`super::MOST_REPLICAS`].
     pub fn everywhere(replicas: u32) -> Self {
-        assert!((1..=super::MOST_REPLICAS).contains(&(replicas as usize)), "1 to 64 replicas");
+        assert!(
+            (1..=super::MOST_REPLICAS).contains(&(replicas as usize)),
+            "1 to 64 replicas"
+        );
         Self {
             replicas: replicas as usize,
             orders: (0..replicas as u8).collect(),

@@ -49,10 +49,7 @@ fn uneven(spec: QuorumSpec) -> Bench {
     bench.network.pairs.extend([((0, 2), 2), ((2, 0), 2)]);
     bench.spec.quorum = Some(spec);
     let read = Act::Read { key: 0, replica: 0 };
-    bench.clients = vec![(
-        SiteId(0),
-        vec![(ms(0), write(0, 0, Op::Write(1))), (ms(2000), read)],
-    )];
+    bench.clients = vec![(SiteId(0), vec![(ms(0), write(0, 0, Op::Write(1))), (ms(2000), read)])];
     bench
 }
 
@@ -60,7 +57,11 @@ fn uneven(spec: QuorumSpec) -> Bench {
 fn an_operation_takes_until_enough_have_answered_and_that_is_coordination() {
     for (r, w, expected) in [(1, 1, [0, 0]), (2, 2, [20, 20]), (3, 1, [0, 600]), (1, 3, [600, 0])] {
         let (ran, _) = run(uneven(quorum(3, r, w)), ms(5000), &[]);
-        let took: Vec<u64> = ran.log.iter().map(|(_, seen)| seen.parts.total().as_nanos() / 1_000_000).collect();
+        let took: Vec<u64> = ran
+            .log
+            .iter()
+            .map(|(_, seen)| seen.parts.total().as_nanos() / 1_000_000)
+            .collect();
         assert_eq!(took, expected, "{r} {w}");
         for (_, seen) in &ran.log {
             assert_eq!(seen.parts.of(Part::Coordination), seen.parts.total());
@@ -79,8 +80,14 @@ fn legs_take_their_own_time_and_a_coordinator_has_them_without_the_network() {
     let (ran, _) = run(bench, ms(5000), &[]);
     let took = |act: usize, part| ran.log[act].1.parts.of(part);
     // The second answer is that of the replica next door: two journeys beside the legs.
-    assert_eq!((took(0, Part::Coordination), took(0, Part::Service)), (millis(40 + 7 + 20), millis(3)));
-    assert_eq!((took(1, Part::Coordination), took(1, Part::Service)), (millis(5 + 1 + 20), millis(3)));
+    assert_eq!(
+        (took(0, Part::Coordination), took(0, Part::Service)),
+        (millis(40 + 7 + 20), millis(3))
+    );
+    assert_eq!(
+        (took(1, Part::Coordination), took(1, Part::Service)),
+        (millis(5 + 1 + 20), millis(3))
+    );
 }
 
 #[test]
@@ -105,10 +112,7 @@ fn updates_that_are_still_logged_build_on_each_other() {
 #[test]
 fn too_few_answers_are_a_refusal_after_the_timeout() {
     let mut bench = uneven(quorum(3, 2, 2));
-    bench.faults = vec![
-        (ms(0), ms(9000), down(1, true)),
-        (ms(0), ms(9000), down(2, true)),
-    ];
+    bench.faults = vec![(ms(0), ms(9000), down(1, true)), (ms(0), ms(9000), down(2, true))];
     bench.clients[0].1[0].0 = ms(100);
     let (ran, _) = run(bench, ms(8000), &[]);
     assert_eq!(ran.log.len(), 2);
@@ -121,10 +125,15 @@ fn too_few_answers_are_a_refusal_after_the_timeout() {
 #[test]
 fn a_coordinator_that_stands_still_counts_as_down_and_one_that_crashes_says_nothing() {
     let mut paused = uneven(quorum(3, 2, 2));
-    paused.faults.push((ms(5), ms(105), FaultAction::Pause { targets: vec![0] }));
+    paused
+        .faults
+        .push((ms(5), ms(105), FaultAction::Pause { targets: vec![0] }));
     let (ran, _) = run(paused, ms(5000), &[]);
     let parts = &ran.log[0].1.parts;
-    assert_eq!((parts.of(Part::Down), parts.of(Part::Coordination)), (millis(100), millis(5)));
+    assert_eq!(
+        (parts.of(Part::Down), parts.of(Part::Coordination)),
+        (millis(100), millis(5))
+    );
     let mut crashed = uneven(quorum(3, 2, 2));
     crashed.faults.push((ms(5), ms(105), down(0, true)));
     let (ran, records) = run(crashed, ms(5000), &[What::RequestDropped]);
@@ -135,7 +144,12 @@ fn a_coordinator_that_stands_still_counts_as_down_and_one_that_crashes_says_noth
 fn an_update_is_passed_on_to_whoever_keeps_its_key() {
     let placement = Placement::ring(["note", "count", "tags"], &["a", "b", "c"]);
     let order: Vec<u32> = placement.order(0).iter().map(|member| u32::from(*member)).collect();
-    for (n, first_is_down, expected) in [(1, false, Some(40)), (2, false, Some(40)), (2, true, Some(250 + 40)), (1, true, None)] {
+    for (n, first_is_down, expected) in [
+        (1, false, Some(40)),
+        (2, false, Some(40)),
+        (2, true, Some(250 + 40)),
+        (1, true, None),
+    ] {
         let mut spec = quorum(n, 1, 1);
         spec.placement = Arc::new(placement.clone());
         let mut bench = bench(MODELS[2], 3, 10);
@@ -160,8 +174,18 @@ fn an_update_is_passed_on_to_whoever_keeps_its_key() {
             }
             None => assert_eq!(seen.outcome, Outcome::Refused { retry_after: None }),
         }
-        let executed: Vec<u32> = records.iter().filter(|(record, _)| record.what == What::Executed).map(|(record, _)| record.subject).collect();
-        assert_eq!(executed, expected.map(|_| order[usize::from(first_is_down)]).into_iter().collect::<Vec<_>>());
+        let executed: Vec<u32> = records
+            .iter()
+            .filter(|(record, _)| record.what == What::Executed)
+            .map(|(record, _)| record.subject)
+            .collect();
+        assert_eq!(
+            executed,
+            expected
+                .map(|_| order[usize::from(first_is_down)])
+                .into_iter()
+                .collect::<Vec<_>>()
+        );
         // Anybody coordinates reads.
         assert_eq!(ran.log[1].1.outcome, Outcome::Done);
     }
@@ -208,7 +232,8 @@ fn a_crash_loses_hints_with_the_state_and_keeps_them_with_it() {
 fn busy_quorum(model: crate::stores::Model) -> Bench {
     let mut bench = bench(model, 5, 20);
     busy(&mut bench, 5, 10, 4000);
-    (bench.network.classes[1].loss, bench.network.classes[1].duplication) = (crate::network::Loss::Independent(0.2), 0.2);
+    (bench.network.classes[1].loss, bench.network.classes[1].duplication) =
+        (crate::network::Loss::Independent(0.2), 0.2);
     let law = || Some(Law::Exponential { mean: 15e6 });
     let mut spec = quorum(3, 2, 2);
     spec.placement = Arc::new(Placement::ring(["note", "count", "tags"], &["a", "b", "c", "d", "e"]));
@@ -242,7 +267,11 @@ fn busy_quorum(model: crate::stores::Model) -> Bench {
 fn everything_at_once_comes_to_rest_repeats_and_is_the_same_watched_or_not() {
     for model in MODELS {
         let until = ms(600_000);
-        let (watched, _) = run(busy_quorum(model), until, &[What::Visible, What::EntryRead, What::ReadServed, What::Accepted]);
+        let (watched, _) = run(
+            busy_quorum(model),
+            until,
+            &[What::Visible, What::EntryRead, What::ReadServed, What::Accepted],
+        );
         let alone = busy_quorum(model).run(until, Vec::new());
         assert_eq!(watched.end, End::Drained, "{model:?}");
         assert_eq!((&watched.print, watched.log.len()), (&alone.print, alone.log.len()));

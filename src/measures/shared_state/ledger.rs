@@ -501,6 +501,20 @@ impl Ledger {
         }
     }
 
+    /// Whether another version of the same update isn't lacking: where two replicas have accepted an update, the acknowledgement
+    /// may be that of either, and the effect is there.
+    pub fn knows_again(&self, known: &Known<'_>, write: u32) -> bool {
+        let it = &self.writes[write as usize];
+        let mut version = self.update_of(it.agent, it.number);
+        while let Some(other) = version {
+            if other != write && !self.is_lacking(known, other) {
+                return true;
+            }
+            version = Some(self.writes[other as usize].again).filter(|again| *again != NONE);
+        }
+        false
+    }
+
     /// Whether a write, or what outranked it, is known.
     fn is_settled(&self, known: &Known<'_>, write: u32) -> bool {
         let it = &self.writes[write as usize];

@@ -109,6 +109,9 @@ impl SharedStateJudge {
             if !(acked || (!own && pending.past.knows(it.agent, it.number))) || !ledger.is_lacking(known, write) {
                 continue;
             }
+            if ledger.keys[view.key as usize].joins && ledger.knows_again(known, write) {
+                continue;
+            }
             if acked {
                 view.lag += 1;
                 oldest = oldest.min(it.acked_at);

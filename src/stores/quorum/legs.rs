@@ -187,7 +187,10 @@ impl<R: Resolution> Store<R> {
                 }
                 fate => tell(cx, id, word, fate),
             });
-        if self.model.rank(&update.delta).is_none() {
+        if !left.is_empty() && self.model.rank(&update.delta).is_none() {
+            // One vector for all siblings may have brought some of them back.
+            let kept = self.model.kept(&slot.entry);
+            left.retain(|loser| !kept.contains(loser));
             left.into_iter()
                 .for_each(|loser| tell(cx, id, word, Fate::outranked(loser, dot)));
         }

@@ -15,7 +15,7 @@
 //!
 //! - *Concurrent*: two writes of different agents to one key, neither in the other's past. *Conflict*: they don't commute
 //!   either. Writes to a register never commute; increments do; on a set only insert and remove of the same element don't.
-//! - *Overwritten unseen*: a write outranked, at some replica, by one that didn't have it in its past.
+//! - *Overwritten unseen*: a write outranked, at some replica or in the log of one, by one that didn't have it in its past.
 //! - *Lost update*: an acknowledged elementary effect that no replica contains once the run is drained and that nobody who had
 //!   seen it took away. A replica contains what it shows or keeps as a sibling, and what that was computed from. A register's value is
 //!   taken away by a later write, an insert by a remove of the element and a remove by an insert, an increment by nothing: a

@@ -142,6 +142,9 @@ pub enum What {
     Paused,
     /// An entity went on. Subject: it.
     Resumed,
+    /// An update that a coordinator has accepted, and logged, replaces another one, wherever it arrives. Subject: the replica; a:
+    /// store and key; b: the one that is replaced; c: the update.
+    Replaces,
     /// A replica told a coordinator what it holds of a key. Subject: the replica; a: call identity; b: store and key; c: a mark, which
     /// no other answer has; extra: what it holds ([`crate::stores::words::ReplyWords`]).
     EntryRead,

@@ -137,12 +137,6 @@ impl SharedStateJudge {
         let counted = measured && first.is_none();
         let mut flags = if counted { flag::COUNTED } else { 0 };
         flags |= if first.is_some() { flag::DUPLICATE } else { 0 };
-        let of = &ledger.keys[key as usize];
-        flags |= if of.joins && of.keeping == Keeping::Causal {
-            flag::LOGGED
-        } else {
-            0
-        };
         ledger.writes.push(Write {
             op,
             dot: Dot::from_bits(record.c),
@@ -430,6 +424,7 @@ impl SharedStateJudge {
             What::Applied => self.applied(record),
             What::BuiltOn => self.built_on(record),
             What::Outranked => self.outranked(record),
+            What::Replaces => self.replaces(record),
             What::Sent | What::Delivered | What::Lost => self.message(record),
             What::Visible => {
                 if let Some(replica) = self.ledger.replica(record.subject) {
@@ -473,6 +468,7 @@ impl Observer for SharedStateJudge {
             What::Applied,
             What::BuiltOn,
             What::Outranked,
+            What::Replaces,
             What::Sent,
             What::Delivered,
             What::Lost,

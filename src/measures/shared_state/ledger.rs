@@ -24,8 +24,6 @@ pub(super) mod flag {
     pub const OVERWRITTEN: u8 = 16;
     pub const MONOTONIC_WRITES: u8 = 32;
     pub const WRITES_FOLLOW_READS: u8 = 64;
-    /// It isn't in the store of the replica that accepted it yet, which may still say what it replaces.
-    pub const LOGGED: u8 = 128;
 }
 
 /// Writes in the order of their acceptance: mostly a handful, mostly added at the end.
@@ -103,7 +101,6 @@ pub(super) struct KeyState {
     /// Whether its reads join what several replicas answer.
     pub joins: bool,
     /// The place of its store's first replica among all.
-    pub first_replica: u32,
     /// Its place in its store.
     pub local: u32,
     /// The writes by origin and number.
@@ -351,7 +348,6 @@ impl Ledger {
                     keeping,
                     replicas: Arc::clone(replicas),
                     joins: spec.joins,
-                    first_replica: first,
                     local,
                     versions: Vec::new(),
                     by_rank: Vec::new(),
@@ -414,15 +410,6 @@ impl Ledger {
 
     pub fn copy_mut(&mut self, replica: u32, key: u32) -> &mut Copy {
         &mut self.replicas[replica as usize].copies[self.keys[key as usize].local as usize]
-    }
-
-    /// A write is in the store of the replica that accepted it, if this is the one.
-    pub fn leaves_log(&mut self, replica: u32, write: u32) {
-        let it = &mut self.writes[write as usize];
-        let accepted_by = self.keys[it.key as usize].first_replica + u32::from(it.dot.origin.replica());
-        if accepted_by == replica {
-            it.flags &= !flag::LOGGED;
-        }
     }
 
     /// Whether a replica keeps a key.
@@ -546,7 +533,7 @@ impl Ledger {
     pub fn retire(&mut self, write: u32) {
         let it = &mut self.writes[write as usize];
         let replicas = &self.keys[it.key as usize].replicas;
-        if it.heard_by as usize == replicas.len() && it.flags & flag::LOGGED == 0 {
+        if it.heard_by as usize == replicas.len() {
             it.deps = Vec::new();
             if it.held_by == 0 && !self.may_lose_state {
                 it.past = None;

@@ -28,7 +28,6 @@ impl SharedStateJudge {
             let Some(write) = self.ledger.keys[key as usize].find(dot) else {
                 continue;
             };
-            self.ledger.leaves_log(replica, write);
             self.hear(replica, write);
             let ledger = &mut self.ledger;
             let (heads, keeping) = (ledger.keys[key as usize].has_heads(), ledger.keys[key as usize].keeping);
@@ -73,9 +72,6 @@ impl SharedStateJudge {
         let find = |bits| self.ledger.keys[key as usize].find(Dot::from_bits(bits));
         let Some(loser) = find(record.b) else { return };
         let winner = (record.c != u64::MAX).then(|| find(record.c)).flatten();
-        if winner.is_none() {
-            self.ledger.leaves_log(replica, loser);
-        }
         self.hear(replica, loser);
         let ledger = &mut self.ledger;
         let copy = ledger.copy_mut(replica, key);
@@ -84,15 +80,29 @@ impl SharedStateJudge {
             ledger.writes[loser as usize].held_by -= 1;
         }
         if let Some(winner) = winner {
-            let seen = ledger.has_seen(winner, loser);
-            let it = &mut ledger.writes[loser as usize];
-            if !it.winners.contains(&winner) {
-                it.winners.push(winner);
-            }
-            if !seen && it.flags & flag::OVERWRITTEN == 0 {
-                it.flags |= flag::OVERWRITTEN;
-                self.tally.overwritten_unseen += u64::from(it.flags & flag::COUNTED != 0);
-            }
+            self.lost_to(loser, winner);
+        }
+    }
+
+    /// An update that was logged replaces another one, wherever it arrives.
+    pub(super) fn replaces(&mut self, record: &Record) {
+        let key = self.ledger.key(record.a);
+        let find = |bits| self.ledger.keys[key as usize].find(Dot::from_bits(bits));
+        if let (Some(loser), Some(winner)) = (find(record.b), find(record.c)) {
+            self.lost_to(loser, winner);
+        }
+    }
+
+    /// Notes what a write was outranked by, and whether that had seen it.
+    fn lost_to(&mut self, loser: u32, winner: u32) {
+        let seen = self.ledger.has_seen(winner, loser);
+        let it = &mut self.ledger.writes[loser as usize];
+        if !it.winners.contains(&winner) {
+            it.winners.push(winner);
+        }
+        if !seen && it.flags & flag::OVERWRITTEN == 0 {
+            it.flags |= flag::OVERWRITTEN;
+            self.tally.overwritten_unseen += u64::from(it.flags & flag::COUNTED != 0);
         }
     }
 

@@ -103,8 +103,6 @@ impl Waiting {
 pub(in crate::stores) struct Staged<R: Resolution> {
     pub number: u32,
     pub delta: R::Delta,
-    /// What it replaced where it was accepted.
-    pub replaces: Vec<Dot>,
 }
 
 impl<R: Resolution> Store<R> {
@@ -208,10 +206,15 @@ impl<R: Resolution> Store<R> {
             Fate::Outranked { loser, winner } if winner == Some(at.0) => replaces.push(loser),
             Fate::Outranked { .. } | Fate::Applied(_) => {}
         });
+        // A merge repeats what is decided here, and doesn't know any more by whom. Ranked versions are compared there.
+        if self.model.rank(&delta).is_none() {
+            for loser in replaces {
+                cx.record(What::Replaces, id, [word, loser.bits(), at.0.bits()]);
+            }
+        }
         let staged = Staged {
             number: at.0.number,
             delta: delta.clone(),
-            replaces,
         };
         let coordinator = &mut self.replicas[member as usize].coordinator;
         coordinator.staged.entry(key).or_default().push_back(staged);

@@ -4,10 +4,10 @@
 //! way of delayed news: a sender that is down or stands still sends it when it is back, and one that lost its state never.
 
 use super::super::replication::{Content, Shipment, bytes_of, toward};
-use super::super::store::{SHIP, Store, tell};
+use super::super::store::{SHIP, Store};
 use super::super::words::{push_reply, store_key};
 use crate::random::Law;
-use crate::state::{Fate, Keeping, Resolution, wire};
+use crate::state::{Keeping, Resolution, wire};
 use crate::world::call::answer_address;
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose};
@@ -173,30 +173,7 @@ impl<R: Resolution> Store<R> {
         if staged.is_empty() {
             replica.coordinator.staged.remove(&key);
         }
-        let dot = crate::state::Dot::new(replica.origin, number);
-        let (id, word) = (replica.endpoint.id, store_key(self.index, key));
-        let slot = &mut replica.slots[key as usize];
-        let mut left = update.replaces;
-        // A merge repeats what was decided when the update was accepted, and doesn't know any more by whom.
-        let changed = self
-            .model
-            .merge(&mut slot.entry, &update.delta, &mut |fate| match fate {
-                Fate::Outranked { loser, winner: None } if left.contains(&loser) => {
-                    left.retain(|other| *other != loser);
-                    tell(cx, id, word, Fate::outranked(loser, dot));
-                }
-                fate => tell(cx, id, word, fate),
-            });
-        if !left.is_empty() && self.model.rank(&update.delta).is_none() {
-            // One vector for all siblings may have brought some of them back.
-            let kept = self.model.kept(&slot.entry);
-            left.retain(|loser| !kept.contains(loser));
-            left.into_iter()
-                .for_each(|loser| tell(cx, id, word, Fate::outranked(loser, dot)));
-        }
-        if changed {
-            super::super::store::show(&self.model, slot, id, word, cx);
-        }
+        super::super::replication::merge(&self.model, replica, self.index, key, &update.delta, cx);
     }
 
     /// A replica says what it holds.

@@ -297,6 +297,13 @@ impl Search {
                     }
                 }
             }
+            What::Replaces => {
+                let found = [record.b, record.c].map(|bits| self.find(key, bits).expect("it was accepted"));
+                self.winners.insert((found[0], found[1]));
+                if !self.saw(found[1], found[0]) {
+                    self.overwritten.insert(found[0]);
+                }
+            }
             What::BuiltOn => {
                 let found = [record.b, record.c].map(|bits| self.find(key, bits).expect("it was accepted"));
                 self.bases.push((found[0], found[1]));

@@ -119,7 +119,7 @@ impl Resolver<'_, '_> {
     ) -> Option<Option<u32>> {
         number.each(|number| {
             if let Some(most) = most.filter(|most| *number.value > *most) {
-                let message = format!("`{name}` is {}, and there are {most} {of}", *number.value);
+                let message = format!("`{name}` is {}, and at most {most}, the number of {of}", *number.value);
                 let problem = Diagnostic::error(Code::BadQuorum, number.span, message);
                 let problem = problem.replace(format!("write {most}"), number.span, most.to_string());
                 self.out.push(problem);

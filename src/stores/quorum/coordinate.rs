@@ -7,7 +7,7 @@ use super::alarms::alarm;
 use super::legs::{Leg, topic};
 use super::{Members, QuorumSpec};
 use crate::kernel::{SimDuration, SimTime};
-use crate::state::{Context, Dot, Fate, Op, Resolution};
+use crate::state::{Context, Fate, Op, Resolution};
 use crate::world::call::{Outcome, Request};
 use crate::world::population::{Cx, purpose};
 use crate::world::record::What;

@@ -103,8 +103,8 @@ fn updates_that_are_still_logged_build_on_each_other() {
         let (ran, records) = run(bench, ms(60_000), &[What::Visible, What::Holds]);
         assert_eq!(ran.end, End::Drained);
         assert!(agree_on(&records, 1, 3));
-        let holds = records.iter().filter(|(record, _)| record.what == What::Visible);
-        let last = holds.last().expect("something was shown").0.b;
+        let mut holds = records.iter().filter(|(record, _)| record.what == What::Visible);
+        let last = holds.next_back().expect("something was shown").0.b;
         assert_eq!(last, crate::state::Value::Counter(8).digest(), "{model:?}");
     }
 }

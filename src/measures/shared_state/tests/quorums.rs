@@ -78,8 +78,13 @@ fn what_the_numbers_promise_holds_and_what_they_do_not_is_seen() {
     }
 }
 
+/// What a client does, and how long after its last act.
+type Script = Vec<(u64, Act)>;
+/// Which replica stops or stands still, when, for how long, and whether it stops.
+type Strike = (u32, u64, u64, bool);
+
 /// A history with faults: what each client does and how long after its last act, which replica stops or stands still and when.
-fn history() -> impl Strategy<Value = (Vec<Vec<(u64, Act)>>, Vec<(u32, u64, u64, bool)>)> {
+fn history() -> impl Strategy<Value = (Vec<Script>, Vec<Strike>)> {
     let op = |key: u32, value: u64| match key {
         0 => Op::Write(value),
         1 => Op::Add(value as i64),
@@ -380,11 +385,12 @@ fn wars(legs: &crate::stores::Legs, (n, r, w): (usize, usize, usize), trials: u6
 
 #[test]
 fn reads_are_as_stale_as_the_legs_say_for_any_numbers() {
-    let mut legs = crate::stores::Legs::default();
-    legs.write = Some(Law::Exponential { mean: 10e6 });
-    legs.ack = Some(Law::Uniform { low: 0.0, high: 5e6 });
-    legs.read = Some(Law::Exponential { mean: 2e6 });
-    legs.reply = Some(Law::Uniform { low: 0.0, high: 8e6 });
+    let legs = crate::stores::Legs {
+        write: Some(Law::Exponential { mean: 10e6 }),
+        ack: Some(Law::Uniform { low: 0.0, high: 5e6 }),
+        read: Some(Law::Exponential { mean: 2e6 }),
+        reply: Some(Law::Uniform { low: 0.0, high: 8e6 }),
+    };
     let trials = 1500;
     for (n, r, w) in [
         (1u32, 1u32, 1u32),

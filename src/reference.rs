@@ -4,7 +4,7 @@ use crate::check::history::Fault;
 use crate::measures::{self, Better, INVARIANTS, MeasureInfo};
 use crate::scenario::language::Scenario;
 use crate::scenario::syntax::{Code, FieldDescription, Reference};
-use crate::state;
+use crate::stores;
 
 /// What the measures of losses say of a run that can be followed by hand.
 const LOSSES: &str = include_str!("reference/losses.md");
@@ -141,7 +141,7 @@ pub fn measures() -> String {
 /// The consistency models.
 pub fn models() -> String {
     let mut text = String::from("# Consistency models\n\nMade by `quorate reference models` from the registry.\n");
-    for model in state::models() {
+    for model in stores::models() {
         let keys: Vec<String> = model.keys.iter().map(ToString::to_string).collect();
         text.push_str(&format!(
             "\n## {} (`{}`)\n\nKeys: {}.\n\n{}\n",

@@ -317,6 +317,14 @@ pub trait Resolution: Clone + Send + 'static {
         self.view(entry).versions
     }
 
+    /// The versions that the entry keeps, ascending: those that it shows, and those that its rule of merging hides.
+    fn kept(&self, entry: &Self::Entry) -> Vec<Dot> {
+        match self.versions(entry) {
+            Versions::Heads(heads) => heads,
+            Versions::Effects(_) => Vec::new(),
+        }
+    }
+
     /// What an acknowledged update returns to its client: the context after it.
     fn context(&self, entry: &Self::Entry) -> Context;
 

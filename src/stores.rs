@@ -2,12 +2,13 @@
 //!
 //! In reading order: [`spec`] describes a store; [`store`] is the [`Population`] of its replicas: it answers requests,
 //! and applies what the model of [`crate::state`] says; [`replication`] is how replicas keep up with each other; [`stamping`] where stamps come from; [`words`]
-//! is how records put versions into words.
+//! is how records put versions into words; [`quorum`] is how several replicas take part in one operation.
 //!
 //! Which consistency model a store runs is one value of [`Model`]. A new model is a type that implements
 //! [`Resolution`], and one line there.
 
 mod content;
+pub mod quorum;
 mod recovery;
 pub mod replication;
 pub mod spec;
@@ -21,16 +22,24 @@ pub(crate) mod testing;
 mod tests;
 pub mod words;
 
+pub use quorum::{HintedHandoff, Legs, Placement, QuorumSpec};
 pub use spec::{AntiEntropy, ReplicaSpec, Replication, StoreSpec};
 pub use stamping::Stamping;
 pub use store::Store;
 
 use crate::state::{
-    Crdt, DottedVersionVectors, Keeping, KeyType, LastWriteWins, Op, Realisation, Refusal, Resolution, VersionVectors,
+    Crdt, DottedVersionVectors, Keeping, KeyType, LastWriteWins, ModelInfo, Op, Realisation, Refusal, Resolution,
+    VersionVectors,
 };
 use crate::world::population::{Endpoint, Population};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// Every model that a scenario can name: how stores work, and how they resolve conflicts, in the order of the reference.
+pub fn models() -> Vec<ModelInfo> {
+    let resolutions = crate::state::models().iter().copied();
+    std::iter::once(quorum::INFO).chain(resolutions).collect()
+}
 
 /// Declares the models that a scenario can name, and the dispatch on them.
 macro_rules! models {

@@ -121,6 +121,32 @@ fn names() {
 }
 
 #[test]
+fn quorums() {
+    let model = |model: &'static str| ("model: LastWriteWins", model);
+    snapshot(
+        "quorums",
+        all(&[
+            model("model: Quorum"),
+            model("model: Quorum(r: 1, w: 1)"),
+            model("model: Quorum(r: 3, w: 0)"),
+            model("model: Quorum(n: 1, w: 2)"),
+            model("model: Quorum(n: 4)"),
+            model("model: Quorum(sloppy: true)"),
+            model("model: Quorum(n: 1, sloppy: true)"),
+            model("model: Quorum(n: 1, sloppy: true, timeout: \"400ms\", hinted_handoff: ())"),
+            model("model: Quorum(n: 1, sloppy: true, hinted_handoff: ())"),
+            model("model: Quorum(resolve: Quorum)"),
+            model("model: Quorum(resolve: VersionVectors(register: Sum))"),
+            model("model: Quorum(legs: (write: Exponential(mean: \"-1ms\")))"),
+            model("model: Quorum, replication: (delay: \"1ms\")"),
+            ("Update(key: \"notes\")", "CompareAndSwap(key: \"notes\")"),
+        ]),
+    );
+    let swap = with("model: LastWriteWins", "model: Quorum").replace("Update(key", "CompareAndSwap(key");
+    snapshot("quorums_do_not_swap", said(&outcome(&swap)));
+}
+
+#[test]
 fn numbers_and_units() {
     snapshot(
         "numbers_and_units",

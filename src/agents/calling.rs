@@ -196,6 +196,19 @@ impl AgentGroup {
         }
     }
 
+    /// Whom the next attempt of an operation asks, where that is anyone, anew each time. One that brings an idempotency key asks
+    /// whom the first one asked: only the replica that has accepted an update recognises it.
+    fn another_replica(&self, call: &Call) -> Option<u32> {
+        if call.spec & OPERATION == 0 || call.idempotent {
+            return None;
+        }
+        let step = &self.spec.program.operations[(call.spec & !OPERATION) as usize];
+        let (base, count) = self.spec.stores[step.store as usize];
+        let address = attempt_address(call.address, call.tries);
+        let any = || call.key.stream(purpose::ROUTING, address).below(u64::from(count)) as u32;
+        (step.replica == ReplicaChoice::Random).then(|| base + any())
+    }
+
     /// The next attempt of a call leaves.
     pub(super) fn launch(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
@@ -208,6 +221,11 @@ impl AgentGroup {
         };
         call.tries += 1;
         call.paths += 1;
+        if call.tries > 1
+            && let Some(server) = self.another_replica(call)
+        {
+            call.server = server;
+        }
         let (spec, identity, server, tries) = (call.spec, call.identity, call.server, call.tries);
         let (client, began, key, address) = (call.client, call.began, call.key, call.address);
         let bytes = request_bytes(&call.request, self.bytes_of(spec));

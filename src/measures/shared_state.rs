@@ -2,7 +2,8 @@
 //! and cause.
 //!
 //! The judge reads records and nothing else: a store can neither help nor mislead it. In reading order: `judge` follows the
-//! records; `ledger` is what it remembers of writes, keys, replicas and agents; `reads` judges reads, `spread` the way of
+//! records; `ledger` is what it remembers of writes, keys, replicas and agents; `reads` judges reads, `joins` those that no single
+//! replica served, `visibility` gathers them by age, `spread` the way of
 //! effects to replicas; `past` and `frontier` are its clocks; `results` lists the measures with their units.
 //!
 //! # Definitions
@@ -17,7 +18,7 @@
 //!   either. Writes to a register never commute; increments do; on a set only insert and remove of the same element don't; on a
 //!   map a write of a field's register doesn't commute with another or with a removal of the field, nor an increase with a removal; on
 //!   a text insertions at one place (after the same character) don't, and deletions that overlap (in a character).
-//! - *Overwritten unseen*: a write outranked, at some replica, by one that didn't have it in its past.
+//! - *Overwritten unseen*: a write outranked, at some replica or in the log of one, by one that didn't have it in its past.
 //! - *Lost update*: an acknowledged elementary effect that no replica contains once the run is drained and that nobody who had
 //!   seen it took away. A replica contains what it shows or keeps as a sibling, and what that was computed from. A register's value is
 //!   taken away by a later write, an insert by a remove of the element and a remove by an insert, an increment by nothing, what is in a map's field also by a removal of that: a
@@ -27,7 +28,9 @@
 //!   key had in its past at all.
 //! - *Stale read*: one that lacks a write acknowledged before it began. It lacks what its replica had not heard of when it
 //!   served, and would keep, given what it held: under last-write-wins a write of higher rank; where causality decides, one
-//!   that nothing held there supersedes; otherwise any. Its *lag* is their number, its *age* the time from the oldest of
+//!   that nothing held there supersedes; otherwise any. A read that no single replica served is judged by what it shows in the
+//!   same way: what it was made of stands for what the replica held, and the context that it returns, or the effects that it
+//!   shows, for what the replica had heard of. Its *lag* is their number, its *age* the time from the oldest of
 //!   these acknowledgements to the moment when it was served.
 //! - *Session violations*, for each agent: a read that lacks an own write which was acknowledged before, or that shows nothing
 //!   but what this write had seen and so was to replace (read your writes: the latter happens where ranks contradict causes, as
@@ -36,7 +39,7 @@
 //!   lacks an earlier write of its agent (monotonic writes), or what its agent has read before (writes follow reads). The
 //!   latter two count a write once each.
 //! - *Causal violation*: a read that lacks a write to its key in its agent's past.
-//! - *Divergence*: the time during which live replicas show different values of a key, summed over keys. *Healed*: the
+//! - *Divergence*: the time during which the live replicas that keep a key show different values of it, summed over keys. *Healed*: the
 //!   time from the end of a cut until every live replica has what had been acknowledged by then.
 //! - *Duplicate effect*: one update applied once more, as another version.
 //!
@@ -45,6 +48,7 @@
 //! is drained; divergence is counted until the end of the measured time.
 
 mod frontier;
+mod joins;
 mod judge;
 mod ledger;
 mod past;
@@ -55,10 +59,12 @@ mod spread;
 #[cfg(test)]
 mod tests;
 mod text;
+mod visibility;
 
 pub use judge::SharedStateJudge;
 pub use results::{MEASURES, SharedState};
 pub use series::{Samples, Steps};
+pub use visibility::Visibility;
 
 use crate::kernel::SimTime;
 use crate::state::{Keeping, KeyType};
@@ -78,21 +84,46 @@ pub struct Watched {
 }
 
 /// One store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct WatchedStore {
     /// Its replicas' ids, in order.
     pub replicas: Vec<u32>,
     /// Its keys, in order: what they are, and which effects the model keeps.
     pub keys: Vec<(KeyType, Keeping)>,
+    /// Whether reads join what several replicas answer.
+    pub joins: bool,
+    /// Which replicas keep a key, by their places, ascending: the lists that there are.
+    pub lists: Vec<Vec<u32>>,
+    /// Of each key its list; empty if every replica keeps every key.
+    pub list_of: Vec<u32>,
 }
 
 impl WatchedStore {
     /// A store as it is built: under this model, with the first of its replicas' ids.
     pub fn new(model: &Model, spec: &StoreSpec, base: u32) -> Self {
         let keys = spec.keys.iter().map(|(_, key)| (*key, model.keeping(*key)));
-        Self {
+        let mut watched = Self {
             replicas: (base..).take(spec.replicas.len()).collect(),
             keys: keys.collect(),
+            joins: spec.quorum.is_some(),
+            ..Self::default()
+        };
+        if let Some(quorum) = spec
+            .quorum
+            .as_ref()
+            .filter(|quorum| (quorum.n as usize) < spec.replicas.len())
+        {
+            let classes = quorum.placement.class(0).1;
+            watched.lists = vec![Vec::new(); classes];
+            for key in 0..spec.keys.len() as u32 {
+                let (class, _) = quorum.placement.class(key);
+                if watched.lists[class].is_empty() {
+                    watched.lists[class] = quorum.list(key).iter().map(|member| u32::from(*member)).collect();
+                    watched.lists[class].sort_unstable();
+                }
+                watched.list_of.push(class as u32);
+            }
         }
+        watched
     }
 }

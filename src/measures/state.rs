@@ -89,10 +89,15 @@ impl Measure for SharedState {
 
 /// The whole run in windows: after the last change the last value holds.
 fn series(steps: &Steps, end: SimTime, pick: impl Fn((u64, u64)) -> u64) -> Series {
+    let last = steps.buckets.last().map_or(0, |(last, _)| *last);
+    // What hasn't changed for long has windows as narrow as those before: they get wider with the run.
+    let mut steps = steps.clone();
+    steps.set(end, last);
     let mut values: Vec<f64> = steps.buckets.iter().map(|bucket| pick(*bucket) as f64).collect();
-    let last = steps.buckets.last().map_or(0.0, |(last, _)| *last as f64);
-    let windows = (end.as_nanos() / steps.width + 1) as usize;
-    values.resize(windows.max(values.len()), last);
+    values.resize(
+        values.len().max((end.as_nanos() / steps.width + 1) as usize),
+        last as f64,
+    );
     Series {
         window: steps.width,
         values,

@@ -14,6 +14,7 @@ mod faults;
 mod laws;
 mod network;
 mod operations;
+mod quorum;
 mod services;
 mod state;
 mod steps;

@@ -221,6 +221,10 @@ impl Resolution for DottedVersionVectors {
         }
     }
 
+    fn kept(&self, entry: &DottedEntry) -> Vec<Dot> {
+        entry.siblings.versions.iter().map(|sibling| sibling.dot).collect()
+    }
+
     fn context(&self, entry: &DottedEntry) -> Context {
         Context {
             seen: entry.siblings.seen.clone(),

@@ -8,7 +8,7 @@
 
 use super::siblings::{Blind, MergeRules, Sibling, build, resolve};
 use super::{
-    Accept, Context, Fate, Keeping, KeyType, ModelInfo, Op, Rank, Realisation, Refusal, Resolution, Size,
+    Accept, Context, Dot, Fate, Keeping, KeyType, ModelInfo, Op, Rank, Realisation, Refusal, Resolution, Size,
     VersionVector, Versions, View, hash, wire,
 };
 use serde::{Deserialize, Serialize};
@@ -199,6 +199,10 @@ impl Resolution for VersionVectors {
         }
     }
 
+    fn kept(&self, entry: &VvEntry) -> Vec<Dot> {
+        entry.siblings.iter().map(|sibling| sibling.dot).collect()
+    }
+
     fn context(&self, entry: &VvEntry) -> Context {
         Context {
             seen: entry.vector.clone().into(),
@@ -253,7 +257,7 @@ pub(crate) fn size(siblings: &[Sibling], causality: u64) -> Size {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::{Dot, Origin, Value};
+    use crate::state::{Origin, Value};
 
     fn accept(replica: u16, number: u32, context: Option<&Context>) -> Accept<'_> {
         Accept {

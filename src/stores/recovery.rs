@@ -22,8 +22,10 @@ impl<R: Resolution> Store<R> {
                 dropped.append(waiting);
                 false
             }
-            Known::Done => keep_state,
+            Known::Accepted { .. } | Known::Done => keep_state,
         });
+        dropped.extend(self.drop_operations(member));
+        let replica = &mut self.replicas[member as usize];
         let mut released = Vec::new();
         for waiting in replica.inbox.drain(..) {
             match waiting {
@@ -39,6 +41,8 @@ impl<R: Resolution> Store<R> {
             replica.stamps.forget();
             replica.batch.clear();
             replica.batch_open = false;
+            replica.coordinator.staged.clear();
+            replica.coordinator.hints.clear();
             for (key, (slot, (_, key_type))) in replica.slots.iter_mut().zip(&self.spec.keys).enumerate() {
                 let was = slot.touched;
                 slot.entry = self.model.fresh(*key_type);
@@ -79,7 +83,8 @@ impl<R: Resolution> Store<R> {
                 cx.schedule_in_place(job.ticket, job.due, SERVED, replica.endpoint.id, handle.to_word());
             }
         }
-        if replica.down {
+        self.stall_operations(member, since, cx);
+        if self.replicas[member as usize].down {
             return;
         }
         self.come_back(member, cx);
@@ -87,13 +92,14 @@ impl<R: Resolution> Store<R> {
             match waiting {
                 Waiting::Request(handle) => {
                     if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
-                        attempt.down += now - attempt.arrived;
+                        attempt.down += now - attempt.finished;
                     }
                     self.begin(member, handle, cx);
                 }
                 Waiting::Peer(message) => self.take_in(member, &message, cx),
             }
         }
+        self.ring_all(member, cx);
     }
 
     /// A replica can act again after a crash or a pause. If it has lost its state it asks every live peer at once.
@@ -103,6 +109,7 @@ impl<R: Resolution> Store<R> {
             return;
         }
         self.catch_up(member, cx);
+        self.set_handoff(member, cx);
         if self.spec.anti_entropy.is_none() {
             return;
         }

@@ -3,6 +3,7 @@
 //! What travels lies in a slab, shared by the messages that carry it: an update for four peers is one payload. A message names
 //! its payload by its handle, and the fingerprint covers the content.
 
+use super::quorum::Leg;
 use super::spec::{AntiEntropy, StoreSpec};
 use super::stability::{collect, collects, heard};
 use super::store::{FLUSH, ROUND, Replica, SHIP, Store, show, tell};
@@ -19,6 +20,8 @@ use serde::Serialize;
 const KEY_BYTES: u64 = wire::COUNT;
 /// The bytes of a key with the hash of its state.
 const DIGEST_BYTES: u64 = KEY_BYTES + 8;
+/// The bytes that name a replica.
+const REPLICA_BYTES: u64 = 4;
 
 /// Where the addresses of exchanges begin, apart from those of updates and batches.
 const EXCHANGES: u64 = 0x6578_6368 << 32;
@@ -31,8 +34,24 @@ pub mod topic {
     pub const DIGEST: u16 = 1;
     /// Entries that differ, and the keys of those that are wanted.
     pub const ENTRIES: u16 = 2;
-    /// Entries that the other side lacked: the end of an exchange.
+    /// Entries that the other side lacked: the end of an exchange, or a repair.
     pub const REST: u16 = 3;
+    /// An update for a replica that keeps the key. The topics from here on are legs of quorums.
+    pub const WRITE: u16 = 4;
+    /// A write, or a hint, was taken.
+    pub const ACK: u16 = 5;
+    /// A question for what a replica holds of a key.
+    pub const READ: u16 = 6;
+    /// What it holds.
+    pub const REPLY: u16 = 7;
+    /// An update to keep for another replica.
+    pub const STAND_IN: u16 = 8;
+    /// Hints for the replica that they are for.
+    pub const HINTS: u16 = 9;
+    /// They were taken.
+    pub const HINTS_TAKEN: u16 = 10;
+    /// An update that was passed on was taken over.
+    pub const TAKEN: u16 = 11;
 }
 
 /// Something on its way, and how many messages and shipments carry it.
@@ -56,6 +75,41 @@ pub(super) enum Content<R: Resolution> {
         entries: Vec<(u32, R::Entry)>,
         wanted: Vec<u32>,
     },
+    /// An update of a key, by its number at its origin.
+    Write { key: u32, number: u32, delta: R::Delta },
+    /// The same, to be kept for another replica.
+    Hint {
+        target: u32,
+        key: u32,
+        number: u32,
+        delta: R::Delta,
+    },
+    /// The question of a read for what a replica holds of a key.
+    Ask { key: u32, identity: u64 },
+    /// What it holds, under a mark by which the judge knows it.
+    Reply { key: u32, entry: R::Entry, mark: u64 },
+}
+
+impl<R: Resolution> Payload<R> {
+    /// What somebody holds who is going to send it.
+    pub(super) fn new(content: Content<R>) -> Self {
+        Self { content, carriers: 1 }
+    }
+}
+
+impl<R: Resolution> Content<R> {
+    /// The bytes of a leg's content, beside the name of its operation.
+    pub(super) fn size(&self, model: &R, value_bytes: u64) -> u64 {
+        let delta = |delta: &R::Delta| KEY_BYTES + model.delta_size(delta).total(value_bytes);
+        match self {
+            Self::News(news) => wire::COUNT + news.iter().map(|(_, news)| delta(news)).sum::<u64>(),
+            Self::Write { delta: news, .. } => delta(news),
+            Self::Hint { delta: news, .. } => REPLICA_BYTES + delta(news),
+            Self::Ask { .. } => KEY_BYTES,
+            Self::Reply { entry, .. } => KEY_BYTES + model.entry_size(entry).total(value_bytes),
+            Self::Digest(_) | Self::Entries { .. } => unreachable!("exchanges weigh their own"),
+        }
+    }
 }
 
 /// News that waits to be sent.
@@ -63,43 +117,46 @@ pub(super) enum Content<R: Resolution> {
 pub(super) struct Shipment {
     pub(super) payload: Handle,
     pub(super) to: u32,
-    bytes: u32,
+    pub(super) bytes: u32,
     /// The sender's life: if it loses its state, the news is lost with it.
     pub(super) life: u16,
     /// The address of its journey's draws.
-    address: u64,
+    pub(super) address: u64,
+    /// What it is.
+    pub(super) topic: u16,
+    /// The operation that a leg belongs to.
+    pub(super) value: u64,
 }
 
 /// The address of what `about` stands for, on its way to the replica with this key: another replica shifts nobody's draws.
-fn toward(about: u64, peer: Key) -> u64 {
+pub(super) fn toward(about: u64, peer: Key) -> u64 {
     about ^ peer.bits()
 }
 
-fn bytes_of(sum: u64) -> u32 {
+pub(super) fn bytes_of(sum: u64) -> u32 {
     u32::try_from(sum).unwrap_or(u32::MAX)
 }
 
-/// Takes in news of updates.
-fn merge<R: Resolution>(
+/// Takes in news of an update.
+pub(super) fn merge<R: Resolution>(
     (model, spec): (&R, &StoreSpec),
     replica: &mut Replica<R>,
     store: u32,
-    news: &[(u32, R::Delta)],
+    key: u32,
+    delta: &R::Delta,
     cx: &mut Cx<'_, '_>,
 ) {
     let id = replica.endpoint.id;
-    for (key, delta) in news {
-        let (slot, word) = (&mut replica.slots[*key as usize], store_key(store, *key));
-        replica.stamps.hear(model.rank(delta).map(|rank| rank.stamp));
-        if model.merge(&mut slot.entry, delta, &mut |fate| tell(cx, id, word, fate)) {
-            show(model, slot, id, word, cx);
+    let (slot, word) = (&mut replica.slots[key as usize], store_key(store, key));
+    replica.stamps.hear(model.rank(delta).map(|rank| rank.stamp));
+    if model.merge(&mut slot.entry, delta, &mut |fate| tell(cx, id, word, fate)) {
+        show(model, slot, id, word, cx);
+    }
+    if collects(spec, key) {
+        if let Some((origin, heard)) = model.told(delta) {
+            replica.knowledge.note(key, usize::from(origin.replica()), &heard);
         }
-        if collects(spec, *key) {
-            if let Some((origin, heard)) = model.told(delta) {
-                replica.knowledge.note(*key, usize::from(origin.replica()), &heard);
-            }
-            collect(model, replica, spec.replicas.len(), *key, false);
-        }
+        collect(model, replica, spec.replicas.len(), key, false);
     }
 }
 
@@ -184,6 +241,8 @@ impl<R: Resolution> Store<R> {
                 bytes,
                 life,
                 address,
+                topic: topic::NEWS,
+                value: 0,
             };
             let shipment = self.shipments.insert(shipment);
             let at = cx.now().saturating_add(wait);
@@ -197,8 +256,21 @@ impl<R: Resolution> Store<R> {
         if replica.down || replica.paused.is_some() {
             return replica.outbox.push(handle);
         }
-        if let Some(shipment) = self.shipments.remove(handle) {
-            let message = Message::new(MessageKind::Peer, shipment.to, topic::NEWS, shipment.bytes);
+        let Some(shipment) = self.shipments.remove(handle) else {
+            return;
+        };
+        if shipment.to == replica.endpoint.id {
+            let leg = Leg {
+                from: member,
+                topic: shipment.topic,
+                operation: Handle::from_word(shipment.value),
+                payload: shipment.payload,
+                about: shipment.address,
+            };
+            self.take_leg(member, &leg, cx);
+        } else {
+            let mut message = Message::new(MessageKind::Peer, shipment.to, shipment.topic, shipment.bytes);
+            message.value = shipment.value;
             let key = replica.endpoint.key;
             cx.send_about(
                 &mut replica.endpoint,
@@ -295,17 +367,20 @@ impl<R: Resolution> Store<R> {
 
     /// Whether nothing is on its way between replicas, or waits to be sent.
     pub(super) fn is_quiet(&self) -> bool {
-        self.payloads.is_empty() && self.replicas.iter().all(|replica| replica.batch.is_empty())
+        self.payloads.is_empty()
+            && self.shipments.is_empty()
+            && self.replicas.iter().all(|replica| replica.batch.is_empty())
     }
 
     /// Whether all live replicas hold the same.
     pub(super) fn agrees(&mut self) -> bool {
         (0..self.replicas.len()).for_each(|member| self.refresh(member));
-        let mut live = self.replicas.iter().filter(|replica| !replica.down);
-        let Some(first) = live.next() else { return true };
-        live.all(|other| {
-            let mut pairs = first.slots.iter().zip(&other.slots);
-            pairs.all(|(a, b)| a.hash == b.hash)
+        let live = || (0u32..).zip(&self.replicas).filter(|(_, replica)| !replica.down);
+        (0..self.spec.keys.len()).all(|key| {
+            let keepers = live().filter(|(member, _)| self.spec.keeps(*member, key as u32));
+            let mut hashes = keepers.map(|(_, replica)| replica.slots[key].hash);
+            let first = hashes.next();
+            hashes.all(|hash| Some(hash) == first)
         })
     }
 
@@ -318,7 +393,7 @@ impl<R: Resolution> Store<R> {
     }
 
     /// Sends a part of an exchange; `address` is that of its journey's draws.
-    fn send_content(
+    pub(super) fn send_content(
         &mut self,
         member: u32,
         (to, topic): (u32, u16),
@@ -339,7 +414,7 @@ impl<R: Resolution> Store<R> {
         self.refresh(member as usize);
         let slots = self.replicas[member as usize].slots.iter().zip(0..);
         let hashes: Vec<(u32, u64)> = slots
-            .filter(|(slot, _)| slot.touched)
+            .filter(|(slot, key)| slot.touched && self.spec.keeps(peer, *key))
             .map(|(slot, key)| (key, slot.hash))
             .collect();
         let to = self.replicas[peer as usize].endpoint.id;
@@ -352,6 +427,9 @@ impl<R: Resolution> Store<R> {
 
     /// Takes in what another replica has sent.
     pub(super) fn take_in(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        if message.topic >= topic::WRITE {
+            return self.receive_leg(member, message, cx);
+        }
         let Some(payload) = self.payloads.get(message.handle) else {
             return;
         };
@@ -359,7 +437,9 @@ impl<R: Resolution> Store<R> {
             // News is shared by its messages, and nobody changes it.
             Content::News(news) => {
                 let replica = &mut self.replicas[member as usize];
-                merge((&self.model, &self.spec), replica, self.index, news, cx);
+                for (key, delta) in news {
+                    merge((&self.model, &self.spec), replica, self.index, *key, delta, cx);
+                }
                 self.release(message.handle);
             }
             content => {
@@ -375,7 +455,7 @@ impl<R: Resolution> Store<R> {
                 match content {
                     Content::Digest(theirs) => self.compare(member, message, &theirs, cx),
                     Content::Entries { entries, wanted } => self.join(member, message, entries, wanted, cx),
-                    Content::News(_) => unreachable!("news was dealt with"),
+                    _ => unreachable!("news and legs were dealt with"),
                 }
             }
         }
@@ -386,11 +466,13 @@ impl<R: Resolution> Store<R> {
         self.refresh(member as usize);
         self.note_equal(member, message.from, theirs);
         let (mut entries, mut wanted) = (Vec::new(), Vec::new());
+        let peer = message.from - self.replicas[0].endpoint.id;
         let mut rest = theirs.iter().copied().peekable();
         for (slot, key) in self.replicas[member as usize].slots.iter().zip(0..) {
             let hash = rest.next_if(|(other, _)| *other == key).map(|(_, hash)| hash);
             match (slot.touched, hash) {
                 (true, Some(hash)) if hash == slot.hash => {}
+                (true, None) if !self.spec.keeps(peer, key) => {}
                 (true, _) => entries.push((key, slot.entry.clone())),
                 (false, Some(_)) => wanted.push(key),
                 (false, None) => {}
@@ -449,20 +531,15 @@ impl<R: Resolution> Store<R> {
         cx: &mut Cx<'_, '_>,
     ) {
         let peer = self.peer(message.from);
-        let replica = &mut self.replicas[member as usize];
-        let id = replica.endpoint.id;
         let mut lacking = wanted;
         for (key, theirs) in &entries {
-            let (slot, word) = (&mut replica.slots[*key as usize], store_key(self.index, *key));
-            replica.stamps.hear(self.model.stamp(theirs));
-            let mut told = |fate| tell(cx, id, word, fate);
-            if self.model.join(&mut slot.entry, theirs, &mut told) {
-                show(&self.model, slot, id, word, cx);
-            }
+            self.join_entry(member, *key, theirs, cx);
+            let slot = &self.replicas[member as usize].slots[*key as usize];
             if message.topic == topic::ENTRIES && self.model.state_hash(&slot.entry) != self.model.state_hash(theirs) {
                 lacking.push(*key);
             }
             if collects(&self.spec, *key) {
+                let replica = &mut self.replicas[member as usize];
                 replica.knowledge.note(*key, peer, &heard(&self.model, theirs));
                 collect(&self.model, replica, self.spec.replicas.len(), *key, true);
             }
@@ -471,8 +548,21 @@ impl<R: Resolution> Store<R> {
             return;
         }
         lacking.sort_unstable();
+        let replica = &self.replicas[member as usize];
         let entry = |key: u32| (key, replica.slots[key as usize].entry.clone());
         let rest = lacking.into_iter().map(entry).collect();
         self.send_entries(member, message, topic::REST, rest, Vec::new(), cx);
+    }
+
+    /// Takes in a whole entry of a key.
+    pub(super) fn join_entry(&mut self, member: u32, key: u32, theirs: &R::Entry, cx: &mut Cx<'_, '_>) {
+        let replica = &mut self.replicas[member as usize];
+        let (id, word) = (replica.endpoint.id, store_key(self.index, key));
+        let slot = &mut replica.slots[key as usize];
+        replica.stamps.hear(self.model.stamp(theirs));
+        let mut told = |fate| tell(cx, id, word, fate);
+        if self.model.join(&mut slot.entry, theirs, &mut told) {
+            show(&self.model, slot, id, word, cx);
+        }
     }
 }

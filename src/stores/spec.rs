@@ -1,6 +1,7 @@
 //! What a store is: its keys, its replicas, and how they keep up with each other.
 
 use super::Stamping;
+use super::quorum::QuorumSpec;
 use crate::kernel::{SimDuration, SimTime};
 use crate::network::SiteId;
 use crate::random::Law;
@@ -11,10 +12,12 @@ use crate::state::{Clock, KeyType};
 pub struct StoreSpec {
     /// The keys, by name; a request names one by its place here.
     pub keys: Vec<(String, KeyType)>,
-    /// The replicas; each holds all keys.
+    /// The replicas; each holds all keys, unless quorums have fewer.
     pub replicas: Vec<ReplicaSpec>,
-    /// How an accepted update gets to the other replicas.
+    /// How an accepted update gets to the other replicas, unless the store works by quorums.
     pub replication: Replication,
+    /// How many replicas take part in an operation; `None`: the one that is asked.
+    pub quorum: Option<QuorumSpec>,
     /// Whether replicas compare what they hold from time to time, which makes good what was lost.
     pub anti_entropy: Option<AntiEntropy>,
     /// How replicas stamp the updates that they accept.
@@ -63,6 +66,11 @@ pub struct AntiEntropy {
 }
 
 impl StoreSpec {
+    /// Whether a replica keeps a key.
+    pub fn keeps(&self, member: u32, key: u32) -> bool {
+        self.quorum.as_ref().is_none_or(|quorum| quorum.keeps(member, key))
+    }
+
     /// A store of these keys with a replica of a perfect clock at each of these sites; updates are sent at once, each by
     /// itself, and there is no anti-entropy.
     pub fn new(
@@ -77,6 +85,7 @@ impl StoreSpec {
             keys: keys.into_iter().map(|(name, key)| (name.into(), key)).collect(),
             replicas: replicas.collect(),
             replication: Replication::default(),
+            quorum: None,
             anti_entropy: None,
             stamping: Stamping::Wall,
             collects_tombstones: false,

@@ -1,7 +1,7 @@
 //! A store at work: its replicas answer requests, each from what it holds.
 //!
-//! Guarantees: a request is answered by the replica that it reached, from its own state, without asking others. An update is
-//! applied there before it is answered, and never twice by one replica if its attempt is idempotent and the replica's state
+//! Guarantees: a request is answered by the replica that it reached, from its own state, without asking others, unless the store
+//! works by quorums (see [`quorum`](super::quorum)). An update is applied there before it is answered, and never twice by one replica if its attempt is idempotent and the replica's state
 //! survives. A replica that is down drops what reaches it; one that stands still takes it in when it goes on, in the order of
 //! arrival, with the wait counted as down time.
 //!
@@ -9,13 +9,14 @@
 //! it was about to send, and what it held.
 
 use super::content::content_hash;
-use super::replication::{Payload, Shipment};
+use super::quorum::{Coordinator, Operation};
+use super::replication::{Payload, Shipment, topic};
 use super::spec::StoreSpec;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
-use super::words::{char_word, op_words, origin_word, push_versions, store_key};
+use super::words::{char_word, op_words, origin_word, push_own_reply, push_versions, store_key};
 use crate::kernel::{Entry, Liveness, SimTime, Ticket, Words};
-use crate::state::{Accept, Context, Dot, Fate, Op, Origin, Resolution};
+use crate::state::{Accept, Context, Dot, Fate, Op, Origin, Resolution, Versions};
 use crate::world::call::{Outcome, Request};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
@@ -33,6 +34,10 @@ pub(super) const ROUND: u16 = kind::OWN + 1;
 pub(super) const FLUSH: u16 = kind::OWN + 2;
 /// A delayed update leaves. Body: the shipment's handle.
 pub(super) const SHIP: u16 = kind::OWN + 3;
+/// A coordinator's timer is due. Body: which one.
+pub(super) const ALARM: u16 = kind::OWN + 4;
+/// A replica offers hints to those that they are for. Body: the turn.
+pub(super) const HANDOFF: u16 = kind::OWN + 5;
 
 /// One key at one replica.
 #[derive(Debug, Clone, Serialize)]
@@ -59,11 +64,28 @@ pub(super) enum Waiting {
 
 /// A replica's memory of calls that it recognises.
 #[derive(Debug, Clone, Serialize)]
-pub(super) enum Known {
+#[serde(bound(serialize = ""))]
+pub(super) enum Known<R: Resolution> {
     /// Being worked on; these attempts wait for the same answer.
     InWork(Vec<Handle>),
-    /// Applied.
+    /// Accepted, and not yet acknowledged by enough replicas.
+    Accepted {
+        delta: R::Delta,
+        dot: Dot,
+        /// The operation that sees to it, if it is still under way.
+        operation: Handle,
+    },
+    /// Applied, and acknowledged.
     Done,
+}
+
+/// An update that was accepted.
+#[derive(Debug, Clone)]
+pub(super) struct Accepted<R: Resolution> {
+    pub(super) delta: R::Delta,
+    pub(super) dot: Dot,
+    /// What its client gets back.
+    pub(super) context: Context,
 }
 
 /// A request in work.
@@ -86,7 +108,7 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) stamps: Stamps,
     pub(super) origin: Origin,
     pub(super) slots: Vec<Slot<R::Entry>>,
-    pub(super) known: BTreeMap<u64, Known>,
+    pub(super) known: BTreeMap<u64, Known<R>>,
     pub(super) in_work: Vec<Handle>,
     pub(super) down: bool,
     /// It has lost its state, and hasn't asked its peers for it yet.
@@ -105,6 +127,8 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) exchanges: u64,
     /// What the others have heard of.
     pub(super) knowledge: Knowledge,
+    /// What it keeps where it coordinates quorums.
+    pub(super) coordinator: Coordinator<R>,
 }
 
 /// A store: the population of its replicas.
@@ -121,6 +145,8 @@ pub struct Store<R: Resolution> {
     pub(super) payloads: Slab<Payload<R>>,
     pub(super) shipments: Slab<Shipment>,
     pub(super) jobs: Slab<Job>,
+    /// What coordinators have under way.
+    pub(super) operations: Slab<Operation<R>>,
     /// Words of a record, kept for their room.
     #[serde(skip)]
     words: Vec<u64>,
@@ -214,6 +240,7 @@ impl<R: Resolution> Store<R> {
             round_set: false,
             exchanges: 0,
             knowledge: Knowledge::default(),
+            coordinator: Coordinator::default(),
         });
         Self {
             replicas: replicas.collect(),
@@ -224,19 +251,27 @@ impl<R: Resolution> Store<R> {
             payloads: Slab::default(),
             shipments: Slab::default(),
             jobs: Slab::default(),
+            operations: Slab::default(),
             words: Vec::new(),
         }
     }
 
     /// A request is there.
-    fn arrive(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
-        let now = cx.now();
+    fn arrive(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        let (now, handle) = (cx.now(), message.handle);
+        let first = self.replicas[0].endpoint.id;
+        let is_passed = (first..first + self.replicas.len() as u32).contains(&message.from);
         let replica = &mut self.replicas[member as usize];
         let id = replica.endpoint.id;
         let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
             return;
         };
-        (attempt.arrived, attempt.started, attempt.finished) = (now, now, now);
+        if is_passed {
+            // It has been with the store since it came to whoever passed it on.
+            (attempt.finished, attempt.coordinated) = (now, (now - attempt.arrived) - attempt.down);
+        } else {
+            (attempt.arrived, attempt.started, attempt.finished) = (now, now, now);
+        }
         let words = [call.identity, call.client as u64, attempt.number as u64];
         cx.record(What::RequestArrived, id, words);
         if replica.down {
@@ -245,6 +280,9 @@ impl<R: Resolution> Store<R> {
         } else if replica.paused.is_some() {
             replica.inbox.push_back(Waiting::Request(handle));
         } else {
+            if is_passed {
+                self.take_over(member, message, cx);
+            }
             self.begin(member, handle, cx);
         }
     }
@@ -256,8 +294,12 @@ impl<R: Resolution> Store<R> {
             return;
         };
         let identity = call.identity;
-        if call.idempotent && matches!(call.request, Request::Update { .. }) {
+        if let Request::Update { key, .. } = call.request
+            && call.idempotent
+            && self.spec.keeps(member, key)
+        {
             match replica.known.get_mut(&identity) {
+                Some(Known::Accepted { .. }) => return self.coordinate_again(member, identity, handle, cx),
                 Some(Known::Done) => return self.answer_again(member, handle, cx),
                 Some(Known::InWork(waiting)) => return waiting.push(handle),
                 None => drop(replica.known.insert(identity, Known::InWork(Vec::new()))),
@@ -288,6 +330,9 @@ impl<R: Resolution> Store<R> {
             return;
         };
         match &call.request {
+            Request::Read { .. } | Request::Update { .. } if self.spec.quorum.is_some() => {
+                self.coordinate(member, handle, cx);
+            }
             Request::Read { key } => {
                 let key = *key;
                 self.read(member, key, handle, cx);
@@ -348,14 +393,14 @@ impl<R: Resolution> Store<R> {
         if cx.wants(What::ReadServed) {
             self.words.clear();
             self.words.extend(began_and_client);
-            push_versions(&self.model.versions(entry), &mut self.words);
+            push_own_reply(&self.model.versions(entry), &mut self.words);
             let words = [identity, store_key(self.index, key), number as u64];
             cx.record_with(What::ReadServed, replica.endpoint.id, words, &self.words);
         }
         self.answer(member, handle, bytes, cx);
     }
 
-    /// Applies an update, and returns the news for the other replicas.
+    /// Applies an update and answers it; returns the news for the other replicas.
     fn update(
         &mut self,
         member: u32,
@@ -365,42 +410,80 @@ impl<R: Resolution> Store<R> {
         handle: Handle,
         cx: &mut Cx<'_, '_>,
     ) -> R::Delta {
-        let replica = &mut self.replicas[member as usize];
-        let (id, word) = (replica.endpoint.id, store_key(self.index, key));
-        let slot = &mut replica.slots[key as usize];
-        slot.number += 1;
-        let dot = Dot::new(replica.origin, slot.number);
-        let stamp = replica.stamps.next(cx.now());
-        if let Some((_, call)) = cx.shared.journey(handle).filter(|_| cx.wants(What::Accepted)) {
-            let informed = matches!(op, Op::Write(_) | Op::InsertText { .. } | Op::DeleteText { .. });
-            let blind = u64::from(context.is_none() || !informed);
-            let [what, with] = op_words(op);
-            self.words.clear();
-            self.words.extend([
-                call.began.as_nanos(),
-                call.client as u64 | blind << 32,
-                stamp as u64,
-                what,
-                with,
-            ]);
-            push_versions(&self.model.versions(&slot.entry), &mut self.words);
-            let words = [call.identity, word, dot.bits()];
-            cx.record_with(What::Accepted, id, words, &self.words);
+        let accepted = self.accept(member, key, op, context, handle, cx);
+        cx.executed(self.replicas[member as usize].endpoint.id, handle);
+        let bytes = accepted.context.bytes();
+        if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
+            attempt.context = Some(Box::new(accepted.context));
+            attempt.outcome = Outcome::Done;
         }
+        self.answer(member, handle, bytes, cx);
+        accepted.delta
+    }
+
+    /// Accepts an update: numbers, stamps and applies it.
+    pub(super) fn accept(
+        &mut self,
+        member: u32,
+        key: u32,
+        op: Op,
+        context: Option<&Context>,
+        handle: Handle,
+        cx: &mut Cx<'_, '_>,
+    ) -> Accepted<R> {
+        let (dot, stamp) = self.number(member, key, cx);
+        let (id, word) = (self.replicas[member as usize].endpoint.id, store_key(self.index, key));
+        if cx.wants(What::Accepted) {
+            let versions = self
+                .model
+                .versions(&self.replicas[member as usize].slots[key as usize].entry);
+            self.say_accepted(&versions, (dot, stamp), (id, word), (op, context), handle, cx);
+        }
+        let slot = &mut self.replicas[member as usize].slots[key as usize];
         let at = Accept { dot, stamp, context };
         let delta = self
             .model
             .update(&mut slot.entry, op, at, &mut |fate| tell(cx, id, word, fate));
         show(&self.model, slot, id, word, cx);
-        cx.executed(id, handle);
         let context = self.model.context(&slot.entry);
-        let bytes = context.bytes();
-        if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
-            attempt.context = Some(Box::new(context));
-            attempt.outcome = Outcome::Done;
-        }
-        self.answer(member, handle, bytes, cx);
-        delta
+        Accepted { delta, dot, context }
+    }
+
+    /// The identity and the stamp of the next update of a key that a replica accepts.
+    pub(super) fn number(&mut self, member: u32, key: u32, cx: &Cx<'_, '_>) -> (Dot, i64) {
+        let replica = &mut self.replicas[member as usize];
+        let slot = &mut replica.slots[key as usize];
+        slot.number += 1;
+        (Dot::new(replica.origin, slot.number), replica.stamps.next(cx.now()))
+    }
+
+    /// Records that a replica accepts an update of a key of which it shows these versions.
+    pub(super) fn say_accepted(
+        &mut self,
+        versions: &Versions,
+        (dot, stamp): (Dot, i64),
+        (id, word): (u32, u64),
+        (op, context): (Op, Option<&Context>),
+        handle: Handle,
+        cx: &mut Cx<'_, '_>,
+    ) {
+        let Some((_, call)) = cx.shared.journey(handle) else {
+            return;
+        };
+        let informed = matches!(op, Op::Write(_) | Op::InsertText { .. } | Op::DeleteText { .. });
+        let blind = u64::from(context.is_none() || !informed);
+        let [what, with] = op_words(op);
+        self.words.clear();
+        self.words.extend([
+            call.began.as_nanos(),
+            u64::from(call.client) | blind << 32,
+            stamp as u64,
+            what,
+            with,
+        ]);
+        push_versions(versions, &mut self.words);
+        let words = [call.identity, word, dot.bits()];
+        cx.record_with(What::Accepted, id, words, &self.words);
     }
 
     /// Answers an update that was applied before, as it was then.
@@ -454,13 +537,15 @@ impl<R: Resolution> Population for Store<R> {
             ROUND => self.round(member, cx),
             FLUSH => self.flush(member, cx),
             SHIP => self.ship(member, Handle::from_word(entry.body), cx),
+            ALARM => self.alarm(member, entry.body as usize, cx),
+            HANDOFF => self.hand_off(member, cx),
             _ => {}
         }
     }
 
     fn receive(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
         match message.kind {
-            MessageKind::Request => self.arrive(member, message.handle, cx),
+            MessageKind::Request => self.arrive(member, message, cx),
             MessageKind::Peer => {
                 let replica = &mut self.replicas[member as usize];
                 if replica.down {
@@ -497,6 +582,10 @@ impl<R: Resolution> Population for Store<R> {
                 }
                 words.push(shipment.to as u64);
                 self.digest_payload(shipment.payload, words);
+                if shipment.topic != topic::NEWS {
+                    words.push(u64::from(shipment.topic));
+                    words.push(shipment.value);
+                }
             }
             FLUSH if !replica.batch_open || entry.body != replica.batch_number => return Liveness::Stale,
             _ => words.push(entry.body),
@@ -510,6 +599,8 @@ impl<R: Resolution> Population for Store<R> {
             ROUND => "turn of anti-entropy",
             FLUSH => "end of a batch",
             SHIP => "departure of news",
+            ALARM => "timer of a coordinator",
+            HANDOFF => "turn of handoff",
             _ => "start",
         };
         format!("{what} (state.{})", self.name)
@@ -574,6 +665,9 @@ impl<R: Resolution> Population for Store<R> {
     fn is_at_rest(&mut self, returns: bool) -> bool {
         let stands = |replica: &Replica<R>| replica.down || replica.paused.is_some();
         if returns && self.replicas.iter().any(stands) || !self.jobs.is_empty() || !self.is_quiet() {
+            return false;
+        }
+        if !self.operations.is_empty() || self.has_hints() {
             return false;
         }
         // Without exchanges nothing makes good what was lost: replicas that differ then do so for ever.

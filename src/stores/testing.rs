@@ -51,6 +51,8 @@ pub(crate) struct Clients {
     idempotent: bool,
     /// How many attempts each update makes at once.
     attempts: u16,
+    /// An answer to a client's act starts its next one.
+    in_turn: bool,
     #[serde(skip)]
     log: Log,
 }
@@ -58,7 +60,8 @@ pub(crate) struct Clients {
 impl Population for Clients {
     fn handle(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
         if entry.kind == kind::START {
-            for (index, (at, _)) in self.scripts[member as usize].iter().enumerate() {
+            let all = self.scripts[member as usize].iter().enumerate();
+            for (index, (at, _)) in all.take(if self.in_turn { 1 } else { usize::MAX }) {
                 cx.schedule(&mut self.endpoints[member as usize], *at, kind::OWN, index as u64);
             }
             return;
@@ -128,13 +131,23 @@ impl Population for Clients {
         };
         let handle_of_call = attempt.call;
         if let Some(call) = cx.shared.calls.get(handle_of_call).filter(|call| call.open) {
+            let call_number = call.address;
             let (key, update) = match call.request {
                 Request::Read { key } => (key, 0),
                 Request::Update { key, .. } => (key, 1),
                 Request::Work { .. } => unreachable!("clients don't ask for work"),
             };
-            let context = *attempt.context.clone().expect("an answer has a context");
-            self.contexts[member as usize][key as usize] = context.clone();
+            let refused = matches!(attempt.outcome, Outcome::Refused { .. });
+            let context = attempt.context.clone().map(|context| *context);
+            assert_eq!(
+                context.is_none(),
+                refused,
+                "an answer has a context, and a refusal none"
+            );
+            let context = context.unwrap_or_default();
+            if !refused {
+                self.contexts[member as usize][key as usize] = context.clone();
+            }
             let seen = Seen {
                 act: call.identity as u32,
                 at: now,
@@ -143,9 +156,18 @@ impl Population for Clients {
                 context,
             };
             self.log.lock().unwrap().push((member, seen));
-            let words = [call.identity, u64::from(key), update | u64::from(attempt.number) << 1];
-            cx.record(What::OperationAcknowledged, self.endpoints[member as usize].id, words);
+            let id = self.endpoints[member as usize].id;
+            if refused {
+                cx.record(What::OperationFailed, id, [call.identity, u64::from(key), update]);
+            } else {
+                let words = [call.identity, u64::from(key), update | u64::from(attempt.number) << 1];
+                cx.record(What::OperationAcknowledged, id, words);
+            }
+            let next = call_number + 1;
             cx.close_call(handle_of_call);
+            if self.in_turn && next < self.scripts[member as usize].len() as u64 {
+                cx.schedule(&mut self.endpoints[member as usize], now, kind::OWN, next);
+            }
         }
         cx.drop_attempt(handle);
     }
@@ -202,6 +224,8 @@ pub(crate) struct Bench {
     pub faults: Vec<(SimTime, SimTime, FaultAction)>,
     pub idempotent: bool,
     pub attempts: u16,
+    /// Whether clients wait for each answer before they go on, whatever the times in their scripts.
+    pub in_turn: bool,
     pub seed: u64,
 }
 
@@ -223,6 +247,7 @@ impl Bench {
             faults: Vec::new(),
             idempotent: false,
             attempts: 1,
+            in_turn: false,
             seed: 1,
         }
     }
@@ -261,6 +286,7 @@ impl Bench {
             store,
             idempotent: self.idempotent,
             attempts: self.attempts,
+            in_turn: self.in_turn,
             log: log.clone(),
         };
         let specs = self.faults.into_iter().enumerate();

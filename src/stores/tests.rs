@@ -12,7 +12,7 @@ use crate::world::call::{Outcome, Part};
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use std::sync::{Arc, Mutex};
 
-const MODELS: [Model; 4] = [
+pub(super) const MODELS: [Model; 4] = [
     Model::LastWriteWins(LastWriteWins),
     Model::VersionVectors(VersionVectors {
         rules: crate::state::siblings::MergeRules {
@@ -86,7 +86,7 @@ fn spec(replicas: u32) -> StoreSpec {
     StoreSpec::new(keys, sites(replicas))
 }
 
-fn bench(model: Model, replicas: u32, latency: u64) -> Bench {
+pub(super) fn bench(model: Model, replicas: u32, latency: u64) -> Bench {
     Bench::new(
         model,
         spec(replicas),
@@ -94,7 +94,7 @@ fn bench(model: Model, replicas: u32, latency: u64) -> Bench {
     )
 }
 
-fn write(key: u32, replica: u32, op: Op) -> Act {
+pub(super) fn write(key: u32, replica: u32, op: Op) -> Act {
     Act::Update {
         key,
         replica,
@@ -103,7 +103,7 @@ fn write(key: u32, replica: u32, op: Op) -> Act {
     }
 }
 
-fn run(bench: Bench, until: SimTime, kinds: &[What]) -> (Ran, Vec<(Record, Vec<u64>)>) {
+pub(super) fn run(bench: Bench, until: SimTime, kinds: &[What]) -> (Ran, Vec<(Record, Vec<u64>)>) {
     let kept = Kept::default();
     let ran = bench.run(until, vec![Box::new(Keep(Mask::of(kinds), kept.clone()))]);
     let kept = std::mem::take(&mut *kept.lock().unwrap());
@@ -122,15 +122,18 @@ fn shown(records: &[(Record, Vec<u64>)]) -> Vec<(u32, u32, u64)> {
 }
 
 fn agree(records: &[(Record, Vec<u64>)], replicas: u32) -> bool {
+    (0..3).all(|key| agree_on(records, key, replicas))
+}
+
+/// Whether all replicas show something of a key, and the same.
+pub(super) fn agree_on(records: &[(Record, Vec<u64>)], key: u32, replicas: u32) -> bool {
     let shown = shown(records);
-    (0..3).all(|key| {
-        let of_key: Vec<u64> = shown
-            .iter()
-            .filter(|(_, of, _)| *of == key)
-            .map(|(_, _, digest)| *digest)
-            .collect();
-        of_key.len() == replicas as usize && of_key.iter().all(|digest| *digest == of_key[0])
-    })
+    let of_key: Vec<u64> = shown
+        .iter()
+        .filter(|(_, of, _)| *of == key)
+        .map(|(_, _, digest)| *digest)
+        .collect();
+    of_key.len() == replicas as usize && of_key.iter().all(|digest| *digest == of_key[0])
 }
 
 fn split(n: u32, held: InTransit) -> Cut {
@@ -145,7 +148,7 @@ fn split(n: u32, held: InTransit) -> Cut {
 }
 
 /// Each client writes all three keys at its own replica, each 100 ms.
-fn busy(bench: &mut Bench, clients: u32, from: u64, to: u64) {
+pub(super) fn busy(bench: &mut Bench, clients: u32, from: u64, to: u64) {
     for client in 0..clients {
         let mut script = Vec::new();
         for (n, at) in (from..to).step_by(100).enumerate() {

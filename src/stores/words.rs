@@ -82,44 +82,105 @@ pub const fn of_range_words(origin: u64, numbers: u64) -> DotRange {
     }
 }
 
-/// Heads are announced by their number; effects by this bit and the number of their contiguous runs.
-const EFFECTS: u64 = 1 << 32;
+/// Heads are announced by their number; effects by this bit and the numbers of their contiguous runs, below it, and of their
+/// loose dots, above it.
+const EFFECTS: u64 = 1 << 31;
 
 /// Appends versions: heads as their number and dots; effects as a head word, the highest dot of each contiguous run, and the
 /// loose dots.
 pub fn push_versions(versions: &Versions, words: &mut Vec<u64>) {
     match versions {
-        Versions::Heads(heads) => {
-            words.push(heads.len() as u64);
-            words.extend(heads.iter().map(|dot| dot.bits()));
-        }
-        Versions::Effects(set) => {
-            let tops = set.vector().tops();
-            words.push(EFFECTS | tops.len() as u64);
-            words.extend(tops.iter().chain(set.loose()).map(|dot| dot.bits()));
-        }
+        Versions::Heads(heads) => push_heads(heads, words),
+        Versions::Effects(set) => push_effects(set, words),
     }
 }
 
-/// The versions of [`push_versions`], which are the last words of a record.
+fn push_heads(heads: &[Dot], words: &mut Vec<u64>) {
+    words.push(heads.len() as u64);
+    words.extend(heads.iter().map(|dot| dot.bits()));
+}
+
+fn push_effects(set: &DotSet, words: &mut Vec<u64>) {
+    let tops = set.vector().tops();
+    words.push(EFFECTS | tops.len() as u64 | (set.loose().len() as u64) << 32);
+    words.extend(tops.iter().chain(set.loose()).map(|dot| dot.bits()));
+}
+
+/// The versions of [`push_versions`], with which the words begin.
 pub fn of_version_words(words: &[u64]) -> Versions {
-    let Some((&head, dots)) = words.split_first() else {
-        return Versions::Heads(Vec::new());
+    take_versions(words).0
+}
+
+/// The versions with which the words begin, and the words behind them.
+fn take_versions(words: &[u64]) -> (Versions, &[u64]) {
+    let Some((&head, rest)) = words.split_first() else {
+        return (Versions::Heads(Vec::new()), words);
     };
-    let dots = dots.iter().map(|&bits| Dot::from_bits(bits));
     if head & EFFECTS == 0 {
-        return Versions::Heads(dots.collect());
+        let (heads, rest) = rest.split_at(head as usize);
+        let heads = heads.iter().map(|&bits| Dot::from_bits(bits));
+        return (Versions::Heads(heads.collect()), rest);
     }
-    let runs = head as u32 as usize;
+    let (runs, loose) = ((head & (EFFECTS - 1)) as usize, (head >> 32) as usize);
+    let (dots, rest) = rest.split_at(runs + loose);
     let mut set = DotSet::default();
-    for (place, dot) in dots.enumerate() {
+    for (place, dot) in dots.iter().map(|&bits| Dot::from_bits(bits)).enumerate() {
         if place < runs {
             set.insert_run(dot);
         } else {
             set.insert(dot);
         }
     }
-    Versions::Effects(set)
+    (Versions::Effects(set), rest)
+}
+
+/// What a read returned, as its record says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyWords {
+    /// The marks of the answers that it joins ([`EntryRead`](crate::world::record::What::EntryRead)); none if the replica
+    /// that served it did so from what it held.
+    pub marks: Vec<u64>,
+    /// What it shows.
+    pub versions: Versions,
+    /// Of a read that joins answers and of a model where causality decides: all versions that it keeps, shown or not, and the
+    /// context that it returns.
+    pub kept: Option<(Vec<Dot>, DotSet)>,
+}
+
+/// Appends what a read returned that a replica served from what it held.
+pub fn push_own_reply(versions: &Versions, words: &mut Vec<u64>) {
+    words.push(0);
+    push_versions(versions, words);
+}
+
+/// Appends what a read returned that joins the answers with these marks; `kept` and `seen` where causality decides.
+pub fn push_reply(marks: &[u64], versions: &Versions, kept: Option<&[Dot]>, seen: &DotSet, words: &mut Vec<u64>) {
+    words.push(marks.len() as u64);
+    words.extend(marks);
+    push_versions(versions, words);
+    if let Some(kept) = kept {
+        push_heads(kept, words);
+        push_effects(seen, words);
+    }
+}
+
+/// What a read returned, from [`push_own_reply`] or [`push_reply`].
+pub fn of_reply_words(words: &[u64]) -> ReplyWords {
+    let (&count, rest) = words.split_first().expect("a reply says of how many it is made");
+    let (marks, rest) = rest.split_at(count as usize);
+    let (versions, rest) = take_versions(rest);
+    let kept = (!rest.is_empty()).then(|| {
+        let (kept, rest) = take_versions(rest);
+        match (kept, of_version_words(rest)) {
+            (Versions::Heads(kept), Versions::Effects(seen)) => (kept, seen),
+            _ => panic!("a reply keeps versions, in a context"),
+        }
+    });
+    ReplyWords {
+        marks: marks.to_vec(),
+        versions,
+        kept,
+    }
 }
 
 #[cfg(test)]
@@ -135,6 +196,22 @@ mod tests {
                 let mut words = Vec::new();
                 push_versions(&versions, &mut words);
                 prop_assert_eq!(of_version_words(&words), versions);
+            }
+        }
+
+        #[test]
+        fn replies_survive_their_words(
+            marks in prop::collection::vec(any::<u64>(), 0..4),
+            dots in prop::collection::vec((0u16..4, 0u16..2, 1u32..9), 0..20),
+            causal: bool,
+        ) {
+            let dots: Vec<Dot> = dots.into_iter().map(|(r, l, n)| Dot::new(Origin::new(r, l), n)).collect();
+            let seen: DotSet = dots.iter().copied().collect();
+            for versions in [Versions::Heads(dots.clone()), Versions::Effects(seen.clone())] {
+                let mut words = Vec::new();
+                push_reply(&marks, &versions, causal.then_some(&dots[..]), &seen, &mut words);
+                let kept = causal.then(|| (dots.clone(), seen.clone()));
+                prop_assert_eq!(of_reply_words(&words), ReplyWords { marks: marks.clone(), versions, kept });
             }
         }
 

@@ -72,8 +72,8 @@ pub enum What {
     /// as all do but a write to a register that comes with a context), the stamp, the operation (two words), the versions that
     /// the replica showed before. See [`crate::stores::words`].
     Accepted,
-    /// A read was served. Subject: the replica; a: call identity; b: store and key; c: attempt number; extra: when the call
-    /// began, agent, versions.
+    /// A read was served. Subject: the replica, or the coordinator; a: call identity; b: store and key; c: attempt number; extra:
+    /// when the call began, agent, and what it returned ([`crate::stores::words::ReplyWords`]).
     ReadServed,
     /// An operation's answer reached its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update in
     /// bit 0, and above it the number of the attempt that was answered (0 if not said: the first that was served).
@@ -149,6 +149,12 @@ pub enum What {
     Paused,
     /// An entity went on. Subject: it.
     Resumed,
+    /// An update that a coordinator has accepted, and logged, replaces another one, wherever it arrives. Subject: the replica; a:
+    /// store and key; b: the one that is replaced; c: the update.
+    Replaces,
+    /// A replica told a coordinator what it holds of a key. Subject: the replica; a: call identity; b: store and key; c: a mark, which
+    /// no other answer has; extra: what it holds ([`crate::stores::words::ReplyWords`]).
+    EntryRead,
 }
 
 /// A set of [`What`]s.

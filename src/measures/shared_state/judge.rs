@@ -12,6 +12,7 @@ use crate::stores::words::{of_op_words, of_version_words};
 use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Judges shared state by records. Register it as an observer; ask for [`SharedStateJudge::results`] once the run is over.
 ///
@@ -82,6 +83,7 @@ impl SharedStateJudge {
             acks_before,
             began,
             views: Vec::new(),
+            answers: Vec::new(),
             seen: None,
         })
     }
@@ -112,7 +114,9 @@ impl SharedStateJudge {
             None => ledger.agents[agent as usize].past.clone(),
         };
         if blind {
-            past.join(&ledger.copy(replica, key).past);
+            let copy = ledger.copy(replica, key);
+            past.join(&copy.past);
+            past.join(&copy.own);
         }
         let first = ledger.update_of(agent, number);
         let state = &mut ledger.keys[key as usize];
@@ -131,6 +135,9 @@ impl SharedStateJudge {
             pending.seen.get_or_insert_with(|| past.clone());
         }
         ledger.agents[agent as usize].past.join(&past);
+        if ledger.keys[key as usize].joins {
+            ledger.copy_mut(replica, key).own.join(&past);
+        }
         let counted = measured && first.is_none();
         let mut flags = if counted { flag::COUNTED } else { 0 };
         flags |= if first.is_some() { flag::DUPLICATE } else { 0 };
@@ -152,8 +159,9 @@ impl SharedStateJudge {
             held_by: 0,
             flags,
         });
-        ledger.keys[key as usize].note(Dot::from_bits(record.c), write);
-        for replica in ledger.keys[key as usize].replicas.clone() {
+        ledger.keys[key as usize].note(Dot::from_bits(record.c), extra[2] as i64, write);
+        let replicas = Arc::clone(&ledger.keys[key as usize].replicas);
+        for &replica in replicas.iter() {
             ledger.miss(replica, write);
         }
         match first {
@@ -239,12 +247,12 @@ impl SharedStateJudge {
             if ledger.store_of(key) != store {
                 continue;
             }
-            let replicas = ledger.keys[key as usize].replicas.clone();
+            let replicas = &ledger.keys[key as usize].replicas;
             let spreading = |head: &u32| (ledger.writes[*head as usize].heard_by as usize) < replicas.len();
             deps.extend(so_far.heads.iter().copied().filter(spreading).map(Dep::Read));
             if replicas
-                .clone()
-                .any(|replica| !ledger.copy(replica, key).heard.includes(&so_far.effects))
+                .iter()
+                .any(|&replica| !ledger.copy(replica, key).heard.includes(&so_far.effects))
             {
                 deps.push(Dep::Effects(key, so_far.effects.clone()));
             }
@@ -258,7 +266,7 @@ impl SharedStateJudge {
         };
         self.acks += 1;
         if record.c & 1 == 0 {
-            return self.read_acknowledged(record.a, (record.c >> 1) as u16);
+            return self.read_acknowledged(record.a, (record.c >> 1) as u16, record.time);
         }
         let Some(pending) = self.ledger.pending.remove(&record.a) else {
             return;
@@ -267,15 +275,22 @@ impl SharedStateJudge {
             return;
         };
         let it = &mut self.ledger.writes[write as usize];
-        if it.acked == 0 {
+        let is_first = it.acked == 0;
+        if is_first {
             (it.acked, it.acked_at) = (self.acks, record.time);
         }
+        let (acked, key) = (it.acked, it.key);
+        if is_first {
+            self.ledger.keys[key as usize].acknowledged(acked, record.time);
+        }
         if let Some(past) = pending.seen {
-            let (acked, key) = (it.acked, it.key);
             let own = OwnWrite { acked, write, past };
             self.ledger.agents[agent as usize].own.insert(key, own);
         }
-        self.tally.acknowledged += u64::from(pending.began >= self.from);
+        if pending.began >= self.from {
+            self.tally.acknowledged += 1;
+            self.tally.update_time.push((record.time - pending.began).as_nanos());
+        }
     }
 
     fn failed(&mut self, record: &Record) {
@@ -408,6 +423,7 @@ impl SharedStateJudge {
             What::CallStarted => self.call_started(record),
             What::Accepted => self.accepted(record, extra),
             What::ReadServed => self.read_served(record, extra),
+            What::EntryRead => self.entry_read(record, extra),
             What::OperationAcknowledged => self.acknowledged(record),
             What::OperationFailed => self.failed(record),
             What::Swapped => self.swapped(record),
@@ -416,6 +432,7 @@ impl SharedStateJudge {
             What::Placed => self.placed(record),
             What::Took => self.took(record, extra),
             What::Outranked => self.outranked(record),
+            What::Replaces => self.replaces(record),
             What::Sent | What::Delivered | What::Lost => self.message(record),
             What::Visible => {
                 if let Some(replica) = self.ledger.replica(record.subject) {
@@ -455,6 +472,7 @@ impl Observer for SharedStateJudge {
             What::CallStarted,
             What::Accepted,
             What::ReadServed,
+            What::EntryRead,
             What::OperationAcknowledged,
             What::OperationFailed,
             What::Swapped,
@@ -463,6 +481,7 @@ impl Observer for SharedStateJudge {
             What::Placed,
             What::Took,
             What::Outranked,
+            What::Replaces,
             What::Sent,
             What::Delivered,
             What::Lost,

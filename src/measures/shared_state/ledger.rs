@@ -6,10 +6,13 @@ use super::past::Past;
 use super::text::TextState;
 use crate::kernel::SimTime;
 use crate::state::{Dot, DotSet, Keeping, KeyType, Op, Origin};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// No write.
 pub(super) const NONE: u32 = u32::MAX;
+/// So many acknowledgements of a key are remembered, for reads that are under way.
+const ACKS: usize = 8;
 
 /// What was found out about a write.
 pub(super) mod flag {
@@ -94,12 +97,19 @@ pub(super) enum Dep {
 pub(super) struct KeyState {
     pub kind: KeyType,
     pub keeping: Keeping,
-    /// The places of this key's replicas among all.
-    pub replicas: std::ops::Range<u32>,
+    /// The places of the replicas that keep it among all, ascending.
+    pub replicas: Arc<[u32]>,
+    /// Whether its reads join what several replicas answer.
+    pub joins: bool,
+    /// The place of its store's first replica among all.
     /// Its place in its store.
     pub local: u32,
     /// The writes by origin and number.
     versions: Vec<(Origin, Vec<u32>)>,
+    /// Of ranked keys whose reads join: the writes by rank, ascending.
+    by_rank: Vec<(i64, Dot, u32)>,
+    /// The latest acknowledgements of writes: their places among all, and when.
+    acks: VecDeque<(u64, SimTime)>,
     pub frontier: Frontier,
     /// Of sets: the inserts and the removes of each element.
     pub elements: BTreeMap<u64, [Side; 2]>,
@@ -145,7 +155,13 @@ impl KeyState {
         writes.get(dot.number.checked_sub(1)? as usize).copied()
     }
 
-    pub fn note(&mut self, dot: Dot, write: u32) {
+    pub fn note(&mut self, dot: Dot, stamp: i64, write: u32) {
+        if self.joins && self.keeping == Keeping::Ranked {
+            let place = self
+                .by_rank
+                .partition_point(|(at, other, _)| (*at, *other) < (stamp, dot));
+            self.by_rank.insert(place, (stamp, dot, write));
+        }
         match self.versions.iter_mut().find(|(origin, _)| *origin == dot.origin) {
             Some((_, writes)) => writes.push(write),
             None => self.versions.push((dot.origin, vec![write])),
@@ -154,6 +170,40 @@ impl KeyState {
 
     pub fn writes(&self) -> impl Iterator<Item = u32> + '_ {
         self.versions.iter().flat_map(|(_, writes)| writes.iter().copied())
+    }
+
+    /// The writes that `known` may lack: of ranked keys those above its top, of others those that it hasn't heard of.
+    pub fn beyond(&self, known: &Known<'_>) -> Vec<u32> {
+        if self.keeping == Keeping::Ranked {
+            let above = self
+                .by_rank
+                .partition_point(|(stamp, dot, _)| known.top.is_some_and(|top| (*stamp, *dot) <= top));
+            return self.by_rank[above..].iter().map(|(_, _, write)| *write).collect();
+        }
+        let mut found = Vec::new();
+        for (origin, writes) in &self.versions {
+            let first = known.heard.vector().get(*origin) as usize;
+            let rest = writes.iter().zip(1u32..).skip(first);
+            found.extend(
+                rest.filter(|(_, number)| !known.heard.contains(Dot::new(*origin, *number)))
+                    .map(|(write, _)| *write),
+            );
+        }
+        found
+    }
+
+    /// A write was acknowledged.
+    pub fn acknowledged(&mut self, place: u64, at: SimTime) {
+        if self.acks.len() == ACKS {
+            self.acks.pop_front();
+        }
+        self.acks.push_back((place, at));
+    }
+
+    /// When the latest of the acknowledgements up to a place was, if it isn't forgotten.
+    pub fn latest_ack(&self, up_to: u64) -> Option<SimTime> {
+        let before = self.acks.iter().rev().find(|(place, _)| *place <= up_to);
+        before.map(|(_, at)| *at)
     }
 
     /// Whether values are versions, not folds of effects.
@@ -172,12 +222,38 @@ pub(super) struct Copy {
     pub gone: BTreeSet<u32>,
     /// The pasts of all that was heard.
     pub past: Past,
+    /// Of keys whose reads join: the pasts of all that it accepted, which may be logged and not heard of by readers yet.
+    pub own: Past,
     /// Of ranked keys: the highest rank that was applied.
     pub top: Option<(i64, Dot)>,
     /// Writes that it hasn't heard of.
     pub missing: Ascending,
     /// The digest of what it shows.
     pub shown: u64,
+}
+
+/// What a reader gets to know of a key: what a replica holds, or what a read joins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub heard: &'a DotSet,
+    /// The versions that are shown or kept.
+    pub held: &'a [u32],
+    /// Of ranked keys the highest rank.
+    pub top: Option<(i64, Dot)>,
+    /// The pasts of versions that may have been forgotten since they were read.
+    pub pasts: &'a [(u32, Past)],
+}
+
+impl<'a> Known<'a> {
+    /// What a replica holds of a key.
+    pub fn at(copy: &'a Copy) -> Self {
+        Self {
+            heard: &copy.heard,
+            held: &copy.held,
+            top: copy.top,
+            pasts: &[],
+        }
+    }
 }
 
 /// A replica.
@@ -232,6 +308,8 @@ pub(super) struct Pending {
     pub began: SimTime,
     /// What was read, by attempt.
     pub views: Vec<super::reads::ReadView>,
+    /// What replicas have answered to its coordinators.
+    pub answers: Vec<super::joins::Answer>,
     /// What a write to a ranked key had seen when it was accepted first.
     pub seen: Option<Past>,
 }
@@ -261,7 +339,12 @@ impl Ledger {
         };
         for (store, spec) in watched.stores.iter().enumerate() {
             let first = ledger.replicas.len() as u32;
-            let range = first..first + spec.replicas.len() as u32;
+            let all: Arc<[u32]> = (first..first + spec.replicas.len() as u32).collect();
+            let lists = spec
+                .lists
+                .iter()
+                .map(|list| list.iter().map(|place| first + place).collect());
+            let lists: Vec<Arc<[u32]>> = lists.collect();
             ledger.first_key.push(ledger.keys.len() as u32);
             let copy = |(key, _): &(KeyType, Keeping)| Copy {
                 shown: key.empty().digest(),
@@ -280,18 +363,23 @@ impl Ledger {
                 });
             }
             for (&(kind, keeping), local) in spec.keys.iter().zip(0..) {
+                let list = spec.list_of.get(local as usize).map(|list| &lists[*list as usize]);
+                let replicas = list.unwrap_or(&all);
                 ledger.keys.push(KeyState {
                     kind,
                     keeping,
-                    replicas: range.clone(),
+                    replicas: Arc::clone(replicas),
+                    joins: spec.joins,
                     local,
                     versions: Vec::new(),
+                    by_rank: Vec::new(),
+                    acks: VecDeque::new(),
                     frontier: Frontier::default(),
                     elements: BTreeMap::new(),
                     fields: BTreeMap::new(),
                     text: TextState::default(),
                     seen: Past::default(),
-                    shown: vec![(kind.empty().digest(), range.len() as u32)],
+                    shown: vec![(kind.empty().digest(), replicas.len() as u32)],
                     diverged: None,
                     divergence: 0,
                 });
@@ -348,6 +436,11 @@ impl Ledger {
         &mut self.replicas[replica as usize].copies[self.keys[key as usize].local as usize]
     }
 
+    /// Whether a replica keeps a key.
+    pub fn keeps(&self, replica: u32, key: u32) -> bool {
+        self.keys[key as usize].replicas.binary_search(&replica).is_ok()
+    }
+
     /// A replica hasn't heard of a write.
     pub fn miss(&mut self, replica: u32, write: u32) {
         let it = &self.writes[write as usize];
@@ -390,30 +483,63 @@ impl Ledger {
 
     /// Whether a replica lacks a write: it hasn't heard of it, and would keep it.
     pub fn lacks(&self, replica: u32, write: u32) -> bool {
-        !self.never_lacks(replica, write) && {
-            let it = &self.writes[write as usize];
-            let held = &self.copy(replica, it.key).held;
-            self.keys[it.key as usize].keeping != Keeping::Causal
-                || !held.iter().any(|&held| self.has_seen(held, write))
-        }
+        let copy = self.copy(replica, self.writes[write as usize].key);
+        self.is_lacking(&Known::at(copy), write)
     }
 
     /// Whether a replica doesn't lack a write and, unless it loses its state, never will: it has heard of it, or of what
     /// outranked it. A version held there that has merely seen the write may give way to one that hasn't.
     pub fn never_lacks(&self, replica: u32, write: u32) -> bool {
+        let copy = self.copy(replica, self.writes[write as usize].key);
+        self.is_settled(&Known::at(copy), write)
+    }
+
+    /// The past of a version that is known.
+    pub fn past_of<'a>(&'a self, known: &Known<'a>, write: u32) -> Option<&'a Past> {
+        let kept = known.pasts.iter().find(|(other, _)| *other == write);
+        kept.map(|(_, past)| past).or(self.writes[write as usize].past.as_ref())
+    }
+
+    /// Whether what is known lacks a write: it hasn't heard of it, and would keep it.
+    pub fn is_lacking(&self, known: &Known<'_>, write: u32) -> bool {
+        !self.is_settled(known, write) && {
+            let it = &self.writes[write as usize];
+            let saw = |held: &u32| {
+                let past = self.past_of(known, *held);
+                past.is_some_and(|past| past.knows(it.agent, it.number))
+            };
+            self.keys[it.key as usize].keeping != Keeping::Causal || !known.held.iter().any(saw)
+        }
+    }
+
+    /// Whether another version of the same update isn't lacking: where two replicas have accepted an update, the acknowledgement
+    /// may be that of either, and the effect is there.
+    pub fn knows_again(&self, known: &Known<'_>, write: u32) -> bool {
         let it = &self.writes[write as usize];
-        let copy = self.copy(replica, it.key);
-        if copy.heard.contains(it.dot) {
+        let mut version = self.update_of(it.agent, it.number);
+        while let Some(other) = version {
+            if other != write && !self.is_lacking(known, other) {
+                return true;
+            }
+            version = Some(self.writes[other as usize].again).filter(|again| *again != NONE);
+        }
+        false
+    }
+
+    /// Whether a write, or what outranked it, is known.
+    fn is_settled(&self, known: &Known<'_>, write: u32) -> bool {
+        let it = &self.writes[write as usize];
+        if known.heard.contains(it.dot) {
             return true;
         }
         match self.keys[it.key as usize].keeping {
-            Keeping::Ranked => copy.top.is_some_and(|top| (it.stamp, it.dot) <= top),
+            Keeping::Ranked => known.top.is_some_and(|top| (it.stamp, it.dot) <= top),
             Keeping::Causal => {
                 let mut above = it.winners.clone();
                 let mut place = 0;
                 while let Some(&winner) = above.get(place) {
                     let next = &self.writes[winner as usize];
-                    if copy.heard.contains(next.dot) {
+                    if known.heard.contains(next.dot) {
                         return true;
                     }
                     let new = next.winners.iter().filter(|next| !above.contains(next));
@@ -426,21 +552,20 @@ impl Ledger {
             Keeping::All => false,
             Keeping::Removals => it.winners.iter().any(|winner| {
                 let winner = &self.writes[*winner as usize];
-                copy.heard.contains(winner.dot)
+                known.heard.contains(winner.dot)
             }),
         }
     }
 
-    /// Whether a replica lacks one of these effects.
-    pub fn lacks_any(&self, replica: u32, key: u32, effects: &DotSet) -> bool {
-        let copy = self.copy(replica, key);
-        if copy.heard.includes(effects) || self.keys[key as usize].keeping != Keeping::Removals {
-            return !copy.heard.includes(effects);
+    /// Whether what is known of a key lacks one of these effects.
+    pub fn is_lacking_any(&self, known: &Known<'_>, key: u32, effects: &DotSet) -> bool {
+        if known.heard.includes(effects) || self.keys[key as usize].keeping != Keeping::Removals {
+            return !known.heard.includes(effects);
         }
         let mut any = false;
-        effects.beyond(&copy.heard, &mut |range| {
+        effects.beyond(known.heard, &mut |range| {
             let mut missing = range.dots().filter_map(|dot| self.keys[key as usize].find(dot));
-            any |= missing.any(|write| self.lacks(replica, write));
+            any |= missing.any(|write| self.is_lacking(known, write));
         });
         any
     }

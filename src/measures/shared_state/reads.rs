@@ -1,52 +1,66 @@
 //! Judging reads: what they lack, and what their agents could expect.
 
 use super::SharedStateJudge;
-use super::ledger::{Pending, ReadSoFar};
+use super::ledger::{Known, Pending, ReadSoFar};
 use super::past::Past;
 use crate::kernel::SimTime;
 use crate::state::{DotSet, Keeping, Versions};
-use crate::stores::words::of_version_words;
+use crate::stores::words::of_reply_words;
 use crate::world::record::Record;
 
 /// What one attempt of a read saw.
 #[derive(Debug, Clone)]
 pub(super) struct ReadView {
     attempt: u16,
-    key: u32,
-    past: Past,
-    heads: Vec<u32>,
-    effects: DotSet,
+    pub key: u32,
+    pub past: Past,
+    pub heads: Vec<u32>,
+    pub effects: DotSet,
     lag: u64,
     age: u64,
+    /// The time from the latest acknowledgement of a write of the key to the beginning of the read.
+    since: Option<u64>,
     own: bool,
     earlier: bool,
     causal: bool,
 }
 
-impl SharedStateJudge {
-    /// A replica serves a read.
-    pub(super) fn read_served(&mut self, record: &Record, extra: &[u64]) {
-        let Some(replica) = self.ledger.replica(record.subject) else {
-            return;
-        };
-        let (key, agent) = (self.ledger.key(record.b), self.ledger.agent(extra[1] as u32));
-        let began = SimTime::from_nanos(extra[0]);
-        self.pending(record.a, agent, began);
-        let pending = &self.ledger.pending[&record.a];
-        let mut view = ReadView {
-            attempt: record.c as u16,
+impl ReadView {
+    /// What an attempt saw of a key, not judged yet.
+    pub fn new(attempt: u16, key: u32) -> Self {
+        Self {
+            attempt,
             key,
             past: Past::default(),
             heads: Vec::new(),
             effects: DotSet::default(),
             lag: 0,
             age: 0,
+            since: None,
             own: false,
             earlier: false,
             causal: false,
+        }
+    }
+}
+
+impl SharedStateJudge {
+    /// A read is served.
+    pub(super) fn read_served(&mut self, record: &Record, extra: &[u64]) {
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            return;
         };
+        let (key, agent) = (self.ledger.key(record.b), self.ledger.agent(extra[1] as u32));
+        let reply = of_reply_words(&extra[2..]);
+        if !reply.marks.is_empty() {
+            return self.joined_read_served(record, key, &reply);
+        }
+        let began = SimTime::from_nanos(extra[0]);
+        self.pending(record.a, agent, began);
+        let pending = &self.ledger.pending[&record.a];
+        let mut view = ReadView::new(record.c as u16, key);
         let copy = self.ledger.copy(replica, key);
-        match of_version_words(&extra[2..]) {
+        match reply.versions {
             Versions::Heads(heads) => {
                 let found = heads
                     .iter()
@@ -63,7 +77,7 @@ impl SharedStateJudge {
                 view.effects = effects;
             }
         }
-        self.find_lacking(replica, pending, &mut view, record.time);
+        self.find_lacking(&Known::at(copy), copy.missing.iter(), pending, &mut view, record.time);
         // What a replica will never lack needn't be looked at again.
         let ledger = &self.ledger;
         let settled: Vec<u32> = copy
@@ -77,15 +91,25 @@ impl SharedStateJudge {
         }
     }
 
-    fn find_lacking(&self, replica: u32, pending: &Pending, view: &mut ReadView, now: SimTime) {
+    /// What a read lacks of the writes that it may lack.
+    pub(super) fn find_lacking(
+        &self,
+        known: &Known<'_>,
+        candidates: impl Iterator<Item = u32>,
+        pending: &Pending,
+        view: &mut ReadView,
+        now: SimTime,
+    ) {
         let ledger = &self.ledger;
-        let copy = ledger.copy(replica, view.key);
         let mut oldest = now;
-        for write in copy.missing.iter() {
+        for write in candidates {
             let it = &ledger.writes[write as usize];
             let acked = it.acked != 0 && it.acked <= pending.acks_before;
             let own = it.agent == pending.agent;
-            if !(acked || (!own && pending.past.knows(it.agent, it.number))) || !ledger.lacks(replica, write) {
+            if !(acked || (!own && pending.past.knows(it.agent, it.number))) || !ledger.is_lacking(known, write) {
+                continue;
+            }
+            if ledger.keys[view.key as usize].joins && ledger.knows_again(known, write) {
                 continue;
             }
             if acked {
@@ -96,13 +120,15 @@ impl SharedStateJudge {
             view.causal |= pending.past.knows(it.agent, it.number);
         }
         view.age = (now - oldest).as_nanos();
+        let latest = ledger.keys[view.key as usize].latest_ack(pending.acks_before);
+        view.since = latest.map(|acked| pending.began.since(acked).as_nanos());
         view.own |= self.undoes_own_write(pending, view);
         if let Some(before) = ledger.agents[pending.agent as usize].reads.get(&view.key)
             && before.acked <= pending.acks_before
         {
             let mut heads = before.heads.iter();
-            view.earlier =
-                heads.any(|head| ledger.lacks(replica, *head)) || ledger.lacks_any(replica, view.key, &before.effects);
+            view.earlier = heads.any(|head| ledger.is_lacking(known, *head))
+                || ledger.is_lacking_any(known, view.key, &before.effects);
         }
     }
 
@@ -147,7 +173,7 @@ impl SharedStateJudge {
     }
 
     /// The answer of a read reaches its agent.
-    pub(super) fn read_acknowledged(&mut self, identity: u64, attempt: u16) {
+    pub(super) fn read_acknowledged(&mut self, identity: u64, attempt: u16, now: SimTime) {
         let Some(pending) = self.ledger.pending.remove(&identity) else {
             return;
         };
@@ -155,6 +181,7 @@ impl SharedStateJudge {
             .views
             .iter()
             .position(|view| attempt == 0 || view.attempt == attempt);
+        let began = pending.began;
         let Some(view) = chosen.and_then(|place| pending.views.into_iter().nth(place)) else {
             return;
         };
@@ -174,11 +201,15 @@ impl SharedStateJudge {
         if let Some(so_far) = self.ledger.agents[pending.agent as usize].reads.get_mut(&view.key) {
             so_far.heads = heads;
         }
-        if pending.began < self.from {
+        if began < self.from {
             return;
         }
         let tally = &mut self.tally;
         tally.reads += 1;
+        tally.read_time.push((now - began).as_nanos());
+        if let Some(since) = view.since {
+            tally.visibility.add(since, view.lag > 0);
+        }
         if view.lag > 0 {
             tally.stale_reads += 1;
             tally.stale_age.push(view.age);

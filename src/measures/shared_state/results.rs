@@ -3,6 +3,7 @@
 use super::SharedStateJudge;
 use super::ledger::{KeyState, Write, against, flag, side_of};
 use super::series::{Samples, Steps};
+use super::visibility::Visibility;
 use crate::kernel::SimTime;
 use crate::measures::{Better, MeasureInfo, Unit};
 use crate::state::{KeyType, Op};
@@ -16,6 +17,9 @@ pub(super) struct Tally {
     pub swaps: u64,
     pub swaps_refused: u64,
     pub reads: u64,
+    pub read_time: Samples,
+    pub update_time: Samples,
+    pub visibility: Visibility,
     pub concurrent: u64,
     pub conflicts: u64,
     pub overwritten_unseen: u64,
@@ -45,6 +49,12 @@ pub struct SharedState {
     pub swaps: u64,
     pub swaps_refused: u64,
     pub reads: u64,
+    /// In nanoseconds, from the beginning of the call to its answer.
+    pub read_time: Samples,
+    /// The same of updates.
+    pub update_time: Samples,
+    /// Reads by the age of what they should show.
+    pub visibility: Visibility,
     pub concurrent: u64,
     pub conflicts: u64,
     pub overwritten_unseen: u64,
@@ -125,6 +135,18 @@ measures! {
     "state.stale_lag.p90", Count, Lower, "Of stale reads: 90th percentile of the lag.", |s| s.stale_lag.quantile(0.9).map(|lag| lag as f64);
     "state.stale_lag.p99", Count, Lower, "Of stale reads: 99th percentile of the lag.", |s| s.stale_lag.quantile(0.99).map(|lag| lag as f64);
     "state.stale_lag.max", Count, Lower, "Of stale reads: highest lag.", |s| (s.stale_lag.count > 0).then_some(s.stale_lag.max as f64);
+    "state.visibility.reads.share", Share, Higher, "Of all reads, those that weren't stale.", |s| share(s.reads - s.stale_reads, s.reads);
+    "state.visibility.age.p90", Seconds, Lower, "How long after an acknowledgement a read has to begin so that 90 % of the reads that begin then aren't stale (t-visibility, Bailis et al. 2012): from the reads of the run by the time since the latest acknowledgement of an update of their key, where staleness falls with that age (isotonic regression, then a power law within half an octave of its crossing). None with fewer than ten stale reads, or fewer than 100 reads of greater age.", |s| s.visibility.age(0.1).map(seconds);
+    "state.visibility.age.p99", Seconds, Lower, "The same for 99 %. None with fewer than ten stale reads, or fewer than 1,000 reads of greater age.", |s| s.visibility.age(0.01).map(seconds);
+    "state.visibility.age.p999", Seconds, Lower, "The same for 99.9 %. None with fewer than ten stale reads, or fewer than 10,000 reads of greater age.", |s| s.visibility.age(0.001).map(seconds);
+    "state.time.read.mean", Seconds, Lower, "Time of the reads whose answer reached their agent, from the beginning of the call to that: mean.", |s| s.read_time.mean().map(|ns| ns / 1e9);
+    "state.time.read.p50", Seconds, Lower, "Median time of these reads (nearest rank; none with fewer than ten beyond it).", |s| s.read_time.quantile(0.5).map(seconds);
+    "state.time.read.p99", Seconds, Lower, "Time that 99 % of these reads don't exceed (nearest rank; none with fewer than ten beyond it).", |s| s.read_time.quantile(0.99).map(seconds);
+    "state.time.read.p999", Seconds, Lower, "Time that 99.9 % of these reads don't exceed (nearest rank; none with fewer than ten beyond it).", |s| s.read_time.quantile(0.999).map(seconds);
+    "state.time.update.mean", Seconds, Lower, "Time of the acknowledged updates, from the beginning of the call to the acknowledgement: mean.", |s| s.update_time.mean().map(|ns| ns / 1e9);
+    "state.time.update.p50", Seconds, Lower, "Median time of these updates (nearest rank; none with fewer than ten beyond it).", |s| s.update_time.quantile(0.5).map(seconds);
+    "state.time.update.p99", Seconds, Lower, "Time that 99 % of these updates don't exceed (nearest rank; none with fewer than ten beyond it).", |s| s.update_time.quantile(0.99).map(seconds);
+    "state.time.update.p999", Seconds, Lower, "Time that 99.9 % of these updates don't exceed (nearest rank; none with fewer than ten beyond it).", |s| s.update_time.quantile(0.999).map(seconds);
     "state.read_your_writes", Count, Lower, "Reads that lack an update of their own agent that was acknowledged before: the replica hadn't heard of it and would keep it, or the read shows only what that update had seen (a clock that is behind let it be outranked by what it was to replace).", |s| Some(s.read_your_writes as f64);
     "state.read_your_writes.share", Share, Lower, "Of all reads, those that lack an update of their own agent that was acknowledged before.", |s| share(s.read_your_writes, s.reads);
     "state.monotonic_reads", Count, Lower, "Reads that lack what an earlier read of the same agent and key returned: the replica hadn't heard of it, and would keep it.", |s| Some(s.monotonic_reads as f64);
@@ -139,6 +161,7 @@ measures! {
     "state.unhealed", Count, Lower, "Cuts that ended but were not healed once the run was drained.", |s| Some(s.heals.iter().filter(|(_, took)| took.is_none()).count() as f64);
     "state.unavailable", Count, Lower, "Reads and updates refused or timed out.", |s| Some((s.unavailable_reads + s.unavailable_updates) as f64);
     "state.unavailable.share", Share, Lower, "Of all operations that ended, those refused or timed out.", |s| { let failed = s.unavailable_reads + s.unavailable_updates; share(failed, failed + s.reads + s.acknowledged) };
+    "state.available.operations.share", Share, Higher, "Of all operations that ended, those that were answered.", |s| { let done = s.reads + s.acknowledged; share(done, done + s.unavailable_reads + s.unavailable_updates) };
     "state.metadata", Bytes, Lower, "Clocks, tombstones and siblings once the run is drained, summed over replicas.", |s| Some(s.metadata_bytes as f64);
     "state.tombstones", Count, Lower, "Deleted elements and characters that replicas still keep once the run is drained, because others might not know; summed over replicas.", |s| Some(s.tombstones as f64);
     "state.duplicate_effects", Count, Lower, "Second and further versions of one intended update.", |s| Some(s.duplicate_effects as f64);
@@ -176,6 +199,9 @@ impl SharedStateJudge {
             swaps: tally.swaps,
             swaps_refused: tally.swaps_refused,
             reads: tally.reads,
+            read_time: tally.read_time,
+            update_time: tally.update_time,
+            visibility: tally.visibility,
             concurrent: tally.concurrent,
             conflicts: tally.conflicts,
             overwritten_unseen: tally.overwritten_unseen,
@@ -254,7 +280,7 @@ impl SharedStateJudge {
                 let is_there = copy.heard.contains(write.dot) && !copy.gone.contains(&place);
                 is_there && !later.any(|later| copy.heard.contains(ledger.writes[*later as usize].dot))
             };
-            if !key.has_heads() && key.replicas.clone().any(on) {
+            if !key.has_heads() && key.replicas.iter().any(|replica| on(*replica)) {
                 left.push(place);
             }
         }

@@ -2,7 +2,7 @@
 //! again.
 
 use super::SharedStateJudge;
-use super::ledger::{Copy, Dep, flag};
+use super::ledger::{Copy, Dep, Known, flag};
 use crate::kernel::SimTime;
 use crate::state::{Dot, Keeping};
 use crate::stores::words::of_range_words;
@@ -87,15 +87,29 @@ impl SharedStateJudge {
             ledger.writes[loser as usize].held_by -= 1;
         }
         if let Some(winner) = winner {
-            let seen = ledger.has_seen(winner, loser);
-            let it = &mut ledger.writes[loser as usize];
-            if !it.winners.contains(&winner) {
-                it.winners.push(winner);
-            }
-            if !seen && it.flags & flag::OVERWRITTEN == 0 {
-                it.flags |= flag::OVERWRITTEN;
-                self.tally.overwritten_unseen += u64::from(it.flags & flag::COUNTED != 0);
-            }
+            self.lost_to(loser, winner);
+        }
+    }
+
+    /// An update that was logged replaces another one, wherever it arrives.
+    pub(super) fn replaces(&mut self, record: &Record) {
+        let key = self.ledger.key(record.a);
+        let find = |bits| self.ledger.keys[key as usize].find(Dot::from_bits(bits));
+        if let (Some(loser), Some(winner)) = (find(record.b), find(record.c)) {
+            self.lost_to(loser, winner);
+        }
+    }
+
+    /// Notes what a write was outranked by, and whether that had seen it.
+    fn lost_to(&mut self, loser: u32, winner: u32) {
+        let seen = self.ledger.has_seen(winner, loser);
+        let it = &mut self.ledger.writes[loser as usize];
+        if !it.winners.contains(&winner) {
+            it.winners.push(winner);
+        }
+        if !seen && it.flags & flag::OVERWRITTEN == 0 {
+            it.flags |= flag::OVERWRITTEN;
+            self.tally.overwritten_unseen += u64::from(it.flags & flag::COUNTED != 0);
         }
     }
 
@@ -114,10 +128,18 @@ impl SharedStateJudge {
             }
             let it = &self.ledger.writes[write as usize];
             for dep in &it.deps {
-                let lacking = match dep {
-                    Dep::Read(other) => self.ledger.lacks(replica, *other),
-                    Dep::Effects(key, effects) => self.ledger.lacks_any(replica, *key, effects),
+                let of = match dep {
+                    Dep::Read(other) => self.ledger.writes[*other as usize].key,
+                    Dep::Effects(key, _) => *key,
                 };
+                let lacking = self.ledger.keeps(replica, of)
+                    && match dep {
+                        Dep::Read(other) => self.ledger.lacks(replica, *other),
+                        Dep::Effects(key, effects) => {
+                            let known = Known::at(self.ledger.copy(replica, *key));
+                            self.ledger.is_lacking_any(&known, *key, effects)
+                        }
+                    };
                 if lacking {
                     found |= flag::WRITES_FOLLOW_READS;
                     break;
@@ -181,7 +203,8 @@ impl SharedStateJudge {
         for (key, it) in ledger.keys.iter().enumerate() {
             for replica in it
                 .replicas
-                .clone()
+                .iter()
+                .copied()
                 .filter(|replica| ledger.replicas[*replica as usize].live)
             {
                 let key = key as u32;
@@ -212,6 +235,9 @@ impl SharedStateJudge {
     }
 
     fn forget(&mut self, replica: u32, key: u32) {
+        if !self.ledger.keeps(replica, key) {
+            return;
+        }
         let ledger = &mut self.ledger;
         let copy = ledger.copy_mut(replica, key);
         let fresh = Copy {
@@ -271,7 +297,7 @@ impl SharedStateJudge {
     fn compare(&mut self, key: u32) {
         let ledger = &self.ledger;
         let mut shown: Vec<(u64, u32)> = Vec::new();
-        for replica in ledger.keys[key as usize].replicas.clone() {
+        for &replica in ledger.keys[key as usize].replicas.iter() {
             if !ledger.replicas[replica as usize].live {
                 continue;
             }

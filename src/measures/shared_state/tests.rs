@@ -2,6 +2,7 @@
 
 mod closed_forms;
 mod oracle;
+mod quorums;
 
 use super::{MEASURES, SharedState, SharedStateJudge, Watched, WatchedStore};
 use crate::kernel::{SimDuration, SimTime};
@@ -78,7 +79,7 @@ pub(super) fn update(key: u32, replica: u32, op: Op) -> Act {
     }
 }
 
-fn aware(key: u32, replica: u32, op: Op) -> Act {
+pub(super) fn aware(key: u32, replica: u32, op: Op) -> Act {
     Act::Update {
         key,
         replica,
@@ -87,7 +88,7 @@ fn aware(key: u32, replica: u32, op: Op) -> Act {
     }
 }
 
-fn read(key: u32, replica: u32) -> Act {
+pub(super) fn read(key: u32, replica: u32) -> Act {
     Act::Read { key, replica }
 }
 
@@ -105,7 +106,7 @@ pub(super) fn watched(bench: &Bench) -> Watched {
     }
 }
 
-fn judge(bench: Bench, until: SimTime) -> SharedState {
+pub(super) fn judge(bench: Bench, until: SimTime) -> SharedState {
     let judge = Arc::new(Mutex::new(SharedStateJudge::new(&watched(&bench))));
     let _: Ran = bench.run(until, vec![Box::new(judge.clone())]);
     let mut judge = judge.lock().unwrap();
@@ -522,6 +523,7 @@ fn keys_of_several_stores_are_kept_apart() {
     let store = |replicas: Vec<u32>, keys: usize| WatchedStore {
         replicas,
         keys: vec![(KeyType::Counter, crate::state::Keeping::All); keys],
+        ..WatchedStore::default()
     };
     let stores = vec![store(vec![0, 1], 3), store(vec![256, 257, 258], 2)];
     let ledger = Ledger::new(&Watched {
@@ -534,7 +536,7 @@ fn keys_of_several_stores_are_kept_apart() {
         [1, 2, 256, 258, 999].map(|id| ledger.replica(id)),
         [Some(1), None, Some(2), Some(4), None]
     );
-    assert_eq!(ledger.keys[4].replicas, 2..5);
+    assert_eq!(*ledger.keys[4].replicas, [2, 3, 4]);
     assert_eq!(
         (0..5).map(|key| ledger.store_of(key)).collect::<Vec<_>>(),
         [0, 0, 0, 1, 1]

@@ -5,9 +5,16 @@ use super::laws::TimeLaw;
 use crate::scenario::syntax::quantity::{Bytes, Drift, Duration, Positive, SignedDuration};
 use crate::scenario::syntax::{Named, Part, Spanned};
 
+/// The model of a quorum that doesn't name one.
+fn last_write_wins() -> Model {
+    Model::LastWriteWins {
+        clock: Part::from(StampClock::Wall),
+    }
+}
+
 crate::language! {
     /// A store of typed keys, with a replica at each of its sites. An operation is accepted by one replica, and told to the
-    /// others afterwards.
+    /// others afterwards; or, with `Quorum`, it is over when several have taken part.
     pub struct Store {
         /// The sites of its replicas; an agent asks the one in its site, or the nearest.
         at: Names,
@@ -15,7 +22,7 @@ crate::language! {
         keys: Named<Part<Keys>>,
         /// The consistency model: what becomes of concurrent updates.
         model: Part<Spanned<Model>>,
-        /// How an accepted update gets to the other replicas.
+        /// How an accepted update gets to the other replicas. Not with `Quorum`, whose `legs` say it.
         replication: Part<Replication> = Part::from(super::of_defaults::<Replication>()),
         /// How replicas compare what they hold from time to time, which makes good what was lost. Without it they don't.
         anti_entropy: Part<Option<AntiEntropy>>,
@@ -98,6 +105,62 @@ crate::language! {
             /// What a write to a multi-value register does that carries no context.
             blind: Part<Blind> = Part::from(Blind::Sibling),
         },
+        /// Quorums, as in Dynamo and Cassandra: the replica that is asked sends a write to all `n` replicas that keep the key and
+        /// waits for `w`, or joins the first `r` answers to a read.
+        Quorum {
+            /// How many replicas keep a key: without it all. With fewer, a ring of hashes of names says which.
+            n: Part<Option<Spanned<Positive<u32>>>>,
+            /// How many answers a read waits for; without it a majority of `n`.
+            r: Part<Option<Spanned<Positive<u32>>>>,
+            /// How many acknowledgements a write waits for; without it a majority of `n`.
+            w: Part<Option<Spanned<Positive<u32>>>>,
+            /// What becomes of concurrent updates: one of the other models.
+            resolve: Part<Box<Spanned<Model>>> = Part::from(Box::new(Spanned::from(last_write_wins()))),
+            /// Whether what a read has found is sent to the replicas that answered with something else.
+            read_repair: Part<bool> = Part::from(false),
+            /// How hints are kept for replicas that don't acknowledge a write. Without it they aren't.
+            hinted_handoff: Part<Option<HintedHandoff>>,
+            /// Whether hints are kept by the next replicas beyond the `n`, and count as acknowledgements.
+            sloppy: Part<Spanned<bool>> = Part::from(false),
+            /// How long the replica that is asked waits for enough answers before it refuses.
+            timeout: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(1))),
+            /// Whom an agent asks whose step doesn't say it.
+            coordinator: Part<Coordinator> = Part::from(Coordinator::Nearest),
+            /// How long the parts of an operation take, in addition to the network.
+            legs: Part<Legs> = Part::from(super::of_defaults::<Legs>()),
+        },
+    }
+
+    /// Whom an agent asks.
+    pub enum Coordinator {
+        /// The replica in its site, or the nearest by mean latency.
+        Nearest,
+        /// Any, anew for each attempt; for each operation where attempts bring an idempotency key, since only the replica that
+        /// has accepted an update recognises it.
+        Random,
+    }
+
+    /// How hints are kept for replicas that don't acknowledge a write.
+    pub struct HintedHandoff {
+        /// How long a replica may take to acknowledge a write before a hint is kept for it.
+        after: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_millis(500))),
+        /// The time between two offers of hints to their replica.
+        retry: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(10))),
+        /// The age at which a hint is dropped.
+        keep: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(10800))),
+    }
+
+    /// How long the parts of an operation take, each drawn for each replica: also to the coordinator's own, which no network lies
+    /// before.
+    pub struct Legs {
+        /// From the coordinator to a replica that shall write.
+        write: Part<Option<Spanned<TimeLaw>>>,
+        /// Its acknowledgement.
+        ack: Part<Option<Spanned<TimeLaw>>>,
+        /// From the coordinator to a replica that shall read.
+        read: Part<Option<Spanned<TimeLaw>>>,
+        /// Its answer.
+        reply: Part<Option<Spanned<TimeLaw>>>,
     }
 
     /// Where the stamps of last-write-wins come from.
@@ -197,5 +260,13 @@ crate::language! {
         skew: Part<SignedDuration> = Part::from(SignedDuration(0)),
         /// How fast it gains.
         drift: Part<Spanned<Drift>> = Part::from(Drift(0)),
+    }
+}
+
+/// How a model resolves conflicts: the model itself, or what a quorum says. `None`: it couldn't be read.
+pub(in crate::scenario) fn resolution(model: &Spanned<Model>) -> Option<&Spanned<Model>> {
+    match &model.value {
+        Model::Quorum { resolve, .. } => resolve.get().map(|resolve| &**resolve),
+        _ => Some(model),
     }
 }

@@ -29,8 +29,8 @@ macro_rules! steps {
                         /// Which of several keys of this name, from 0 and rounded down; without it any, all alike.
                         which: Part<Option<Spanned<NumberLaw>>>,
                         $( $(#[doc = $fdoc])* $field: $ty $(= $default)?, )*
-                        /// Which replica is asked.
-                        replica: Part<Replica> = Part::from(Replica::Nearest),
+                        /// Which replica is asked; without it the nearest, or whom a `Quorum` says.
+                        replica: Part<Option<Replica>>,
                         /// The policy.
                         policy: Part<Option<Spanned<String>>>,
                     },
@@ -238,7 +238,7 @@ crate::language! {
     pub enum Replica {
         /// The one in the agent's site, or the nearest by mean latency.
         Nearest,
-        /// Any, anew each time.
+        /// Any, anew for each attempt; for each operation where attempts bring an idempotency key.
         Random,
         /// The one in this site.
         At(Spanned<String>),

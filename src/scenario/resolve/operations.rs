@@ -4,6 +4,7 @@ use super::Resolver;
 use super::state::KeyPlace;
 use crate::agents::step::{Action, KeyChoice, OperateStep, ReplicaChoice, Step, Swap};
 use crate::random::Law;
+use crate::scenario::language::state::{Coordinator, Model};
 use crate::scenario::language::steps::{Replica, UpdateOp};
 use crate::scenario::language::{NumberLaw, Step as Written, Store, TimeLaw};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Spanned, suggest, unknown_name, write};
@@ -25,7 +26,7 @@ struct Operation<'s> {
     key: &'s Part<Spanned<String>>,
     store: &'s Part<Option<Spanned<String>>>,
     which: &'s Part<Option<Spanned<NumberLaw>>>,
-    replica: &'s Part<Replica>,
+    replica: &'s Part<Option<Replica>>,
 }
 
 /// Opens the fields of an operation.
@@ -309,6 +310,12 @@ impl<'a> Resolver<'a, '_> {
         let write = Part::from(Spanned::from(UpdateOp::Write));
         let [mut read, think, mut write] = self.update(on, policy, think, &write)?;
         if let (Step::Operate(read), Step::Operate(write)) = (&mut read, &mut write) {
+            if matches!(self.store(read.store)?.model.get()?.value, Model::Quorum { .. }) {
+                let message =
+                    "`CompareAndSwap` needs a store without quorums: two coordinators could let a write pass each";
+                self.error(Code::WrongKeyType, on.key.get()?.span, message);
+                return None;
+            }
             if self.store(read.store)?.at.get()?.value.0.len() > 1 {
                 let message =
                     "`CompareAndSwap` needs a store with one replica: no one else decides which write came first";
@@ -342,9 +349,10 @@ impl<'a> Resolver<'a, '_> {
         };
         let fits = fits.filter(|keys| !self.model_refuses(on, place.store, keys.key_type, &action));
         let replica = on.replica.get().and_then(|replica| match replica {
-            Replica::Nearest => Some(ReplicaChoice::Nearest),
-            Replica::Random => Some(ReplicaChoice::Random),
-            Replica::At(site) => {
+            None => self.store_choice(place.store),
+            Some(Replica::Nearest) => Some(ReplicaChoice::Nearest),
+            Some(Replica::Random) => Some(ReplicaChoice::Random),
+            Some(Replica::At(site)) => {
                 let sites = self.stores[usize::from(place.store)].sites.clone();
                 self.replica(site, &sites).map(|at| ReplicaChoice::Fixed(u32::from(at)))
             }
@@ -395,6 +403,17 @@ impl<'a> Resolver<'a, '_> {
     fn store(&self, number: u16) -> Option<&'a Store> {
         let (_, store) = self.file.state.at(usize::from(number))?;
         store.get()
+    }
+
+    /// Whom the agents of a store ask unless a step says it.
+    fn store_choice(&self, number: u16) -> Option<ReplicaChoice> {
+        Some(match &self.store(number)?.model.get()?.value {
+            Model::Quorum { coordinator, .. } => match coordinator.get()? {
+                Coordinator::Nearest => ReplicaChoice::Nearest,
+                Coordinator::Random => ReplicaChoice::Random,
+            },
+            _ => ReplicaChoice::Nearest,
+        })
     }
 
     /// The size of a value or an element of a store.

@@ -7,7 +7,7 @@ use crate::random::Law;
 use crate::scenario::language::Store;
 use crate::scenario::language::state::{
     Blind as NoContext, CounterType as Counters, Keys, MergeRule as Rule, Model, RegisterType as Registers,
-    SetType as Sets, Ship as Shipped, SiteClock, StampClock,
+    SetType as Sets, Ship as Shipped, SiteClock, StampClock, resolution,
 };
 use crate::scenario::plan::{MOST_COPIES, StorePlan};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned};
@@ -81,7 +81,10 @@ impl Resolver<'_, '_> {
             };
             let sites = self.replica_sites(store);
             let known = sites.as_deref().unwrap_or_default();
-            let model = store.model.get().and_then(|model| self.model(model, known));
+            let model = store
+                .model
+                .get()
+                .and_then(|model| self.model(resolution(model)?, known));
             if let Some(model) = &model {
                 self.check_model(store, model);
             }
@@ -233,6 +236,11 @@ impl Resolver<'_, '_> {
                 },
                 blind: blind(no_context)?,
             }),
+            Model::Quorum { .. } => {
+                let message = "a quorum resolves conflicts by one of the other models, not by a quorum";
+                self.error(Code::BadQuorum, model.span, message);
+                return None;
+            }
         })
     }
 
@@ -258,6 +266,7 @@ impl Resolver<'_, '_> {
                 until: exchange.until.get()?.map(|until| SimTime::ZERO.saturating_add(until)),
             })
         });
+        let quorum = self.quorum(store, keys.as_deref(), sites);
         let (processing, value_bytes) = (self.time_of(&store.time), self.bytes_of(&store.value));
         let mut spec = StoreSpec::new(keys?, sites?.iter().copied());
         for (site, clock) in clocks? {
@@ -265,8 +274,9 @@ impl Resolver<'_, '_> {
             spec.replicas.iter_mut().find(of_site)?.clock = clock;
         }
         spec.replication = replication?;
+        spec.quorum = quorum?;
         spec.anti_entropy = anti_entropy?;
-        if let Model::LastWriteWins { clock } = &store.model.get()?.value {
+        if let Model::LastWriteWins { clock } = &resolution(store.model.get()?)?.value {
             spec.stamping = match clock.get()? {
                 StampClock::Wall => Stamping::Wall,
                 StampClock::Lamport => Stamping::Lamport,

@@ -288,6 +288,12 @@ codes! {
      numbered from 0, and a number beyond the last means the last.";
     ModelRefusesOp = 478, "the key's data type refuses the operation",
     "A grow-only counter takes no negative amounts, and a grow-only set no removes. The message says which type does.";
+
+    BadQuorum = 480, "a quorum that can't be",
+    "A quorum of a store is at most the number of replicas that keep a key: `r` and `w` up to `n`, and `n` up to the number of \
+     sites. `sloppy` needs replicas beyond the `n` that keep a key, and `hinted_handoff`, after which another replica stands in \
+     before the write is refused.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], model: Quorum(n: 2, r: 3))\n```\n\nThat `r` + `w` is at \
+     most `n` is no problem: reads may then be stale.";
 }
 
 #[cfg(test)]

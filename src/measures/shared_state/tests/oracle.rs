@@ -6,8 +6,9 @@ use crate::kernel::SimTime;
 use crate::network::SiteId;
 use crate::random::Law;
 use crate::state::{Dot, Keeping, KeyType, Op, Versions};
-use crate::stores::words::{of_op_words, of_range_words, of_store_key, of_version_words};
-use crate::stores::{AntiEntropy, Model};
+use crate::stores::words::ReplyWords;
+use crate::stores::words::{of_op_words, of_range_words, of_reply_words, of_store_key};
+use crate::stores::{AntiEntropy, HintedHandoff, Legs, Model, Placement, QuorumSpec, StoreSpec};
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex};
 
 /// Keeps every record.
 #[derive(Default)]
-struct Tape(Vec<(Record, Vec<u64>)>);
+pub(super) struct Tape(pub(super) Vec<(Record, Vec<u64>)>);
 
 impl Observer for Tape {
     fn wants(&self) -> Mask {
@@ -111,6 +112,10 @@ struct Served {
 #[derive(Default)]
 struct Search {
     keeping: Vec<Keeping>,
+    /// The replicas of each key.
+    keepers: Vec<Vec<u32>>,
+    /// What each replica has accepted, by key.
+    accepted: BTreeMap<(u32, u32), Vec<usize>>,
     graph: Graph,
     /// The latest nodes of each agent.
     latest: BTreeMap<u32, Vec<usize>>,
@@ -147,22 +152,25 @@ impl Search {
             .position(|version| version.key == key && version.dot == dot)
     }
 
-    fn has_heard(&self, replica: u32, version: usize) -> bool {
-        let heard = self.heard.get(&(replica, self.versions[version].key));
-        heard.is_some_and(|heard| heard.contains(&version))
-    }
-
     fn lacks(&self, replica: u32, version: usize) -> bool {
-        if self.has_heard(replica, version) {
+        let place = (replica, self.versions[version].key);
+        if !self.keepers[place.1 as usize].contains(&replica) {
             return false;
         }
-        let it = &self.versions[version];
-        let place = (replica, it.key);
         let empty = BTreeSet::new();
         let (heard, held) = (
             self.heard.get(&place).unwrap_or(&empty),
             self.held.get(&place).unwrap_or(&empty),
         );
+        self.is_lacking(heard, held, version)
+    }
+
+    /// Whether whoever has heard of these versions and holds those lacks another one.
+    fn is_lacking(&self, heard: &BTreeSet<usize>, held: &BTreeSet<usize>, version: usize) -> bool {
+        if heard.contains(&version) {
+            return false;
+        }
+        let it = &self.versions[version];
         match self.keeping[it.key as usize] {
             Keeping::Ranked => {
                 let ranks = heard
@@ -184,6 +192,25 @@ impl Search {
                 .winners
                 .iter()
                 .any(|(loser, winner)| *loser == version && heard.contains(winner)),
+        }
+    }
+
+    /// What a read that was served at a replica has heard of and holds: what the replica does, or what the read says of itself.
+    fn known_to(&self, replica: u32, key: u32, reply: &ReplyWords) -> (BTreeSet<usize>, BTreeSet<usize>) {
+        let of = |map: &BTreeMap<(u32, u32), BTreeSet<usize>>| map.get(&(replica, key)).cloned().unwrap_or_default();
+        if reply.marks.is_empty() {
+            return (of(&self.heard), of(&self.held));
+        }
+        let within = |has: &dyn Fn(Dot) -> bool| {
+            let all = self.versions.iter().enumerate();
+            all.filter(|(_, version)| version.key == key && has(version.dot))
+                .map(|(place, _)| place)
+                .collect::<BTreeSet<usize>>()
+        };
+        let shown = within(&|dot| reply.versions.contains(dot));
+        match &reply.kept {
+            Some((kept, seen)) => (within(&|dot| seen.contains(dot)), within(&|dot| kept.contains(&dot))),
+            None => (shown.clone(), shown),
         }
     }
 
@@ -242,7 +269,14 @@ impl Search {
                             .flatten()
                             .map(|version| self.versions[*version].accepted),
                     );
+                    // What it has accepted it knows, though readers may not see it there yet.
+                    let own = self.accepted.get(&(record.subject, key)).into_iter().flatten();
+                    causes.extend(own.map(|version| self.versions[*version].accepted));
                 }
+                self.accepted
+                    .entry((record.subject, key))
+                    .or_default()
+                    .push(self.versions.len());
                 let accepted = self.graph.node(causes);
                 self.latest.entry(extra[1] as u32).or_default().push(accepted);
                 self.versions.push(Version {
@@ -273,6 +307,13 @@ impl Search {
                     if !self.saw(winner, loser) {
                         self.overwritten.insert(loser);
                     }
+                }
+            }
+            What::Replaces => {
+                let found = [record.b, record.c].map(|bits| self.find(key, bits).expect("it was accepted"));
+                self.winners.insert((found[0], found[1]));
+                if !self.saw(found[1], found[0]) {
+                    self.overwritten.insert(found[0]);
                 }
             }
             What::BuiltOn => {
@@ -330,7 +371,9 @@ impl Search {
 
     fn serve(&mut self, record: &Record, extra: &[u64]) {
         let key = of_store_key(record.b).1;
-        let dots: Vec<Dot> = match of_version_words(&extra[2..]) {
+        let reply = of_reply_words(&extra[2..]);
+        let (heard, held) = self.known_to(record.subject, key, &reply);
+        let dots: Vec<Dot> = match reply.versions {
             Versions::Heads(heads) => heads,
             Versions::Effects(set) => set.dots().collect(),
         };
@@ -341,7 +384,7 @@ impl Search {
         let mine = self.graph.past(self.started[&record.a]);
         let (mut stale, mut causal, mut own) = (None::<(u64, u64)>, false, false);
         for (place, version) in self.versions.iter().enumerate() {
-            if version.key != key || !self.lacks(record.subject, place) {
+            if version.key != key || !self.is_lacking(&heard, &held, place) {
                 continue;
             }
             let acked = self.acked.get(&place).filter(|(at, _)| *at < self.began[&record.a]);
@@ -358,7 +401,7 @@ impl Search {
         let of_key = reads.filter(|(acked, of, _)| *of == key && *acked < self.began[&record.a]);
         let earlier = of_key
             .flat_map(|(_, _, versions)| versions)
-            .any(|version| self.lacks(record.subject, *version));
+            .any(|version| self.is_lacking(&heard, &held, *version));
         self.served.insert(
             record.a,
             Served {
@@ -457,13 +500,15 @@ impl Search {
 }
 
 /// The time during which replicas show different values, by key.
-fn divergence(kinds: &[KeyType], replicas: u32, tape: &[(Record, Vec<u64>)]) -> Vec<u64> {
+fn divergence(kinds: &[KeyType], keepers: &[Vec<u32>], tape: &[(Record, Vec<u64>)]) -> Vec<u64> {
     let mut shown: BTreeMap<(u32, u32), u64> = BTreeMap::new();
     let (mut sums, mut since) = (vec![0; kinds.len()], SimTime::ZERO);
     let until = |to: SimTime, since: &mut SimTime, shown: &BTreeMap<(u32, u32), u64>, sums: &mut Vec<u64>| {
         for (key, kind) in (0..).zip(kinds) {
             let of = |replica| shown.get(&(replica, key)).copied().unwrap_or(kind.empty().digest());
-            if (1..replicas).any(|replica| of(replica) != of(0)) {
+            let mut keepers = keepers[key as usize].iter();
+            let first = keepers.next().map(|replica| of(*replica));
+            if keepers.any(|replica| Some(of(*replica)) != first) {
                 sums[key as usize] += (to - *since).as_nanos();
             }
         }
@@ -477,9 +522,14 @@ fn divergence(kinds: &[KeyType], replicas: u32, tape: &[(Record, Vec<u64>)]) -> 
     sums
 }
 
-fn by_search(model: &Model, kinds: &[KeyType], replicas: u32, tape: &[(Record, Vec<u64>)]) -> Counts {
+fn by_search(model: &Model, spec: &StoreSpec, tape: &[(Record, Vec<u64>)]) -> Counts {
+    let kinds: Vec<KeyType> = spec.keys.iter().map(|(_, kind)| *kind).collect();
+    let all = || 0..spec.replicas.len() as u32;
+    let keepers = (0..kinds.len() as u32).map(|key| all().filter(|replica| spec.keeps(*replica, key)).collect());
+    let keepers: Vec<Vec<u32>> = keepers.collect();
     let mut search = Search {
         keeping: kinds.iter().map(|kind| model.keeping(*kind)).collect(),
+        keepers: keepers.clone(),
         ..Search::default()
     };
     let mut entry = None;
@@ -490,7 +540,7 @@ fn by_search(model: &Model, kinds: &[KeyType], replicas: u32, tape: &[(Record, V
         search.follow(place, record, extra);
     }
     Counts {
-        divergence: divergence(kinds, replicas, tape),
+        divergence: divergence(&kinds, &keepers, tape),
         ..search.finish()
     }
 }
@@ -603,6 +653,81 @@ fn prepared(model: Model, scripts: &[Vec<(u64, Act)>], slow: u64, batches: bool,
     bench
 }
 
+/// How a store of three replicas works by quorums, with legs that take up to so many milliseconds.
+fn quorums(slow: u64) -> impl Strategy<Value = QuorumSpec> {
+    let one = 1u32..=3;
+    (2u32..=3, one.clone(), one, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        move |(n, r, w, read_repair, handoff, by_legs)| {
+            let law = |share: f64| {
+                by_legs.then_some(Law::Uniform {
+                    low: 0.0,
+                    high: share * slow as f64 * 1e6,
+                })
+            };
+            let keys = ["note", "count", "tags"];
+            QuorumSpec {
+                n,
+                r: r.min(n),
+                w: w.min(n),
+                read_repair,
+                hinted_handoff: handoff.then_some(HintedHandoff {
+                    after: crate::kernel::SimDuration::from_millis(slow / 2 + 1),
+                    retry: crate::kernel::SimDuration::from_millis(700),
+                    keep: crate::kernel::SimDuration::from_secs(1000),
+                }),
+                sloppy: handoff && n == 2,
+                timeout: crate::kernel::SimDuration::from_secs(50),
+                legs: Legs {
+                    write: law(1.0),
+                    ack: law(0.5),
+                    read: law(1.0),
+                    reply: law(0.5),
+                },
+                placement: Arc::new(if n == 3 {
+                    Placement::everywhere(3)
+                } else {
+                    Placement::ring(keys, &["a", "b", "c"])
+                }),
+            }
+        },
+    )
+}
+
+/// The same histories, with operations that wait for quorums.
+fn prepared_quorum(model: Model, scripts: &[Vec<(u64, Act)>], slow: u64, quorum: QuorumSpec) -> Bench {
+    // An operation takes at most the journey to its coordinator and back, one more where it is passed on, and two legs.
+    let waits = scripts
+        .iter()
+        .map(|script| script.iter().map(|(gap, act)| (gap + 2 * slow + 250, *act)).collect());
+    let scripts: Vec<Vec<(u64, Act)>> = waits.collect();
+    let mut bench = prepared(model, &scripts, 0, false, false);
+    bench.spec.replication.delay = None;
+    bench.spec.quorum = Some(quorum);
+    bench
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_judge_agrees_with_the_search_on_quorums(
+        scripts in history(),
+        (slow, quorum) in (0u64..600).prop_flat_map(|slow| quorums(slow).prop_map(move |quorum| (slow, quorum))),
+    ) {
+        for model in models() {
+            let bench = prepared_quorum(model, &scripts, slow, quorum.clone());
+            let spec = bench.spec.clone();
+            let judge = Arc::new(Mutex::new(SharedStateJudge::new(&watched(&bench))));
+            let tape = Arc::new(Mutex::new(Tape::default()));
+            bench.run(ms(100_000), vec![Box::new(judge.clone()), Box::new(tape.clone())]);
+            let expected = by_search(&model, &spec, &tape.lock().unwrap().0);
+            let mut judge = judge.lock().unwrap();
+            prop_assert_eq!(by_judge(&mut judge), expected, "{:?}", model);
+            prop_assert_eq!(judge.breaches(), &[] as &[String]);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
@@ -615,11 +740,11 @@ proptest! {
     ) {
         for model in models() {
             let bench = prepared(model, &scripts, slow, batches, entropy);
-            let kinds: Vec<_> = bench.spec.keys.iter().map(|(_, key)| *key).collect();
+            let spec = bench.spec.clone();
             let judge = Arc::new(Mutex::new(SharedStateJudge::new(&watched(&bench))));
             let tape = Arc::new(Mutex::new(Tape::default()));
             bench.run(ms(100_000), vec![Box::new(judge.clone()), Box::new(tape.clone())]);
-            let expected = by_search(&model, &kinds, 3, &tape.lock().unwrap().0);
+            let expected = by_search(&model, &spec, &tape.lock().unwrap().0);
             let mut judge = judge.lock().unwrap();
             prop_assert_eq!(by_judge(&mut judge), expected, "{:?}", model);
             prop_assert_eq!(judge.breaches(), &[] as &[String]);

@@ -1,0 +1,101 @@
+//! Updates that reach a replica outside of their key's preference list: passed on to one that keeps the key, which answers.
+
+use super::super::store::Store;
+use super::Members;
+use super::alarms::alarm;
+use super::coordinate::{Kind, Operation, Waiting};
+use super::legs::{Leg, topic};
+use crate::kernel::SimDuration;
+use crate::state::Resolution;
+use crate::world::call::answer_address;
+use crate::world::message::{Message, MessageKind};
+use crate::world::population::{Cx, request_bytes};
+use crate::world::slab::Handle;
+
+/// A replica has this part of the timeout to say that it has taken an update over.
+const PART: u64 = 4;
+/// Copies that were passed on are counted apart from those that the network makes.
+const PASSED: u16 = 1 << 8;
+
+impl<R: Resolution> Store<R> {
+    /// Passes an update on.
+    pub(super) fn pass_on(&mut self, member: u32, key: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let Some((_, call)) = cx.shared.journey(handle) else {
+            return;
+        };
+        let operation = Operation {
+            coordinator: member,
+            key,
+            identity: call.identity,
+            waiting: vec![Waiting::new(handle, cx.now())],
+            stalled: SimDuration::ZERO,
+            about: 0,
+            heard: Members::default(),
+            answered: false,
+            kind: Kind::Passing(Members::default()),
+        };
+        let operation = self.operations.insert(operation);
+        let timeout = self.rules().timeout;
+        self.set_alarm(member, alarm::TIMEOUT, timeout, operation, cx);
+        self.pass_to_next(operation, cx);
+    }
+
+    /// Passes an update to the next replica that keeps its key: of those that weren't tried the first that isn't suspected.
+    pub(super) fn pass_to_next(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        let Some(operation) = self.operations.get(handle) else {
+            return;
+        };
+        let (member, key) = (operation.coordinator, operation.key);
+        let (Kind::Passing(tried), Some(waiting)) = (&operation.kind, operation.waiting.first().copied()) else {
+            return;
+        };
+        let tried = *tried;
+        tried.iter().for_each(|peer| self.suspect(member, peer, now));
+        let list = self.rules().list(key).iter().map(|target| u32::from(*target));
+        let left: Vec<u32> = list.filter(|target| !tried.has(*target)).collect();
+        let trusted = left.iter().find(|target| !self.suspects(member, **target, now));
+        let Some(target) = trusted.or(left.first()).copied() else {
+            return self.time_out(handle, cx);
+        };
+        if let Some(operation) = self.operations.get_mut(handle) {
+            operation.kind = Kind::Passing(tried.with(target));
+        }
+        // The attempt goes on by a copy of its own; this one stays here until the other is taken over.
+        let Some((attempt, call)) = cx.shared.journey_mut(waiting.attempt) else {
+            return;
+        };
+        attempt.copy += PASSED;
+        call.paths += 1;
+        let copy = attempt.clone();
+        let (call_key, about) = (call.key, answer_address(call.about_answer(&copy)));
+        let bytes = request_bytes(&call.request, u32::try_from(self.spec.value_bytes).unwrap_or(u32::MAX));
+        let copy = cx.shared.attempts.insert(copy);
+        let to = self.replicas[target as usize].endpoint.id;
+        let mut message = Message::new(MessageKind::Request, to, 0, bytes).with(copy);
+        message.value = handle.to_word();
+        cx.send_about(&mut self.replicas[member as usize].endpoint, message, call_key, about);
+        let wait = SimDuration::from_nanos(self.rules().timeout.as_nanos() / PART);
+        self.set_alarm(member, alarm::PASSING, wait, handle, cx);
+    }
+
+    /// A replica has an update that another one passed on: it says so, and has it from here on.
+    pub(in crate::stores) fn take_over(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        let from = message.from - self.replicas[0].endpoint.id;
+        let operation = Handle::from_word(message.value);
+        let answer = answer_address(message.about);
+        self.send_leg(member, (from, topic::TAKEN), operation, Handle::NONE, answer, cx);
+    }
+
+    /// An update that was passed on is in other hands.
+    pub(super) fn taken(&mut self, leg: &Leg, cx: &mut Cx<'_, '_>) {
+        let is_passed = |operation: &&Operation<R>| matches!(operation.kind, Kind::Passing(_));
+        if self.operations.get(leg.operation).filter(is_passed).is_none() {
+            return;
+        }
+        let operation = self.operations.remove(leg.operation);
+        for waiting in operation.into_iter().flat_map(|operation| operation.waiting) {
+            cx.drop_attempt(waiting.attempt);
+        }
+    }
+}

@@ -4,7 +4,7 @@ use super::activation::{Settled, State};
 use super::group::AgentGroup;
 use super::policy::Policy;
 use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
-use crate::kernel::{SimDuration, SimTime};
+use crate::kernel::SimDuration;
 use crate::state::Op;
 use crate::world::call::{Attempt, Call, Outcome, Part, Parts, Request, attempt_address, call_identity};
 use crate::world::message::{Message, MessageKind};
@@ -212,17 +212,7 @@ impl AgentGroup {
             }
             Outcome::Done | Outcome::Moved | Outcome::Pending => {
                 let until = self.enabled(id, cx);
-                let times = [attempt.sent, attempt.arrived, attempt.started, attempt.finished].map(SimTime::as_nanos);
-                let extra = [
-                    times[0],
-                    times[1],
-                    times[2],
-                    times[3],
-                    attempt.down.as_nanos(),
-                    attempt.coordinated.as_nanos(),
-                    until.as_nanos(),
-                ];
-                cx.record_with(What::AttemptAnswered, client, words, &extra);
+                cx.record_with(What::AttemptAnswered, client, words, &attempt.times(until));
                 let mut parts = attempt.parts(until);
                 parts.add(Part::Retrying, attempt.sent - began);
                 self.call_over(id, &parts, &attempt, cx);

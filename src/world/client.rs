@@ -83,11 +83,7 @@ impl Cx<'_, '_> {
                 (false, retry_after)
             }
             Outcome::Done | Outcome::Moved | Outcome::Pending => {
-                let [sent, arrived, started, finished] =
-                    [attempt.sent, attempt.arrived, attempt.started, attempt.finished].map(SimTime::as_nanos);
-                let (down, coordinated) = (attempt.down.as_nanos(), attempt.coordinated.as_nanos());
-                let extra = [sent, arrived, started, finished, down, coordinated, now.as_nanos()];
-                self.record_with(What::AttemptAnswered, client, words, &extra);
+                self.record_with(What::AttemptAnswered, client, words, &attempt.times(now));
                 (true, None)
             }
         };

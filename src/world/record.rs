@@ -41,7 +41,8 @@ pub enum What {
     /// A client gave an attempt up. Subject: the agent; a: call identity; b: server; c: attempt number.
     AttemptTimedOut,
     /// An answer came and was used. Subject: the agent; a: call identity; b: server; c: attempt number; extra: sent, arrived,
-    /// started, finished, down, coordinated, and when the answer was there (earlier than now if the agent stood still).
+    /// started, finished, down, coordinated, when the answer was there (earlier than now if the agent stood still), stood, undone
+    /// ([`crate::world::call::Attempt`] says what these are).
     AttemptAnswered,
     /// A refusal came back. Subject: the agent; a: call identity; b: server; c: attempt number.
     AttemptRefused,
@@ -142,6 +143,9 @@ pub enum What {
     Paused,
     /// An entity went on. Subject: it.
     Resumed,
+    /// A server works at another speed from now on, unless it is down. Subject: the server; a: the bits of the speed, a float: 0 is a
+    /// standstill, 1 its own speed.
+    Paced,
 }
 
 /// A set of [`What`]s.

@@ -1,0 +1,74 @@
+//! Small scenarios whose numbers can be worked out by hand: what a measure says is what its definition says.
+
+mod common;
+
+use common::{measured, read};
+use quorate::measures::Sheet;
+use quorate::scenario::Scenario;
+
+/// The first replicate of a scenario's variants, the base first.
+fn sheets(scenario: &Scenario) -> Vec<Sheet> {
+    let variants = 0..scenario.variants.len();
+    variants.map(|variant| measured(scenario, variant, 0).sheet).collect()
+}
+
+/// The parts of the tasks' mean time, in seconds, rounded to the microsecond.
+fn parts(sheet: &Sheet) -> [f64; 7] {
+    [
+        "thinking",
+        "service",
+        "queueing",
+        "network",
+        "retrying",
+        "coordination",
+        "down",
+    ]
+    .map(|part| {
+        let seconds = sheet.numbers[&format!("task.part.{part}")];
+        (seconds * 1e6).round() / 1e6
+    })
+}
+
+#[test]
+fn down_is_the_time_in_which_a_service_stood_still_whether_a_request_waited_or_was_in_work() {
+    let scenario = read(
+        r#"(
+            quorate: 1, name: "stall", seed: 1, replicates: 1, until: AllDone(within: "1h"), sites: ["a"],
+            services: {"s": (at: "a", servers: 1, time: "1s")},
+            agents: {"g": (count: 1, at: "a", start: AtOnce(at: "15s"), program: [Call(service: "s")])},
+            faults: {"f": Stall(services: "s", at: "10s", for: "10s")},
+            variants: {
+                "no queue": [Set(path: "services.s.servers", to: Unlimited)],
+                "pause": [Set(path: "faults.f", to: Pause(who: "s", at: "10s", for: "10s"))],
+                "in work": [Set(path: "agents.g.start", to: AtOnce(at: "9500ms"))],
+                "three": [Set(path: "agents.g.count", to: 3), Set(path: "agents.g.start", to: AtOnce(at: "9500ms"))],
+            },
+        )"#,
+    );
+    let found: Vec<[f64; 7]> = sheets(&scenario).iter().map(parts).collect();
+    let waited = [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 5.0];
+    assert_eq!(found[..3], [waited; 3]);
+    assert_eq!(found[3], [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 10.0]);
+    // The second and the third wait for the work on those before them, which is queueing, and for the stall, which isn't.
+    assert_eq!(found[4], [0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 10.0]);
+}
+
+#[test]
+fn work_that_a_crash_undoes_is_retried_and_only_the_outage_is_down_for_services_as_for_agents() {
+    let scenario = read(
+        r#"(
+            quorate: 1, name: "outage", seed: 1, replicates: 1, until: AllDone(within: "1h"), sites: ["a"],
+            services: {"s": (at: "a", servers: 1, time: "100s")},
+            agents: {"g": (count: 1, at: "a", program: [Call(service: "s")])},
+            faults: {"f": Crash(who: "s", at: "99s", for: "1s")},
+            variants: {
+                "agent": [Set(path: "faults.f.who", to: "g"), Set(path: "agents.g.program", to: [Think("100s")])],
+                "twice": [Set(path: "faults.f", to: Crash(who: "s", when: Flapping(from: "50s", until: "111s", on: "1s", off: "59s")))],
+            },
+        )"#,
+    );
+    let found: Vec<[f64; 7]> = sheets(&scenario).iter().map(parts).collect();
+    assert_eq!(found[0], [0.0, 100.0, 0.0, 0.0, 99.0, 0.0, 1.0]);
+    assert_eq!(found[1], [100.0, 0.0, 0.0, 0.0, 99.0, 0.0, 1.0]);
+    assert_eq!(found[2], [0.0, 100.0, 0.0, 0.0, 50.0 + 59.0, 0.0, 2.0]);
+}

@@ -72,3 +72,32 @@ fn work_that_a_crash_undoes_is_retried_and_only_the_outage_is_down_for_services_
     assert_eq!(found[1], [100.0, 0.0, 0.0, 0.0, 99.0, 0.0, 1.0]);
     assert_eq!(found[2], [0.0, 100.0, 0.0, 0.0, 50.0 + 59.0, 0.0, 2.0]);
 }
+
+#[test]
+fn a_failed_call_that_is_executed_later_is_executed() {
+    let scenario = read(
+        r#"(
+            quorate: 1, name: "late", seed: 1, replicates: 1, until: AllDone(within: "100s"), sites: ["a"],
+            services: {"s": (at: "a", servers: 1, time: "3s")},
+            policies: {"p": (timeout: "1s", attempts: 2)},
+            agents: {"g": (count: 1, at: "a", on_failure: Continue, program: [Call(service: "s", policy: "p"), Sleep("20s")])},
+            variants: {
+                "soon": [Set(path: "agents.g.program", to: [Call(service: "s", policy: "p")])],
+                "quick": [Set(path: "services.s.time", to: "1s")],
+                "answered": [Set(path: "policies.p.timeout", to: "10s")],
+                "dropped": [Set(path: "faults", to: {"f": Crash(who: "s", keep: Nothing, at: "2500ms", for: "1s")})],
+            },
+        )"#,
+    );
+    let found: Vec<[f64; 3]> = sheets(&scenario)
+        .iter()
+        .map(|sheet| {
+            ["failed", "failed_executed", "duplicate_effects"].map(|name| sheet.numbers[&format!("calls.{name}")])
+        })
+        .collect();
+    // Executed at 3 s and again at 6 s, after the call failed at 2 s.
+    assert_eq!(found[0], [1.0, 1.0, 1.0]);
+    assert_eq!(found[1], [1.0, 0.0, 0.0], "the run is over before");
+    assert_eq!(found[3], [0.0, 0.0, 0.0]);
+    assert_eq!(found[4], [1.0, 0.0, 0.0]);
+}

@@ -120,6 +120,7 @@ impl AgentGroup {
             activation: id,
             generation,
             open: true,
+            failed: false,
             paths: 0,
             executed: 0,
             tries: 0,
@@ -293,11 +294,10 @@ impl AgentGroup {
     fn call_failed(&mut self, id: u32, identity: u64, server: u32, parts: &Parts, cx: &mut Cx<'_, '_>) {
         let member = self.member_of(id);
         let handle = std::mem::replace(&mut self.activation(id).handle, Handle::NONE);
-        let (tries, executed) = cx
-            .shared
-            .calls
-            .get(handle)
-            .map_or((0, 0), |call| (call.tries, call.executed));
+        let (tries, executed) = cx.shared.calls.get_mut(handle).map_or((0, 0), |call| {
+            call.failed = true;
+            (call.tries, call.executed)
+        });
         cx.close_call(handle);
         let began = self.activation(id).mark;
         let extra = [began.as_nanos(), tries as u64, executed as u64];

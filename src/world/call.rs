@@ -151,6 +151,8 @@ pub struct Call {
     pub generation: u32,
     /// Whether the client still waits for an answer.
     pub open: bool,
+    /// Whether it failed beyond its policy.
+    pub failed: bool,
     /// Attempts that are on their way, or at the server.
     pub paths: u16,
     /// How often the request's effect was applied.

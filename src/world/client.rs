@@ -39,6 +39,7 @@ impl Cx<'_, '_> {
             activation: 0,
             generation: 0,
             open: true,
+            failed: false,
             paths: 1,
             executed: 0,
             tries: 1,
@@ -87,6 +88,9 @@ impl Cx<'_, '_> {
                 (true, None)
             }
         };
+        if let Some(call) = self.shared.calls.get_mut(attempt.call) {
+            call.failed = !done;
+        }
         self.leave_call(attempt.call);
         self.close_call(attempt.call);
         let ended = [words[0], words[1], u64::from(done)];

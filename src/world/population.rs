@@ -577,7 +577,9 @@ impl Cx<'_, '_> {
         };
         call.executed += 1;
         let (identity, before) = (call.identity, call.executed - 1);
-        self.record(What::Executed, server, [identity, before as u64, 0]);
+        let words = [identity, before as u64, u64::from(call.failed)];
+        let began = call.began.as_nanos();
+        self.record_with(What::Executed, server, words, &[began]);
         before
     }
 }

@@ -61,7 +61,8 @@ pub enum What {
     /// Work on a request ended. Subject: the server; a: call identity; b: when it began; c: tokens in (high) and out
     /// (low); extra: arrival.
     ServiceFinished,
-    /// A request's effect was applied. Subject: the server; a: call identity; b: how often before.
+    /// A request's effect was applied. Subject: the server; a: call identity; b: how often before; c: 1 if the call had failed by
+    /// then; extra: when the call began.
     Executed,
     /// A budget ran out. Subject: the server; a: which (0 calls, 1 tokens, 2 money).
     BudgetSpent,

@@ -9,7 +9,7 @@ macro_rules! call_table {
             concat!($prefix, "intended"), Count, Neither, "Calls that agents meant to make, however many attempts each took.";
             concat!($prefix, "answered"), Count, Higher, "Intended calls that were answered.";
             concat!($prefix, "failed"), Count, Lower, "Intended calls that failed beyond their policy.";
-            concat!($prefix, "failed_executed"), Count, Lower, "Intended calls that failed beyond their policy although the server had executed them.";
+            concat!($prefix, "failed_executed"), Count, Lower, "Intended calls that failed beyond their policy although the server had executed them, or did so later in the run.";
             concat!($prefix, "given_up"), Count, Lower, "Intended calls that a crash of their agent or a thrown-away branch ended.";
             concat!($prefix, "unfinished"), Count, Lower, "Intended calls that were still open when the run ended (censored).";
             concat!($prefix, "attempts"), Count, Lower, "Attempts sent for the intended calls.";

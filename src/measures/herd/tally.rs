@@ -172,7 +172,12 @@ impl Tally {
                 self.in_work.down(now, in_work);
                 self.waiting.up(now, in_work);
             }
-            What::Executed => self.duplicates += u64::from(record.b > 0) * measured,
+            What::Executed => {
+                self.duplicates += u64::from(record.b > 0) * measured;
+                // What was executed before it failed is counted at its end.
+                let late = record.c == 1 && record.b == 0 && extra[0] >= warm_up.as_nanos();
+                self.failed_executed += u64::from(late);
+            }
             What::BudgetSpent => {
                 self.budget_spent.get_or_insert(now);
             }

@@ -74,6 +74,17 @@ fn work_that_a_crash_undoes_is_retried_and_only_the_outage_is_down_for_services_
 }
 
 #[test]
+fn a_sleep_is_the_agents_own_time() {
+    let scenario = read(
+        r#"(
+            quorate: 1, name: "sleep", seed: 1, replicates: 1, until: AllDone(within: "1h"), sites: ["a"],
+            agents: {"g": (count: 1, at: "a", program: [Think("2s"), Sleep("70s")])},
+        )"#,
+    );
+    assert_eq!(parts(&sheets(&scenario)[0]), [72.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
 fn a_failed_call_that_is_executed_later_is_executed() {
     let scenario = read(
         r#"(

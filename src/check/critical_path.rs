@@ -178,7 +178,7 @@ impl CriticalPath {
             if until != open.about {
                 return Err(format!("slept until {until}, not {}", open.about));
             }
-            return Ok(vec![(until, Way::Part(Part::Coordination))]);
+            return Ok(vec![(until, Way::Part(Part::Thinking))]);
         }
         if is(State::SwapBackingOff) {
             if until != open.about {

@@ -28,12 +28,12 @@ macro_rules! task_table {
             concat!($prefix, "time.p95"), Seconds, Lower, "Time that 95 % of the tasks done don't exceed (nearest rank; none with fewer than ten beyond it).";
             concat!($prefix, "time.p99"), Seconds, Lower, "Time that 99 % of the tasks done don't exceed (nearest rank; none with fewer than ten beyond it).";
             concat!($prefix, "time.max"), Seconds, Lower, "Longest time of a task done.";
-            concat!($prefix, "part.thinking"), Seconds, Lower, "Mean time of the tasks done that the agent itself worked, on the critical path.";
+            concat!($prefix, "part.thinking"), Seconds, Lower, "Mean time of the tasks done that was the agent's own, at work or asleep (`Think`, `Sleep`), on the critical path.";
             concat!($prefix, "part.service"), Seconds, Lower, "Mean time of the tasks done in which a service worked for them (inference, tools), on the critical path.";
             concat!($prefix, "part.queueing"), Seconds, Lower, "Mean time of the tasks done in a server's queue or a peer's mailbox while that was at work, on the critical path.";
             concat!($prefix, "part.network"), Seconds, Lower, "Mean time of the tasks done on the network, on the critical path.";
             concat!($prefix, "part.retrying"), Seconds, Lower, "Mean time of the tasks done in abandoned attempts, up to the start of their successors, and in work that a crash undid, on the critical path.";
-            concat!($prefix, "part.coordination"), Seconds, Lower, "Mean time of the tasks done waiting for other agents or for replicas to agree, and in sleeps, on the critical path.";
+            concat!($prefix, "part.coordination"), Seconds, Lower, "Mean time of the tasks done waiting for other agents or for replicas to agree, on the critical path.";
             concat!($prefix, "part.down"), Seconds, Lower, "Mean time of the tasks done in which something needed was crashed, paused or stalled, on the critical path: the outage alone, whether a request waited it out or was in work. Of a service that is slowed down, the part of the time that it lacks to its own speed.";
             concat!($prefix, "network_share"), Share, Lower, "The network's part of the time of the tasks done.";
             concat!($prefix, "break_even"), Seconds, Neither, "The mean round trip of a call at which the network's part of the tasks done would equal the service's part, if the network's part grew in proportion to the round trip: mean round trip of the answered calls times service part over network part. Where nothing was spent on the network: the service part over the calls of a task.";

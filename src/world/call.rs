@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(usize)]
 pub enum Part {
-    /// The agent's own work.
+    /// The agent's own time: its work, and its sleeps.
     Thinking,
     /// Being served: inference, a tool at work.
     Service,

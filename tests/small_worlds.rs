@@ -85,6 +85,28 @@ fn a_sleep_is_the_agents_own_time() {
 }
 
 #[test]
+fn a_queue_has_no_peak_where_nobody_waits() {
+    let scenario = read(
+        r#"(
+            quorate: 1, name: "queues", seed: 1, replicates: 1, until: At("1000s"), sites: ["a"],
+            services: {
+                "none": (at: "a", servers: 2, queue: 0, time: Exponential(mean: "1s")),
+                "unlimited": (at: "a", servers: Unlimited, time: "0s"),
+                "one": (at: "a", servers: 1, time: "1s"),
+            },
+            agents: {
+                "n": (count: Stream(), at: "a", start: Poisson(rate: "2/s"), program: [Call(service: "none")]),
+                "u": (count: 10, at: "a", program: [Call(service: "unlimited")]),
+                "o": (count: 4, at: "a", program: [Call(service: "one")]),
+            },
+        )"#,
+    );
+    let sheet = &sheets(&scenario)[0];
+    let peak = |service: &str| sheet.numbers[&format!("service.{service}.queue.peak")];
+    assert_eq!([peak("none"), peak("unlimited"), peak("one")], [0.0, 0.0, 3.0]);
+}
+
+#[test]
 fn a_failed_call_that_is_executed_later_is_executed() {
     let scenario = read(
         r#"(

@@ -130,7 +130,7 @@ impl Tally {
         let now = record.time;
         let measured = u64::from(now >= warm_up);
         match record.what {
-            What::Admitted => self.waiting.up(now, 1),
+            What::Admitted => self.waiting.up_if_they_stay(now, 1),
             What::ServiceStarted => {
                 self.waiting.down(now, 1);
                 self.in_work.up(now, 1);
@@ -170,7 +170,7 @@ impl Tally {
             What::Crashed if record.a == 0 => {
                 let in_work = self.in_work.now();
                 self.in_work.down(now, in_work);
-                self.waiting.up(now, in_work);
+                self.waiting.up_if_they_stay(now, in_work);
             }
             What::Executed => {
                 self.duplicates += u64::from(record.b > 0) * measured;

@@ -107,6 +107,45 @@ fn a_queue_has_no_peak_where_nobody_waits() {
 }
 
 #[test]
+fn messages_sent_before_the_warm_up_are_not_measured() {
+    let scenario = read(
+        r#"(
+            quorate: 1, name: "warm", seed: 1, replicates: 1, until: At("99500ms"), warm_up: "90s", sites: ["a", "b"],
+            network: (default: (one_way: "700ms")),
+            agents: {
+                "g": (count: Stream(), at: "a", start: Tick(every: "1s"), program: [Send(to: Member("h", 0), topic: "t")]),
+                "h": (count: 1, at: "b", on: {"t": []}),
+            },
+            variants: {
+                "lost": [Set(path: "network.default.loss", to: 1.0)],
+                "doubled": [Set(path: "network.default.duplication", to: 1.0)],
+                "unread": [Set(path: "agents.h", to: (count: 1, at: "b", program: [Think("1s")]))],
+            },
+        )"#,
+    );
+    // Those of 90 s to 99 s; the one of 89 s arrives after the warm-up, and the one of 99 s after the end.
+    let names = [
+        "sent",
+        "duplicated",
+        "delivered",
+        "lost",
+        "lost_by.random",
+        "under_way",
+        "dropped",
+    ];
+    let found = |sheet: &Sheet| names.map(|name| sheet.numbers[&format!("messages.{name}")]);
+    let sheets = sheets(&scenario);
+    assert_eq!(found(&sheets[0]), [10.0, 0.0, 9.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!(found(&sheets[1]), [10.0, 0.0, 0.0, 10.0, 10.0, 0.0, 0.0]);
+    assert_eq!(found(&sheets[2]), [10.0, 10.0, 18.0, 0.0, 0.0, 2.0, 0.0]);
+    assert_eq!(found(&sheets[3]), [10.0, 0.0, 9.0, 0.0, 0.0, 1.0, 9.0]);
+    assert_eq!(
+        sheets[0].numbers["messages.bytes_sent"],
+        sheets[1].numbers["messages.bytes_lost"]
+    );
+}
+
+#[test]
 fn a_failed_call_that_is_executed_later_is_executed() {
     let scenario = read(
         r#"(

@@ -26,12 +26,13 @@ pub enum What {
     /// A message was sent. Subject: the sender; a: receiver and kind; b: bytes; c: message identity.
     Sent,
     /// A message was lost. Subject: the receiver; a: sender and kind; b: cause; c: message identity;
-    /// extra: bytes.
+    /// extra: bytes, and when it was sent.
     Lost,
     /// A message was delivered. Subject: the receiver; a: sender and kind; b: when it was sent; c: message identity;
     /// extra: bytes.
     Delivered,
-    /// A full mailbox, or nobody to read it, dropped a message. Subject: the receiver; a: sender and topic.
+    /// A full mailbox, or nobody to read it, dropped a message. Subject: the receiver; a: sender and topic; b: when
+    /// it was sent.
     Dropped,
     /// An agent meant to call. Subject: the agent; a: call identity; b: server.
     CallStarted,
@@ -114,7 +115,8 @@ pub enum What {
     GuessRight,
     /// A guess was wrong and its work thrown away. Subject: the agent.
     GuessWrong,
-    /// The network made a copy of a message. Subject: the receiver; a: sender and kind; c: message identity; extra: bytes.
+    /// The network made a copy of a message. Subject: the receiver; a: sender and kind; c: message identity; extra: bytes, and
+    /// when it was sent.
     Duplicated,
     /// A request was let in, to wait or to be worked on. Subject: the server; a: call identity; b: 1 if it has to wait at the limit.
     Admitted,

@@ -1,6 +1,7 @@
 //! Floor 3: what agents call: inference, tools, databases. Servers, queues, limits and budgets.
 
 pub mod books;
+mod job;
 pub mod limit;
 pub mod service;
 pub mod spec;

@@ -4,7 +4,7 @@ use super::activation::{Settled, State};
 use super::group::AgentGroup;
 use super::policy::Policy;
 use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
-use crate::kernel::{SimDuration, SimTime};
+use crate::kernel::SimDuration;
 use crate::state::Op;
 use crate::world::call::{Attempt, Call, Outcome, Part, Parts, Request, attempt_address, call_identity};
 use crate::world::message::{Message, MessageKind};
@@ -157,6 +157,7 @@ impl AgentGroup {
             activation: id,
             generation,
             open: true,
+            failed: false,
             paths: 0,
             executed: 0,
             tries: 0,
@@ -267,17 +268,7 @@ impl AgentGroup {
             }
             Outcome::Done | Outcome::Moved | Outcome::Pending => {
                 let until = self.enabled(id, cx);
-                let times = [attempt.sent, attempt.arrived, attempt.started, attempt.finished].map(SimTime::as_nanos);
-                let extra = [
-                    times[0],
-                    times[1],
-                    times[2],
-                    times[3],
-                    attempt.down.as_nanos(),
-                    attempt.coordinated.as_nanos(),
-                    until.as_nanos(),
-                ];
-                cx.record_with(What::AttemptAnswered, client, words, &extra);
+                cx.record_with(What::AttemptAnswered, client, words, &attempt.times(until));
                 let mut parts = attempt.parts(until);
                 parts.add(Part::Retrying, attempt.sent - began);
                 self.call_over(id, &parts, &attempt, cx);
@@ -358,11 +349,10 @@ impl AgentGroup {
     fn call_failed(&mut self, id: u32, identity: u64, server: u32, parts: &Parts, cx: &mut Cx<'_, '_>) {
         let member = self.member_of(id);
         let handle = std::mem::replace(&mut self.activation(id).handle, Handle::NONE);
-        let (tries, executed) = cx
-            .shared
-            .calls
-            .get(handle)
-            .map_or((0, 0), |call| (call.tries, call.executed));
+        let (tries, executed) = cx.shared.calls.get_mut(handle).map_or((0, 0), |call| {
+            call.failed = true;
+            (call.tries, call.executed)
+        });
         cx.close_call(handle);
         let began = self.activation(id).mark;
         let extra = [began.as_nanos(), tries as u64, executed as u64];

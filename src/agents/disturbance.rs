@@ -122,7 +122,8 @@ impl AgentGroup {
                         }
                     }
                     _ => {
-                        let words = [(message.from as u64) << 16 | message.topic as u64, 0, 0];
+                        let peer = (message.from as u64) << 16 | message.topic as u64;
+                        let words = [peer, message.sent.as_nanos(), 0];
                         cx.record(What::Dropped, message.to, words);
                     }
                 },

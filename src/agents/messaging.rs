@@ -168,7 +168,8 @@ impl AgentGroup {
         let dropped = (!agent.alive && self.spec.program.handlers.is_empty()) || agent.down;
         let (letters, most) = (agent.letters, self.spec.mailbox);
         if dropped || letters >= most {
-            let words = [(message.from as u64) << 16 | message.topic as u64, 0, 0];
+            let peer = (message.from as u64) << 16 | message.topic as u64;
+            let words = [peer, message.sent.as_nanos(), 0];
             return cx.record(What::Dropped, message.to, words);
         }
         if let Some(id) = self.waiter_for(member, message.topic) {
@@ -385,7 +386,8 @@ impl AgentGroup {
     /// Throws the letters of an agent away.
     pub(super) fn empty_mailbox(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         while let Some(message) = self.take_letter(member, |_, _| true) {
-            let words = [(message.from as u64) << 16 | message.topic as u64, 0, 0];
+            let peer = (message.from as u64) << 16 | message.topic as u64;
+            let words = [peer, message.sent.as_nanos(), 0];
             cx.record(What::Dropped, message.to, words);
         }
     }

@@ -193,7 +193,7 @@ impl AgentGroup {
             }
             State::Sleeping => {
                 let until = self.enabled(id, cx);
-                self.settle(id, Part::Coordination, cx);
+                self.settle(id, Part::Thinking, cx);
                 self.step_ended_at(id, Settled::Done, 0, until, cx);
                 self.step_over(id);
                 self.run(id, cx);

@@ -3,15 +3,18 @@
 //! The agents keep their accounts forwards, as they go. This observer keeps what happened instead: for each activation the
 //! stretches of its time and what enabled the end of each. When a task ends, it walks back from there, from each stretch to
 //! the event that enabled it: an answer to the attempt that was used, a join to its last branch (ties by index), an ask's
-//! answer through the peer's own stretches. Times that one side claims are looked up in what the other side recorded.
+//! answer through the peer's own stretches. Times that one side claims are looked up in what the other side recorded: how long a
+//! server was down or stood still, and what work a crash undid, follow from its crashes, restarts and changes of speed.
 //!
-//! How long a server stood still within a piece of work is taken from the server.
+//! How long a server waited for others within a piece of work is taken from the server.
 
+mod servers;
 mod walk;
 
 use crate::agents::activation::{Settled, State};
 use crate::world::call::Part;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
+use servers::{Servers, Split};
 use std::collections::BTreeMap;
 use walk::{Branch, Peer, Stretch, Way, overlap, walk};
 
@@ -62,12 +65,9 @@ pub struct CriticalPath {
     questions: BTreeMap<u64, Question>,
     /// Attempts that left, by call.
     sent: BTreeMap<u64, Vec<u64>>,
-    /// The answer that a call used: sent, arrived, started, finished, down, coordinated.
-    answers: BTreeMap<u64, [u64; 6]>,
-    /// Requests that arrived, by call.
-    arrived: BTreeMap<u64, Vec<u64>>,
-    /// When work on a call began and ended.
-    worked: BTreeMap<u64, Vec<u64>>,
+    /// The answer that a call used: its server, and its times as the record has them.
+    answers: BTreeMap<u64, (u32, [u64; 9])>,
+    servers: Servers,
     pauses: BTreeMap<u32, Vec<(u64, u64)>>,
     paused: BTreeMap<u32, u64>,
     checked: u64,
@@ -178,7 +178,7 @@ impl CriticalPath {
             if until != open.about {
                 return Err(format!("slept until {until}, not {}", open.about));
             }
-            return Ok(vec![(until, Way::Part(Part::Coordination))]);
+            return Ok(vec![(until, Way::Part(Part::Thinking))]);
         }
         if is(State::SwapBackingOff) {
             if until != open.about {
@@ -219,27 +219,24 @@ impl CriticalPath {
     }
 
     fn call(&self, record: &Record, until: u64) -> Result<Vec<(u64, Way)>, String> {
-        let times = self.answers.get(&record.c).ok_or("a call is done without an answer")?;
-        let [sent, arrived, started, finished, down, coordinated] = *times;
-        let known = |map: &BTreeMap<u64, Vec<u64>>, at: u64| map.get(&record.c).is_some_and(|all| all.contains(&at));
-        if !known(&self.sent, sent) {
+        let (server, times) = self.answers.get(&record.c).ok_or("a call is done without an answer")?;
+        let [sent, arrived, started, finished, down, coordinated, _, stood, undone] = *times;
+        if !self.sent.get(&record.c).is_some_and(|all| all.contains(&sent)) {
             return Err(format!("no attempt left at {sent}"));
         }
-        if !known(&self.arrived, arrived) {
-            return Err(format!("no request arrived at {arrived}"));
-        }
-        // A server that knows the call already answers at once, or joins the work that is under way.
-        if finished > started && !known(&self.worked, finished) {
-            return Err(format!("no work ended at {finished}"));
-        }
-        if started > arrived && !known(&self.worked, started) {
-            return Err(format!("no work began at {started}"));
-        }
+        let claimed = Split { stood, down, undone };
+        let times = [arrived, started, finished];
+        let Split { stood, down, undone } = self.servers.split(*server, record.c, times, claimed)?;
+        let served = Way::Served {
+            down,
+            undone,
+            coordinated,
+        };
         Ok(vec![
             (sent, Way::Part(Part::Retrying)),
             (arrived, Way::Part(Part::Network)),
-            (started, Way::Part(Part::Queueing)),
-            (finished, Way::Served { down, coordinated }),
+            (started, Way::Waited { stood }),
+            (finished, served),
             (until, Way::Part(Part::Network)),
         ])
     }
@@ -262,7 +259,7 @@ impl CriticalPath {
             .map_or(0, |all| overlap(all, arrived, peer.taken));
         Ok(vec![
             (arrived, Way::Part(Part::Network)),
-            (peer.taken, Way::Mailbox { stood }),
+            (peer.taken, Way::Waited { stood }),
             (peer.answered, Way::Peer(peer.log)),
             (until, Way::Part(Part::Network)),
         ])
@@ -347,12 +344,15 @@ impl Observer for CriticalPath {
             What::Paused,
             What::Resumed,
             What::Crashed,
+            What::Restarted,
+            What::Paced,
         ])
     }
 
     fn batch(&mut self, batch: Batch<'_>) {
         for record in batch.records {
             let (now, extra) = (record.time.as_nanos(), batch.extra(record));
+            self.servers.see(record, extra);
             match record.what {
                 What::TaskStarted if record.b == 0 => {
                     let thread = Thread {
@@ -370,12 +370,10 @@ impl Observer for CriticalPath {
                 }
                 What::AttemptSent => self.sent.entry(record.a).or_default().push(now),
                 What::AttemptAnswered => {
-                    let mut times = [0; 6];
-                    times.copy_from_slice(&extra[..6]);
-                    self.answers.insert(record.a, times);
+                    let mut times = [0; 9];
+                    times.copy_from_slice(extra);
+                    self.answers.insert(record.a, (record.b as u32, times));
                 }
-                What::RequestArrived => self.arrived.entry(record.a).or_default().push(now),
-                What::ServiceStarted | What::ServiceFinished => self.worked.entry(record.a).or_default().push(now),
                 What::ActivationBegan => {
                     let thread = Thread {
                         agent: record.subject,

@@ -1,6 +1,7 @@
 //! Traffic: messages and bytes, by kind and by what became of them; the end of the run; the intervals of faults.
 //!
-//! Everything is counted from the start of the run on, the warm-up included: sent + duplicated = delivered + lost + under way.
+//! Messages sent before the warm-up aren't counted, whatever becomes of them later: of the others sent + duplicated = delivered + lost
+//! + under way.
 
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Setting, Sheet};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 macro_rules! message_table {
     ($prefix:literal) => {
         measure_table![
-            concat!($prefix, "sent"), Count, Lower, "Messages sent.";
+            concat!($prefix, "sent"), Count, Lower, "Messages sent after the warm-up; all that is said of messages is of these.";
             concat!($prefix, "duplicated"), Count, Lower, "Copies of messages that the network made.";
             concat!($prefix, "delivered"), Count, Neither, "Messages and copies delivered.";
             concat!($prefix, "lost"), Count, Lower, "Messages and copies lost.";
@@ -37,7 +38,7 @@ pub(super) const CAUSES: &[MeasureInfo] = measure_table![
     "messages.lost_by.degraded", Count, Lower, "Messages and copies lost to a degradation of the network.";
     "messages.lost_by.overflow", Count, Lower, "Messages and copies lost because a link's queue was full.";
     "messages.lost_by.partition", Count, Lower, "Messages and copies lost to a partition.";
-    "messages.dropped", Count, Lower, "Delivered messages that a full mailbox, or an agent that was down or gone, dropped.";
+    "messages.dropped", Count, Lower, "Messages sent after the warm-up and delivered that a full mailbox, or an agent that was down or gone, dropped.";
 ];
 /// What is measured of the run.
 pub(super) const RUN: &[MeasureInfo] = measure_table![
@@ -143,25 +144,28 @@ impl Measure for Traffic {
 
     fn batch(&mut self, batch: Batch<'_>) {
         for record in batch.records {
+            let measured = |sent: u64| sent >= self.setting.warm_up.as_nanos();
             // Kinds have numbers below eight.
             let kind = (record.a & 7) as usize;
             match record.what {
-                What::Sent => {
+                What::Sent if measured(record.time.as_nanos()) => {
                     self.kinds[kind].sent += 1;
                     self.kinds[kind].bytes_sent += record.b;
                 }
                 What::Delivered => {
-                    self.kinds[kind].delivered += 1;
-                    self.kinds[kind].bytes_delivered += batch.extra(record)[0];
                     self.last_delivery = Some(record.time);
+                    if measured(record.b) {
+                        self.kinds[kind].delivered += 1;
+                        self.kinds[kind].bytes_delivered += batch.extra(record)[0];
+                    }
                 }
-                What::Lost => {
+                What::Lost if measured(batch.extra(record)[1]) => {
                     self.kinds[kind].lost += 1;
                     self.kinds[kind].bytes_lost += batch.extra(record)[0];
                     self.causes[(record.b & 7) as usize] += 1;
                 }
-                What::Duplicated => self.kinds[kind].duplicated += 1,
-                What::Dropped => self.dropped += 1,
+                What::Duplicated if measured(batch.extra(record)[1]) => self.kinds[kind].duplicated += 1,
+                What::Dropped if measured(record.b) => self.dropped += 1,
                 What::FaultBegan | What::FaultEnded => self.bands.note(&fault_step(record)),
                 _ => {}
             }

@@ -163,6 +163,13 @@ impl Level {
         }
     }
 
+    /// So many more, which count for the peak only if they stay: whoever leaves in the same instant wasn't there.
+    #[inline]
+    pub fn up_if_they_stay(&mut self, now: SimTime, by: u64) {
+        self.advance(now.as_nanos());
+        self.level += by;
+    }
+
     /// So many fewer.
     #[inline]
     pub fn down(&mut self, now: SimTime, by: u64) {
@@ -227,6 +234,18 @@ mod tests {
         level.up(at(3.0), 1);
         assert_eq!(level.peak(), 3);
         assert_eq!(Level::new(at(2.0), &clock).mean(at(1.0)), None);
+    }
+
+    #[test]
+    fn those_that_have_to_stay_make_no_peak_in_passing() {
+        let clock = Clock::new(SimDuration::from_secs(1));
+        let mut level = Level::new(at(0.0), &clock);
+        level.up_if_they_stay(at(1.0), 7);
+        level.down(at(1.0), 5);
+        assert_eq!(level.peak(), 0);
+        level.up_if_they_stay(at(2.0), 1);
+        level.down(at(2.5), 3);
+        assert_eq!(level.peak(), 3);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A service at work: the door (limit, budget, bound of the queue), the queue, the servers.
 
 use super::books::Books;
+use super::job::{Job, Moment};
 use super::limit::Bucket;
 use super::spec::{Excess, ServiceSpec};
 use crate::kernel::{Entry, Liveness, SimDuration, SimTime, Ticket, Words};
@@ -35,35 +36,11 @@ const AT_THE_DOOR: u64 = 0;
 const WAITING: u64 = 1;
 const IN_WORK: u64 = 2;
 
-/// A request at the service: at the door, in the queue or in work.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Job {
-    attempt: Handle,
-    identity: u64,
-    arrived: SimTime,
-    started: SimTime,
-    /// The work that was left at `since`, in time at the service's own speed.
-    left: SimDuration,
-    /// When its account was last brought up to date.
-    since: SimTime,
-    /// When the work ends, as things stand.
-    due: SimTime,
-    /// When its valid entry comes; never if it has none.
-    queued: SimTime,
-    /// Its place in the order, which it keeps if the end of the work is put off.
-    ticket: Ticket,
-    /// Its place among those in work.
-    slot: u32,
-    /// It was in work when the service crashed, and starts again.
-    again: bool,
-}
-
 /// The memory of a service that recognises calls by their identity.
 #[derive(Debug, Clone, Serialize)]
 enum Known {
-    /// Being worked on, or waiting to be, as this job; these attempts wait for the same answer. With each, how long the service
-    /// had stood still within the work when it came.
-    InWork(Handle, Vec<(Handle, SimDuration)>),
+    /// Being worked on, or waiting to be, as this job; these attempts, which came then, wait for the same answer.
+    InWork(Handle, Vec<(Handle, Moment)>),
     /// Done at this time.
     Done,
 }
@@ -89,6 +66,8 @@ pub struct Service {
     pauses: u32,
     /// The speed that a slowdown leaves.
     speed: f64,
+    /// When it last went down, came back or changed its speed, and how long it had been down or stood still by then.
+    changed: Moment,
     books: Books,
     name: String,
 }
@@ -112,6 +91,10 @@ impl Service {
             down: false,
             pauses: 0,
             speed: 1.0,
+            changed: Moment {
+                at: SimTime::ZERO,
+                stood: SimDuration::ZERO,
+            },
             books: Books::default(),
             name: name.to_string(),
         }
@@ -146,10 +129,10 @@ impl Service {
         if idempotent {
             match self.known.get(&identity) {
                 Some(Known::Done) => return self.answer(handle, Outcome::Done, cx),
-                Some(Known::InWork(job, _)) => {
-                    let stood = self.stood(*job, cx);
+                Some(Known::InWork(..)) => {
+                    let arrived = self.moment(now);
                     if let Some(Known::InWork(_, waiting)) = self.known.get_mut(&identity) {
-                        waiting.push((handle, stood));
+                        waiting.push((handle, arrived));
                     }
                     return;
                 }
@@ -185,11 +168,13 @@ impl Service {
         let waits = u64::from(wait > SimDuration::ZERO);
         cx.record(What::Admitted, self.endpoint.id, [identity, waits, 0]);
         self.note_budget(cx);
+        let arrived = self.moment(now);
         let job = Job {
             attempt,
             identity,
-            arrived: now,
-            started: now,
+            arrived,
+            first: arrived,
+            started: arrived,
             left: SimDuration::ZERO,
             since: now,
             due: now,
@@ -218,27 +203,17 @@ impl Service {
         }
     }
 
-    /// How long the service has stood still so far within the work on a job; all of it that a crash undid.
-    fn stood(&self, job: Handle, cx: &Cx<'_, '_>) -> SimDuration {
-        let now = cx.now();
-        let Some(job) = self.jobs.get(job) else {
-            return SimDuration::ZERO;
-        };
-        let Some(attempt) = cx.shared.attempts.get(job.attempt) else {
-            return SimDuration::ZERO;
-        };
-        if job.again {
-            now - attempt.started
-        } else if self
-            .in_work
-            .get(job.slot as usize)
-            .and_then(|at| self.jobs.get(*at))
-            .is_some_and(|at| at.identity == job.identity)
-        {
-            let elapsed = now - job.since;
-            attempt.down + (elapsed - scaled(elapsed, self.pace()).min(job.left).min(elapsed))
-        } else {
+    /// This moment, which isn't before the last change.
+    fn moment(&self, now: SimTime) -> Moment {
+        let elapsed = now - self.changed.at;
+        let at_work = if self.down {
             SimDuration::ZERO
+        } else {
+            scaled(elapsed, self.pace()).min(elapsed)
+        };
+        Moment {
+            at: now,
+            stood: self.changed.stood + (elapsed - at_work),
         }
     }
 
@@ -280,24 +255,22 @@ impl Service {
     /// Work on a request begins.
     fn start(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
         let (now, pace) = (cx.now(), self.pace());
+        let begins = self.moment(now);
         let Some(job) = self.jobs.get_mut(handle) else { return };
         let Some((attempt, call)) = cx.shared.journey_mut(job.attempt) else {
             return;
         };
         let again = job.again;
-        if again {
-            // What was done before the crash is lost, and all the time with it, whatever was lost before.
-            attempt.down = now - attempt.started;
-        } else {
-            attempt.started = now;
-        }
         let (tokens_in, tokens_out) = call.request.tokens();
         let address = call.about(attempt);
         let mut stream = call.key.stream(purpose::SERVICE, address);
         let duration = self.spec.time.sample(&mut stream, address, tokens_in, tokens_out);
         self.tokens += tokens_in as u64 + tokens_out as u64;
         self.money = self.money.saturating_add(self.spec.price(tokens_in, tokens_out));
-        job.started = now;
+        if !again {
+            job.first = begins;
+        }
+        job.started = begins;
         job.left = duration;
         job.since = now;
         job.due = due_at(now, duration, pace);
@@ -305,7 +278,7 @@ impl Service {
         job.slot = self.in_work.len() as u32;
         job.again = false;
         job.ticket = self.endpoint.origin.take();
-        let (due, ticket, identity, arrived) = (job.due, job.ticket, job.identity, job.arrived);
+        let (due, ticket, identity, arrived) = (job.due, job.ticket, job.identity, job.arrived.at);
         self.in_work.push(handle);
         let words = [identity, arrived.as_nanos(), token_word(tokens_in, tokens_out)];
         let extra: &[u64] = if again { &[1] } else { &[] };
@@ -319,19 +292,18 @@ impl Service {
         let now = cx.now();
         let job = self.jobs.remove(handle).expect("a live end of work has its job");
         self.forget_in_work(job.slot);
-        self.books.leave(job.arrived, now);
-        let (mut started, mut stood) = (job.started, SimDuration::ZERO);
+        self.books.leave(job.arrived.at, now);
+        let ends = self.moment(now);
         if let Some((attempt, call)) = cx.shared.journey_mut(job.attempt) {
-            attempt.down += (now - job.since) - job.left;
-            (started, stood) = (attempt.started, attempt.down);
+            job.account(attempt, job.arrived, ends);
             let (tokens_in, tokens_out) = call.request.tokens();
             let tokens = token_word(tokens_in, tokens_out);
-            let words = [job.identity, job.started.as_nanos(), tokens];
+            let words = [job.identity, job.started.at.as_nanos(), tokens];
             cx.record_with(
                 What::ServiceFinished,
                 self.endpoint.id,
                 words,
-                &[job.arrived.as_nanos()],
+                &[job.arrived.at.as_nanos()],
             );
             cx.executed(self.endpoint.id, job.attempt);
         }
@@ -339,11 +311,9 @@ impl Service {
         if let Some(known) = self.known.get_mut(&job.identity)
             && let Known::InWork(_, waiting) = std::mem::replace(known, Known::Done)
         {
-            for (handle, before) in waiting {
+            for (handle, arrived) in waiting {
                 if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
-                    attempt.started = started.max(attempt.arrived);
-                    // What a crash undid may lie before its arrival.
-                    attempt.down = (stood - before).min(now - attempt.started);
+                    job.account(attempt, arrived, ends);
                 }
                 self.answer(handle, Outcome::Done, cx);
             }
@@ -398,8 +368,9 @@ impl Service {
 
     /// Everything at the service is lost.
     fn crash(&mut self, keep_state: bool, cx: &mut Cx<'_, '_>) {
-        self.down = true;
         let now = cx.now();
+        self.changed = self.moment(now);
+        self.down = true;
         let mut lost: Vec<Handle> = self.in_work.drain(..).collect();
         if keep_state {
             // Requests in work start again after the restart, ahead of those that waited.
@@ -425,7 +396,7 @@ impl Service {
         lost.extend(self.door.drain(..));
         for (index, handle) in lost.into_iter().enumerate() {
             let Some(job) = self.jobs.remove(handle) else { continue };
-            self.books.leave(job.arrived, now);
+            self.books.leave(job.arrived.at, now);
             let was = if index < in_work { IN_WORK } else { WAITING };
             cx.record(What::RequestDropped, self.endpoint.id, [job.identity, was, 0]);
             cx.drop_attempt(job.attempt);
@@ -444,12 +415,14 @@ impl Service {
 
     /// Changes the speed: the ends of all work in progress move.
     fn change_pace(&mut self, change: impl FnOnce(&mut Self), cx: &mut Cx<'_, '_>) {
-        let before = self.pace();
+        let (before, changed) = (self.pace(), self.moment(cx.now()));
         change(self);
         let (after, now) = (self.pace(), cx.now());
         if before == after {
             return;
         }
+        self.changed = changed;
+        cx.record(What::Paced, self.endpoint.id, [after.to_bits(), 0, 0]);
         for index in 0..self.in_work.len() {
             let handle = self.in_work[index];
             let Some(job) = self.jobs.get_mut(handle) else { continue };
@@ -458,9 +431,6 @@ impl Service {
             job.left = job.left - done;
             job.since = now;
             job.due = due_at(now, job.left, after);
-            if let Some(attempt) = cx.shared.attempts.get_mut(job.attempt) {
-                attempt.down += elapsed - done;
-            }
             if job.due < job.queued {
                 job.queued = job.due;
                 cx.schedule_in_place(job.ticket, job.due, SERVED, self.endpoint.id, handle.to_word());
@@ -524,7 +494,7 @@ impl Population for Service {
             return Liveness::Stale;
         }
         words.push(job.identity);
-        words.push(job.arrived.as_nanos());
+        words.push(job.arrived.at.as_nanos());
         Liveness::Live
     }
 
@@ -554,6 +524,7 @@ impl Population for Service {
         match disturbance {
             Disturbance::Crash { keep_state } => self.crash(keep_state, cx),
             Disturbance::Restart => {
+                self.changed = self.moment(cx.now());
                 self.down = false;
                 self.serve_next(cx);
             }
@@ -568,7 +539,7 @@ impl Population for Service {
         let all = self.queue.iter().chain(&self.door).chain(&self.in_work);
         let still = all
             .filter_map(|handle| self.jobs.get(*handle))
-            .map(|job| end.since(job.arrived));
+            .map(|job| end.since(job.arrived.at));
         self.books.audit(&self.name, end, still).err().into_iter().collect()
     }
 }

@@ -103,6 +103,7 @@ impl Population for Clients {
             activation: 0,
             generation: 0,
             open: true,
+            failed: false,
             paths: attempts,
             executed: 0,
             tries: attempts.into(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(usize)]
 pub enum Part {
-    /// The agent's own work.
+    /// The agent's own time: its work, and its sleeps.
     Thinking,
     /// Being served: inference, a tool at work.
     Service,
@@ -17,11 +17,11 @@ pub enum Part {
     Queueing,
     /// On the way: the legs of calls, of operations on state, of messages.
     Network,
-    /// An abandoned attempt and the wait until its successor started.
+    /// An abandoned attempt and the wait until its successor started; work that a crash undid.
     Retrying,
     /// Waiting for other agents, or for replicas to agree.
     Coordination,
-    /// Something needed was crashed or stalled.
+    /// Something needed was crashed, paused or stalled.
     Down,
 }
 
@@ -151,6 +151,8 @@ pub struct Call {
     pub generation: u32,
     /// Whether the client still waits for an answer.
     pub open: bool,
+    /// Whether it failed beyond its policy.
+    pub failed: bool,
     /// Attempts that are on their way, or at the server.
     pub paths: u16,
     /// How often the request's effect was applied.
@@ -190,8 +192,12 @@ pub struct Attempt {
     pub started: SimTime,
     /// When work on it ended, or it was refused.
     pub finished: SimTime,
-    /// How long the server was down or stalled while it was at work.
+    /// How long the server was down or stood still before work on it began.
+    pub stood: SimDuration,
+    /// How long the server was down or stood still from then on.
     pub down: SimDuration,
+    /// How long the server was at work on it in vain, because a crash undid what was done.
+    pub undone: SimDuration,
     /// How long it waited at the server for consistency or coordination.
     pub coordinated: SimDuration,
     /// How it ended.
@@ -278,7 +284,9 @@ impl Attempt {
             arrived: now,
             started: now,
             finished: now,
+            stood: SimDuration::ZERO,
             down: SimDuration::ZERO,
+            undone: SimDuration::ZERO,
             coordinated: SimDuration::ZERO,
             outcome: Outcome::Pending,
             context: None,
@@ -286,15 +294,35 @@ impl Attempt {
         }
     }
 
+    /// The times on its way whose answer was there at `until`, as a record has them.
+    pub fn times(&self, until: SimTime) -> [u64; 9] {
+        let [sent, arrived, started, finished, there] =
+            [self.sent, self.arrived, self.started, self.finished, until].map(SimTime::as_nanos);
+        let [down, coordinated, stood, undone] =
+            [self.down, self.coordinated, self.stood, self.undone].map(SimDuration::as_nanos);
+        [
+            sent,
+            arrived,
+            started,
+            finished,
+            down,
+            coordinated,
+            there,
+            stood,
+            undone,
+        ]
+    }
+
     /// How the time from its sending until `now`, when its answer is there, divides.
     pub fn parts(&self, now: SimTime) -> Parts {
         let mut parts = Parts::default();
         let in_service = self.finished - self.started;
         parts.add(Part::Network, (self.arrived - self.sent) + (now - self.finished));
-        parts.add(Part::Queueing, self.started - self.arrived);
+        parts.add(Part::Queueing, (self.started - self.arrived) - self.stood);
         parts.add(Part::Coordination, self.coordinated);
-        parts.add(Part::Down, self.down);
-        parts.add(Part::Service, in_service - self.coordinated - self.down);
+        parts.add(Part::Down, self.stood + self.down);
+        parts.add(Part::Retrying, self.undone);
+        parts.add(Part::Service, in_service - self.coordinated - self.down - self.undone);
         parts
     }
 }

@@ -39,6 +39,7 @@ impl Cx<'_, '_> {
             activation: 0,
             generation: 0,
             open: true,
+            failed: false,
             paths: 1,
             executed: 0,
             tries: 1,
@@ -83,14 +84,13 @@ impl Cx<'_, '_> {
                 (false, retry_after)
             }
             Outcome::Done | Outcome::Moved | Outcome::Pending => {
-                let [sent, arrived, started, finished] =
-                    [attempt.sent, attempt.arrived, attempt.started, attempt.finished].map(SimTime::as_nanos);
-                let (down, coordinated) = (attempt.down.as_nanos(), attempt.coordinated.as_nanos());
-                let extra = [sent, arrived, started, finished, down, coordinated, now.as_nanos()];
-                self.record_with(What::AttemptAnswered, client, words, &extra);
+                self.record_with(What::AttemptAnswered, client, words, &attempt.times(now));
                 (true, None)
             }
         };
+        if let Some(call) = self.shared.calls.get_mut(attempt.call) {
+            call.failed = !done;
+        }
         self.leave_call(attempt.call);
         self.close_call(attempt.call);
         let ended = [words[0], words[1], u64::from(done)];

@@ -495,7 +495,8 @@ impl Cx<'_, '_> {
     pub(super) fn lose(&mut self, message: Message, cause: u64) {
         let peer = (message.from as u64) << 8 | message.kind as u64;
         let words = [peer, cause, message.identity()];
-        self.record_with(What::Lost, message.to, words, &[message.bytes as u64]);
+        let extra = [message.bytes as u64, message.sent.as_nanos()];
+        self.record_with(What::Lost, message.to, words, &extra);
         match message.kind {
             MessageKind::Request | MessageKind::Response => self.drop_attempt(message.handle),
             MessageKind::Peer => self.shared.aftermath.push(Aftermath::Lost(message)),
@@ -510,7 +511,8 @@ impl Cx<'_, '_> {
         };
         let peer = (message.from as u64) << 8 | message.kind as u64;
         let words = [peer, 0, message.identity()];
-        self.record_with(What::Duplicated, message.to, words, &[message.bytes as u64]);
+        let extra = [message.bytes as u64, message.sent.as_nanos()];
+        self.record_with(What::Duplicated, message.to, words, &extra);
         match message.kind {
             MessageKind::Request | MessageKind::Response => {
                 if let Some(mut copy) = self.shared.attempts.get(message.handle).cloned() {
@@ -578,7 +580,9 @@ impl Cx<'_, '_> {
         };
         call.executed += 1;
         let (identity, before) = (call.identity, call.executed - 1);
-        self.record(What::Executed, server, [identity, before as u64, 0]);
+        let words = [identity, before as u64, u64::from(call.failed)];
+        let began = call.began.as_nanos();
+        self.record_with(What::Executed, server, words, &[began]);
         before
     }
 }

@@ -26,12 +26,13 @@ pub enum What {
     /// A message was sent. Subject: the sender; a: receiver and kind; b: bytes; c: message identity.
     Sent,
     /// A message was lost. Subject: the receiver; a: sender and kind; b: cause; c: message identity;
-    /// extra: bytes.
+    /// extra: bytes, and when it was sent.
     Lost,
     /// A message was delivered. Subject: the receiver; a: sender and kind; b: when it was sent; c: message identity;
     /// extra: bytes.
     Delivered,
-    /// A full mailbox, or nobody to read it, dropped a message. Subject: the receiver; a: sender and topic.
+    /// A full mailbox, or nobody to read it, dropped a message. Subject: the receiver; a: sender and topic; b: when
+    /// it was sent.
     Dropped,
     /// An agent meant to call. Subject: the agent; a: call identity; b: server.
     CallStarted,
@@ -41,7 +42,8 @@ pub enum What {
     /// A client gave an attempt up. Subject: the agent; a: call identity; b: server; c: attempt number.
     AttemptTimedOut,
     /// An answer came and was used. Subject: the agent; a: call identity; b: server; c: attempt number; extra: sent, arrived,
-    /// started, finished, down, coordinated, and when the answer was there (earlier than now if the agent stood still).
+    /// started, finished, down, coordinated, when the answer was there (earlier than now if the agent stood still), stood, undone
+    /// ([`crate::world::call::Attempt`] says what these are).
     AttemptAnswered,
     /// A refusal came back. Subject: the agent; a: call identity; b: server; c: attempt number.
     AttemptRefused,
@@ -60,7 +62,8 @@ pub enum What {
     /// Work on a request ended. Subject: the server; a: call identity; b: when it began; c: tokens in (high) and out
     /// (low); extra: arrival.
     ServiceFinished,
-    /// A request's effect was applied. Subject: the server; a: call identity; b: how often before.
+    /// A request's effect was applied. Subject: the server; a: call identity; b: how often before; c: 1 if the call had failed by
+    /// then; extra: when the call began.
     Executed,
     /// A budget ran out. Subject: the server; a: which (0 calls, 1 tokens, 2 money).
     BudgetSpent,
@@ -119,7 +122,8 @@ pub enum What {
     GuessRight,
     /// A guess was wrong and its work thrown away. Subject: the agent.
     GuessWrong,
-    /// The network made a copy of a message. Subject: the receiver; a: sender and kind; c: message identity; extra: bytes.
+    /// The network made a copy of a message. Subject: the receiver; a: sender and kind; c: message identity; extra: bytes, and
+    /// when it was sent.
     Duplicated,
     /// A request was let in, to wait or to be worked on. Subject: the server; a: call identity; b: 1 if it has to wait at the limit.
     Admitted,
@@ -155,6 +159,9 @@ pub enum What {
     /// A replica told a coordinator what it holds of a key. Subject: the replica; a: call identity; b: store and key; c: a mark, which
     /// no other answer has; extra: what it holds ([`crate::stores::words::ReplyWords`]).
     EntryRead,
+    /// A server works at another speed from now on, unless it is down. Subject: the server; a: the bits of the speed, a float: 0 is a
+    /// standstill, 1 its own speed.
+    Paced,
 }
 
 /// A set of [`What`]s.

@@ -18,13 +18,15 @@ pub(super) enum Way {
     Part(Part),
     /// A server was at work, but for so many nanoseconds.
     Served {
-        /// It stood still.
+        /// It was down or stood still.
         down: u64,
+        /// It worked in vain.
+        undone: u64,
         /// It waited for others.
         coordinated: u64,
     },
-    /// An ask was in a mailbox; its agent stood still for some of the time.
-    Mailbox {
+    /// A request was at a server or an ask in a mailbox; whoever it waited for stood still for some of the time.
+    Waited {
         /// For so long.
         stood: u64,
     },
@@ -70,12 +72,17 @@ pub(super) fn walk(log: &[Stretch], from: u64, to: u64) -> Result<Parts, String>
         let less = |some: u64| length.checked_sub(some).ok_or("a stretch is shorter than a part of it");
         match &stretch.way {
             Way::Part(part) => add(*part, length),
-            Way::Served { down, coordinated } => {
-                add(Part::Service, less(down + coordinated)?);
+            Way::Served {
+                down,
+                undone,
+                coordinated,
+            } => {
+                add(Part::Service, less(down + undone + coordinated)?);
                 add(Part::Down, *down);
+                add(Part::Retrying, *undone);
                 add(Part::Coordination, *coordinated);
             }
-            Way::Mailbox { stood } => {
+            Way::Waited { stood } => {
                 add(Part::Queueing, less(*stood)?);
                 add(Part::Down, *stood);
             }
@@ -136,12 +143,13 @@ mod tests {
                 45,
                 Way::Served {
                     down: 3,
+                    undone: 4,
                     coordinated: 2,
                 },
             ),
         ];
         let parts = walk(&log, 0, 45).unwrap();
-        assert_eq!(parts.0, [10, 30, 0, 0, 0, 2, 3]);
+        assert_eq!(parts.0, [10, 26, 0, 0, 4, 2, 3]);
         assert_eq!(walk(&log, 10, 30).unwrap().0, [0, 20, 0, 0, 0, 0, 0]);
     }
 

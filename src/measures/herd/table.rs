@@ -6,10 +6,10 @@ use crate::measures::registry::measure_table;
 macro_rules! call_table {
     ($prefix:literal) => {
         measure_table![
-            concat!($prefix, "intended"), Count, Neither, "Calls that agents meant to make, however many attempts each took.";
+            concat!($prefix, "intended"), Count, Neither, "Calls that agents meant to make after the warm-up, however many attempts each took.";
             concat!($prefix, "answered"), Count, Higher, "Intended calls that were answered.";
             concat!($prefix, "failed"), Count, Lower, "Intended calls that failed beyond their policy.";
-            concat!($prefix, "failed_executed"), Count, Lower, "Intended calls that failed beyond their policy although the server had executed them.";
+            concat!($prefix, "failed_executed"), Count, Lower, "Intended calls that failed beyond their policy although the server had executed them, or did so later in the run.";
             concat!($prefix, "given_up"), Count, Lower, "Intended calls that a crash of their agent or a thrown-away branch ended.";
             concat!($prefix, "unfinished"), Count, Lower, "Intended calls that were still open when the run ended (censored).";
             concat!($prefix, "attempts"), Count, Lower, "Attempts sent for the intended calls.";
@@ -25,11 +25,11 @@ macro_rules! call_table {
             concat!($prefix, "refused.budget"), Count, Lower, "Requests turned away because the budget was spent.";
             concat!($prefix, "refused.rate"), PerSecond, Lower, "Requests turned away, per second of the measured time; as a series, in each window.";
             concat!($prefix, "amplification"), Ratio, Lower, "Attempts sent for each intended call, over the run after the warm-up; as a series, attempts sent in each window over the calls begun in it (no value where none began).";
-            concat!($prefix, "goodput"), PerSecond, Higher, "Calls answered per second of the measured time; as a series, in each window.";
+            concat!($prefix, "goodput"), PerSecond, Higher, "Answers to calls per second of the measured time, whenever the calls began; as a series, in each window.";
             concat!($prefix, "in_flight"), Count, Lower, "Mean number of calls begun and not ended; as a series, the mean in each window.";
             concat!($prefix, "in_flight.peak"), Count, Lower, "The most calls begun and not ended at one time.";
-            concat!($prefix, "first_answer"), Seconds, Lower, "When the first call was answered.";
-            concat!($prefix, "last_answer"), Seconds, Lower, "When the last call was answered.";
+            concat!($prefix, "first_answer"), Seconds, Lower, "When the first answer came after the warm-up.";
+            concat!($prefix, "last_answer"), Seconds, Lower, "When the last answer came.";
             concat!($prefix, "time.mean"), Seconds, Lower, "Mean time from the begin of an answered call to its answer, retries included.";
             concat!($prefix, "time.p50"), Seconds, Lower, "Median time of the answered calls (nearest rank).";
             concat!($prefix, "time.p90"), Seconds, Lower, "Time that 90 % of the answered calls don't exceed (nearest rank; none with fewer than ten beyond it).";
@@ -78,7 +78,7 @@ pub(crate) const CALLS_ONLY: &[MeasureInfo] = measure_table![
 pub(crate) const SERVICE_ONLY: &[MeasureInfo] = measure_table![
     "service.*.busy", Count, Neither, "Mean number of requests in work.";
     "service.*.utilisation", Share, Neither, "Mean number of requests in work over the number of servers; none where that is unlimited.";
-    "service.*.queue.peak", Count, Lower, "The most requests that waited at one time.";
+    "service.*.queue.peak", Count, Lower, "The most requests that waited at one time; those that were worked on at once aren't among them.";
     "service.*.last_start", Seconds, Lower, "When the work on a request began last.";
     "service.*.limit", PerSecond, Neither, "The rate limit.";
     "service.*.budget_spent", Seconds, Higher, "When the budget ran out.";

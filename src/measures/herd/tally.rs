@@ -130,7 +130,7 @@ impl Tally {
         let now = record.time;
         let measured = u64::from(now >= warm_up);
         match record.what {
-            What::Admitted => self.waiting.up(now, 1),
+            What::Admitted => self.waiting.up_if_they_stay(now, 1),
             What::ServiceStarted => {
                 self.waiting.down(now, 1);
                 self.in_work.up(now, 1);
@@ -170,9 +170,14 @@ impl Tally {
             What::Crashed if record.a == 0 => {
                 let in_work = self.in_work.now();
                 self.in_work.down(now, in_work);
-                self.waiting.up(now, in_work);
+                self.waiting.up_if_they_stay(now, in_work);
             }
-            What::Executed => self.duplicates += u64::from(record.b > 0) * measured,
+            What::Executed => {
+                self.duplicates += u64::from(record.b > 0) * measured;
+                // What was executed before it failed is counted at its end.
+                let late = record.c == 1 && record.b == 0 && extra[0] >= warm_up.as_nanos();
+                self.failed_executed += u64::from(late);
+            }
             What::BudgetSpent => {
                 self.budget_spent.get_or_insert(now);
             }

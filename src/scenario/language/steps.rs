@@ -45,7 +45,7 @@ steps! {
     plain {
         /// Local work: the agent is busy, and handles no message meanwhile.
         Think(Spanned<TimeLaw>),
-        /// A wait; the agent handles messages meanwhile.
+        /// A wait of its own accord; the agent handles messages meanwhile. In accounts of time it is the agent's own, as thinking is.
         Sleep(Spanned<TimeLaw>),
         /// A call to a service, and the wait for its answer.
         Call {

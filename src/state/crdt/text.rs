@@ -1,7 +1,7 @@
 //! Text: a sequence of characters, each with a place of its own among all others.
 //!
 //! Guarantees that every inserted character is in the text unless a deletion of it is known, and that all replicas have the
-//! same order of characters, in which each follows what its writer had inserted it after (RGA; see [`sequence`]). Characters
+//! same order of characters, in which each follows what its writer had inserted it after (RGA; see `sequence`). Characters
 //! that are inserted one after another stay together; two writers who each type *backwards* at one place, every character
 //! before the last, may be interleaved (Weidner and Kleppmann, "The art of the Fugue", TPDS 2025, repair that at the cost of
 //! tombstones that can't be collected so simply).

@@ -4,7 +4,7 @@
 pub mod draw;
 pub mod entry;
 pub mod fingerprint;
-pub mod prefetch;
+pub mod hints;
 pub mod queue;
 pub mod run;
 pub mod time;
@@ -12,7 +12,7 @@ pub mod time;
 pub use draw::{Key, Purpose, Stream};
 pub use entry::{Entry, Origin, Ticket, permute_ranks};
 pub use fingerprint::{Checkpoint, Fingerprint, Print, Words};
-pub use prefetch::prefetch;
+pub use hints::{in_large_pages, prefetch};
 pub use queue::Queue;
 pub use run::{End, Focus, Handled, Kernel, Liveness, Model, Out, Perturbation, Prepare};
 pub use time::{SimDuration, SimTime};

@@ -6,7 +6,7 @@ use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, 
 use super::calling::OPERATION;
 use super::program::Instruction;
 use super::swapping::SwapState;
-use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, prefetch};
+use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, in_large_pages, prefetch};
 use crate::network::SiteId;
 use crate::state::Context;
 use crate::world::Starter;
@@ -179,6 +179,9 @@ impl AgentGroup {
             group.agents.reserve_exact(count as usize);
             group.biographies.reserve_exact(count as usize);
             group.outer_frames.reserve_exact(count as usize);
+            in_large_pages(&mut group.agents);
+            in_large_pages(&mut group.biographies);
+            in_large_pages(&mut group.outer_frames);
             for ordinal in 0..count {
                 group.add_agent(ordinal);
             }
@@ -657,11 +660,11 @@ impl Population for AgentGroup {
             return;
         };
         prefetch(agent);
-        if entry.kind != kind::DELIVER || self.spec.program.handlers.is_empty() {
-            prefetch(&agent.main.mark);
-            if let Some(frame) = self.outer_frames.get(member as usize) {
-                prefetch(frame);
-            }
+        prefetch(&agent.main.mark);
+        if (entry.kind != kind::DELIVER || self.spec.program.handlers.is_empty())
+            && let Some(frame) = self.outer_frames.get(member as usize)
+        {
+            prefetch(frame);
         }
     }
 

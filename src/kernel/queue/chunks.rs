@@ -2,7 +2,7 @@
 //! buckets needs hardly more memory than the entries themselves.
 
 use crate::kernel::entry::Entry;
-use crate::kernel::prefetch::prefetch;
+use crate::kernel::hints::prefetch;
 
 /// How many entries one chunk holds.
 const CHUNK: usize = 16;

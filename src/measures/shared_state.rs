@@ -19,13 +19,15 @@
 //!   map a write of a field's register doesn't commute with another or with a removal of the field, nor an increase with a removal; on
 //!   a text insertions at one place (after the same character) don't, and deletions that overlap (in a character).
 //! - *Overwritten unseen*: a write outranked, at some replica or in the log of one, by one that didn't have it in its past.
-//! - *Lost update*: an acknowledged elementary effect that no replica contains once the run is drained and that nobody who had
-//!   seen it took away. A replica contains what it shows or keeps as a sibling, and what that was computed from. A register's value is
-//!   taken away by a later write, an insert by a remove of the element and a remove by an insert, an increment by nothing, what is in a map's field also by a removal of that: a
-//!   later increment on top of it isn't meant to end it. On a text each character is an effect: an inserted one is taken away by
-//!   a deletion that took it; a deleted one is lost as a deletion if it is back, on a replica whose text no deletion of it is part
-//!   of. *Lost unseen*: the narrower count of those that no other write of the
-//!   key had in its past at all.
+//! - *Before its eyes* a write had what its read returned or, if it is blind, what its replica held (what that had heard of and
+//!   thrown away nobody can build on), and what its agent had written before or been told of in messages.
+//! - *Lost effect*: an acknowledged elementary effect that no replica contains once the run is drained and that nobody who had it
+//!   before his eyes took away. A replica contains what it shows or keeps as a sibling, and what that was computed from. A
+//!   register's value is taken away by a later write, an insert by a remove of the element and a remove by an insert, what is in
+//!   a map's field also by a removal of that, an increment by nothing: a later increment on top of it isn't meant to end it. On a
+//!   text each character is an effect: an inserted one is taken away by a deletion that took it; a deleted one is lost as a
+//!   deletion if it is back, on a replica whose text no deletion of it is part of. *Lost update*: the narrower count of those
+//!   that no other write of the key had before its eyes at all.
 //! - *Stale read*: one that lacks a write acknowledged before it began. It lacks what its replica had not heard of when it
 //!   served, and would keep, given what it held: under last-write-wins a write of higher rank; where causality decides, one
 //!   that nothing held there supersedes; otherwise any. A read that no single replica served is judged by what it shows in the
@@ -47,6 +49,7 @@
 //! becomes of their effects (lost, outranked, in which order they appear where, when a cut is healed) is judged once the run
 //! is drained; divergence is counted until the end of the measured time.
 
+mod endings;
 mod frontier;
 mod joins;
 mod judge;

@@ -2,7 +2,7 @@
 
 use super::Watched;
 use super::frontier::Frontier;
-use super::ledger::{Dep, Ledger, NONE, OwnWrite, Pending, Write, against, flag, side_of};
+use super::ledger::{AgentState, Dep, Ledger, NONE, OwnWrite, Pending, Write, against, flag, side_of};
 use super::past::Past;
 use super::results::Tally;
 use super::spread::Heal;
@@ -29,7 +29,7 @@ pub struct SharedStateJudge {
     /// Acknowledgements so far.
     pub(super) acks: u64,
     /// What senders knew, by message, and the entry in which it was sent.
-    sent: BTreeMap<u64, (Ticket, Past)>,
+    sent: BTreeMap<u64, (Ticket, [Past; 2])>,
     /// Writes that the current entry made visible, and where.
     pub(super) to_check: Vec<(u32, u32)>,
     /// Writes that may be forgotten once the current entry is over.
@@ -76,10 +76,11 @@ impl SharedStateJudge {
 
     /// The operation under way with this identity; one whose beginning wasn't seen begins now.
     pub(super) fn pending(&mut self, identity: u64, agent: u32, began: SimTime) -> &mut Pending {
-        let (past, acks_before) = (&self.ledger.agents[agent as usize].past, self.acks);
+        let (AgentState { past, told, .. }, acks_before) = (&self.ledger.agents[agent as usize], self.acks);
         self.ledger.pending.entry(identity).or_insert_with(|| Pending {
             agent,
             past: past.clone(),
+            told: told.clone(),
             acks_before,
             began,
             views: Vec::new(),
@@ -94,9 +95,10 @@ impl SharedStateJudge {
         }
         let agent = self.ledger.agent(record.subject);
         self.pending(record.a, agent, record.time);
-        self.ledger.agents[agent as usize]
-            .past
-            .learn(agent, number_of(record.a));
+        let number = number_of(record.a);
+        let it = &mut self.ledger.agents[agent as usize];
+        it.past.learn(agent, number);
+        it.told.learn(agent, number);
     }
 
     fn accepted(&mut self, record: &Record, extra: &[u64]) {
@@ -127,6 +129,7 @@ impl SharedStateJudge {
             if let Some((field, side)) = side_of(op) {
                 state.fields.entry(field).or_default()[side].seen.join(&past);
             }
+            ledger.mark_seen((key, op), record.a, agent, blind.then_some(&extra[5..]));
         }
         past.learn(agent, number);
         if ledger.keys[key as usize].keeping == Keeping::Ranked
@@ -327,17 +330,20 @@ impl SharedStateJudge {
         match record.what {
             What::Sent => {
                 if let Some(agent) = self.ledger.known_agent(record.subject) {
-                    let past = &self.ledger.agents[agent as usize].past;
+                    let AgentState { past, told, .. } = &self.ledger.agents[agent as usize];
                     if !past.is_empty() {
-                        self.sent.insert(record.c, (record.entry, past.clone()));
+                        let knows = [past.clone(), told.clone()];
+                        self.sent.insert(record.c, (record.entry, knows));
                     }
                 }
             }
             What::Delivered => {
                 // A copy that comes later has nothing to add.
-                if let Some((_, past)) = self.sent.remove(&record.c) {
+                if let Some((_, [past, told])) = self.sent.remove(&record.c) {
                     let agent = self.ledger.agent(record.subject);
-                    self.ledger.agents[agent as usize].past.join(&past);
+                    let agent = &mut self.ledger.agents[agent as usize];
+                    agent.past.join(&past);
+                    agent.told.join(&told);
                 }
             }
             // Where one of two copies is lost on its way, the other may still come.

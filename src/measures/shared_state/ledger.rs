@@ -1,11 +1,13 @@
 //! What the judge remembers: writes, keys, replicas, agents.
 
 use super::Watched;
+use super::endings::slot_of;
 use super::frontier::Frontier;
 use super::past::Past;
 use super::text::TextState;
 use crate::kernel::SimTime;
-use crate::state::{Dot, DotSet, Keeping, KeyType, Op, Origin};
+use crate::state::{Dot, DotSet, Keeping, KeyType, Op, Origin, Versions};
+use crate::stores::words::of_version_words;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ pub(super) mod flag {
     pub const OVERWRITTEN: u8 = 16;
     pub const MONOTONIC_WRITES: u8 = 32;
     pub const WRITES_FOLLOW_READS: u8 = 64;
+    /// Of ranked keys: another update had it before its eyes, in what it had read or in what its replica held.
+    pub const SEEN: u8 = 128;
 }
 
 /// Writes in the order of their acceptance: mostly a handful, mostly added at the end.
@@ -119,6 +123,8 @@ pub(super) struct KeyState {
     pub text: TextState,
     /// Everything that some write had in its past.
     pub seen: Past,
+    /// Of ranked keys: what the agents of its updates knew, by what they had done and been told.
+    pub told: Past,
     /// What live replicas show: each digest, and how many show it.
     pub shown: Vec<(u64, u32)>,
     pub diverged: Option<SimTime>,
@@ -273,6 +279,8 @@ pub(super) struct ReadSoFar {
     /// The acknowledgement of the latest read.
     pub acked: u64,
     pub heads: Vec<u32>,
+    /// What the latest read returned.
+    pub latest: Vec<u32>,
     pub effects: DotSet,
 }
 
@@ -290,6 +298,8 @@ pub(super) struct OwnWrite {
 #[derive(Debug, Clone, Default)]
 pub(super) struct AgentState {
     pub past: Past,
+    /// What it has done itself, and what others had who sent it messages: without what replicas had heard of.
+    pub told: Past,
     /// Its accepted updates: number and write.
     pub writes: Vec<(u32, u32)>,
     pub reads: BTreeMap<u32, ReadSoFar>,
@@ -303,6 +313,7 @@ pub(super) struct Pending {
     pub agent: u32,
     /// What its agent knew when it began.
     pub past: Past,
+    pub told: Past,
     /// The acknowledgements before it began.
     pub acks_before: u64,
     pub began: SimTime,
@@ -328,6 +339,8 @@ pub(super) struct Ledger {
     /// The place of each entity among the agents, and one for those that aren't known.
     agent_of: Vec<u32>,
     pub pending: BTreeMap<u64, Pending>,
+    /// Of ranked sets and maps, by key and element or field: what was known to those who did something there, by what it was.
+    pub told: BTreeMap<(u32, u64), [Past; 3]>,
     pub may_lose_state: bool,
 }
 
@@ -379,6 +392,7 @@ impl Ledger {
                     fields: BTreeMap::new(),
                     text: TextState::default(),
                     seen: Past::default(),
+                    told: Past::default(),
                     shown: vec![(kind.empty().digest(), replicas.len() as u32)],
                     diverged: None,
                     divergence: 0,
@@ -579,6 +593,36 @@ impl Ledger {
             it.flags |= bit;
         }
         news
+    }
+
+    /// Of a ranked key: notes what a new update of an agent had before its eyes, and what its agent knew. If the update is blind,
+    /// the words say what its replica held.
+    pub fn mark_seen(&mut self, (key, op): (u32, Op), identity: u64, agent: u32, held: Option<&[u64]>) {
+        if self.keys[key as usize].keeping != Keeping::Ranked {
+            return;
+        }
+        let seen: Vec<u32> = match held.map(of_version_words) {
+            Some(Versions::Heads(heads)) => {
+                let found = heads.iter().filter_map(|head| self.keys[key as usize].find(*head));
+                found.collect()
+            }
+            Some(Versions::Effects(_)) => Vec::new(),
+            None => {
+                let read = self.agents[agent as usize].reads.get(&key);
+                read.map(|read| read.latest.clone()).unwrap_or_default()
+            }
+        };
+        for write in seen {
+            self.writes[write as usize].flags |= flag::SEEN;
+        }
+        let Some(pending) = self.pending.get(&identity) else {
+            return;
+        };
+        self.keys[key as usize].told.join(&pending.told);
+        if let Some((slot, side, _)) = slot_of(op) {
+            let sides = self.told.entry((key, slot)).or_default();
+            sides[side].join(&pending.told);
+        }
     }
 
     /// Forgets what nobody will ask about a write any more.

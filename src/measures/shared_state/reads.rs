@@ -191,6 +191,7 @@ impl SharedStateJudge {
         let so_far = agent.reads.entry(view.key).or_insert_with(|| ReadSoFar {
             acked,
             heads: Vec::new(),
+            latest: Vec::new(),
             effects: DotSet::default(),
         });
         so_far.acked = acked;
@@ -199,7 +200,7 @@ impl SharedStateJudge {
         let mut heads = self.still_expected(&earlier, &view.heads);
         heads.extend(&view.heads);
         if let Some(so_far) = self.ledger.agents[pending.agent as usize].reads.get_mut(&view.key) {
-            so_far.heads = heads;
+            (so_far.heads, so_far.latest) = (heads, view.heads);
         }
         if began < self.from {
             return;

@@ -1,12 +1,13 @@
 //! The measures of shared state, with their names, units and meanings.
 
 use super::SharedStateJudge;
+use super::endings::Endings;
 use super::ledger::{KeyState, Write, against, flag, side_of};
 use super::series::{Samples, Steps};
 use super::visibility::Visibility;
 use crate::kernel::SimTime;
 use crate::measures::{Better, MeasureInfo, Unit};
-use crate::state::{KeyType, Op};
+use crate::state::{Keeping, Op};
 use std::collections::BTreeMap;
 
 /// What is counted while the run goes on.
@@ -120,8 +121,8 @@ measures! {
     "state.conflicts.share", Share, Lower, "Of all accepted updates, those in conflict.", |s| share(s.conflicts, s.writes);
     "state.overwritten_unseen", Count, Lower, "Updates outranked, at some replica and until the run is drained, by one that had not seen them.", |s| Some(s.overwritten_unseen as f64);
     "state.overwritten_unseen.share", Share, Lower, "Of all accepted updates, those overwritten unseen.", |s| share(s.overwritten_unseen, s.writes);
-    "state.lost_updates", Count, Lower, "Acknowledged updates (on texts: characters) whose effect is on no replica once the run is drained and that no other update of the key had seen, even through a chain.", |s| Some(s.lost_updates as f64);
-    "state.lost_effects", Count, Lower, "Acknowledged updates (on texts: characters, inserted or deleted) whose effect is on no replica once the run is drained and was taken away by nobody who had seen it: an increment, which can't be taken away, counts even if a later update that was itself lost had seen it.", |s| Some(s.lost_effects as f64);
+    "state.lost_updates", Count, Lower, "Acknowledged updates (on texts: characters) whose effect is on no replica once the run is drained and that no other update of the key had before its eyes: in what it had read or, if it is blind, in what its replica held when it was accepted; or which its agent had done itself or been told of.", |s| Some(s.lost_updates as f64);
+    "state.lost_effects", Count, Lower, "Acknowledged updates (on texts: characters, inserted or deleted) whose effect is on no replica once the run is drained and was taken away by nobody who had it before his eyes: an increment, which can't be taken away, counts even if a later update that was itself lost was built on it.", |s| Some(s.lost_effects as f64);
     "state.lost_characters", Count, Lower, "Of the lost effects, those that are characters inserted into texts.", |s| Some(s.lost_characters as f64);
     "state.stale_reads", Count, Lower, "Reads that lack an update acknowledged before they began which the store would keep.", |s| Some(s.stale_reads as f64);
     "state.stale_reads.share", Share, Lower, "Of all reads, those that were stale.", |s| share(s.stale_reads, s.reads);
@@ -242,18 +243,38 @@ impl SharedStateJudge {
                 found.extend(&ledger.writes[write as usize].bases);
             }
         }
+        let ended = Endings::of(&ledger.writes, &ledger.keys);
         let (mut effects, mut unseen, mut characters) = (0, 0, 0);
-        for (place, write) in ledger.writes.iter().enumerate() {
+        for (place, write) in (0..).zip(&ledger.writes) {
             if write.flags & flag::COUNTED == 0 || write.acked == 0 {
                 continue;
             }
             let key = &ledger.keys[write.key as usize];
-            let lost = self.lost_of(place as u32, &contained);
-            if !is_replaced(key, write) {
+            let lost = self.lost_of(place, &contained);
+            if lost.effects == 0 {
+                continue;
+            }
+            let ranked = key.keeping == Keeping::Ranked;
+            let was_seen = match ranked {
+                true => {
+                    let mut versions = self.versions(place);
+                    key.told.knows(write.agent, write.number)
+                        || versions.any(|it| ledger.writes[it as usize].flags & flag::SEEN != 0)
+                }
+                false => key.seen.knows(write.agent, write.number),
+            };
+            let was_replaced = match write.op {
+                Op::Write(_) => was_seen,
+                _ if ranked => self
+                    .versions(place)
+                    .any(|it| ended.has(&ledger.writes[it as usize], it, &ledger.told)),
+                _ => is_replaced(key, write),
+            };
+            if !was_replaced {
                 effects += lost.effects;
                 characters += lost.characters;
             }
-            if !key.seen.knows(write.agent, write.number) {
+            if !was_seen {
                 unseen += lost.effects;
             }
         }
@@ -288,10 +309,10 @@ impl SharedStateJudge {
     }
 }
 
-/// Whether somebody who had seen a write took its effect away.
+/// Whether somebody who had seen an effect on an element or a field took it away.
 fn is_replaced(key: &KeyState, write: &Write) -> bool {
     let (side, element) = match write.op {
-        Op::Write(_) | Op::Add(_) => return key.kind == KeyType::Register && key.seen.knows(write.agent, write.number),
+        Op::Write(_) | Op::Add(_) => return false,
         Op::Put { .. } | Op::Increase { .. } | Op::Drop { .. } => {
             let Some((field, side)) = side_of(write.op) else {
                 return false;

@@ -562,3 +562,40 @@ fn the_dictionary_names_every_measure_once() {
     );
     let _: Log = Log::default();
 }
+
+#[test]
+fn what_is_lost_stays_lost_however_often_the_key_is_written_again() {
+    // Two clients that know nothing of each other; the second replica's write outranks the first one's when they meet.
+    let crossing = |later: bool| {
+        let mut second = vec![(ms(50), update(0, 1, Op::Write(2)))];
+        second.extend(later.then_some((ms(900), update(0, 1, Op::Write(3)))));
+        let mut bench = bench(LWW, 2, 100);
+        bench.clients = vec![
+            (SiteId(0), vec![(ms(10), update(0, 0, Op::Write(1)))]),
+            (SiteId(1), second),
+        ];
+        judge(bench, ms(3000))
+    };
+    for later in [false, true] {
+        let s = crossing(later);
+        assert_eq!((s.lost_updates, s.lost_effects), (1, 1), "{later}");
+    }
+    // A clock that is five seconds behind: nothing that its client writes is ever held. Of values only the last one is missed by
+    // anybody, since its client has replaced the others itself; of increments each one.
+    for (op, key, effects) in [(Op::Write(7), 0, 1), (Op::Add(1), 1, 4)] {
+        let mut bench = bench(LWW, 2, 10);
+        bench.spec.replicas[1].clock = Clock::new(-5_000_000_000, 0).unwrap();
+        let every = |first: u64, replica| {
+            (0..4)
+                .map(move |n| (ms(first + 200 * n), update(key, replica, op)))
+                .collect()
+        };
+        bench.clients = vec![(SiteId(0), every(6000, 0)), (SiteId(1), every(6100, 1))];
+        let s = judge(bench, ms(9000));
+        assert_eq!(
+            (s.overwritten_unseen, s.lost_updates, s.lost_effects),
+            (4, 1, effects),
+            "{op:?}"
+        );
+    }
+}

@@ -7,6 +7,7 @@ use crate::network::SiteId;
 use crate::random::Law;
 use crate::state::{Dot, Keeping, KeyType, Op, Versions};
 use crate::stores::words::ReplyWords;
+use crate::stores::words::of_version_words;
 use crate::stores::words::{of_op_words, of_range_words, of_reply_words, of_store_key};
 use crate::stores::{AntiEntropy, HintedHandoff, Legs, Model, Placement, QuorumSpec, StoreSpec};
 use crate::world::record::{Batch, Mask, Observer, Record, What};
@@ -46,6 +47,10 @@ struct Version {
     op: Op,
     started: usize,
     accepted: usize,
+    /// What its writer had before its eyes: of a blind update what its replica held.
+    before_its_eyes: Vec<usize>,
+    /// What its agent had done before, or been told of.
+    told: BTreeSet<u64>,
 }
 
 /// What both sides count.
@@ -112,6 +117,13 @@ struct Served {
 #[derive(Default)]
 struct Search {
     keeping: Vec<Keeping>,
+    /// Whether coordinators build on what they have logged.
+    logs: bool,
+    /// The operations that each agent has done itself or been told of; and those that it had at the beginning of an operation,
+    /// and when it sent a message.
+    told: BTreeMap<u32, BTreeSet<u64>>,
+    told_at: BTreeMap<u64, BTreeSet<u64>>,
+    told_by: BTreeMap<u64, BTreeSet<u64>>,
     /// The replicas of each key.
     keepers: Vec<Vec<u32>>,
     /// What each replica has accepted, by key.
@@ -246,13 +258,24 @@ impl Search {
         let latest = |search: &Self| search.latest.get(&record.subject).cloned().unwrap_or_default();
         match record.what {
             What::CallStarted => {
+                let told = self.told.entry(record.subject).or_default();
+                self.told_at.insert(record.a, told.clone());
+                told.insert(record.a);
                 let node = self.graph.node(latest(self));
                 self.latest.insert(record.subject, vec![node]);
                 self.started.insert(record.a, node);
                 self.began.insert(record.a, place);
             }
-            What::Sent if record.a & 0xff <= 2 => drop(self.sent.insert(record.c, latest(self))),
+            What::Sent if record.a & 0xff <= 2 => {
+                let told = self.told.get(&record.subject).cloned().unwrap_or_default();
+                self.told_by.insert(record.c, told);
+                self.sent.insert(record.c, latest(self));
+            }
             What::Delivered if record.a & 0xff <= 2 => {
+                self.told
+                    .entry(record.subject)
+                    .or_default()
+                    .extend(&self.told_by[&record.c]);
                 let mut causes = latest(self);
                 causes.extend(&self.sent[&record.c]);
                 let node = self.graph.node(causes);
@@ -279,6 +302,26 @@ impl Search {
                     .push(self.versions.len());
                 let accepted = self.graph.node(causes);
                 self.latest.entry(extra[1] as u32).or_default().push(accepted);
+                let before_its_eyes: Vec<usize> = if extra[1] >> 32 & 1 == 1 {
+                    let said = match of_version_words(&extra[5..]) {
+                        Versions::Heads(heads) => heads,
+                        Versions::Effects(_) => Vec::new(),
+                    };
+                    let said: Vec<usize> = said.iter().filter_map(|dot| self.find(key, dot.bits())).collect();
+                    // A coordinator also builds on what it has logged.
+                    let held = self.held.get(&(record.subject, key)).into_iter().flatten().copied();
+                    let logs = self.keeping[key as usize] != Keeping::Ranked || self.logs;
+                    assert!(logs || held.eq(said.iter().copied()), "what a replica says it holds");
+                    said
+                } else {
+                    let reads = self
+                        .returned
+                        .get(&Self::agent(record.a))
+                        .map_or(&[][..], Vec::as_slice)
+                        .iter();
+                    let latest = reads.rev().find(|(_, of, _)| *of == key);
+                    latest.map(|(_, _, versions)| versions.clone()).unwrap_or_default()
+                };
                 self.versions.push(Version {
                     identity: record.a,
                     key,
@@ -287,6 +330,8 @@ impl Search {
                     op: of_op_words([extra[3], extra[4]]),
                     started: self.started[&record.a],
                     accepted,
+                    before_its_eyes,
+                    told: self.told_at[&record.a].clone(),
                 });
             }
             What::Applied => {
@@ -459,7 +504,38 @@ impl Search {
             let conflicts = |b: usize| concurrent(a, b) && in_the_way(b);
             counts.conflicts += usize::from(all.clone().any(conflicts));
             if self.acked.contains_key(&a) {
-                let after = |b: &usize| *b != a && of(a).key == of(*b).key && saw[*b][a];
+                let ranked = self.keeping[of(a).key as usize] == Keeping::Ranked;
+                // Whether it stands in the chain of versions that one was computed from.
+                let builds_on = |b: usize| {
+                    let mut todo = vec![b];
+                    while let Some(version) = todo.pop() {
+                        todo.extend(
+                            self.bases
+                                .iter()
+                                .filter(|(it, _)| *it == version)
+                                .map(|(_, base)| *base),
+                        );
+                        if todo.contains(&a) {
+                            return true;
+                        }
+                    }
+                    false
+                };
+                let after = |b: &usize| {
+                    let sees = match (ranked, of(a).op) {
+                        (false, _) => saw[*b][a],
+                        (
+                            true,
+                            Op::Insert(_) | Op::Remove(_) | Op::Put { .. } | Op::Increase { .. } | Op::Drop { .. },
+                        ) => builds_on(*b),
+                        (true, _) => of(*b).before_its_eyes.contains(&a),
+                    };
+                    let sees = match ranked {
+                        true => sees || of(*b).told.contains(&of(a).identity),
+                        false => sees,
+                    };
+                    *b != a && of(a).key == of(*b).key && sees
+                };
                 // What conflicts when concurrent replaces when it comes later.
                 let replaced = all.clone().filter(after).any(|b| conflict(of(a).op, of(b).op));
                 let is_there = contained.contains(&a);
@@ -488,7 +564,15 @@ impl Search {
                 counts.lost_effects += effects;
                 let is_text = matches!(of(a).op, Op::InsertText { .. } | Op::DeleteText { .. });
                 let weight = if is_text || is_there { effects } else { 1 };
-                counts.lost_updates += if all.clone().any(|b| after(&b)) { 0 } else { weight };
+                let direct = |b: usize| {
+                    let told = of(b).told.contains(&of(a).identity);
+                    b != a && of(b).key == of(a).key && (told || of(b).before_its_eyes.contains(&a))
+                };
+                let was_seen = match ranked {
+                    true => all.clone().any(direct),
+                    false => all.clone().any(|b| after(&b)),
+                };
+                counts.lost_updates += if was_seen { 0 } else { weight };
             }
         }
         counts.overwritten_unseen = self.overwritten.len();
@@ -530,6 +614,7 @@ fn by_search(model: &Model, spec: &StoreSpec, tape: &[(Record, Vec<u64>)]) -> Co
     let mut search = Search {
         keeping: kinds.iter().map(|kind| model.keeping(*kind)).collect(),
         keepers: keepers.clone(),
+        logs: spec.quorum.is_some(),
         ..Search::default()
     };
     let mut entry = None;

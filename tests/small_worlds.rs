@@ -146,6 +146,28 @@ fn messages_sent_before_the_warm_up_are_not_measured() {
 }
 
 #[test]
+fn every_rate_is_of_what_happens_after_the_warm_up() {
+    let scenario = read(
+        r#"(
+            quorate: 1, name: "rates", seed: 1, replicates: 1, until: At("20500ms"), warm_up: "10200ms", sites: ["a"],
+            services: {"s": (at: "a", servers: 1, time: "700ms")},
+            agents: {"g": (count: Stream(), at: "a", start: Tick(every: "1s"), program: [
+                Task(name: "look", steps: [Call(service: "s")]),
+            ])},
+        )"#,
+    );
+    // The call of 10 s is answered after the warm-up, but began before it; that of 20 s isn't answered in time.
+    let sheet = &sheets(&scenario)[0];
+    let number = |name: &str| sheet.numbers[name];
+    assert_eq!(["calls.answered", "task.done", "task.look.done"].map(number), [9.0; 3]);
+    assert_eq!(
+        ["calls.goodput", "task.rate", "task.look.rate"].map(number),
+        [10.0 / 10.3; 3]
+    );
+    assert_eq!(["calls.first_answer", "calls.last_answer"].map(number), [10.7, 19.7]);
+}
+
+#[test]
 fn a_failed_call_that_is_executed_later_is_executed() {
     let scenario = read(
         r#"(

@@ -1,7 +1,8 @@
 //! Calls to services: attempts, refusals, queues, waste, money, recovery: the thundering herd.
 //!
 //! What begins before the warm-up isn't counted: a call by when it began, a request by when it reached its server, anything else
-//! by when it happened. Series cover the whole run. Operations on shared state aren't calls here.
+//! by when it happened. A rate is of what happens between the warm-up and the end of the run, whenever it began (an answer, an
+//! arrival, the end of a task): a rate of what begins and ends in between would be too small. Series cover the whole run. Operations on shared state aren't calls here.
 
 mod recovery;
 mod table;

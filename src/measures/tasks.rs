@@ -1,10 +1,12 @@
 //! Tasks: how long they take, how they end, and where their time goes: the latency trap.
 //!
-//! A task is one run of a program that has steps, or a `Task` step. Tasks begun before the warm-up aren't measured. Times are those of the
-//! tasks done; failed, aborted and unfinished ones are counted beside them, never dropped.
+//! A task is one run of a program that has steps, or a `Task` step. Tasks begun before the warm-up aren't measured, but for the rate
+//! at which tasks are done. Times are those of the tasks done; failed, aborted and unfinished ones are counted beside them, never
+//! dropped.
 
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Options, ServiceIndex, Setting, Sheet, TaskOutcome, TaskRow};
+use crate::agents::activation::TaskEnd;
 use crate::kernel::SimTime;
 use crate::statistics::Recorder;
 use crate::world::call::{Part, Parts};
@@ -20,7 +22,7 @@ macro_rules! task_table {
             concat!($prefix, "failed"), Count, Lower, "Tasks that a step ended by failing beyond its policy.";
             concat!($prefix, "aborted"), Count, Lower, "Tasks given up: their agent crashed and lost its state, or their branch was thrown away.";
             concat!($prefix, "unfinished"), Count, Lower, "Tasks that were still under way when the run ended (censored).";
-            concat!($prefix, "rate"), PerSecond, Higher, "Tasks done per second of the measured time.";
+            concat!($prefix, "rate"), PerSecond, Higher, "Tasks done per second of the measured time, whenever they began.";
             concat!($prefix, "time"), Seconds, Lower, "The times of the tasks done: a sample for their distribution.";
             concat!($prefix, "time.mean"), Seconds, Lower, "Mean time of the tasks done.";
             concat!($prefix, "time.p50"), Seconds, Lower, "Median time of the tasks done (nearest rank).";
@@ -51,6 +53,8 @@ pub(super) const NAMED: &[MeasureInfo] = task_table!("task.*.");
 struct Kind {
     started: u64,
     ended: [u64; 3],
+    /// Tasks done after the warm-up, whenever they began.
+    completed: u64,
     times: Recorder,
     parts: [u128; 7],
 }
@@ -130,10 +134,12 @@ impl Tasks {
 
     fn task_ended(&mut self, record: &Record, extra: &[u64]) {
         let began = SimTime::from_nanos(extra[0]);
+        let (name, end) = ((record.b >> 8) as usize, record.b as u8);
+        let measured = record.time >= self.setting.warm_up;
+        self.kind(name).completed += u64::from(measured && end == TaskEnd::Done as u8);
         if began < self.setting.warm_up {
             return;
         }
-        let (name, end) = ((record.b >> 8) as usize, record.b as u8);
         let calls = if name == 0 { *self.calls_of(record.subject) } else { 0 };
         let mut parts = Parts::default();
         parts.0.copy_from_slice(&extra[1..8]);
@@ -186,7 +192,7 @@ impl Tasks {
         );
         sheet.count(name("unfinished"), kind.started.saturating_sub(ended));
         let measured = end.since(self.setting.warm_up).as_secs_f64();
-        sheet.number(name("rate"), (measured > 0.0).then(|| kind.ended[0] as f64 / measured));
+        sheet.number(name("rate"), (measured > 0.0).then(|| kind.completed as f64 / measured));
         let done = kind.times.count();
         if done == 0 {
             return;

@@ -57,7 +57,8 @@ crate::language! {
         /// and the drain is over as soon as nothing is on its way to or between replicas and, where there is anti-entropy, all
         /// live replicas hold the same. What is lost for good is judged then; all else is measured until the end.
         drain: Part<Duration> = Part::from(Duration::from_secs(600)),
-        /// What begins before this time isn't measured.
+        /// What begins before this time isn't measured. Rates are of what happens after it (answers, arrivals, ends of tasks), whenever
+        /// that began, per second from then on to the end of the run. Series are of the whole run.
         warm_up: Part<Spanned<Duration>> = Part::from(Duration::ZERO),
         /// The length of the windows in which rates over time are measured. A run has at most 1,000,000 of them: without this
         /// field, those of a longer run are as much longer.

@@ -6,7 +6,7 @@ use crate::measures::registry::measure_table;
 macro_rules! call_table {
     ($prefix:literal) => {
         measure_table![
-            concat!($prefix, "intended"), Count, Neither, "Calls that agents meant to make, however many attempts each took.";
+            concat!($prefix, "intended"), Count, Neither, "Calls that agents meant to make after the warm-up, however many attempts each took.";
             concat!($prefix, "answered"), Count, Higher, "Intended calls that were answered.";
             concat!($prefix, "failed"), Count, Lower, "Intended calls that failed beyond their policy.";
             concat!($prefix, "failed_executed"), Count, Lower, "Intended calls that failed beyond their policy although the server had executed them, or did so later in the run.";
@@ -25,11 +25,11 @@ macro_rules! call_table {
             concat!($prefix, "refused.budget"), Count, Lower, "Requests turned away because the budget was spent.";
             concat!($prefix, "refused.rate"), PerSecond, Lower, "Requests turned away, per second of the measured time; as a series, in each window.";
             concat!($prefix, "amplification"), Ratio, Lower, "Attempts sent for each intended call, over the run after the warm-up; as a series, attempts sent in each window over the calls begun in it (no value where none began).";
-            concat!($prefix, "goodput"), PerSecond, Higher, "Calls answered per second of the measured time; as a series, in each window.";
+            concat!($prefix, "goodput"), PerSecond, Higher, "Answers to calls per second of the measured time, whenever the calls began; as a series, in each window.";
             concat!($prefix, "in_flight"), Count, Lower, "Mean number of calls begun and not ended; as a series, the mean in each window.";
             concat!($prefix, "in_flight.peak"), Count, Lower, "The most calls begun and not ended at one time.";
-            concat!($prefix, "first_answer"), Seconds, Lower, "When the first call was answered.";
-            concat!($prefix, "last_answer"), Seconds, Lower, "When the last call was answered.";
+            concat!($prefix, "first_answer"), Seconds, Lower, "When the first answer came after the warm-up.";
+            concat!($prefix, "last_answer"), Seconds, Lower, "When the last answer came.";
             concat!($prefix, "time.mean"), Seconds, Lower, "Mean time from the begin of an answered call to its answer, retries included.";
             concat!($prefix, "time.p50"), Seconds, Lower, "Median time of the answered calls (nearest rank).";
             concat!($prefix, "time.p90"), Seconds, Lower, "Time that 90 % of the answered calls don't exceed (nearest rank; none with fewer than ten beyond it).";

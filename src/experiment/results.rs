@@ -35,10 +35,32 @@ pub struct Results {
     /// Runs that aren't listed one by one because there are too many; they count in everything that is made of all.
     #[serde(skip_serializing_if = "is_zero")]
     pub runs_unlisted: usize,
+    /// Of how many runs the other lists aren't written, because earlier runs have taken all the room.
+    #[serde(skip_serializing_if = "Unlisted::is_nothing")]
+    pub unlisted: Unlisted,
     /// The confidence of every interval.
     pub level: f64,
     /// The variants, the base first.
     pub variants: Vec<VariantResults>,
+}
+
+/// Of how many runs something isn't listed, though they have it: there is too much of it. The first run of each variant is listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Unlisted {
+    /// Their tasks.
+    pub tasks: usize,
+    /// Their series over time.
+    pub series: usize,
+    /// Their samples of distributions.
+    pub samples: usize,
+    /// Their intervals of faults.
+    pub faults: usize,
+}
+
+impl Unlisted {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a variant's replicates say together.
@@ -222,6 +244,38 @@ impl Results {
                 .map(move |breach| format!("{variant}, replicate {}: {breach}", run.replicate))
         })
         .collect()
+    }
+
+    /// What the tables leave out because there is too much of it: a line for each table that does.
+    pub fn left_out(&self) -> Vec<String> {
+        let all: usize = self.variants.iter().map(|variant| variant.runs.len()).sum();
+        let mut lines = Vec::new();
+        if self.runs_unlisted > 0 {
+            let listed = all - self.runs_unlisted;
+            lines.push(format!(
+                "measures.csv lists {listed} of {all} runs, the first of each variant: they have too many numbers; summary.csv is \
+                 of all"
+            ));
+        }
+        let Unlisted {
+            tasks,
+            series,
+            samples,
+            faults,
+        } = self.unlisted;
+        for (table, left_out) in [
+            ("tasks.csv", tasks),
+            ("series.csv", series),
+            ("samples.csv", samples),
+            ("faults.csv", faults),
+        ] {
+            if left_out > 0 {
+                lines.push(format!(
+                    "{table} leaves out {left_out} of {all} runs: the first of each variant have taken all the room"
+                ));
+            }
+        }
+        lines
     }
 
     /// Where replicas weren't at rest when the drain was over: a line for each variant that has such runs.

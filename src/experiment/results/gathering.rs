@@ -1,10 +1,12 @@
 //! Puts the runs of a grid together, one replicate after another, and keeps little of each.
 //!
 //! A run's numbers are kept in any case: whatever is made of all runs is made of all. What is listed run by run (tasks, series,
-//! samples, intervals of faults, and the runs themselves) has a room for each variant, which its first runs fill. Differences of
-//! tasks are taken before their lists go.
+//! samples, intervals of faults, and the runs themselves) has a room for each variant, which its first runs fill. The first run of a
+//! variant is listed in any case, and what isn't listed is counted. Differences of tasks are taken before their lists go.
 
-use super::{Added, Difference, Provenance, Results, RunResults, Runs, SCHEMA, VariantResults, differences, estimates};
+use super::{
+    Added, Difference, Provenance, Results, RunResults, Runs, SCHEMA, Unlisted, VariantResults, differences, estimates,
+};
 use crate::experiment::grid::Cell;
 use crate::experiment::numbers::Names;
 use crate::experiment::statistics::{Level, Summary};
@@ -43,28 +45,29 @@ impl Default for Room {
 #[derive(Debug, Clone, Copy)]
 struct Left {
     left: usize,
-    /// What the first run may take in any case: where there are many variants, its list may be more than their share.
-    first: usize,
     is_first: bool,
+    /// How many runs have a list that isn't kept.
+    unlisted: usize,
 }
 
 impl Left {
     fn of(room: usize, variants: usize) -> Self {
         Self {
             left: room / variants.max(1),
-            first: room / 4,
             is_first: true,
+            unlisted: 0,
         }
     }
 
-    /// Keeps a list of this size if it fits, as all before it did.
+    /// Keeps a list of this size if it is the first one, or fits as all before it did.
     fn keep<T: Default>(&mut self, list: &mut T, size: usize) {
+        // What one run has is bounded by what was checked of the scenario.
         let is_first = std::mem::take(&mut self.is_first);
-        let fits = size <= self.left || is_first && size <= self.first;
-        if fits {
+        if is_first || size <= self.left {
             self.left = self.left.saturating_sub(size);
         } else {
             self.left = 0;
+            self.unlisted += 1;
             *list = T::default();
         }
     }
@@ -245,7 +248,13 @@ impl Gathering {
 
     /// The results of all replicates.
     pub fn finish(self) -> Results {
-        let Self { from, runs, pairs, .. } = self;
+        let Self {
+            from,
+            runs,
+            pairs,
+            shares,
+            ..
+        } = self;
         let replicates = runs.first().map_or(0, |runs| runs.len()) as u32;
         let mut variants: Vec<VariantResults> = from
             .variants
@@ -278,7 +287,8 @@ impl Gathering {
                 }
             }
         }
-        let unlisted = |variant: &VariantResults| variant.runs.len() - variant.runs.listed().len();
+        let without = |variant: &VariantResults| variant.runs.len() - variant.runs.listed().len();
+        let unlisted = |of: fn(&Share) -> &Left| shares.iter().map(|share| of(share).unlisted).sum();
         Results {
             schema: SCHEMA,
             tool_version: env!("CARGO_PKG_VERSION"),
@@ -287,7 +297,13 @@ impl Gathering {
             scenario_hash: from.hash,
             seed: from.seed,
             replicates,
-            runs_unlisted: variants.iter().map(unlisted).sum(),
+            runs_unlisted: variants.iter().map(without).sum(),
+            unlisted: Unlisted {
+                tasks: unlisted(|share| &share.tasks),
+                series: unlisted(|share| &share.series),
+                samples: unlisted(|share| &share.samples),
+                faults: unlisted(|share| &share.bands),
+            },
             level: Level::P95.fraction(),
             variants,
         }
@@ -369,6 +385,7 @@ mod tests {
     fn what_is_made_of_all_runs_does_not_depend_on_the_room() {
         let ample = gathered(Room::default());
         assert_eq!((ample.runs_unlisted, ample.replicates), (0, 10));
+        assert_eq!((ample.unlisted, ample.left_out()), (Unlisted::default(), Vec::new()));
         let scarce = gathered(Room {
             numbers: 12,
             tasks: 13,
@@ -390,6 +407,16 @@ mod tests {
             );
         }
         assert_eq!(scarce.runs_unlisted, 14);
+        let left_out = Unlisted {
+            tasks: 16,
+            series: 12,
+            ..Unlisted::default()
+        };
+        assert_eq!(scarce.unlisted, left_out);
+        let said = scarce.left_out();
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said[0].starts_with("measures.csv lists 6 of 20 runs"), "{said:?}");
+        assert!(said[1].starts_with("tasks.csv leaves out 16 of 20 runs"), "{said:?}");
         for (ample, scarce) in ample.variants.iter().zip(&scarce.variants) {
             assert_eq!(format!("{:?}", ample.measures), format!("{:?}", scarce.measures));
             assert_eq!((ample.measures["a"].n, ample.measures["a"].mean), (10, 4.5));
@@ -398,23 +425,30 @@ mod tests {
         let written = serde_json::to_value(&scarce).unwrap();
         assert_eq!(written["variants"][1]["runs"].as_array().unwrap().len(), 3);
         assert_eq!(written["runs_unlisted"], 14);
-        assert!(serde_json::to_value(&ample).unwrap().get("runs_unlisted").is_none());
+        assert_eq!(
+            (&written["unlisted"]["series"], &written["unlisted"]["samples"]),
+            (&12.into(), &0.into())
+        );
+        let ample = serde_json::to_value(&ample).unwrap();
+        assert!(ample.get("runs_unlisted").is_none() && ample.get("unlisted").is_none());
     }
 
     #[test]
     fn a_first_run_is_listed_though_it_takes_more_than_its_share() {
-        // Eight variants share 16 series values, and a quarter of all is enough for the first run of each.
+        // Eight variants share two values of series, and the first run of each has three.
         let names: Vec<String> = (0..8)
             .map(|n| if n == 0 { "base".into() } else { format!("v{n}") })
             .collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let room = Room {
-            series: 16,
+            series: 2,
             ..Room::default()
         };
         let mut gathering = Gathering::with_room(provenance(&names), room);
         (0..3).for_each(|replicate| gathering.add((0..8).map(|variant| cell(variant, replicate, &[])).collect()));
-        for variant in gathering.finish().variants {
+        let results = gathering.finish();
+        assert_eq!(results.unlisted.series, 16);
+        for variant in results.variants {
             let kept: Vec<bool> = variant.runs.iter().map(|run| !run.series.is_empty()).collect();
             assert_eq!(kept, [true, false, false]);
         }

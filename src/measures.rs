@@ -90,7 +90,11 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         Box::new(traffic::Traffic::new(Arc::clone(&setting))),
     ];
     if let Some(watched) = &setting.state {
-        all.push(Box::new(state::SharedState::new(watched, options.sample)));
+        all.push(Box::new(state::SharedState::new(
+            watched,
+            setting.window,
+            options.sample,
+        )));
     }
     all
 }

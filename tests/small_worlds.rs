@@ -195,3 +195,26 @@ fn a_failed_call_that_is_executed_later_is_executed() {
     assert_eq!(found[3], [0.0, 0.0, 0.0]);
     assert_eq!(found[4], [1.0, 0.0, 0.0]);
 }
+
+#[test]
+fn series_of_shared_state_have_the_windows_of_the_scenario() {
+    let scenario = read(
+        r#"(
+            quorate: 1, name: "part", seed: 1, replicates: 1, until: At("60500ms"), window: "1s", sites: ["e", "w"],
+            network: (default: (one_way: "100ms")),
+            state: {"st": (at: ["e", "w"], model: LastWriteWins, keys: {"c": Counter}, anti_entropy: (every: "3s"))},
+            agents: {
+                "a": (count: 1, at: "e", program: [Repeat(times: 30, steps: [Add(key: "c"), Sleep("1s")])]),
+                "b": (count: 1, at: "w", start: AtOnce(at: "500ms"), program: [Repeat(times: 30, steps: [Add(key: "c"), Sleep("1s")])]),
+            },
+            faults: {"cut": Partition(groups: ["e", "w"], at: "10200ms", until: "20200ms")},
+        )"#,
+    );
+    let sheet = &sheets(&scenario)[0];
+    for name in ["state.diverged_keys", "state.conflicts"] {
+        let series = &sheet.series[name];
+        assert_eq!((series.window, series.values.len()), (1_000_000_000, 60), "{name}");
+    }
+    let diverged = &sheet.series["state.diverged_keys"].values;
+    assert_eq!((diverged[15], diverged[59]), (1.0, 0.0));
+}

@@ -2,7 +2,7 @@
 
 use super::shared_state::{Samples, SharedStateJudge, Steps, Watched};
 use super::{Better, Measure, MeasureInfo, Sample, Series, Sheet, Unit};
-use crate::kernel::SimTime;
+use crate::kernel::{SimDuration, SimTime};
 use crate::world::record::{Batch, Mask, Observer};
 
 /// What is on a sheet beside the judge's numbers.
@@ -43,10 +43,10 @@ pub struct SharedState {
 }
 
 impl SharedState {
-    /// For a run with these stores.
-    pub fn new(watched: &Watched, sample: usize) -> Self {
+    /// For a run with these stores, with series in windows of this length.
+    pub fn new(watched: &Watched, window: SimDuration, sample: usize) -> Self {
         Self {
-            judge: SharedStateJudge::new(watched),
+            judge: SharedStateJudge::new(watched).in_windows(window),
             sample,
         }
     }
@@ -87,12 +87,11 @@ impl Measure for SharedState {
     }
 }
 
-/// The whole run in windows: after the last change the last value holds.
+/// The run in its whole windows: after the last change the last value holds.
 fn series(steps: &Steps, end: SimTime, pick: impl Fn((u64, u64)) -> u64) -> Series {
     let mut values: Vec<f64> = steps.buckets.iter().map(|bucket| pick(*bucket) as f64).collect();
     let last = steps.buckets.last().map_or(0.0, |(last, _)| *last as f64);
-    let windows = (end.as_nanos() / steps.width + 1) as usize;
-    values.resize(windows.max(values.len()), last);
+    values.resize((end.as_nanos() / steps.width) as usize, last);
     Series {
         window: steps.width,
         values,

@@ -1,16 +1,19 @@
 //! Series and samples that stay small however long the run is.
 
-use crate::kernel::SimTime;
+use super::SharedStateJudge;
+use crate::kernel::{SimDuration, SimTime};
 
 /// The most buckets of a series.
 const BUCKETS: usize = 512;
 /// The most samples that are kept.
 const SAMPLES: usize = 100_000;
 
-/// A step function of time in at most 512 buckets of equal width: the last and the highest value in each. The width doubles
-/// when the buckets run out.
+/// A step function of time in buckets of equal width: the last and the highest value in each. Where no width is given, there are at
+/// most 512 buckets, and the width doubles when they run out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Steps {
+    /// Whether the width stays.
+    fixed: bool,
     /// The width of a bucket, in nanoseconds.
     pub width: u64,
     /// For each bucket from time 0 the value at its end, and the highest value in it.
@@ -20,16 +23,35 @@ pub struct Steps {
 impl Default for Steps {
     fn default() -> Self {
         Self {
+            fixed: false,
             width: 1 << 20,
             buckets: vec![(0, 0)],
         }
     }
 }
 
+impl SharedStateJudge {
+    /// Keeps its series in windows of this length, as many as the run has.
+    pub fn in_windows(mut self, window: SimDuration) -> Self {
+        self.tally.conflicts_over_time = Steps::in_windows(window);
+        self.tally.diverged_over_time = Steps::in_windows(window);
+        self
+    }
+}
+
 impl Steps {
+    /// In windows of this length, which stays: a scenario has a bounded number of them.
+    pub fn in_windows(window: SimDuration) -> Self {
+        Self {
+            fixed: true,
+            width: window.as_nanos().max(1),
+            ..Self::default()
+        }
+    }
+
     /// The function takes this value at `time`, which is never before the last one.
     pub fn set(&mut self, time: SimTime, value: u64) {
-        while time.as_nanos() / self.width >= BUCKETS as u64 {
+        while !self.fixed && time.as_nanos() / self.width >= BUCKETS as u64 {
             let pairs = self.buckets.chunks(2);
             self.buckets = pairs
                 .map(|pair| {
@@ -116,6 +138,17 @@ mod tests {
         assert_eq!(steps.buckets[777 / 16], (783, 1_000_000));
         steps.set(SimTime::from_nanos(9_000 << 20), 3);
         assert_eq!(steps.buckets.last(), Some(&(3, 4_999)));
+    }
+
+    #[test]
+    fn windows_of_a_given_length_keep_it() {
+        let mut steps = Steps::in_windows(SimDuration::from_nanos(10));
+        steps.set(SimTime::from_nanos(3), 2);
+        steps.set(SimTime::from_nanos(5), 1);
+        steps.set(SimTime::from_nanos(25), 7);
+        assert_eq!(steps.buckets, [(1, 2), (1, 1), (7, 7)]);
+        steps.set(SimTime::from_nanos(20_000), 0);
+        assert_eq!((steps.width, steps.buckets.len()), (10, 2001));
     }
 
     #[test]

@@ -182,3 +182,23 @@ fn the_folder_of_another_scenario_is_never_replaced() {
         "nothing is left behind, no lock either"
     );
 }
+
+#[test]
+fn a_window_without_a_value_has_an_empty_field() {
+    // A call every other second, in windows of one.
+    let place = Place::with(
+        r#"(
+            quorate: 1, name: "gaps", seed: 1, replicates: 1, until: At("10s"), window: "1s", sites: ["a"],
+            services: {"s": (at: "a", time: "10ms")},
+            agents: {"g": (count: Stream(), at: "a", start: Tick(every: "2s"), program: [Call(service: "s")])},
+        )"#,
+    );
+    assert_eq!(place.code(&["run", "tiny.ron", "--out", "o"]), 0);
+    let series = fs::read_to_string(place.path("o/gaps/series.csv")).unwrap();
+    let values: Vec<&str> = series
+        .lines()
+        .filter(|line| line.contains(",calls.amplification,"))
+        .map(|line| line.rsplit(',').next().unwrap())
+        .collect();
+    assert_eq!(values, ["1", ""].repeat(5));
+}

@@ -298,7 +298,9 @@ fn series_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
         for run in &variant.runs {
             for (name, series) in &run.series {
                 for (index, value) in series.values.iter().enumerate() {
-                    let (replicate, value) = (run.replicate.to_string(), value.to_string());
+                    // A window in which there is nothing to say has no value, like a quantile of too few.
+                    let value = text(Some(*value).filter(|value| value.is_finite()));
+                    let replicate = run.replicate.to_string();
                     let (start, window) = (seconds(index as u64 * series.window), seconds(series.window));
                     out.write_record([&variant.name, &replicate, name, unit(name), &start, &window, &value])?;
                 }

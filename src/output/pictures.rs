@@ -506,7 +506,7 @@ fn state_costs(results: &Results) -> Option<Chart> {
         ("state.lost_updates", "lost updates", Unit::Count),
         ("state.lost_effects", "lost effects", Unit::Count),
         ("state.stale_reads.share", "stale reads", Unit::Share),
-        ("state.healed.max", "divergence after the heal", Unit::Time),
+        ("state.healed.max", "healed after", Unit::Time),
     ];
     let columns: Vec<Measure> = candidates
         .into_iter()

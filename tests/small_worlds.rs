@@ -218,3 +218,33 @@ fn series_of_shared_state_have_the_windows_of_the_scenario() {
     let diverged = &sheet.series["state.diverged_keys"].values;
     assert_eq!((diverged[15], diverged[59]), (1.0, 0.0));
 }
+
+#[test]
+fn what_was_let_in_before_a_budget_was_spent_is_paid_beyond_it() {
+    let scenario = read(
+        r#"(
+            quorate: 1, name: "budget", seed: 1, replicates: 1, until: At("100s"), sites: ["a"],
+            services: {"s": (
+                at: "a", servers: 1, time: "1s", tokens: (tokens_in: 100, tokens_out: 50), budget: (tokens: 1000),
+                price: (call: "0.01 USD"),
+            )},
+            agents: {"g": (count: 1, at: "a", on_failure: Continue, program: [Repeat(times: 20, steps: [Call(service: "s")])])},
+            variants: {
+                "money": [Set(path: "services.s.budget", to: (money: "0.055 USD"))],
+                "calls": [Set(path: "services.s.budget", to: (calls: 3))],
+                "at once": [
+                    Set(path: "agents.g.count", to: 10),
+                    Set(path: "agents.g.program", to: [Call(service: "s"), Sleep("20s"), Call(service: "s")]),
+                ],
+            },
+        )"#,
+    );
+    let names = ["served", "refused.budget", "tokens_in", "tokens_out"];
+    let found = |sheet: &Sheet| names.map(|name| sheet.numbers[&format!("service.s.{name}")]);
+    let sheets = sheets(&scenario);
+    assert_eq!(found(&sheets[0]), [7.0, 13.0, 700.0, 350.0]);
+    assert_eq!(found(&sheets[1])[..2], [6.0, 14.0]);
+    assert_eq!(found(&sheets[2])[..2], [3.0, 17.0]);
+    // All ten are let in while nothing is spent yet.
+    assert_eq!(found(&sheets[3]), [10.0, 10.0, 1000.0, 500.0]);
+}

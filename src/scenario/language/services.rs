@@ -101,13 +101,14 @@ crate::language! {
         Wait,
     }
 
-    /// What may be spent in all.
+    /// What may be spent in all. Once one of its parts is spent, requests are refused. Those that were let in before are still worked
+    /// on and paid: tokens and money go beyond the budget by what these cost.
     pub struct Budget {
-        /// Calls.
+        /// Calls, counted when they are let in: never more than this.
         calls: Option<Positive<u64>>,
-        /// Tokens, in and out together.
+        /// Tokens, in and out together, counted when work on a request begins.
         tokens: Option<Positive<u64>>,
-        /// Money.
+        /// Money, counted when work on a request begins.
         money: Option<Spanned<Positive<Money>>>,
     }
 

@@ -187,7 +187,8 @@ crate::language! {
 
     /// What a crash leaves.
     pub enum Keep {
-        /// What is durable.
+        /// What is durable. The step that an agent is at and the requests that a service works on begin again from zero after the
+        /// restart. Steps that are done and requests that wait stay; an agent's mailbox and its handlers don't.
         State,
         /// Nothing.
         Nothing,

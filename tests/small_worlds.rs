@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{measured, read};
+use common::{Place, measured, read};
 use quorate::measures::Sheet;
 use quorate::scenario::Scenario;
 
@@ -217,6 +217,35 @@ fn series_of_shared_state_have_the_windows_of_the_scenario() {
     }
     let diverged = &sheet.series["state.diverged_keys"].values;
     assert_eq!((diverged[15], diverged[59]), (1.0, 0.0));
+}
+
+#[test]
+fn something_that_must_happen_in_any_variant_may_happen_in_one() {
+    let scenario = |expect: &str| {
+        format!(
+            r#"(
+                quorate: 1, name: "any", seed: 1, replicates: 2, until: At("20s"), sites: ["a"],
+                services: {{"s": (at: "a", servers: 1, time: "500ms")}},
+                agents: {{"g": (count: Stream(), at: "a", start: Tick(every: "1s"), program: [Call(service: "s")])}},
+                faults: {{"f": Stall(services: "s", at: "5s", for: "2s")}},
+                variants: {{"crash": [Set(path: "faults.f", to: Crash(who: "s", keep: Nothing, at: "5s", for: "2s"))]}},
+                expect: [{expect}],
+            )"#
+        )
+    };
+    let code = |expect: &str, more: &[&str]| {
+        let place = Place::with(&scenario(expect));
+        place.code(&[&["run", "tiny.ron", "--no-output"], more].concat())
+    };
+    // At 5 s and 6 s in each of the two replicates.
+    assert_eq!(code(r#"Sometimes(event: "calls.dropped")"#, &[]), 0);
+    assert_eq!(code(r#"Sometimes(event: "calls.dropped", at_least: 4)"#, &[]), 0);
+    assert_eq!(code(r#"Sometimes(event: "calls.dropped", at_least: 5)"#, &[]), 1);
+    assert_eq!(code(r#"Sometimes(event: "calls.dropped", variant: "base")"#, &[]), 1);
+    assert_eq!(code(r#"Sometimes(event: "calls.dropped", variant: "crash")"#, &[]), 0);
+    // Where not all variants are run, nobody knows what would have happened in the others.
+    assert_eq!(code(r#"Sometimes(event: "calls.dropped")"#, &["--variant", "crash"]), 0);
+    assert_eq!(code(r#"Sometimes(event: "calls.dropped")"#, &["--variant", "base"]), 0);
 }
 
 #[test]

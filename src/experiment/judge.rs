@@ -15,7 +15,7 @@ pub struct Claim {
     pub name: String,
     /// The measure.
     pub measure: String,
-    /// The variant that it's about; `None`: each of them.
+    /// The variant that it's about; `None`: each of them, or all of them [`Scope::Together`].
     pub variant: Option<String>,
     /// The variant that it's compared with, in pairs: then the difference is meant.
     pub over: Option<String>,
@@ -47,6 +47,8 @@ pub enum Scope {
     Sum,
     /// Every one of them.
     Each,
+    /// The sum over the replicates of all variants that the claim is about: one verdict on all of them.
+    Together,
 }
 
 /// What must be so of a number.
@@ -90,7 +92,7 @@ pub enum Verdict {
 /// A claim and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Judgement {
-    /// The variant.
+    /// The variant; [`ANY`] where the runs of several count together.
     pub variant: String,
     /// The variant that it was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +148,9 @@ pub enum Found {
     },
 }
 
+/// Stands in a [`Judgement`] where it doesn't matter in which variant something happens.
+pub const ANY: &str = "any";
+
 /// Judges every claim for every variant that it is about.
 pub fn judge(results: &Results, claims: &[Claim]) -> Vec<Judgement> {
     let mut judgements = Vec::new();
@@ -153,6 +158,11 @@ pub fn judge(results: &Results, claims: &[Claim]) -> Vec<Judgement> {
         let meant = |variant: &&VariantResults| claim.variant.as_ref().is_none_or(|name| *name == variant.name);
         // A comparison with a variant that wasn't run, because only others were asked for, says nothing.
         if claim.over.as_ref().is_some_and(|over| results.variant(over).is_none()) {
+            continue;
+        }
+        if claim.scope == Scope::Together {
+            let variants: Vec<&VariantResults> = results.variants.iter().filter(meant).collect();
+            judgements.extend(judge_together(&variants, claim));
             continue;
         }
         for variant in results.variants.iter().filter(meant) {
@@ -190,10 +200,32 @@ fn judge_one(results: &Results, variant: &VariantResults, claim: &Claim) -> Judg
     } else {
         verdict
     };
+    judgement(variant.name.clone(), claim, found, verdict)
+}
+
+/// The verdict on something that may happen in any of these variants; none without variants.
+fn judge_together(variants: &[&VariantResults], claim: &Claim) -> Option<Judgement> {
+    let first = variants.first()?;
+    let runs = variants.iter().flat_map(|variant| variant.runs.iter());
+    let values: Vec<f64> = runs
+        .filter_map(|run| run.measures.get(&claim.measure).copied())
+        .collect();
+    let (found, verdict) = one_of_all(&values, claim, Scope::Sum);
+    // What has happened in the other runs stays, whatever one that was stopped would have come to.
+    let stopped = variants.iter().any(|variant| variant.was_stopped());
+    let verdict = match stopped && verdict == Verdict::Fails {
+        true => Verdict::Undecided,
+        false => verdict,
+    };
+    let name = if variants.len() == 1 { &first.name } else { ANY };
+    Some(judgement(name.to_string(), claim, found, verdict))
+}
+
+fn judgement(variant: String, claim: &Claim, found: Found, verdict: Verdict) -> Judgement {
     let finite = |end: f64| end.is_finite().then_some(end);
     let (low, high) = claim.bound.ends();
     Judgement {
-        variant: variant.name.clone(),
+        variant,
         over: claim.over.clone(),
         name: claim.name.clone(),
         measure: claim.measure.clone(),
@@ -362,7 +394,7 @@ fn one_of_all(values: &[f64], claim: &Claim, scope: Scope) -> (Found, Verdict) {
         Scope::Median => all.get(all.len().saturating_sub(1) / 2).copied(),
         Scope::Min => all.first().copied(),
         Scope::Max => all.last().copied(),
-        Scope::Sum | Scope::Mean { .. } | Scope::Each => Some(all.iter().sum()),
+        Scope::Sum | Scope::Together | Scope::Mean { .. } | Scope::Each => Some(all.iter().sum()),
     };
     match value {
         None => nothing(format!("no run has a value of '{}'", claim.measure)),

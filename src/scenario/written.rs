@@ -49,7 +49,7 @@ pub(super) fn put(root: &mut Node, name: &str, number: u64) {
     }
 }
 
-/// Takes out the variants that aren't in `kept`, and what is expected of them.
+/// Takes out the variants that aren't in `kept`, and what is expected of them: alone, or of all together.
 pub(super) fn keep_variants(root: &mut Node, kept: &BTreeSet<&str>) {
     let Value::Struct(_, fields) = &mut root.value else {
         return;
@@ -59,18 +59,37 @@ pub(super) fn keep_variants(root: &mut Node, kept: &BTreeSet<&str>) {
         Some(Value::Text(name)) => name == "base" || kept.contains(name.as_str()),
         _ => true,
     };
+    let all_run = fields
+        .iter()
+        .all(|field| match (field.name.text.as_str(), &field.value.value) {
+            ("variants", Value::Map(entries)) => entries.iter().all(|(name, _)| runs(Some(name))),
+            _ => true,
+        });
     for field in fields.iter_mut() {
         match (field.name.text.as_str(), &mut field.value.value) {
             ("variants", Value::Map(entries)) => entries.retain(|(name, _)| runs(Some(name))),
             ("expect", Value::List(items)) => {
                 items.retain(|item| {
+                    let is_of_all = is_named(item, "Sometimes") && !names_a_variant(arguments(item));
                     let item = arguments(item);
-                    runs(item.field("variant")) && runs(item.field("over"))
+                    (all_run || !is_of_all) && runs(item.field("variant")) && runs(item.field("over"))
                 });
             }
             _ => {}
         }
     }
+}
+
+fn is_named(node: &Node, wanted: &str) -> bool {
+    match &node.value {
+        Value::Tuple(Some(name), _) | Value::Struct(Some(name), _) => name.text == wanted,
+        _ => false,
+    }
+}
+
+fn names_a_variant(item: &Node) -> bool {
+    let variant = item.field("variant").map(|node| &arguments(node).value);
+    matches!(variant, Some(Value::Text(_)))
 }
 
 /// The arguments of a variant: `What((a: 1))` is another way to write `What(a: 1)`.

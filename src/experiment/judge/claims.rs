@@ -70,7 +70,7 @@ fn claim(expectation: &Expectation) -> Claim {
             variant: variant.clone(),
             over: None,
             bound: Bound::AtLeast(*at_least as f64),
-            scope: Scope::Sum,
+            scope: Scope::Together,
             place,
             known: None,
         },

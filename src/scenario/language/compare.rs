@@ -47,10 +47,11 @@ crate::language! {
         /// An invariant that no run may violate: `Always("no_lost_updates")`. `docs/measures.md` and `quorate help Always` list them.
         Always(Spanned<String>),
         /// Something that must happen: `Sometimes(event: "state.conflicts")` holds if the runs together have one conflict at least.
+        /// Where only some variants are run, one that is about all of them says nothing.
         Sometimes {
             /// The event: the name of a measure that counts (unit `count`), or of a yes or no.
             event: Part<Spanned<String>>,
-            /// The variant in which it must happen. Without it in any.
+            /// The variant in which it must happen. Without it in any: the runs of all variants count together.
             variant: Part<Option<Spanned<String>>>,
             /// How often at least, over all runs.
             at_least: Part<Positive<u64>> = Part::from(super::positive(1)),

@@ -203,7 +203,7 @@ pub enum Expected {
     Sometimes {
         /// Its name.
         event: String,
-        /// The variant; `None`: any.
+        /// The variant; `None`: any, the runs of all count together.
         variant: Option<String>,
         /// How often at least.
         at_least: u64,
@@ -211,6 +211,11 @@ pub enum Expected {
 }
 
 impl Expected {
+    /// Whether it is about all variants together, so that it says nothing where only some of them are run.
+    pub fn is_of_all(&self) -> bool {
+        matches!(self, Self::Sometimes { variant: None, .. })
+    }
+
     /// The variants that it names.
     pub fn variants(&self) -> impl Iterator<Item = &str> {
         let named = match self {

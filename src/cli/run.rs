@@ -58,6 +58,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             bail!("interrupted: {} is as it was", folder.path().display());
         }
         folder.replace(&files)?;
+        for left_out in results.left_out() {
+            session::complain(&left_out);
+        }
     }
     let runs = || results.variants.iter().flat_map(|variant| &variant.runs);
     let whereto = folder

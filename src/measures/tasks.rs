@@ -1,8 +1,8 @@
 //! Tasks: how long they take, how they end, and where their time goes: the latency trap.
 //!
-//! A task is one run of a program that has steps, or a `Task` step. Tasks begun before the warm-up aren't measured, but for the rate at
-//! which tasks are done. Times are those of the
-//! tasks done; failed, aborted and unfinished ones are counted beside them, never dropped.
+//! A task is one run of a program that has steps, or a `Task` step. Tasks begun before the warm-up aren't measured, but for the rate
+//! at which tasks are done. Times are those of the tasks done; failed, aborted and unfinished ones are counted beside them, never
+//! dropped.
 
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Options, ServiceIndex, Setting, Sheet, TaskOutcome, TaskRow};

@@ -9,6 +9,7 @@ mod judge;
 mod linearizable;
 mod logs;
 pub mod models;
+pub mod recording;
 mod sequential;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -4,6 +4,7 @@ mod check;
 mod compare;
 mod folder;
 mod help;
+mod history;
 mod judge;
 mod list;
 mod new;
@@ -81,6 +82,8 @@ enum Command {
     },
     /// Judge a history of operations against consistency models: ours, Jepsen's or Porcupine's.
     Judge(JudgeArgs),
+    /// Write the history of one run of a scenario, for `quorate judge` and the checkers of others.
+    History(HistoryArgs),
     /// Explain a command, a diagnostic (`quorate help E0123`), a measure, or a noun of the language.
     Help {
         /// What to explain.
@@ -288,6 +291,32 @@ pub struct JudgeArgs {
     convert: Option<judge::NamedWriting>,
 }
 
+/// Arguments of `history`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "The operations on registers go to standard output; those on other keys are left out, and counted.\n\n\
+    quorate history scenarios/split_brain.ron --variant skewed | quorate judge - --model linearizable"
+)]
+pub struct HistoryArgs {
+    /// The scenario file; `-` reads it from standard input.
+    scenario: PathBuf,
+    /// The variant; without it the scenario as it stands.
+    #[arg(long, value_name = "NAME", default_value = "base", hide_default_value = true)]
+    variant: String,
+    /// The replicate, from 0.
+    #[arg(long, default_value_t = 0)]
+    replicate: u32,
+    /// The format: jsonl or jepsen-edn.
+    #[arg(long, value_name = "FORMAT", value_parser = judge::writing, default_value = "jsonl")]
+    format: judge::NamedWriting,
+    /// Change a value of the scenario, as in `--set services.search.at=tools`; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE", action = ArgAction::Append)]
+    set: Vec<String>,
+    /// Start from this seed instead of the scenario's.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
 /// Runs the command, and gives its exit code.
 pub fn main() -> std::process::ExitCode {
     let cli = match Cli::try_parse() {
@@ -313,6 +342,7 @@ pub fn main() -> std::process::ExitCode {
             all,
         } => compare::compare(&before, &after, format, force, all),
         Command::Judge(args) => judge::judge(&args),
+        Command::History(args) => history::history(&args),
         Command::Help { topic } => help::help(topic.as_deref()),
         Command::Reference { of } => help::reference(of),
         Command::Completions { shell } => shells::completions(shell),

@@ -330,3 +330,67 @@ fn nothing_is_judged_of_nothing_and_a_mark_of_utf_8_is_no_harm() {
     let marked = judge(&format!("\u{feff}{plain}"), &["--model", "linearizable"]);
     assert_eq!(marked.status.code(), Some(0), "{marked:?}");
 }
+
+/// Two writers and a reader of one register, at two sites 100 ms apart; the store is at both, or at one.
+fn shared_register(model: &str, at: &str) -> String {
+    format!(
+        r#"(quorate: 1, name: "register", until: At("60s"), replicates: 1, sites: ["a", "b"],
+  network: (default: (one_way: "100ms")),
+  state: {{"memory": (at: {at}, keys: {{"note": Register, "done": Counter}}, model: {model})}},
+  agents: {{
+    "writer": (at: ["a", "b"], count: 2, program: [Repeat(times: 20, steps: [
+        Write(key: "note"), Add(key: "done"), Sleep(Exponential(mean: "300ms")),
+    ])]),
+    "reader": (at: ["a", "b"], count: 2, program: [Repeat(times: 40, steps: [
+        Read(key: "note"), Sleep(Exponential(mean: "150ms")),
+    ])]),
+  }})"#
+    )
+}
+
+#[test]
+fn the_history_of_a_run_is_judged() {
+    let run = |model: &str, at: &str| {
+        let place = place("");
+        place.write("s.ron", &shared_register(model, at));
+        let ran = place.run(&["history", "s.ron"]);
+        assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+        assert!(
+            text(&ran.stderr).contains("40 operations on counters, sets, maps or texts left out"),
+            "{ran:?}"
+        );
+        place.write("h.jsonl", &out(&ran));
+        // 40 writes and 80 reads, each asked and answered.
+        assert_eq!(out(&ran).lines().count(), 240);
+        place
+    };
+    // One replica is linearizable. Two that tell each other later are not, but keep sessions that stay where they are.
+    let one = run("LastWriteWins", "\"a\"");
+    assert_eq!(one.code(&["judge", "h.jsonl", "--model", "linearizable"]), 0);
+    let two = run("LastWriteWins", "[\"a\", \"b\"]");
+    let judged = two.run(&["judge", "h.jsonl", "--model", "linearizable"]);
+    assert_eq!(judged.status.code(), Some(1), "{}", out(&judged));
+    assert_eq!(two.code(&["judge", "h.jsonl", "--model", "read-your-writes"]), 0);
+    assert_eq!(two.code(&["judge", "h.jsonl", "--model", "monotonic-reads"]), 0);
+    // It reads in the format of others as well, and the same scenario always has the same history.
+    two.write("h.edn", &out(&two.run(&["history", "s.ron", "--format", "jepsen-edn"])));
+    assert_eq!(two.code(&["judge", "h.edn", "--model", "linearizable"]), 1);
+    assert_eq!(
+        out(&two.run(&["history", "s.ron"])),
+        text(&std::fs::read(two.path("h.jsonl")).unwrap())
+    );
+    assert_ne!(
+        out(&two.run(&["history", "s.ron", "--replicate", "1"])),
+        out(&two.run(&["history", "s.ron"]))
+    );
+    let unknown = two.run(&["history", "s.ron", "--variant", "nowhere"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    // Values that stand beside each other are no register's.
+    two.write("s.ron", &shared_register("VersionVectors()", "[\"a\", \"b\"]"));
+    let siblings = two.run(&["history", "s.ron"]);
+    assert_eq!((siblings.status.code(), out(&siblings).as_str()), (Some(2), ""));
+    assert!(
+        text(&siblings.stderr).contains("values beside each other"),
+        "{siblings:?}"
+    );
+}

@@ -417,7 +417,7 @@ pub struct NamedFormat(history::Format);
 
 /// A format that is written.
 #[derive(Debug, Clone, Copy)]
-pub struct NamedWriting(Writing);
+pub struct NamedWriting(pub(super) Writing);
 
 /// The initial value, as JSON or as a plain text.
 #[derive(Debug, Clone)]

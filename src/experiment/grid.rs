@@ -4,6 +4,7 @@
 //! cell's result depends on which thread ran it, or on the other cells.
 
 use super::ordered::in_order;
+use crate::check::recording::{Recorder, Recording, RecordingError};
 use crate::kernel::{Checkpoint, End, Focus, Handled, Perturbation, Print, SimTime, Ticket};
 use crate::measures::shared_state::{Watched, WatchedStore};
 use crate::measures::{self, Setting, Sheet, Watch};
@@ -308,6 +309,25 @@ pub fn measure_with(plan: &Plan, seed: u64, replicate: u64, extras: Vec<Extra<'_
         write_drain(&mut sheet, end.drain);
     }
     (end, sheet)
+}
+
+/// Runs one cell of a plan for the history of its shared registers.
+///
+/// # Errors
+/// If a read returned several values.
+pub fn history_of(plan: &Plan, seed: u64, replicate: u32, max_events: u64) -> Result<Recording, RecordingError> {
+    let recorder: Box<dyn Observer> = Box::new(Recorder::default());
+    let (_, mut world, _) = build(plan, seed, u64::from(replicate), vec![recorder]).finish(max_events);
+    let observers = std::mem::take(&mut world.shared.records).into_observers();
+    let mut recorders = observers
+        .into_iter()
+        .filter_map(|observer| observer.into_any().downcast::<Recorder>().ok());
+    let stores: Vec<_> = plan
+        .stores
+        .iter()
+        .map(|store| (store.name.clone(), store.spec.keys.clone()))
+        .collect();
+    recorders.next().map_or_else(Default::default, |it| *it).finish(&stores)
 }
 
 fn write_drain(sheet: &mut Sheet, drain: Drain) {

@@ -481,7 +481,13 @@ fn describe(node: &Node, path: &Path, at: usize) -> SetError {
                 }
             };
             let near = suggest::nearest(name, names.iter().copied()).map(str::to_string);
-            let note = format!("{there} exists and has {}", suggest::listed(names));
+            let mut note = format!("{there} exists and has {}", suggest::listed(names));
+            if near.is_none() && at + 1 < path.steps.len() {
+                note.push_str(&format!(
+                    "; a path leads through what stands there: `{}: {{}}` makes an empty one",
+                    shortened(name)
+                ));
+            }
             error(
                 Code::UnknownPath,
                 format!("there is no `{}`", shortened(name)),

@@ -1,0 +1,36 @@
+//! `quorate history`: what the agents of one run asked of shared registers, and what they were told.
+
+use super::HistoryArgs;
+use super::session::{self, counted};
+use anyhow::{Context, Result, bail};
+use quorate::check::history;
+use quorate::experiment::grid::history_of;
+use quorate::experiment::judge::ExitCode;
+use std::io::{self, BufWriter, Write};
+
+/// Runs the subcommand.
+pub fn history(args: &HistoryArgs) -> Result<ExitCode> {
+    let scenario = session::open_or_complain(&args.scenario, &args.set)?;
+    let mut plans = scenario.variants.iter();
+    let Some(plan) = plans.find(|plan| plan.variant == args.variant) else {
+        let names: Vec<&str> = scenario.variants.iter().map(|plan| plan.variant.as_str()).collect();
+        bail!("there is no variant '{}'; there are {}", args.variant, names.join(", "));
+    };
+    let seed = args.seed.unwrap_or(scenario.seed);
+    let recording = history_of(plan, seed, args.replicate, super::MAX_EVENTS)
+        .with_context(|| format!("variant {}, replicate {}", args.variant, args.replicate))?;
+    if recording.left_out > 0 {
+        let left_out = counted(recording.left_out, "operation");
+        session::complain(&format!("{left_out} on counters, sets, maps or texts left out"));
+    }
+    if recording.history.operations().is_empty() {
+        session::complain("nobody asked anything of a register");
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    match history::write(&recording.history, args.format.0, &mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("standard output can't be written to")
+        }
+        _ => Ok(ExitCode::Ok),
+    }
+}

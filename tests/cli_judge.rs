@@ -383,6 +383,14 @@ fn the_history_of_a_run_is_judged() {
         out(&two.run(&["history", "s.ron", "--replicate", "1"])),
         out(&two.run(&["history", "s.ron"]))
     );
+    // A run that is stopped says so, and what it had done until then stands.
+    let echo = "\"echo\": (at: \"a\", count: 2, program: [Sleep(\"1s\"), Send(to: Any(\"echo\"), topic: \"x\")], \
+                on: {\"x\": [Send(to: Sender, topic: \"x\")]}), \"reader\":";
+    let endless = shared_register("LastWriteWins", "\"a\"").replace("\"reader\":", echo);
+    two.write("endless.ron", &endless);
+    let stopped = two.run(&["history", "endless.ron"]);
+    assert_eq!(stopped.status.code(), Some(3), "{stopped:?}");
+    assert!(text(&stopped.stderr).contains("the run was stopped at "), "{stopped:?}");
     let unknown = two.run(&["history", "s.ron", "--variant", "nowhere"]);
     assert_eq!(unknown.status.code(), Some(2));
     // Values that stand beside each other are no register's.

@@ -2,7 +2,8 @@
 //!
 //! Guarantees: the order of events is that of the run. A write that its agent gave up stands with an unknown outcome if a replica
 //! accepted it at any time, and not at all if none did, for then nobody can ever see it. A read that failed stands not at all. What
-//! an agent does at the same time, in branches or handlers, is of several processes, since a process waits for its answers.
+//! an agent does at the same time, in branches or handlers, is of several processes, since a process waits for its answers. A
+//! compare-and-swap that was applied stands as a write, one that wasn't not at all.
 
 use super::history::{Builder, Event, EventKind, History, Limits, Problems, Raw};
 use crate::state::{Dot, KeyType, Op, Versions};
@@ -59,8 +60,8 @@ pub enum RecordingError {
         /// How many values.
         count: usize,
     },
-    /// The history was refused: a bug.
-    #[error("the history can't be: {0:?}")]
+    /// The history is refused by those who read histories: it is too long for them.
+    #[error("{}", .0.shown("the history"))]
     Refused(Problems),
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use quorate::check::history;
 use quorate::experiment::grid::history_of;
 use quorate::experiment::judge::ExitCode;
+use quorate::kernel::End;
 use std::io::{self, BufWriter, Write};
 
 /// Runs the subcommand.
@@ -17,8 +18,25 @@ pub fn history(args: &HistoryArgs) -> Result<ExitCode> {
         bail!("there is no variant '{}'; there are {}", args.variant, names.join(", "));
     };
     let seed = args.seed.unwrap_or(scenario.seed);
-    let recording = history_of(plan, seed, args.replicate, super::MAX_EVENTS)
+    let (recording, end) = history_of(plan, seed, args.replicate, super::MAX_EVENTS)
         .with_context(|| format!("variant {}, replicate {}", args.variant, args.replicate))?;
+    assert!(
+        end.breaches.is_empty(),
+        "a law that holds in every run is broken:\n{}",
+        end.breaches.join("\n")
+    );
+    let stopped = match (&end.halt, end.end) {
+        (Some(halt), _) => Some(halt.message.clone()),
+        (None, End::EventLimit) => Some("it had more events than are allowed".to_string()),
+        (None, End::Livelock { .. }) => Some("an instant never ended".to_string()),
+        _ => None,
+    };
+    if let Some(why) = &stopped {
+        session::complain(&format!(
+            "the run was stopped at {}: {why}; the history ends there",
+            end.now
+        ));
+    }
     if recording.left_out > 0 {
         let left_out = counted(recording.left_out, "operation");
         session::complain(&format!("{left_out} on counters, sets, maps or texts left out"));
@@ -31,6 +49,7 @@ pub fn history(args: &HistoryArgs) -> Result<ExitCode> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("standard output can't be written to")
         }
+        _ if stopped.is_some() => Ok(ExitCode::Undecided),
         _ => Ok(ExitCode::Ok),
     }
 }

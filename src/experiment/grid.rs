@@ -311,13 +311,18 @@ pub fn measure_with(plan: &Plan, seed: u64, replicate: u64, extras: Vec<Extra<'_
     (end, sheet)
 }
 
-/// Runs one cell of a plan for the history of its shared registers.
+/// Runs one cell of a plan for the history of its shared registers, and says how the run ended.
 ///
 /// # Errors
 /// If a read returned several values.
-pub fn history_of(plan: &Plan, seed: u64, replicate: u32, max_events: u64) -> Result<Recording, RecordingError> {
+pub fn history_of(
+    plan: &Plan,
+    seed: u64,
+    replicate: u32,
+    max_events: u64,
+) -> Result<(Recording, RunEnd), RecordingError> {
     let recorder: Box<dyn Observer> = Box::new(Recorder::default());
-    let (_, mut world, _) = build(plan, seed, u64::from(replicate), vec![recorder]).finish(max_events);
+    let (end, mut world, _) = build(plan, seed, u64::from(replicate), vec![recorder]).finish(max_events);
     let observers = std::mem::take(&mut world.shared.records).into_observers();
     let mut recorders = observers
         .into_iter()
@@ -327,7 +332,8 @@ pub fn history_of(plan: &Plan, seed: u64, replicate: u32, max_events: u64) -> Re
         .iter()
         .map(|store| (store.name.clone(), store.spec.keys.clone()))
         .collect();
-    recorders.next().map_or_else(Default::default, |it| *it).finish(&stores)
+    let recorder = recorders.next().expect("it has watched");
+    Ok((recorder.finish(&stores)?, end))
 }
 
 fn write_drain(sheet: &mut Sheet, drain: Drain) {

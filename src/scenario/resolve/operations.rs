@@ -84,10 +84,8 @@ impl<'a> Resolver<'a, '_> {
             } => {
                 let on = operation!(key, store, which, replica);
                 let law = by.get().and_then(|by| self.added(by));
-                let kind = Some((KeyType::Counter, "`Add`"));
-                let step = self.operate(&on, policy_of(policy), kind, Action::Add(some(&law)), false);
-                law?;
-                vec![Step::Operate(step?)]
+                let kind = (KeyType::Counter, "`Add`");
+                vec![self.with_law(&on, policy_of(policy), kind, law, Action::Add)?]
             }
             Written::Insert {
                 key,
@@ -98,10 +96,9 @@ impl<'a> Resolver<'a, '_> {
                 policy,
             } => {
                 let on = operation!(key, store, which, replica);
-                let (law, kind) = (self.amount_of(element, "an element"), Some((KeyType::Set, "`Insert`")));
-                let step = self.operate(&on, policy_of(policy), kind, Action::Insert(some(&law)), false);
-                law?;
-                vec![Step::Operate(step?)]
+                let law = self.amount_of(element, "an element");
+                let kind = (KeyType::Set, "`Insert`");
+                vec![self.with_law(&on, policy_of(policy), kind, law, Action::Insert)?]
             }
             Written::Remove {
                 key,
@@ -112,10 +109,9 @@ impl<'a> Resolver<'a, '_> {
                 policy,
             } => {
                 let on = operation!(key, store, which, replica);
-                let (law, kind) = (self.amount_of(element, "an element"), Some((KeyType::Set, "`Remove`")));
-                let step = self.operate(&on, policy_of(policy), kind, Action::Remove(some(&law)), false);
-                law?;
-                vec![Step::Operate(step?)]
+                let law = self.amount_of(element, "an element");
+                let kind = (KeyType::Set, "`Remove`");
+                vec![self.with_law(&on, policy_of(policy), kind, law, Action::Remove)?]
             }
             Written::Put {
                 key,
@@ -126,10 +122,9 @@ impl<'a> Resolver<'a, '_> {
                 policy,
             } => {
                 let on = operation!(key, store, which, replica);
-                let (law, kind) = (self.amount_of(field, FIELD), Some((KeyType::Map, "`Put`")));
-                let step = self.operate(&on, policy_of(policy), kind, Action::Put(some(&law)), false);
-                law?;
-                vec![Step::Operate(step?)]
+                let law = self.amount_of(field, FIELD);
+                let kind = (KeyType::Map, "`Put`");
+                vec![self.with_law(&on, policy_of(policy), kind, law, Action::Put)?]
             }
             Written::Increase {
                 key,
@@ -160,10 +155,9 @@ impl<'a> Resolver<'a, '_> {
                 policy,
             } => {
                 let on = operation!(key, store, which, replica);
-                let (law, kind) = (self.amount_of(field, FIELD), Some((KeyType::Map, "`Drop`")));
-                let step = self.operate(&on, policy_of(policy), kind, Action::Drop(some(&law)), false);
-                law?;
-                vec![Step::Operate(step?)]
+                let law = self.amount_of(field, FIELD);
+                let kind = (KeyType::Map, "`Drop`");
+                vec![self.with_law(&on, policy_of(policy), kind, law, Action::Drop)?]
             }
             Written::InsertText {
                 key,
@@ -176,19 +170,9 @@ impl<'a> Resolver<'a, '_> {
                 policy,
             } => {
                 let on = operation!(key, store, which, replica);
-                let laws = self.range(at, length);
-                let (at, length) = laws.clone().unwrap_or((Law::Constant(0.0), Law::Constant(0.0)));
-                let (kind, action) = ((KeyType::Text, "`InsertText`"), Action::InsertText { at, length });
-                let step = self.operate(
-                    &on,
-                    policy_of(policy),
-                    Some(kind),
-                    action,
-                    informed.get() == Some(&true),
-                );
-                laws?;
-                informed.get()?;
-                vec![Step::Operate(step?)]
+                let (laws, kind) = (self.range(at, length), (KeyType::Text, "`InsertText`"));
+                let action = |at, length| Action::InsertText { at, length };
+                vec![self.with_range(&on, policy_of(policy), kind, laws, informed, action)?]
             }
             Written::DeleteText {
                 key,
@@ -201,19 +185,9 @@ impl<'a> Resolver<'a, '_> {
                 policy,
             } => {
                 let on = operation!(key, store, which, replica);
-                let laws = self.range(at, length);
-                let (at, length) = laws.clone().unwrap_or((Law::Constant(0.0), Law::Constant(0.0)));
-                let (kind, action) = ((KeyType::Text, "`DeleteText`"), Action::DeleteText { at, length });
-                let step = self.operate(
-                    &on,
-                    policy_of(policy),
-                    Some(kind),
-                    action,
-                    informed.get() == Some(&true),
-                );
-                laws?;
-                informed.get()?;
-                vec![Step::Operate(step?)]
+                let (laws, kind) = (self.range(at, length), (KeyType::Text, "`DeleteText`"));
+                let action = |at, length| Action::DeleteText { at, length };
+                vec![self.with_range(&on, policy_of(policy), kind, laws, informed, action)?]
             }
             Written::Update {
                 key,
@@ -240,6 +214,38 @@ impl<'a> Resolver<'a, '_> {
             }
             _ => unreachable!("the other steps are no operations on shared state"),
         })
+    }
+
+    /// An operation with one law. Where that has problems, which are reported, the others are looked for all the same.
+    fn with_law(
+        &mut self,
+        on: &Operation<'_>,
+        policy: Option<u16>,
+        kind: (KeyType, &str),
+        law: Option<Law>,
+        action: fn(Law) -> Action,
+    ) -> Option<Step> {
+        let step = self.operate(on, policy, Some(kind), action(some(&law)), false);
+        law?;
+        step.map(Step::Operate)
+    }
+
+    /// An edit of a range of a text.
+    fn with_range(
+        &mut self,
+        on: &Operation<'_>,
+        policy: Option<u16>,
+        kind: (KeyType, &str),
+        laws: Option<(Law, Law)>,
+        informed: &Part<bool>,
+        action: fn(Law, Law) -> Action,
+    ) -> Option<Step> {
+        let (at, length) = laws.clone().unzip();
+        let (action, knows) = (action(some(&at), some(&length)), informed.get() == Some(&true));
+        let step = self.operate(on, policy, Some(kind), action, knows);
+        laws?;
+        informed.get()?;
+        step.map(Step::Operate)
     }
 
     /// The laws of a position in a text and of a number of characters.
@@ -270,7 +276,7 @@ impl<'a> Resolver<'a, '_> {
             ),
             UpdateOp::Put(law) => ((KeyType::Map, "`Put`"), self.amount(law, FIELD).map(Action::Put)),
             UpdateOp::Increase { field, by } => {
-                let laws = (self.amount(field, FIELD), self.law(by));
+                let laws = (self.amount(field, FIELD), self.added(by));
                 let action = laws.0.zip(laws.1).map(|(field, by)| Action::Increase { field, by });
                 ((KeyType::Map, "`Increase`"), action)
             }

@@ -10,7 +10,9 @@
 mod content;
 pub mod quorum;
 mod recovery;
+mod replica;
 pub mod replication;
+mod serving;
 pub mod spec;
 mod stability;
 pub mod stamping;
@@ -23,7 +25,7 @@ mod tests;
 pub mod words;
 
 pub use quorum::{HintedHandoff, Legs, Placement, QuorumSpec};
-pub use spec::{AntiEntropy, ReplicaSpec, Replication, StoreSpec};
+pub use spec::{AntiEntropy, Protocol, ReplicaSpec, Replication, StoreSpec};
 pub use stamping::Stamping;
 pub use store::Store;
 

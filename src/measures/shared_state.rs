@@ -108,14 +108,10 @@ impl WatchedStore {
         let mut watched = Self {
             replicas: (base..).take(spec.replicas.len()).collect(),
             keys: keys.collect(),
-            joins: spec.quorum.is_some(),
+            joins: spec.quorum().is_some(),
             ..Self::default()
         };
-        if let Some(quorum) = spec
-            .quorum
-            .as_ref()
-            .filter(|quorum| (quorum.n as usize) < spec.replicas.len())
-        {
+        if let Some(quorum) = spec.quorum().filter(|quorum| (quorum.n as usize) < spec.replicas.len()) {
             let classes = quorum.placement.class(0).1;
             watched.lists = vec![Vec::new(); classes];
             for key in 0..spec.keys.len() as u32 {

@@ -1,6 +1,7 @@
 //! What faults do to replicas, and how replicas get over them.
 
-use super::store::{Known, SERVED, Store, Waiting, show};
+use super::replica::{Known, Waiting, show};
+use super::store::{SERVED, Store};
 use super::words::store_key;
 use crate::state::{Origin, Resolution};
 use crate::world::population::Cx;

@@ -4,9 +4,10 @@
 //! its payload by its handle, and the fingerprint covers the content.
 
 use super::quorum::Leg;
+use super::replica::{Replica, show, tell};
 use super::spec::{AntiEntropy, StoreSpec};
 use super::stability::{collect, collects, heard};
-use super::store::{FLUSH, ROUND, Replica, SHIP, Store, show, tell};
+use super::store::{FLUSH, ROUND, SHIP, Store};
 use super::words::store_key;
 use crate::kernel::{Key, SimDuration};
 use crate::state::{Resolution, wire};

@@ -16,8 +16,8 @@ pub struct StoreSpec {
     pub replicas: Vec<ReplicaSpec>,
     /// How an accepted update gets to the other replicas, unless the store works by quorums.
     pub replication: Replication,
-    /// How many replicas take part in an operation; `None`: the one that is asked.
-    pub quorum: Option<QuorumSpec>,
+    /// Which replicas take part in an operation.
+    pub protocol: Protocol,
     /// Whether replicas compare what they hold from time to time, which makes good what was lost.
     pub anti_entropy: Option<AntiEntropy>,
     /// How replicas stamp the updates that they accept.
@@ -30,6 +30,16 @@ pub struct StoreSpec {
     /// How long a replica works on a request, in nanoseconds, any number at once. It reads, or applies, at the end of that
     /// time. `None`: no time at all.
     pub processing: Option<Law>,
+}
+
+/// Which replicas take part in an operation.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Protocol {
+    /// The one that is asked; the others hear of it afterwards.
+    #[default]
+    Alone,
+    /// As many as a quorum needs.
+    Quorum(Box<QuorumSpec>),
 }
 
 /// One replica.
@@ -66,9 +76,17 @@ pub struct AntiEntropy {
 }
 
 impl StoreSpec {
+    /// How many replicas take part in an operation, if the store works by quorums.
+    pub fn quorum(&self) -> Option<&QuorumSpec> {
+        match &self.protocol {
+            Protocol::Quorum(quorum) => Some(quorum),
+            Protocol::Alone => None,
+        }
+    }
+
     /// Whether a replica keeps a key.
     pub fn keeps(&self, member: u32, key: u32) -> bool {
-        self.quorum.as_ref().is_none_or(|quorum| quorum.keeps(member, key))
+        self.quorum().is_none_or(|quorum| quorum.keeps(member, key))
     }
 
     /// A store of these keys with a replica of a perfect clock at each of these sites; updates are sent at once, each by
@@ -85,7 +103,7 @@ impl StoreSpec {
             keys: keys.into_iter().map(|(name, key)| (name.into(), key)).collect(),
             replicas: replicas.collect(),
             replication: Replication::default(),
-            quorum: None,
+            protocol: Protocol::Alone,
             anti_entropy: None,
             stamping: Stamping::Wall,
             collects_tombstones: false,

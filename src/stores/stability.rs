@@ -5,8 +5,8 @@
 //! sends its entry, when it turns out to hold the same, and from operations, which say what their origin had applied. A
 //! replica that loses its state takes back what others know of it; where that may happen nothing is collected.
 
+use super::replica::Replica;
 use super::spec::StoreSpec;
-use super::store::Replica;
 use crate::state::{Dot, KeyType, Origin, Resolution, VersionVector, Versions};
 use serde::Serialize;
 use std::collections::BTreeMap;

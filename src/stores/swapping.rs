@@ -2,7 +2,8 @@
 //!
 //! Guarantees: a refused update leaves the key as it was, and isn't remembered as a call that has taken effect.
 
-use super::store::{Known, Store};
+use super::replica::Known;
+use super::store::Store;
 use crate::state::Resolution;
 use crate::world::call::Outcome;
 use crate::world::population::Cx;

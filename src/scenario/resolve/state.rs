@@ -14,7 +14,7 @@ use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned};
 use crate::state::crdt::{CounterType, RegisterType, SetType, Ship};
 use crate::state::siblings::{Blind, MergeRule, MergeRules};
 use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, VersionVectors};
-use crate::stores::{AntiEntropy, Model as Built, Replication, Stamping, StoreSpec};
+use crate::stores::{AntiEntropy, Model as Built, Protocol, Replication, Stamping, StoreSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -266,7 +266,7 @@ impl Resolver<'_, '_> {
                 until: exchange.until.get()?.map(|until| SimTime::ZERO.saturating_add(until)),
             })
         });
-        let quorum = self.quorum(store, keys.as_deref(), sites);
+        let protocol = self.protocol(store, keys.as_deref(), sites);
         let (processing, value_bytes) = (self.time_of(&store.time), self.bytes_of(&store.value));
         let mut spec = StoreSpec::new(keys?, sites?.iter().copied());
         for (site, clock) in clocks? {
@@ -274,7 +274,7 @@ impl Resolver<'_, '_> {
             spec.replicas.iter_mut().find(of_site)?.clock = clock;
         }
         spec.replication = replication?;
-        spec.quorum = quorum?;
+        spec.protocol = protocol?;
         spec.anti_entropy = anti_entropy?;
         if let Model::LastWriteWins { clock } = &resolution(store.model.get()?)?.value {
             spec.stamping = match clock.get()? {
@@ -286,6 +286,17 @@ impl Resolver<'_, '_> {
         spec.value_bytes = u64::from(value_bytes?);
         spec.processing = processing.map(|law| Some(law).filter(|law| *law != Law::Constant(0.0)))?;
         Some(spec)
+    }
+
+    /// Which replicas of a store take part in an operation. `None`: something of it can't be.
+    fn protocol(
+        &mut self,
+        store: &Store,
+        keys: Option<&[(String, KeyType)]>,
+        sites: Option<&[SiteId]>,
+    ) -> Option<Protocol> {
+        let quorum = self.quorum(store, keys, sites)?;
+        Some(quorum.map_or(Protocol::Alone, |quorum| Protocol::Quorum(Box::new(quorum))))
     }
 
     /// The clocks of replicas, by site.

@@ -1,7 +1,8 @@
 //! Operations at their coordinators: begun, joined, answered, refused.
 
+use super::super::replica::{Accepted, Known};
 use super::super::replication::{Content, Payload};
-use super::super::store::{Accepted, Known, Store};
+use super::super::store::Store;
 use super::super::words::store_key;
 use super::alarms::alarm;
 use super::legs::{Leg, topic};
@@ -108,7 +109,7 @@ pub(in crate::stores) struct Staged<R: Resolution> {
 impl<R: Resolution> Store<R> {
     /// The quorums of a store that has them.
     pub(super) fn rules(&self) -> &QuorumSpec {
-        self.spec.quorum.as_ref().expect("the store works by quorums")
+        self.spec.quorum().expect("the store works by quorums")
     }
 
     /// Begins an operation, or an update again that was accepted before.
@@ -203,7 +204,7 @@ impl<R: Resolution> Store<R> {
         };
         let delta = self.model.update(&mut entry, op, accept, &mut |fate| match fate {
             Fate::BuiltOn { .. } | Fate::Placed { .. } | Fate::Took { .. } => {
-                super::super::store::tell(cx, id, word, fate)
+                super::super::replica::tell(cx, id, word, fate)
             }
             Fate::Outranked { loser, winner } if winner == Some(at.0) => replaces.push(loser),
             Fate::Outranked { .. } | Fate::Applied(_) => {}
@@ -319,7 +320,7 @@ impl<R: Resolution> Store<R> {
             *of = operation;
         }
         let spec = Arc::clone(&self.spec);
-        let rules = spec.quorum.as_ref().expect("the store works by quorums");
+        let rules = spec.quorum().expect("the store works by quorums");
         let payload = self
             .payloads
             .insert(Payload::new(Content::Write { key, number, delta }));
@@ -350,7 +351,7 @@ impl<R: Resolution> Store<R> {
         };
         let operation = self.operation(member, (key, identity), vec![handle], about, Kind::Read(read), cx);
         let spec = Arc::clone(&self.spec);
-        let rules = spec.quorum.as_ref().expect("the store works by quorums");
+        let rules = spec.quorum().expect("the store works by quorums");
         let payload = self.payloads.insert(Payload::new(Content::Ask { key, identity }));
         for target in rules.list(key).iter().map(|target| u32::from(*target)) {
             self.send_leg(member, (target, topic::READ), operation, payload, about, cx);

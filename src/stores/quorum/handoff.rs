@@ -217,12 +217,7 @@ impl<R: Resolution> Store<R> {
 
     /// Sets the timer of the next handoff, if there is anything to hand off and it isn't set.
     pub(in crate::stores) fn set_handoff(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
-        let Some(handoff) = self
-            .spec
-            .quorum
-            .as_ref()
-            .and_then(|quorum| quorum.hinted_handoff.as_ref())
-        else {
+        let Some(handoff) = self.spec.quorum().and_then(|quorum| quorum.hinted_handoff.as_ref()) else {
             return;
         };
         let replica = &mut self.replicas[member as usize];

@@ -48,7 +48,7 @@ impl<R: Resolution> Store<R> {
         cx: &mut Cx<'_, '_>,
     ) {
         let spec = Arc::clone(&self.spec);
-        let legs = &spec.quorum.as_ref().expect("the store works by quorums").legs;
+        let legs = &spec.quorum().expect("the store works by quorums").legs;
         let law: Option<&Law> = match topic {
             topic::WRITE | topic::STAND_IN => legs.write.as_ref(),
             topic::ACK => legs.ack.as_ref(),

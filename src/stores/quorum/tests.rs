@@ -1,5 +1,6 @@
 //! Quorums in a world: what operations take, who is asked, and what faults leave.
 
+use super::super::Protocol;
 use super::super::testing::{Act, Bench, FaultAction, ms};
 use super::super::tests::{MODELS, agree_on, bench, busy, run, write};
 use super::super::{HintedHandoff, Placement, QuorumSpec};
@@ -47,7 +48,7 @@ fn uneven(spec: QuorumSpec) -> Bench {
     };
     bench.network.classes.push(far);
     bench.network.pairs.extend([((0, 2), 2), ((2, 0), 2)]);
-    bench.spec.quorum = Some(spec);
+    bench.spec.protocol = Protocol::Quorum(Box::new(spec));
     let read = Act::Read { key: 0, replica: 0 };
     bench.clients = vec![(SiteId(0), vec![(ms(0), write(0, 0, Op::Write(1))), (ms(2000), read)])];
     bench
@@ -97,7 +98,7 @@ fn updates_that_are_still_logged_build_on_each_other() {
         let mut bench = bench(model, 3, 10);
         let mut spec = quorum(3, 3, 1);
         spec.legs.write = Some(Law::Uniform { low: 0.0, high: 300e6 });
-        bench.spec.quorum = Some(spec);
+        bench.spec.protocol = Protocol::Quorum(Box::new(spec));
         let script = (0..8).map(|n| (ms(10 + n), write(1, 0, Op::Add(1))));
         bench.clients = vec![(SiteId(0), script.collect())];
         let (ran, records) = run(bench, ms(60_000), &[What::Visible, What::Holds]);
@@ -153,7 +154,7 @@ fn an_update_is_passed_on_to_whoever_keeps_its_key() {
         let mut spec = quorum(n, 1, 1);
         spec.placement = Arc::new(placement.clone());
         let mut bench = bench(MODELS[2], 3, 10);
-        bench.spec.quorum = Some(spec);
+        bench.spec.protocol = Protocol::Quorum(Box::new(spec));
         let asked = order[2];
         let client = SiteId(order[0]);
         let read = Act::Read { key: 0, replica: asked };
@@ -198,7 +199,7 @@ fn hints_are_handed_off_unless_they_are_too_old() {
             let mut bench = bench(model, 3, 10);
             let mut spec = quorum(3, 2, 2);
             spec.hinted_handoff = Some(handoff(millis(keep)));
-            bench.spec.quorum = Some(spec);
+            bench.spec.protocol = Protocol::Quorum(Box::new(spec));
             bench.faults.push((ms(50), ms(5000), down(2, true)));
             bench.clients = vec![(SiteId(0), vec![(ms(100), write(2, 0, Op::Insert(4)))])];
             let (ran, records) = run(bench, ms(60_000), &[What::Visible]);
@@ -214,7 +215,7 @@ fn a_crash_loses_hints_with_the_state_and_keeps_them_with_it() {
         let mut bench = bench(MODELS[0], 3, 10);
         let mut spec = quorum(3, 2, 2);
         spec.hinted_handoff = Some(handoff(millis(60_000)));
-        bench.spec.quorum = Some(spec);
+        bench.spec.protocol = Protocol::Quorum(Box::new(spec));
         bench.faults = vec![
             (ms(50), ms(5000), down(2, true)),
             (ms(1000), ms(2000), down(0, keep_state)),
@@ -239,7 +240,7 @@ fn busy_quorum(model: crate::stores::Model) -> Bench {
     spec.placement = Arc::new(Placement::ring(["note", "count", "tags"], &["a", "b", "c", "d", "e"]));
     (spec.legs.write, spec.legs.ack, spec.legs.read, spec.legs.reply) = (law(), law(), law(), law());
     (spec.read_repair, spec.sloppy, spec.hinted_handoff) = (true, true, Some(handoff(millis(600_000))));
-    bench.spec.quorum = Some(spec);
+    bench.spec.protocol = Protocol::Quorum(Box::new(spec));
     bench.spec.anti_entropy = Some(crate::stores::AntiEntropy {
         every: millis(300),
         jitter: None,

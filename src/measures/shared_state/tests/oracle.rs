@@ -9,7 +9,7 @@ use crate::state::{Dot, Keeping, KeyType, Op, Versions};
 use crate::stores::words::ReplyWords;
 use crate::stores::words::of_version_words;
 use crate::stores::words::{of_op_words, of_range_words, of_reply_words, of_store_key};
-use crate::stores::{AntiEntropy, HintedHandoff, Legs, Model, Placement, QuorumSpec, StoreSpec};
+use crate::stores::{AntiEntropy, HintedHandoff, Legs, Model, Placement, Protocol, QuorumSpec, StoreSpec};
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -614,7 +614,7 @@ fn by_search(model: &Model, spec: &StoreSpec, tape: &[(Record, Vec<u64>)]) -> Co
     let mut search = Search {
         keeping: kinds.iter().map(|kind| model.keeping(*kind)).collect(),
         keepers: keepers.clone(),
-        logs: spec.quorum.is_some(),
+        logs: spec.quorum().is_some(),
         ..Search::default()
     };
     let mut entry = None;
@@ -787,7 +787,7 @@ fn prepared_quorum(model: Model, scripts: &[Vec<(u64, Act)>], slow: u64, quorum:
     let scripts: Vec<Vec<(u64, Act)>> = waits.collect();
     let mut bench = prepared(model, &scripts, 0, false, false);
     bench.spec.replication.delay = None;
-    bench.spec.quorum = Some(quorum);
+    bench.spec.protocol = Protocol::Quorum(Box::new(quorum));
     bench
 }
 

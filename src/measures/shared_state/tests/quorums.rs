@@ -9,7 +9,7 @@ use crate::random::Law;
 use crate::state::{DottedVersionVectors, Op};
 use crate::stores::testing::{Act, Bench, FaultAction, ms};
 use crate::stores::words::{of_reply_words, push_reply};
-use crate::stores::{HintedHandoff, Model, Placement, QuorumSpec};
+use crate::stores::{HintedHandoff, Model, Placement, Protocol, QuorumSpec};
 use crate::world::record::{Record, Records, What};
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex};
@@ -55,7 +55,7 @@ fn write_then_read(model: Model, spec: QuorumSpec) -> SharedState {
     // The third replica is far from the first.
     bench.network.classes.push(super::link(300e6));
     bench.network.pairs.extend([((0, 2), 2), ((2, 0), 2)]);
-    bench.spec.quorum = Some(spec);
+    bench.spec.protocol = Protocol::Quorum(Box::new(spec));
     bench.clients = vec![
         (SiteId(0), vec![(ms(10), update(0, 0, Op::Write(1)))]),
         (SiteId(2), vec![(ms(800), update(0, 2, Op::Write(2)))]),
@@ -137,7 +137,7 @@ proptest! {
             (spec.legs.read, spec.legs.reply) = (spec.legs.write.clone(), spec.legs.write.clone());
             spec.read_repair = repair;
             spec.hinted_handoff = hints.then(handoff);
-            bench.spec.quorum = Some(spec);
+            bench.spec.protocol = Protocol::Quorum(Box::new(spec));
             (bench.idempotent, bench.attempts) = (true, retries);
             for (client, script) in scripts.iter().enumerate() {
                 let mut at = 10 + client as u64;
@@ -172,7 +172,7 @@ fn sloppy(sloppy: bool) -> (SharedState, Vec<u8>) {
     let mut spec = quorum(3, 2, 2);
     spec.placement = Arc::new(placement);
     (spec.hinted_handoff, spec.sloppy) = (Some(handoff()), sloppy);
-    bench.spec.quorum = Some(spec);
+    bench.spec.protocol = Protocol::Quorum(Box::new(spec));
     // The first of the list is alone with those beyond it.
     cut(&mut bench, &[list[0], rest[0], rest[1]], &[list[1], list[2]], 100, 5000);
     let (near, far) = (list[0], list[1]);
@@ -205,7 +205,7 @@ fn read_repair_and_hints_make_good_what_a_crash_has_missed() {
             let mut bench = bench(model, 3, 10);
             let mut spec = quorum(3, 2, 2);
             (spec.read_repair, spec.hinted_handoff) = (repair, hints.then(handoff));
-            bench.spec.quorum = Some(spec);
+            bench.spec.protocol = Protocol::Quorum(Box::new(spec));
             bench.faults.push((
                 ms(50),
                 ms(4000),
@@ -228,7 +228,7 @@ fn read_repair_and_hints_make_good_what_a_crash_has_missed() {
 #[test]
 fn a_disk_that_is_lost_breaks_the_promise() {
     let mut bench = bench(dotted(), 3, 10);
-    bench.spec.quorum = Some(quorum(3, 2, 2));
+    bench.spec.protocol = Protocol::Quorum(Box::new(quorum(3, 2, 2)));
     // The write reaches the first two; the second forgets it, and is asked together with the third.
     cut(&mut bench, &[0, 1], &[2], 0, 500);
     cut(&mut bench, &[0], &[1, 2], 600, 9000);
@@ -252,7 +252,7 @@ fn a_disk_that_is_lost_breaks_the_promise() {
 fn a_refused_write_stays_where_it_came_and_another_attempt_goes_on_with_it() {
     for (idempotent, duplicates) in [(true, 0), (false, 1)] {
         let mut bench = bench(crdt(), 3, 10);
-        bench.spec.quorum = Some(quorum(3, 1, 2));
+        bench.spec.protocol = Protocol::Quorum(Box::new(quorum(3, 1, 2)));
         (bench.idempotent, bench.attempts) = (idempotent, 2);
         cut(&mut bench, &[0], &[1, 2], 50, 5000);
         bench.clients = vec![
@@ -284,7 +284,7 @@ fn tampered(bench: Bench, change: impl Fn(&Record, Vec<u64>) -> Vec<u64>) -> (Sh
 /// A write that two of three replicas have, and a read of the third and one of them.
 fn met(model: Model) -> Bench {
     let mut bench = bench(model, 3, 10);
-    bench.spec.quorum = Some(quorum(3, 2, 2));
+    bench.spec.protocol = Protocol::Quorum(Box::new(quorum(3, 2, 2)));
     cut(&mut bench, &[0, 1], &[2], 0, 500);
     bench.clients = vec![
         (
@@ -404,7 +404,7 @@ fn reads_are_as_stale_as_the_legs_say_for_any_numbers() {
         let mut bench = bench(LWW, n, 0);
         let mut spec = quorum(n, r, w);
         spec.legs = legs.clone();
-        bench.spec.quorum = Some(spec);
+        bench.spec.protocol = Protocol::Quorum(Box::new(spec));
         let keys = (0..trials).map(|n| (format!("k{n}"), crate::state::KeyType::Register));
         bench.spec.keys = keys.collect();
         bench.in_turn = true;

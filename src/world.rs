@@ -505,8 +505,7 @@ impl Model for World {
                 match message.kind {
                     MessageKind::Request | MessageKind::Response => {
                         if let Some((attempt, call)) = self.shared.journey(message.handle) {
-                            words.push(call.identity);
-                            words.push(call.digest(attempt));
+                            words.push_all([call.identity, call.digest(attempt)]);
                         }
                     }
                     MessageKind::Peer => {

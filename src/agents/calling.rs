@@ -5,7 +5,7 @@ use super::group::AgentGroup;
 use super::policy::Policy;
 use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
 use crate::kernel::SimDuration;
-use crate::state::Op;
+use crate::state::{Context, Op};
 use crate::world::call::{Attempt, Call, Outcome, Part, Parts, Request, attempt_address, call_identity};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose, request_bytes};
@@ -15,6 +15,15 @@ use std::sync::Arc;
 
 /// The bit that tells an operation's step from a call's.
 pub(super) const OPERATION: u32 = 1 << 31;
+
+/// What a call's answer says to its client.
+struct Answer {
+    number: u32,
+    call: Handle,
+    outcome: Outcome,
+    version: u64,
+    context: Option<Box<Context>>,
+}
 
 impl AgentGroup {
     /// A call step begins.
@@ -243,35 +252,51 @@ impl AgentGroup {
 
     /// An answer, or a refusal, has reached its client.
     pub(super) fn answered(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
-        let Some(attempt) = cx.shared.attempts.remove(handle) else {
+        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
+            cx.shared.attempts.free(handle);
             return;
         };
-        let Some(call) = cx.shared.calls.get(attempt.call) else {
-            return;
-        };
-        let (words, client, began) = (call.words(&attempt), call.client, call.began);
+        let (words, client, began) = (call.words(attempt), call.client, call.began);
+        let (outcome, call_handle) = (attempt.outcome, attempt.call);
         // A late answer to an attempt that was given up isn't used: its successor is under way, or the call is over.
         let current = call.open && call.tries == attempt.number;
         let id = call.activation;
         if !current || self.activation(id).state != State::Calling {
-            if attempt.outcome == Outcome::Done {
+            cx.shared.attempts.free(handle);
+            if outcome == Outcome::Done {
                 cx.record(What::AnswerUnused, client, words);
             }
-            return cx.leave_call(attempt.call);
+            return cx.leave_call(call_handle);
         }
-        self.disarm(id);
-        match attempt.outcome {
+        match outcome {
             Outcome::Refused { retry_after } => {
+                cx.shared.attempts.free(handle);
+                self.disarm(id);
                 cx.record(What::AttemptRefused, client, words);
-                cx.leave_call(attempt.call);
+                cx.leave_call(call_handle);
                 self.attempt_failed(id, retry_after, cx);
             }
             Outcome::Done | Outcome::Moved | Outcome::Pending => {
-                let until = self.enabled(id, cx);
-                cx.record_with(What::AttemptAnswered, client, words, &attempt.times(until));
+                let (until, told) = (self.enabled(id, cx), cx.wants(What::AttemptAnswered));
+                let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
+                    return;
+                };
                 let mut parts = attempt.parts(until);
                 parts.add(Part::Retrying, attempt.sent - began);
-                self.call_over(id, &parts, &attempt, cx);
+                let answer = Answer {
+                    number: attempt.number,
+                    call: attempt.call,
+                    outcome,
+                    version: attempt.version,
+                    context: attempt.context.take(),
+                };
+                if told {
+                    let times = attempt.times(until);
+                    cx.record_with(What::AttemptAnswered, client, words, &times);
+                }
+                cx.shared.attempts.free(handle);
+                self.disarm(id);
+                self.call_over(id, &parts, answer, cx);
             }
         }
     }
@@ -379,7 +404,8 @@ impl AgentGroup {
     }
 
     /// A call is answered: its attempt's journey is over, and the program goes on.
-    fn call_over(&mut self, id: u32, parts: &Parts, attempt: &Attempt, cx: &mut Cx<'_, '_>) {
+    #[inline]
+    fn call_over(&mut self, id: u32, parts: &Parts, attempt: Answer, cx: &mut Cx<'_, '_>) {
         let member = self.member_of(id);
         let activation = self.activation(id);
         activation.handle = Handle::NONE;
@@ -394,8 +420,7 @@ impl AgentGroup {
             words[2] |= u64::from(attempt.number) << 1;
             (words, matches!(call.request, Request::Update { expects: Some(_), .. }))
         });
-        cx.leave_call(attempt.call);
-        cx.close_call(attempt.call);
+        cx.finish_call(attempt.call);
         if let Some((words, conditional)) = operation
             && !moved
         {
@@ -403,10 +428,9 @@ impl AgentGroup {
             cx.record(What::OperationAcknowledged, self.base + member, words);
             let store = (words[1] >> 32) as u16;
             if self.carries_contexts[store as usize]
-                && let Some(context) = &attempt.context
+                && let Some(context) = attempt.context
             {
-                self.contexts
-                    .insert((member, store, words[1] as u32), (**context).clone());
+                self.contexts.insert((member, store, words[1] as u32), *context);
             }
         }
         let extra = [began.as_nanos(), attempt.number as u64];

@@ -310,7 +310,14 @@ impl AgentGroup {
     }
 
     /// Starts handlers for the letters at the front, as long as the agent may run one.
+    #[inline]
     pub(super) fn start_handlers(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        if self.agents[member as usize].letters > 0 {
+            self.start_handlers_for_letters(member, cx);
+        }
+    }
+
+    fn start_handlers_for_letters(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         while self.agents[member as usize].letters > 0 && self.may_start_handler(member) {
             let has_handler = |group: &Self, topic: u16| group.spec.program.handler(topic).is_some();
             let Some(message) = self.take_letter(member, has_handler) else {
@@ -384,7 +391,14 @@ impl AgentGroup {
     }
 
     /// Throws the letters of an agent away.
+    #[inline]
     pub(super) fn empty_mailbox(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        if self.agents[member as usize].letters > 0 {
+            self.throw_letters_away(member, cx);
+        }
+    }
+
+    fn throw_letters_away(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         while let Some(message) = self.take_letter(member, |_, _| true) {
             let peer = (message.from as u64) << 16 | message.topic as u64;
             let words = [peer, message.sent.as_nanos(), 0];

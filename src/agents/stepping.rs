@@ -337,17 +337,19 @@ impl AgentGroup {
     }
 
     /// Closes the innermost frame, and adds its account to the one around it.
-    pub(super) fn pop_frame(&mut self, id: u32, end: TaskEnd, cx: &mut Cx<'_, '_>) -> Parts {
+    /// The closed frame stays at its place until another one is opened.
+    pub(super) fn pop_frame(&mut self, id: u32, end: TaskEnd, cx: &mut Cx<'_, '_>) -> u32 {
         let index = self.activation(id).frame;
-        let member = self.member_of(id);
-        let frame = self.frame(index).clone();
         if index & EXTRA != 0 {
             self.free_frames.push(index & !EXTRA);
         }
-        self.activation(id).frame = frame.outer;
-        if frame.outer != NIL {
-            self.frame_mut(frame.outer).parts.merge(&frame.parts);
+        let outer = self.frame(index).outer;
+        self.activation(id).frame = outer;
+        if outer != NIL {
+            let parts = self.frame(index).parts;
+            self.frame_mut(outer).parts.merge(&parts);
         }
+        let frame = self.frame(index);
         if let Some(identity) = frame.task {
             assert_eq!(
                 frame.parts.total(),
@@ -355,21 +357,21 @@ impl AgentGroup {
                 "the parts of a task add up to its time ({})",
                 self.spec.name
             );
-            let subject = self.base + member;
             if cx.wants(What::TaskEnded) {
                 let mut extra = [0; 8];
                 extra[0] = frame.began.as_nanos();
                 extra[1..].copy_from_slice(&frame.parts.0);
                 let how = end as u64 | (frame.name as u64) << 8;
-                let activation = self.name_of(id);
+                let (subject, activation) = (self.base + self.member_of(id), self.name_of(id));
                 cx.record_with(What::TaskEnded, subject, [identity, how, activation], &extra);
             }
             cx.task_over();
         }
-        frame.parts
+        index
     }
 
     /// Ends every task of an activation.
+    #[inline]
     pub(super) fn unwind_all(&mut self, id: u32, end: TaskEnd, cx: &mut Cx<'_, '_>) {
         while self.activation(id).frame != NIL {
             self.pop_frame(id, end, cx);
@@ -516,10 +518,11 @@ impl AgentGroup {
         let Extra { parent, branch, .. } = self.extras[(id & !EXTRA) as usize];
         let failed = self.activation(id).failed;
         // A branch that stops within a task ends the task as well.
-        let mut parts = self.pop_frame(id, TaskEnd::Done, cx);
+        let mut frame = self.pop_frame(id, TaskEnd::Done, cx);
         while self.activation(id).frame != NIL {
-            parts = self.pop_frame(id, TaskEnd::Done, cx);
+            frame = self.pop_frame(id, TaskEnd::Done, cx);
         }
+        let parts = self.frame(frame).parts;
         let (member, name) = (self.member_of(id), self.name_of(id));
         cx.record(What::ActivationEnded, self.base + member, [name, 0, 0]);
         self.free(id);

@@ -54,6 +54,18 @@ impl Words {
         self.len += 1;
     }
 
+    /// Adds several words of payload.
+    #[inline]
+    pub fn push_all<const COUNT: usize>(&mut self, words: [u64; COUNT]) {
+        match self.words.get_mut(self.len..self.len + COUNT) {
+            Some(room) => {
+                room.copy_from_slice(&words);
+                self.len += COUNT;
+            }
+            None => words.into_iter().for_each(|word| self.push(word)),
+        }
+    }
+
     /// Replaces the payload so far by its hash, so that a payload of any length is covered.
     #[cold]
     fn fold(&mut self) {

@@ -144,6 +144,13 @@ impl<B: Copy> Queue<B> {
         self.push_late(entry);
     }
 
+    /// Whether it is certain that nothing waits up to and including `time`, which is that of the entry handed out last.
+    #[inline(always)]
+    pub fn holds_nothing_until(&self, time: SimTime) -> bool {
+        // After a rebuild the bucket of this time hasn't become current yet.
+        time.as_nanos() >> self.width_bits < self.next_bucket && self.front.starts_after(time)
+    }
+
     /// Adds an entry that comes late and doesn't belong to the end of what is known to come.
     #[inline(never)]
     fn push_late(&mut self, entry: Entry<B>) {

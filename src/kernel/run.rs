@@ -48,6 +48,7 @@ pub enum Liveness {
 #[derive(Debug)]
 pub struct Out<'a, B> {
     queue: &'a mut Queue<B>,
+    next: &'a mut Option<Entry<B>>,
     now: SimTime,
     step: u16,
     stop: &'a mut bool,
@@ -81,32 +82,44 @@ impl<B: Copy> Out<'_, B> {
     ///
     /// # Panics
     /// Panics if `at` lies in the past.
-    #[inline]
+    #[inline(always)]
     pub fn schedule_in_place(&mut self, ticket: Ticket, at: SimTime, kind: u16, target: u32, body: B) {
         assert!(
             at >= self.now,
             "an entry for {at} was scheduled at {}: time never goes back",
             self.now
         );
-        let mut step = 0;
-        if at == self.now {
-            match self.step.checked_add(1) {
-                Some(next) => step = next,
-                None => {
-                    *self.livelock = Some(target);
-                    return;
-                }
-            }
-        }
-        self.queue.push(Entry {
+        let mut entry = Entry {
             time: at,
             body,
             origin: ticket.rank,
             number: ticket.number,
             target,
-            step,
+            step: 0,
             kind,
-        });
+        };
+        if at > self.now {
+            return self.queue.push(entry);
+        }
+        let Some(step) = self.step.checked_add(1) else {
+            *self.livelock = Some(target);
+            return;
+        };
+        entry.step = step;
+        if self.next.is_none() && self.queue.holds_nothing_until(at) {
+            *self.next = Some(entry);
+        } else {
+            self.push_at_once(entry);
+        }
+    }
+
+    /// Queues an entry of this instant that isn't alone in it.
+    #[inline(never)]
+    fn push_at_once(&mut self, entry: Entry<B>) {
+        if let Some(other) = self.next.take() {
+            self.queue.push(other);
+        }
+        self.queue.push(entry);
     }
 
     /// Ends the run once this entry has been handled.
@@ -230,17 +243,30 @@ impl<M: Model> Kernel<M> {
         if limit == 0 {
             return End::EventLimit;
         }
+        let mut next = None;
+        let how = self.run_from(&mut next, end, limit);
+        if let Some(entry) = next {
+            self.queue.push(entry);
+        }
+        how
+    }
+
+    /// The loop. `next` is an entry of the present instant that is known to be the next one, and so doesn't pass through the
+    /// queue: a hop without latency costs half of one with it.
+    fn run_from(&mut self, next: &mut Option<Entry<M::Body>>, end: SimTime, limit: u64) -> End {
         let (mut stop, mut livelock) = (false, None);
         let mut left = limit;
         let mut words = Words::new();
         loop {
             let model = &self.model;
-            let Some(&entry) = self.queue.pop_until(end, |coming| model.touch(coming)) else {
-                return if self.queue.is_empty() {
-                    End::Drained
-                } else {
-                    End::TimeReached
-                };
+            let entry = if let Some(entry) = next.take() {
+                entry
+            } else if let Some(entry) = self.queue.pop_until(end, |coming| model.touch(coming)) {
+                *entry
+            } else if self.queue.is_empty() {
+                return End::Drained;
+            } else {
+                return End::TimeReached;
             };
             debug_assert!(entry.time >= self.now, "time never goes back");
             self.now = entry.time;
@@ -248,6 +274,7 @@ impl<M: Model> Kernel<M> {
             let live = self.model.digest(&entry, &mut words) == Liveness::Live;
             let mut out = Out {
                 queue: &mut self.queue,
+                next,
                 now: entry.time,
                 step: entry.step,
                 stop: &mut stop,
@@ -407,9 +434,10 @@ impl<B: Copy> Prepare<'_, B> {
 
 /// Lets a model act outside of the loop, at the end of a run: what it schedules then is thrown away.
 pub(crate) fn outside<B: Copy, R>(now: SimTime, act: impl FnOnce(&mut Out<'_, B>) -> R) -> R {
-    let (mut queue, mut stop, mut livelock) = (Queue::new(), false, None);
+    let (mut queue, mut next, mut stop, mut livelock) = (Queue::new(), None, false, None);
     act(&mut Out {
         queue: &mut queue,
+        next: &mut next,
         now,
         step: 0,
         stop: &mut stop,

@@ -50,7 +50,7 @@ pub struct Network {
     #[serde(skip)]
     paths: Vec<Path>,
     /// The links by (from, to).
-    found: Table<Place>,
+    found: Places,
     pub(super) links: Vec<Link>,
     pub(super) cuts: Cuts,
     /// How often each degradation is on, and which are, in the order in which they began.
@@ -68,9 +68,46 @@ pub struct Network {
 
 /// Where a link is found: its number and its path.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub(super) link: u32,
     path: u32,
+}
+
+/// The places of the links: a matrix where there are few sites, else a table of those that are used.
+#[derive(Debug, Clone, Serialize)]
+enum Places {
+    Matrix { sites: u32, cells: Vec<Option<Place>> },
+    Table(Table<Place>),
+}
+
+impl Places {
+    /// The most sites with a matrix, of 12 bytes a pair.
+    const MATRIX: usize = 128;
+
+    fn of(sites: usize) -> Self {
+        match sites {
+            0..=Self::MATRIX => Self::Matrix {
+                sites: sites as u32,
+                cells: vec![None; sites * sites],
+            },
+            _ => Self::Table(Table::default()),
+        }
+    }
+
+    #[inline]
+    fn get(&self, from: SiteId, to: SiteId) -> Option<Place> {
+        match self {
+            Self::Matrix { sites, cells } => cells[(from.0 * sites + to.0) as usize],
+            Self::Table(table) => table.get(u64::from(from.0) << 32 | u64::from(to.0)),
+        }
+    }
+
+    fn set(&mut self, from: SiteId, to: SiteId, place: Place) {
+        match self {
+            Self::Matrix { sites, cells } => cells[(from.0 * *sites + to.0) as usize] = Some(place),
+            Self::Table(table) => table.set(u64::from(from.0) << 32 | u64::from(to.0), place),
+        }
+    }
 }
 
 /// What messages on a link go through.
@@ -82,6 +119,8 @@ struct Path {
     loss: f64,
     /// Nothing else can happen than that loss and a delay by the one law.
     plain: bool,
+    /// The delay, if the law is a constant.
+    fixed: Option<SimDuration>,
 }
 
 /// The memory of a directed link.
@@ -145,6 +184,7 @@ impl Network {
             .iter()
             .enumerate()
             .map(|(index, class)| path_of(class, index as u32));
+        let sites = spec.sites.len();
         Ok(Self {
             site_keys: spec.sites.iter().map(|site| key.child(&site.name)).collect(),
             waves: spec
@@ -154,7 +194,7 @@ impl Network {
                 .collect(),
             laws: laws.collect(),
             paths: paths.collect(),
-            found: Table::default(),
+            found: Places::of(sites),
             links: Vec::new(),
             cuts: Cuts::new(spec.cuts.len()),
             degraded: vec![0; spec.degradations.len()],
@@ -187,24 +227,40 @@ impl Network {
     }
 
     /// What becomes of a message that is sent now.
-    #[inline]
     pub fn route(&mut self, m: &Outgoing) -> Verdict {
-        self.books.sent += 1;
-        let place = self.place(m.from, m.to);
-        let path = self.paths[place.path as usize];
-        if path.plain && self.disturbances == 0 {
-            if path.loss > 0.0 && m.key.stream(about::LOSS, m.number).chance(path.loss) {
-                return self.lose(LossCause::Random);
-            }
-            let mut stream = m.key.stream(Purpose(about::DELAY), m.number);
-            let delay = self.laws[path.law as usize].sample_duration(&mut stream, m.number);
-            return Verdict::At(self.leave(place.link, m.now.saturating_add(delay)));
+        match self.route_plainly((m.from, m.to), m.now, (m.key, m.number)) {
+            Ok(verdict) => verdict,
+            Err(place) => self.route_otherwise(m, place),
         }
-        self.send(m, place)
     }
 
-    /// Whatever isn't the common case.
-    fn send(&mut self, m: &Outgoing, place: Place) -> Verdict {
+    /// The same in the common case, which needs to know less of the message: its ends, when it is sent, and the key and the number of
+    /// its draws. Else its place, for [`Network::route_otherwise`].
+    #[inline]
+    pub(crate) fn route_plainly(
+        &mut self,
+        (from, to): (SiteId, SiteId),
+        now: SimTime,
+        (key, number): (Key, u64),
+    ) -> Result<Verdict, Place> {
+        self.books.sent += 1;
+        let place = self.place(from, to);
+        let path = self.paths[place.path as usize];
+        if !path.plain || self.disturbances > 0 {
+            return Err(place);
+        }
+        if path.loss > 0.0 && key.stream(about::LOSS, number).chance(path.loss) {
+            return Ok(self.lose(LossCause::Random));
+        }
+        let delay = path.fixed.unwrap_or_else(|| {
+            let mut stream = key.stream(Purpose(about::DELAY), number);
+            self.laws[path.law as usize].sample_duration(&mut stream, number)
+        });
+        Ok(Verdict::At(self.leave(place.link, now.saturating_add(delay))))
+    }
+
+    /// What becomes of a message that isn't the common case.
+    pub(crate) fn route_otherwise(&mut self, m: &Outgoing, place: Place) -> Verdict {
         if self.cuts.any() {
             match self.cuts.at_send(&self.spec.cuts, &m.ends()) {
                 Passage::Free => {}
@@ -318,15 +374,14 @@ impl Network {
     /// The place of a link, which is made if it is new.
     #[inline]
     pub(super) fn place(&mut self, from: SiteId, to: SiteId) -> Place {
-        let key = u64::from(from.0) << 32 | u64::from(to.0);
-        match self.found.get(key) {
+        match self.found.get(from, to) {
             Some(place) => place,
-            None => self.make_link(from, to, key),
+            None => self.make_link(from, to),
         }
     }
 
     #[cold]
-    fn make_link(&mut self, from: SiteId, to: SiteId, key: u64) -> Place {
+    fn make_link(&mut self, from: SiteId, to: SiteId) -> Place {
         let class = self.spec.class_of(from, to);
         let mut path = class;
         if let Latency::Measured(measurement) = &self.spec.classes[class as usize].latency {
@@ -336,6 +391,7 @@ impl Network {
             path = self.paths.len() as u32;
             self.paths.push(Path {
                 law: self.laws.len() as u32,
+                fixed: fixed_delay(&law),
                 ..self.paths[class as usize]
             });
             self.laws.push(law);
@@ -351,7 +407,7 @@ impl Network {
             burst: Burst::default(),
             slot: Slot::default(),
         });
-        self.found.set(key, place);
+        self.found.set(from, to, place);
         place
     }
 
@@ -493,5 +549,17 @@ fn path_of(class: &LinkSpec, index: u32) -> Path {
         law: index,
         loss,
         plain,
+        fixed: match &class.latency {
+            Latency::Law(law) => fixed_delay(law),
+            Latency::Measured(_) => None,
+        },
+    }
+}
+
+/// The delay of a law that doesn't depend on chance.
+fn fixed_delay(law: &Law) -> Option<SimDuration> {
+    match law {
+        Law::Constant(nanos) => Some(SimDuration::from_nanos_f64(*nanos)),
+        _ => None,
     }
 }

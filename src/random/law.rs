@@ -145,15 +145,16 @@ impl Law {
             // The product may round up to the whole width, and the sum past the end.
             Self::Uniform { low, high } => (low + (high - low) * stream.unit()).min(*high),
             Self::Exponential { mean } => mean * standard_exponential(stream),
-            Self::Normal { mean, sd } => mean + sd * standard_normal(stream),
-            Self::LogNormal { median, sigma } => median * exp(sigma * standard_normal(stream)),
             _ => self.sample_other(stream, number),
         }
     }
 
     /// The laws that cost more than a call.
+    #[inline(never)]
     fn sample_other(&self, stream: &mut Stream, number: u64) -> f64 {
         match self {
+            Self::Normal { mean, sd } => mean + sd * standard_normal(stream),
+            Self::LogNormal { median, sigma } => median * exp(sigma * standard_normal(stream)),
             Self::Pareto { scale, shape } => scale * exp(standard_exponential(stream) / shape),
             Self::Weibull { scale, shape } => scale * weibull(stream, *shape),
             Self::Gamma { shape, scale } => scale * gamma(stream, *shape),
@@ -180,11 +181,7 @@ impl Law {
             Self::Truncated(truncated) => truncated.sample(stream),
             Self::Empirical(column) => column.value(stream.below(column.len() as u64) as usize),
             Self::Replay(column) => column.value((number % column.len() as u64) as usize),
-            Self::Constant(_)
-            | Self::Uniform { .. }
-            | Self::Exponential { .. }
-            | Self::Normal { .. }
-            | Self::LogNormal { .. } => self.sample(stream, number),
+            Self::Constant(_) | Self::Uniform { .. } | Self::Exponential { .. } => self.sample(stream, number),
         }
     }
 

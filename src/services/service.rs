@@ -205,6 +205,10 @@ impl Service {
 
     /// This moment, which isn't before the last change.
     fn moment(&self, now: SimTime) -> Moment {
+        if !self.down && self.pace() == 1.0 {
+            let stood = self.changed.stood;
+            return Moment { at: now, stood };
+        }
         let elapsed = now - self.changed.at;
         let at_work = if self.down {
             SimDuration::ZERO

@@ -109,9 +109,7 @@ impl Message {
     /// Its content, as the fingerprint covers it. Handles are no content, and the receiver is the entry's target.
     #[inline]
     pub fn digest(&self, words: &mut Words) {
-        words.push(self.identity());
-        words.push((self.bytes as u64) << 32 | (self.topic as u64) << 8 | self.kind as u64);
-        words.push(self.value);
-        words.push(self.sent.as_nanos());
+        let what = (self.bytes as u64) << 32 | (self.topic as u64) << 8 | self.kind as u64;
+        words.push_all([self.identity(), what, self.value, self.sent.as_nanos()]);
     }
 }

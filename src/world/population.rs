@@ -8,7 +8,7 @@ use super::message::{Message, MessageKind};
 use super::record::{Records, What};
 use super::slab::{Handle, Slab};
 use crate::kernel::{Entry, Key, Liveness, Origin, Out, Purpose, SimDuration, SimTime, Stream, Ticket, Words};
-use crate::network::{Network, Outgoing, SiteId, Verdict};
+use crate::network::{Leg, Network, Outgoing, SiteId, Verdict};
 use crate::state::Op;
 use serde::{Deserialize, Serialize};
 
@@ -373,24 +373,28 @@ impl Cx<'_, '_> {
     }
 
     /// Schedules an entry for the endpoint's own entity.
-    #[inline]
+    #[inline(always)]
     pub fn schedule(&mut self, endpoint: &mut Endpoint, at: SimTime, kind: u16, body: u64) {
         let ticket = endpoint.origin.take();
         self.schedule_in_place(ticket, at, kind, endpoint.id, body);
     }
 
     /// Schedules an entry for the entity in a place taken before.
-    #[inline]
+    ///
+    /// Inlined with the queue's push, so that the fields of the entry stay in registers until they are where they belong.
+    #[inline(always)]
     pub fn schedule_in_place(&mut self, ticket: Ticket, at: SimTime, kind: u16, target: u32, body: u64) {
         if self.wants(What::Caused) {
-            let (origin, number) = (u64::from(ticket.rank), u64::from(ticket.number));
-            self.record(
-                What::Caused,
-                target,
-                [origin << 32 | number, at.as_nanos(), u64::from(kind)],
-            );
+            self.say_caused(ticket, at, kind, target);
         }
         self.out.schedule_in_place(ticket, at, kind, target, body);
+    }
+
+    #[cold]
+    fn say_caused(&mut self, ticket: Ticket, at: SimTime, kind: u16, target: u32) {
+        let (origin, number) = (u64::from(ticket.rank), u64::from(ticket.number));
+        let words = [origin << 32 | number, at.as_nanos(), u64::from(kind)];
+        self.record(What::Caused, target, words);
     }
 
     /// Whether anybody wants to see such records.
@@ -400,23 +404,27 @@ impl Cx<'_, '_> {
     }
 
     /// Records that something happened, if anybody wants to see it.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, what: What, subject: u32, words: [u64; 3]) {
         if self.shared.records.wants(what) {
-            self.shared
-                .records
-                .push(self.out.now(), self.entry, what, subject, words, &[]);
+            self.push_record(what, subject, words, &[]);
         }
     }
 
     /// Records that something happened, with extra words.
-    #[inline]
+    #[inline(always)]
     pub fn record_with(&mut self, what: What, subject: u32, words: [u64; 3], extra: &[u64]) {
         if self.shared.records.wants(what) {
-            self.shared
-                .records
-                .push(self.out.now(), self.entry, what, subject, words, extra);
+            self.push_record(what, subject, words, extra);
         }
+    }
+
+    /// Apart, so that nobody's code grows by it.
+    #[inline(never)]
+    fn push_record(&mut self, what: What, subject: u32, words: [u64; 3], extra: &[u64]) {
+        self.shared
+            .records
+            .push(self.out.now(), self.entry, what, subject, words, extra);
     }
 
     /// Stops the run because of a problem that its user can mend.
@@ -466,8 +474,14 @@ impl Cx<'_, '_> {
         if self.wants(What::Sent) {
             self.record(What::Sent, from.id, [peer, message.bytes as u64, message.identity()]);
         }
-        let outgoing = self.shared.outgoing(&message, key, address);
-        let verdict = self.shared.network.route(&outgoing);
+        debug_assert_eq!(from.site, self.shared.directory.site(from.id));
+        let Shared { network, directory, .. } = &mut *self.shared;
+        let sites = (from.site, directory.site(message.to));
+        let verdict = network.route_plainly(sites, message.sent, (key, address));
+        let verdict = verdict.unwrap_or_else(|place| {
+            let outgoing = outgoing(sites, &message, key, address);
+            network.route_otherwise(&outgoing, place)
+        });
         match verdict {
             Verdict::At(leg) => {
                 message.epoch = leg.epoch;
@@ -476,18 +490,22 @@ impl Cx<'_, '_> {
                 self.schedule_in_place(ticket, leg.at, kind::DELIVER, message.to, handle.to_word());
             }
             Verdict::Lost(cause) => self.lose(message, cause as u64),
-            Verdict::Twice(first, second) => {
-                for (copy, leg) in [first, second].into_iter().enumerate() {
-                    message.epoch = leg.epoch;
-                    let handle = self.shared.messages.insert(message);
-                    if copy == 1 {
-                        self.double(handle);
-                    }
-                    let ticket = from.origin.take();
-                    self.schedule_in_place(ticket, leg.at, kind::DELIVER, message.to, handle.to_word());
-                }
-            }
+            Verdict::Twice(first, second) => self.send_twice(from, message, [first, second]),
             Verdict::Held(ticket) => self.shared.hold(ticket, message),
+        }
+    }
+
+    /// Sends a message that the network makes a copy of.
+    #[cold]
+    fn send_twice(&mut self, from: &mut Endpoint, message: Message, legs: [Leg; 2]) {
+        for (copy, leg) in legs.into_iter().enumerate() {
+            let epoch = leg.epoch;
+            let handle = self.shared.messages.insert(Message { epoch, ..message });
+            if copy == 1 {
+                self.double(handle);
+            }
+            let ticket = from.origin.take();
+            self.schedule_in_place(ticket, leg.at, kind::DELIVER, message.to, handle.to_word());
         }
     }
 
@@ -562,6 +580,18 @@ impl Cx<'_, '_> {
         }
     }
 
+    /// The client has what it wanted from a call, which came on one of its paths.
+    #[inline]
+    pub fn finish_call(&mut self, handle: Handle) {
+        if let Some(call) = self.shared.calls.get_mut(handle) {
+            call.paths -= 1;
+            call.open = false;
+            if call.paths == 0 {
+                self.shared.calls.remove(handle);
+            }
+        }
+    }
+
     /// The client has what it wanted from a call, or gives up.
     #[inline]
     pub fn close_call(&mut self, handle: Handle) {
@@ -587,6 +617,22 @@ impl Cx<'_, '_> {
     }
 }
 
+/// A message as the network sees it.
+fn outgoing((from, to): (SiteId, SiteId), message: &Message, key: Key, address: u64) -> Outgoing {
+    Outgoing {
+        from,
+        to,
+        from_tag: message.from,
+        to_tag: message.to,
+        kind: message.kind as u8,
+        bytes: message.bytes,
+        key,
+        number: address,
+        now: message.sent,
+        pair: (message.from as u64) << 32 | message.to as u64,
+    }
+}
+
 impl Shared {
     /// An attempt, and its call.
     #[inline]
@@ -601,23 +647,6 @@ impl Shared {
         let attempt = self.attempts.get_mut(attempt)?;
         let call = self.calls.get_mut(attempt.call)?;
         Some((attempt, call))
-    }
-
-    /// The message as the network sees it.
-    #[inline]
-    pub(super) fn outgoing(&self, message: &Message, key: Key, address: u64) -> Outgoing {
-        Outgoing {
-            from: self.directory.site(message.from),
-            to: self.directory.site(message.to),
-            from_tag: message.from,
-            to_tag: message.to,
-            kind: message.kind as u8,
-            bytes: message.bytes,
-            key,
-            number: address,
-            now: message.sent,
-            pair: (message.from as u64) << 32 | message.to as u64,
-        }
     }
 
     /// Keeps a message that a cut holds.

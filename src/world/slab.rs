@@ -65,7 +65,10 @@ impl<T> Slab<T> {
     pub fn insert(&mut self, value: T) -> Handle {
         if let Some(index) = self.free.pop() {
             let slot = &mut self.slots[index as usize];
-            slot.value = Some(value);
+            let vacant = slot.value.replace(value);
+            debug_assert!(vacant.is_none(), "a free place is empty");
+            // It has nothing to drop, which the compiler can't know.
+            std::mem::forget(vacant);
             return Handle {
                 index,
                 generation: slot.generation,
@@ -90,6 +93,19 @@ impl<T> Slab<T> {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(handle.index);
         Some(value)
+    }
+
+    /// Throws a value away, if it is still there.
+    #[inline]
+    pub fn free(&mut self, handle: Handle) {
+        let slot = self.slots.get_mut(handle.index as usize);
+        if let Some(slot) = slot.filter(|slot| slot.generation == handle.generation)
+            && slot.value.is_some()
+        {
+            slot.value = None;
+            slot.generation = slot.generation.wrapping_add(1);
+            self.free.push(handle.index);
+        }
     }
 
     /// The value, if it is still there.

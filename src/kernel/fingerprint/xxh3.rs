@@ -44,13 +44,25 @@ const fn avalanche(mut hash: u64) -> u64 {
 /// Panics if there are fewer or more.
 #[inline(always)]
 pub(super) fn hash(words: &[u64]) -> u128 {
-    let count = words.len();
-    assert!((3..=16).contains(&count), "the hash of 3 to 16 words");
-    let length = count as u64 * 8;
+    /// One arm for each number of words: each is code without loops, bounds or look-ups of the secret.
+    macro_rules! by_length {
+        ($($count:literal)*) => {
+            match words.len() {
+                $($count => hash_of::<$count>(words.try_into().expect("the slice has this length")),)*
+                other => panic!("the hash of 3 to 16 words, not of {other}"),
+            }
+        };
+    }
+    by_length!(3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+}
+
+#[inline(always)]
+fn hash_of<const COUNT: usize>(words: &[u64; COUNT]) -> u128 {
+    let length = COUNT as u64 * 8;
     let (mut low, mut high) = (length.wrapping_mul(PRIME_1), 0u64);
     // From the inside out: two words from the left and two from the right in each round.
-    for round in (0..count.div_ceil(4)).rev() {
-        let (left, right) = (2 * round, count - 2 * round - 2);
+    for round in (0..COUNT.div_ceil(4)).rev() {
+        let (left, right) = (2 * round, COUNT - 2 * round - 2);
         let (a, b, c, d) = (words[left], words[left + 1], words[right], words[right + 1]);
         low = low.wrapping_add(mix_pair(a, b, 4 * round)) ^ c.wrapping_add(d);
         high = high.wrapping_add(mix_pair(c, d, 4 * round + 2)) ^ a.wrapping_add(b);

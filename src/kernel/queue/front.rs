@@ -85,6 +85,12 @@ impl<B: Copy> Front<B> {
         self.late.is_empty() && self.cursor < self.sorted.len()
     }
 
+    /// Whether all that is here is later than `time`; false also where that isn't known at once.
+    #[inline(always)]
+    pub(super) fn starts_after(&self, time: SimTime) -> bool {
+        self.late.is_empty() && self.sorted.get(self.cursor).is_none_or(|entry| entry.time > time)
+    }
+
     /// Puts the next entry to the front of the sorted run, if it stands in the heap. Calls `touch` with the one that will come
     /// out of the heap after it.
     pub(super) fn settle(&mut self, touch: impl FnOnce(&Entry<B>)) {

@@ -369,3 +369,91 @@ fn a_preparation_may_follow_a_run() {
     assert_eq!(kernel.run(SimTime::NEVER, u64::MAX), End::Drained);
     assert_eq!(kernel.fingerprint().handled(), 2);
 }
+
+/// Nodes that set off each other, mostly without delay.
+#[derive(Debug, Clone)]
+struct Cascade {
+    key: Key,
+    origins: Vec<Origin>,
+    handled: Vec<(SimTime, u16, u32, u32)>,
+}
+
+impl Cascade {
+    /// What the handling of an entry sets off: its ticket, its delay and its target.
+    fn consequences(&mut self, entry: (SimTime, u16, u32, u32), target: u32) -> Vec<(Ticket, u64, u32)> {
+        self.handled.push(entry);
+        let mut draws = self.key.stream(Purpose(2), self.handled.len() as u64);
+        let nodes = self.origins.len() as u64;
+        // One for one, so that it neither dies out nor grows without end.
+        let count = if self.handled.len() < 200 {
+            1 + draws.below(2)
+        } else {
+            draws.below(3)
+        };
+        let consequences = (0..count).map(|_| {
+            let delay = [0, 0, 0, 1, 3, 1_000, 100_000, 90_000_000][draws.below(8) as usize];
+            let ticket = self.origins[target as usize].take();
+            (ticket, delay, draws.below(nodes) as u32)
+        });
+        consequences.collect()
+    }
+}
+
+impl Model for Cascade {
+    type Body = ();
+
+    fn handle(&mut self, entry: &Entry<()>, out: &mut Out<'_, ()>) {
+        let order = (entry.time, entry.step, entry.origin, entry.number);
+        for (ticket, delay, target) in self.consequences(order, entry.target) {
+            let at = entry.time + SimDuration::from_nanos(delay);
+            out.schedule_in_place(ticket, at, TICK, target, ());
+        }
+    }
+
+    fn digest(&self, _: &Entry<()>, _: &mut Words) -> Liveness {
+        Liveness::Live
+    }
+}
+
+#[test]
+fn entries_of_one_instant_come_in_their_order_whether_or_not_they_pass_through_the_queue() {
+    const EACH: usize = 3_000;
+    for seed in 0..60u64 {
+        let nodes = [1, 2, 30, 700][seed as usize % 4];
+        let cascade = || Cascade {
+            key: Key::root(seed, 0),
+            origins: (0..nodes).map(|rank| Origin::new(rank * 7 % 701)).collect(),
+            handled: Vec::new(),
+        };
+        let mut kernel = Kernel::new(cascade(), SimDuration::from_millis(1));
+        let mut plain = cascade();
+        let mut waiting = std::collections::BTreeMap::new();
+        kernel.prepare(|model, prepare| {
+            for target in 0..nodes {
+                let at = SimTime::from_nanos(u64::from(target % 5));
+                prepare.schedule(&mut model.origins[target as usize], at, TICK, target, ());
+                let ticket = plain.origins[target as usize].take();
+                waiting.insert((at, 0, ticket.rank, ticket.number), target);
+            }
+        });
+        while plain.handled.len() < EACH
+            && let Some((entry, target)) = waiting.pop_first()
+        {
+            for (ticket, delay, target) in plain.consequences(entry, target) {
+                let step = if delay == 0 { entry.1 + 1 } else { 0 };
+                let at = entry.0 + SimDuration::from_nanos(delay);
+                waiting.insert((at, step, ticket.rank, ticket.number), target);
+            }
+        }
+        // In pieces, so that runs end in the middle of instants.
+        let piece = [1, 2, 7, 10_000][seed as usize / 4 % 4];
+        while kernel.model().handled.len() < plain.handled.len() {
+            kernel.run(
+                SimTime::NEVER,
+                piece.min((plain.handled.len() - kernel.model().handled.len()) as u64),
+            );
+        }
+        assert_eq!(kernel.model().handled, plain.handled, "seed {seed}");
+        assert_eq!(kernel.waiting(), waiting.len(), "seed {seed}");
+    }
+}

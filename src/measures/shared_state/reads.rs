@@ -4,7 +4,7 @@ use super::SharedStateJudge;
 use super::ledger::{Known, Pending, ReadSoFar};
 use super::past::Past;
 use crate::kernel::SimTime;
-use crate::state::{DotSet, Keeping, Versions};
+use crate::state::{DotSet, Keeping, KeyType, Versions};
 use crate::stores::words::of_reply_words;
 use crate::world::record::Record;
 
@@ -185,6 +185,7 @@ impl SharedStateJudge {
         let Some(view) = chosen.and_then(|place| pending.views.into_iter().nth(place)) else {
             return;
         };
+        let siblings = view.heads.len() as u64;
         let agent = &mut self.ledger.agents[pending.agent as usize];
         agent.past.join(&view.past);
         let acked = self.acks;
@@ -205,7 +206,12 @@ impl SharedStateJudge {
         if began < self.from {
             return;
         }
+        let shown = match self.ledger.keys[view.key as usize].kind {
+            KeyType::Register => siblings,
+            _ => 0,
+        };
         let tally = &mut self.tally;
+        tally.siblings = tally.siblings.max(shown);
         tally.reads += 1;
         tally.read_time.push((now - began).as_nanos());
         if let Some(since) = view.since {

@@ -24,6 +24,7 @@ pub(super) struct Tally {
     pub concurrent: u64,
     pub conflicts: u64,
     pub overwritten_unseen: u64,
+    pub siblings: u64,
     pub stale_reads: u64,
     pub stale_age: Samples,
     pub stale_lag: Samples,
@@ -62,6 +63,8 @@ pub struct SharedState {
     pub lost_effects: u64,
     pub lost_updates: u64,
     pub lost_characters: u64,
+    /// The most versions of one key that a read showed beside each other.
+    pub siblings: u64,
     pub stale_reads: u64,
     /// In nanoseconds, of stale reads.
     pub stale_age: Samples,
@@ -124,6 +127,7 @@ measures! {
     "state.lost_updates", Count, Lower, "Acknowledged updates (on texts: characters) whose effect is on no replica once the run is drained and that no other update of the key had before its eyes: in what it had read or, if it is blind, in what its replica held when it was accepted; or which its agent had done itself or been told of.", |s| Some(s.lost_updates as f64);
     "state.lost_effects", Count, Lower, "Acknowledged updates (on texts: characters, inserted or deleted) whose effect is on no replica once the run is drained and was taken away by nobody who had it before his eyes: an increment, which can't be taken away, counts even if a later update that was itself lost was built on it.", |s| Some(s.lost_effects as f64);
     "state.lost_characters", Count, Lower, "Of the lost effects, those that are characters inserted into texts.", |s| Some(s.lost_characters as f64);
+    "state.siblings.most", Count, Lower, "The most versions of one register that a read showed beside each other: 1 where nothing was in conflict, or where the model keeps one.", |s| (s.siblings > 0).then_some(s.siblings as f64);
     "state.stale_reads", Count, Lower, "Reads that lack an update acknowledged before they began which the store would keep.", |s| Some(s.stale_reads as f64);
     "state.stale_reads.share", Share, Lower, "Of all reads, those that were stale.", |s| share(s.stale_reads, s.reads);
     "state.stale_age.mean", Seconds, Lower, "Of stale reads: the time from the oldest acknowledgement that they lack to their serving, mean.", |s| s.stale_age.mean().map(|ns| ns / 1e9);
@@ -209,6 +213,7 @@ impl SharedStateJudge {
             lost_effects,
             lost_updates,
             lost_characters,
+            siblings: tally.siblings,
             stale_reads: tally.stale_reads,
             stale_age: tally.stale_age,
             stale_lag: tally.stale_lag,

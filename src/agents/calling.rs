@@ -22,6 +22,7 @@ struct Answer {
     call: Handle,
     outcome: Outcome,
     version: u64,
+    amount: i64,
     context: Option<Box<Context>>,
 }
 
@@ -113,7 +114,7 @@ impl AgentGroup {
                     key,
                     op,
                     context: step.carries_context.then(seen).flatten().map(Box::new),
-                    expects: (step.swap == Some(Swap::Write)).then(|| self.expected(id)),
+                    expects: (matches!(step.swap, Some(Swap::Write { .. }))).then(|| self.expected(id)),
                 }
             }
         };
@@ -167,6 +168,7 @@ impl AgentGroup {
             generation,
             open: true,
             failed: false,
+            counts: self.goes_by_amount(spec),
             paths: 0,
             executed: 0,
             tries: 0,
@@ -195,6 +197,10 @@ impl AgentGroup {
             program.operations[(spec & !OPERATION) as usize].policy
         };
         &self.spec.policies[policy as usize]
+    }
+
+    fn goes_by_amount(&self, spec: u32) -> bool {
+        spec & OPERATION != 0 && self.spec.program.operations[(spec & !OPERATION) as usize].counts
     }
 
     fn bytes_of(&self, spec: u32) -> u32 {
@@ -288,6 +294,7 @@ impl AgentGroup {
                     call: attempt.call,
                     outcome,
                     version: attempt.version,
+                    amount: attempt.amount,
                     context: attempt.context.take(),
                 };
                 if told {
@@ -425,6 +432,9 @@ impl AgentGroup {
             && !moved
         {
             self.note_version(id, words[2] & 1 == 1, conditional, attempt.version);
+            if self.goes_by_amount(spec) {
+                self.amounts.insert(id, attempt.amount);
+            }
             cx.record(What::OperationAcknowledged, self.base + member, words);
             let store = (words[1] >> 32) as u16;
             if self.carries_contexts[store as usize]

@@ -124,6 +124,8 @@ pub struct AgentGroup {
     pub(super) reuses_keys: bool,
     /// For each store, whether updates carry a context.
     pub(super) carries_contexts: Vec<bool>,
+    /// How much the last read showed of each activation that goes by it.
+    pub(super) amounts: BTreeMap<u32, i64>,
     free_slots: Vec<u32>,
     arrived: u32,
     /// The stream itself, which schedules arrivals: the last id of the group.
@@ -145,6 +147,7 @@ impl AgentGroup {
         let mut group = Self {
             reuses_keys: operations.iter().any(|step| step.keys.same),
             carries_contexts: (0..spec.stores.len()).map(carries).collect(),
+            amounts: BTreeMap::new(),
             key,
             base,
             agents: Vec::new(),

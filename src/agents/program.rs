@@ -43,6 +43,8 @@ pub enum Instruction {
     },
     /// Goes to one of the places of a table.
     Choose(u32),
+    /// Goes on if the read before showed enough, else elsewhere, by a table.
+    When(u32),
     /// Goes there.
     Jump(u32),
     /// Starts the branches of a table and waits for all.
@@ -111,6 +113,8 @@ pub struct Program {
     pub waits: Vec<WaitFor>,
     /// Choices: cumulative weights and places.
     pub choices: Vec<Vec<(f64, u32)>>,
+    /// Tests: the least amount, and where to go on with less.
+    pub tests: Vec<(i64, u32)>,
     /// Forks: where each branch starts and ends, then where the program goes on.
     pub forks: Vec<(Vec<(u32, u32)>, u32)>,
     /// Guesses.
@@ -233,6 +237,11 @@ impl Compiler {
                 self.program.forks[fork as usize].1 = self.here();
             }
             Step::Choose(options) => self.choose(options, place),
+            Step::When {
+                at_least,
+                steps,
+                otherwise,
+            } => self.when(*at_least, [steps, otherwise], place),
             Step::Speculate { basis, guess, right } => {
                 let index = push(
                     &mut self.program.guesses,
@@ -303,6 +312,16 @@ impl Compiler {
         let exit = self.emit(Instruction::Join, place);
         self.depth = depth;
         (at, exit)
+    }
+
+    fn when(&mut self, at_least: i64, [steps, otherwise]: [&[Step]; 2], place: String) {
+        let test = push(&mut self.program.tests, (at_least, 0));
+        self.emit(Instruction::When(test), place.clone());
+        self.block(steps, &format!("{place}.steps"));
+        let jump = self.emit(Instruction::Jump(0), place.clone());
+        self.program.tests[test as usize].1 = self.here();
+        self.block(otherwise, &format!("{place}.otherwise"));
+        self.program.code[jump as usize] = Instruction::Jump(self.here());
     }
 
     fn choose(&mut self, options: &[(f64, Vec<Step>)], place: String) {

@@ -48,6 +48,15 @@ pub enum Step {
     Parallel(Vec<Vec<Step>>),
     /// One of these, with probabilities in proportion to the weights.
     Choose(Vec<(f64, Vec<Step>)>),
+    /// One list of steps or the other, by how much the read before showed.
+    When {
+        /// The least amount for the first.
+        at_least: i64,
+        /// What is done if it's as much.
+        steps: Vec<Step>,
+        /// What is done if it's less.
+        otherwise: Vec<Step>,
+    },
     /// Starts the guess while its basis is still under way. When the basis is done the guess proves right, and is waited for,
     /// or wrong: then it's thrown away, and done again.
     Speculate {
@@ -101,15 +110,21 @@ pub struct OperateStep {
     pub bytes: u32,
     /// The part that it has in a compare-and-swap.
     pub swap: Option<Swap>,
+    /// Whether a step behind it goes by how much it showed.
+    pub counts: bool,
 }
 
-/// An operation's part in a compare-and-swap, which is three steps: the read, a think, and the conditional write.
+/// An operation's part in a compare-and-swap, which is several steps: the read, perhaps a look at how much it showed, a think, and
+/// the conditional update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Swap {
     /// It reads the version that the write is going to expect.
     Read,
-    /// It writes, if the key still has that version. If not, the read two steps before is done again after a backoff.
-    Write,
+    /// It updates, if the key still has that version. If not, the read so many instructions before is done again after a backoff.
+    Write {
+        /// How many.
+        back: u32,
+    },
 }
 
 /// Which key an operation is about: keys are numbered densely in their store.

@@ -89,6 +89,14 @@ impl AgentGroup {
                         self.activation(id).pc = at;
                     }
                 }
+                Instruction::When(test) => {
+                    let (at_least, otherwise) = self.spec.program.tests[test as usize];
+                    let enough = self.amounts.get(&id).is_some_and(|amount| *amount >= at_least);
+                    self.step_over(id);
+                    if !enough {
+                        self.activation(id).pc = otherwise;
+                    }
+                }
                 Instruction::Jump(to) => self.activation(id).pc = to,
                 Instruction::Fork(fork) => {
                     let spec = Arc::clone(&self.spec);

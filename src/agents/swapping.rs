@@ -5,15 +5,14 @@
 //! since it was answered, and the backoff behind it as retrying.
 
 use super::activation::{Settled, State};
+use super::calling::OPERATION;
 use super::group::AgentGroup;
+use super::step::Swap;
 use crate::kernel::SimDuration;
 use crate::world::call::Part;
 use crate::world::population::{Cx, purpose};
 use crate::world::record::What;
 use serde::{Deserialize, Serialize};
-
-/// Steps from the conditional write back to its read.
-const BACK: u32 = 2;
 
 /// A compare-and-swap under way.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -24,6 +23,8 @@ pub struct SwapState {
     refused: u32,
     /// The last backoff, for decorrelated jitter.
     backoff: SimDuration,
+    /// Instructions from the conditional update back to its read.
+    back: u32,
     /// The activation's generation when its next round began: a read belongs to this swap if it is still the same.
     again: Option<u32>,
 }
@@ -59,6 +60,10 @@ impl AgentGroup {
         let address = self.address(id);
         let member = self.member_of(id);
         let policy = self.policy_of(spec);
+        let back = match self.spec.program.operations[(spec & !OPERATION) as usize].swap {
+            Some(Swap::Write { back }) => back,
+            _ => unreachable!("only a conditional update is refused"),
+        };
         let (attempts, law) = (policy.attempts, policy.backoff);
         let mut stream = self.agents[member as usize]
             .endpoint
@@ -67,6 +72,7 @@ impl AgentGroup {
         let swap = self.swaps.entry(id).or_default();
         swap.refused = swap.refused.saturating_add(1);
         let refused = swap.refused;
+        swap.back = back;
         swap.backoff = law.wait(refused, swap.backoff, &mut stream);
         let wait = swap.backoff;
         if attempts.is_some_and(|most| refused >= most) {
@@ -95,11 +101,12 @@ impl AgentGroup {
     fn swap_again(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
         let activation = self.activation(id);
         let generation = activation.generation;
-        activation.pc -= BACK;
         activation.steps += 1;
+        let mut back = 0;
         if let Some(swap) = self.swaps.get_mut(&id) {
-            swap.again = Some(generation);
+            (swap.again, back) = (Some(generation), swap.back);
         }
+        self.activation(id).pc -= back;
         self.run(id, cx);
     }
 }

@@ -136,6 +136,20 @@ pub enum Value {
     Map(Vec<Field>),
 }
 
+impl Value {
+    /// How much it comes to: the values of a register, the sum of a counter, the elements of a set, the fields of a map, the
+    /// characters of a text.
+    pub fn amount(&self) -> i64 {
+        let many = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        match self {
+            Self::Register(values) | Self::Set(values) => many(values.len()),
+            Self::Counter(sum) => *sum,
+            Self::Map(fields) => many(fields.len()),
+            Self::Text(spans) => spans.iter().map(|span| i64::from(span.length)).sum(),
+        }
+    }
+}
+
 /// A field of a map, which has at least one of the two.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {

@@ -145,6 +145,9 @@ impl<R: Resolution> Store<R> {
         let bytes = size.content(self.spec.value_bytes) + context.bytes();
         attempt.context = Some(Box::new(context));
         attempt.version = version;
+        if call.counts {
+            attempt.amount = self.model.view(entry).value.amount();
+        }
         attempt.outcome = Outcome::Done;
         let (identity, number) = (call.identity, attempt.number);
         let began_and_client = [call.began.as_nanos(), call.client as u64];

@@ -104,6 +104,7 @@ impl Population for Clients {
             generation: 0,
             open: true,
             failed: false,
+            counts: false,
             paths: attempts,
             executed: 0,
             tries: attempts.into(),

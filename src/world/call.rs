@@ -153,6 +153,8 @@ pub struct Call {
     pub open: bool,
     /// Whether it failed beyond its policy.
     pub failed: bool,
+    /// Whether the client goes by how much a read shows.
+    pub counts: bool,
     /// Attempts that are on their way, or at the server.
     pub paths: u16,
     /// How often the request's effect was applied.
@@ -206,6 +208,8 @@ pub struct Attempt {
     pub context: Option<Box<Context>>,
     /// The version of the key that a read returned.
     pub version: u64,
+    /// How much the read showed, where its client goes by it: see [`Value::amount`](crate::state::Value::amount).
+    pub amount: i64,
 }
 
 /// The address of the draws about attempt `number` of a call whose step has this address.
@@ -291,6 +295,7 @@ impl Attempt {
             outcome: Outcome::Pending,
             context: None,
             version: 0,
+            amount: 0,
         }
     }
 

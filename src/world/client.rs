@@ -40,6 +40,7 @@ impl Cx<'_, '_> {
             generation: 0,
             open: true,
             failed: false,
+            counts: false,
             paths: 1,
             executed: 0,
             tries: 1,

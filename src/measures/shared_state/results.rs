@@ -84,6 +84,7 @@ pub struct SharedState {
     pub unavailable_updates: u64,
     pub metadata_bytes: u64,
     pub tombstones: u64,
+    pub overdrawn: u64,
     pub duplicate_effects: u64,
     /// Conflicts so far.
     pub conflicts_over_time: Steps,
@@ -169,6 +170,7 @@ measures! {
     "state.available.operations.share", Share, Higher, "Of all operations that ended, those that were answered.", |s| { let done = s.reads + s.acknowledged; share(done, done + s.unavailable_reads + s.unavailable_updates) };
     "state.metadata", Bytes, Lower, "Clocks, tombstones and siblings once the run is drained, summed over replicas.", |s| Some(s.metadata_bytes as f64);
     "state.tombstones", Count, Lower, "Deleted elements and characters that replicas still keep once the run is drained, because others might not know; summed over replicas.", |s| Some(s.tombstones as f64);
+    "state.overdrawn", Count, Lower, "By how much the acknowledged additions to counters (of keys and of fields of maps) come to less than nothing, summed over counters: goods sold that weren't there, money spent twice. By what agents were told, whatever the store has kept.", |s| Some(s.overdrawn as f64);
     "state.duplicate_effects", Count, Lower, "Second and further versions of one intended update.", |s| Some(s.duplicate_effects as f64);
 }
 
@@ -229,10 +231,28 @@ impl SharedStateJudge {
             unavailable_updates: tally.unavailable_updates,
             metadata_bytes: tally.metadata_bytes,
             tombstones: tally.tombstones,
+            overdrawn: self.overdrawn(),
             duplicate_effects: tally.duplicate_effects,
             conflicts_over_time: tally.conflicts_over_time,
             diverged_over_time: tally.diverged_over_time,
         }
+    }
+
+    /// By how much the acknowledged additions to counters come to less than nothing.
+    fn overdrawn(&self) -> u64 {
+        let mut sums: BTreeMap<(u32, Option<u32>), i64> = BTreeMap::new();
+        for write in &self.ledger.writes {
+            let (field, by) = match write.op {
+                Op::Add(by) => (None, by),
+                Op::Increase { field, by } => (Some(field), by),
+                _ => continue,
+            };
+            if write.acked != 0 && write.flags & flag::DUPLICATE == 0 {
+                let sum = sums.entry((write.key, field)).or_default();
+                *sum = sum.saturating_add(by);
+            }
+        }
+        sums.values().map(|sum| sum.saturating_neg().max(0).unsigned_abs()).sum()
     }
 
     /// Acknowledged effects that no replica contains and nobody took away, those of them that no other update had seen, and

@@ -125,6 +125,16 @@ steps! {
     state {
         /// Reads a key.
         Read {},
+        /// Reads a key, and goes on by how much it shows: how many values a register, what sum a counter, how many elements a
+        /// set, fields a map, characters a text.
+        When {
+            /// The least amount with which `steps` are done.
+            at_least: Part<i64>,
+            /// What is done with as much.
+            steps: Steps,
+            /// What is done with less.
+            otherwise: Steps = Part::from(Vec::new())
+        },
         /// Writes a register: a value that no other write has.
         Write {
             /// Whether the write says what the agent last saw of the key.
@@ -185,13 +195,19 @@ steps! {
             /// The time between the read and the change.
             think: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),
             /// The change.
-            op: Part<Spanned<UpdateOp>> = Part::from(UpdateOp::Write)
+            op: Part<Spanned<UpdateOp>> = Part::from(UpdateOp::Write),
+            /// The least amount that the read shows for the agent to go on; with less there is no change. See `When`.
+            at_least: Part<Option<i64>>
         },
-        /// Reads a register, thinks, and writes it if nobody has written it since (optimistic locking). If somebody has, the
-        /// write is refused, and all of it is done again after the policy's backoff. The store has one replica.
+        /// Reads a key, thinks, and changes it if nobody has changed it since (optimistic locking). If somebody has, the
+        /// change is refused, and all of it is done again after the policy's backoff. The store has one replica.
         CompareAndSwap {
-            /// The time between the read and the write.
-            think: Part<Spanned<TimeLaw>> = Part::from(super::services::constant())
+            /// The time between the read and the change.
+            think: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),
+            /// The change.
+            op: Part<Spanned<UpdateOp>> = Part::from(UpdateOp::Write),
+            /// The least amount that the read shows for the agent to go on; with less there is no change. See `When`.
+            at_least: Part<Option<i64>>
         },
     }
 }

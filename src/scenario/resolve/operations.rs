@@ -60,6 +60,19 @@ impl<'a> Resolver<'a, '_> {
                 let read = self.operate(&on, policy_of(policy), None, Action::Read, false)?;
                 vec![Step::Operate(read)]
             }
+            Written::When {
+                key,
+                store,
+                which,
+                replica,
+                policy,
+                ..
+            } => {
+                let on = operation!(key, store, which, replica);
+                let mut read = self.operate(&on, policy_of(policy), None, Action::Read, false)?;
+                read.counts = true;
+                vec![Step::Operate(read)]
+            }
             Written::Write {
                 key,
                 store,
@@ -195,22 +208,27 @@ impl<'a> Resolver<'a, '_> {
                 which,
                 think,
                 op,
+                at_least,
                 replica,
                 policy,
             } => {
                 let on = operation!(key, store, which, replica);
-                self.update(&on, policy_of(policy), think, op)?.into()
+                let steps = self.update(&on, policy_of(policy), think, op)?;
+                guarded(steps, *at_least.get()?)
             }
             Written::CompareAndSwap {
                 key,
                 store,
                 which,
                 think,
+                op,
+                at_least,
                 replica,
                 policy,
             } => {
                 let on = operation!(key, store, which, replica);
-                self.compare_and_swap(&on, policy_of(policy), think)?.into()
+                let steps = self.compare_and_swap(&on, policy_of(policy), think, op, at_least)?;
+                guarded(steps, *at_least.get()?)
             }
             _ => unreachable!("the other steps are no operations on shared state"),
         })
@@ -312,9 +330,10 @@ impl<'a> Resolver<'a, '_> {
         on: &Operation<'_>,
         policy: Option<u16>,
         think: &Part<Spanned<TimeLaw>>,
+        op: &Part<Spanned<UpdateOp>>,
+        at_least: &Part<Option<i64>>,
     ) -> Option<[Step; 3]> {
-        let write = Part::from(Spanned::from(UpdateOp::Write));
-        let [mut read, think, mut write] = self.update(on, policy, think, &write)?;
+        let [mut read, think, mut write] = self.update(on, policy, think, op)?;
         if let (Step::Operate(read), Step::Operate(write)) = (&mut read, &mut write) {
             if matches!(self.store(read.store)?.model.get()?.value, Model::Quorum { .. }) {
                 let message =
@@ -328,7 +347,9 @@ impl<'a> Resolver<'a, '_> {
                 self.error(Code::WrongKeyType, on.key.get()?.span, message);
                 return None;
             }
-            (read.swap, write.swap) = (Some(Swap::Read), Some(Swap::Write));
+            // The read, what looks at it, and the think.
+            let back = if at_least.get()?.is_some() { 3 } else { 2 };
+            (read.swap, write.swap) = (Some(Swap::Read), Some(Swap::Write { back }));
         }
         Some([read, think, write])
     }
@@ -384,6 +405,7 @@ impl<'a> Resolver<'a, '_> {
             policy: policy?,
             bytes,
             swap: None,
+            counts: false,
         })
     }
 
@@ -468,6 +490,23 @@ impl<'a> Resolver<'a, '_> {
             }
         }
     }
+}
+
+/// Read, think, change; the last two only if the read shows as much.
+fn guarded([read, think, change]: [Step; 3], at_least: Option<i64>) -> Vec<Step> {
+    let Some(at_least) = at_least else {
+        return vec![read, think, change];
+    };
+    let read = match read {
+        Step::Operate(read) => Step::Operate(OperateStep { counts: true, ..read }),
+        other => other,
+    };
+    let when = Step::When {
+        at_least,
+        steps: vec![think, change],
+        otherwise: Vec::new(),
+    };
+    vec![read, when]
 }
 
 /// The law, or one that stands for it while its problems are already reported.

@@ -25,7 +25,8 @@ impl Written {
             | Self::InsertText { policy, .. }
             | Self::DeleteText { policy, .. }
             | Self::Update { policy, .. }
-            | Self::CompareAndSwap { policy, .. } => policy.given(),
+            | Self::CompareAndSwap { policy, .. }
+            | Self::When { policy, .. } => policy.given(),
             _ => None,
         }
     }
@@ -40,6 +41,7 @@ impl Written {
                 options.map(|option| Some(&option.get()?.1)).collect::<Option<_>>()?
             }
             Self::Speculate { basis, guess, .. } => vec![basis, guess],
+            Self::When { steps, otherwise, .. } => vec![steps, otherwise],
             _ => Vec::new(),
         })
     }
@@ -214,6 +216,24 @@ impl Resolver<'_, '_> {
                     return None;
                 }
                 into.push(Step::Choose(all.into_iter().collect::<Option<_>>()?));
+            }
+            Written::When {
+                at_least,
+                steps,
+                otherwise,
+                ..
+            } => {
+                let read = self.operation(&step.value, &policy_of);
+                let both = (
+                    self.steps(steps, group, policies),
+                    self.steps(otherwise, group, policies),
+                );
+                into.extend(read?);
+                into.push(Step::When {
+                    at_least: *at_least.get()?,
+                    steps: both.0?,
+                    otherwise: both.1?,
+                });
             }
             Written::Speculate { basis, guess, right } => {
                 let both = (self.steps(basis, group, policies), self.steps(guess, group, policies));

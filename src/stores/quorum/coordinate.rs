@@ -453,6 +453,7 @@ impl<R: Resolution> Store<R> {
         if cx.wants(What::ReadServed) {
             self.push_shown(&read.marks, key, &read.entry, &mut shown);
         }
+        let amount = self.model.view(&read.entry).value.amount();
         let (number, id) = (u64::from(read.attempt), self.replicas[member as usize].endpoint.id);
         for waiting in waiting {
             let Some((attempt, call)) = cx.shared.journey_mut(waiting.attempt) else {
@@ -460,6 +461,9 @@ impl<R: Resolution> Store<R> {
             };
             attempt.outcome = Outcome::Done;
             attempt.context = Some(Box::new(context.clone()));
+            if call.counts {
+                attempt.amount = amount;
+            }
             let words = [call.identity, store_key(self.index, key), number];
             let mut extra = vec![call.began.as_nanos(), u64::from(call.client)];
             if cx.wants(What::ReadServed) {

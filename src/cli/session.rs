@@ -260,8 +260,10 @@ pub fn run_grid(scenario: &Scenario, options: Options) -> Result<Results> {
     let provenance = Provenance {
         scenario: scenario.name.clone(),
         question: scenario.question.clone(),
+        answers: scenario.answers.clone(),
         hash: scenario.hash.clone(),
         seed: options.seed,
+        warm_up: scenario.variants[0].warm_up,
         base_title: scenario.base_title.clone(),
         variants: scenario.variants.iter().map(|plan| plan.variant.clone()).collect(),
     };

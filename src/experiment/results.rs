@@ -7,7 +7,7 @@ pub use gathering::{Gathering, Room};
 use super::grid::Cell;
 use super::numbers::{Names, Numbers};
 use super::statistics::{Level, Paired, Summary, wilson};
-use crate::kernel::{End, SimDuration};
+use crate::kernel::{End, SimDuration, SimTime};
 use crate::measures::{self, Series, TaskRow, Unit};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,10 +26,16 @@ pub struct Results {
     pub scenario: String,
     /// Its question.
     pub question: String,
+    /// The measures that answer it, by name, and what they are called, where the scenario says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<(String, String)>,
     /// The hash of the scenario, its includes and its data.
     pub scenario_hash: String,
     /// The seed.
     pub seed: u64,
+    /// What begins before this time isn't measured, in seconds, in the base.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub warm_up: f64,
     /// How many replicates each variant has.
     pub replicates: u32,
     /// Runs that aren't listed one by one because there are too many; they count in everything that is made of all.
@@ -175,10 +181,14 @@ pub struct Provenance {
     pub scenario: String,
     /// Its question.
     pub question: String,
+    /// The measures that answer it, and what they are called.
+    pub answers: Vec<(String, String)>,
     /// Its hash.
     pub hash: String,
     /// The seed.
     pub seed: u64,
+    /// What begins before this time isn't measured, in the base.
+    pub warm_up: SimTime,
     /// What the base is called in tables and plots.
     pub base_title: String,
     /// The variants' names, the base first.
@@ -220,6 +230,10 @@ impl Serialize for Runs {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.listed())
     }
+}
+
+fn is_nothing(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 fn is_zero(count: &usize) -> bool {

@@ -8,6 +8,7 @@ use crate::experiment::Results;
 use crate::experiment::results::{RunResults, VariantResults};
 use crate::experiment::statistics::Level;
 use crate::kernel::SimDuration;
+use crate::output::summary::unit_of;
 use crate::output::tables::numbers;
 use crate::world::call::Part;
 
@@ -17,6 +18,7 @@ const POINTS: usize = 300;
 /// The charts of these results, by name.
 pub fn charts(results: &Results) -> Vec<(String, Chart)> {
     let all = [
+        ("answer", answer(results)),
         ("latency_trap", latency_trap(results)),
         (
             "task_time",
@@ -333,7 +335,7 @@ fn series_line(runs: &[RunResults], series: &str, name: &str, afterwards: Afterw
     Some(line)
 }
 
-/// When faults were on in the first run of the base: of scheduled ones that is so in every run.
+/// The warm-up, and when faults were on in the first run of the base: of scheduled ones that is so in every run.
 fn shades(results: &Results) -> Vec<Shade> {
     let bands = results
         .variants
@@ -341,6 +343,13 @@ fn shades(results: &Results) -> Vec<Shade> {
         .and_then(|variant| variant.runs.first())
         .map(|run| run.bands.as_slice());
     let mut shades: Vec<Shade> = Vec::new();
+    if results.warm_up > 0.0 {
+        shades.push(Shade {
+            from: 0.0,
+            to: results.warm_up,
+            label: "warm-up, not measured".to_string(),
+        });
+    }
     for (name, start, end) in bands.unwrap_or_default() {
         // A partition of several sides is several cuts, `name`, `name/2` ..., and one band.
         let label = name
@@ -525,6 +534,52 @@ fn amplification(results: &Results) -> Option<Chart> {
         rows,
         measures: columns,
         bars: false,
+    }))
+}
+
+/// Most characters of a title that lists what is shown.
+const TITLE: usize = 40;
+
+/// What is shown, as a title: as many names as it has room for.
+fn title_of(answers: &[(String, String)]) -> String {
+    let mut title = String::new();
+    for (index, (_, called)) in answers.iter().enumerate() {
+        if index > 0 && title.chars().count() + called.chars().count() > TITLE {
+            title += " and more";
+            break;
+        }
+        title += if index > 0 { ", " } else { "" };
+        title += called;
+    }
+    let first = title.chars().next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + title.get(1..).unwrap_or_default()
+}
+
+/// The measures that the scenario says answer its question, a row for each variant.
+fn answer(results: &Results) -> Option<Chart> {
+    let column = |(measure, called): &(String, String)| Measure {
+        axis: Axis::new(called, unit_of(measure)),
+        values: results
+            .variants
+            .iter()
+            .map(|variant| estimate(variant, measure))
+            .collect(),
+        reference: None,
+    };
+    let measures: Vec<Measure> = results.answers.iter().map(column).collect();
+    let found = |column: &Measure| column.values.iter().any(Option::is_some);
+    let columns: Vec<Measure> = measures.into_iter().filter(found).collect();
+    if columns.is_empty() {
+        return None;
+    }
+    let mut frame = frame(results, &title_of(&results.answers));
+    frame.note = interval_note(Level::P95, results.replicates as u64);
+    let rows = results.variants.iter().map(|variant| variant.title.clone()).collect();
+    Some(Chart::Measures(Measures {
+        frame,
+        rows,
+        measures: columns,
+        bars: true,
     }))
 }
 

@@ -54,6 +54,9 @@ fn most(results: &Results, name: &str) -> Option<f64> {
 
 /// The columns of the answer, by measure: those headlines that some variant has and that say something.
 fn headlines(results: &Results) -> Vec<(String, String)> {
+    if !results.answers.is_empty() {
+        return results.answers.clone();
+    }
     let most = |name: &str| most(results, name);
     // Calls are a headline where they were tried again or refused; the network where it takes one part in a thousand.
     let herd = most("calls.amplification").is_some_and(|most| most > 1.001)

@@ -81,8 +81,19 @@ crate::language! {
         faults: Named<Part<Spanned<Fault>>> = Named::default(),
         /// Changes of this scenario to compare it with. The scenario as it stands always runs as the variant `base`.
         variants: Variants = Variants::default(),
+        /// The measures that answer the question, each with a few words for people. They are the columns of the table that is printed, and
+        /// a chart. Without them, what a run has decides. At most eight.
+        answer: Part<Vec<Part<Spanned<Answering>>>> = Part::from(Vec::new()),
         /// What must hold.
         expect: Part<Vec<Part<Spanned<Expect>>>> = Part::from(Vec::new()),
+    }
+
+    /// A measure that answers the scenario's question.
+    pub struct Answering {
+        /// Its name.
+        measure: Part<Spanned<String>>,
+        /// What it is called in tables and plots; without it, its name.
+        called: Part<Option<String>>,
     }
 
     /// When a run ends. Rates and means over time are taken from the warm-up to this end; replicas may go on after it (see

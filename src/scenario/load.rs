@@ -30,6 +30,8 @@ pub struct Scenario {
     pub replicates: u32,
     /// A plan for each variant: `base` first, then the others in the order of the file.
     pub variants: Vec<Plan>,
+    /// The measures that answer the question, by name, and what they are called: in the order of the file.
+    pub answers: Vec<(String, String)>,
     /// What must hold, in the order of the file.
     pub expectations: Vec<Expectation>,
     /// The hash of everything that it says, includes, overrides and data in it: hexadecimal.
@@ -119,6 +121,7 @@ impl Loading<'_> {
         data.declare(&file.data, self.map, self.path);
         let plan = resolve::plan(base.file(), "base", &mut data, self.out);
         let expectations = resolve::expectations(file, self.known, self.map, self.out);
+        let answers = resolve::answers(file, self.known, self.out);
         let mut variants = Vec::from_iter(plan);
         let plain = without_comparisons(&loaded.root);
         let kept = self.kept(file.variants.0.names());
@@ -178,6 +181,7 @@ impl Loading<'_> {
             seed: asked_seed,
             replicates: asked_replicates,
             variants,
+            answers,
             expectations: expectations
                 .into_iter()
                 .filter(|expectation| {
@@ -233,7 +237,7 @@ impl Loading<'_> {
             if let Some(patch::Step::Name(noun)) = top
                 && matches!(
                     noun.as_str(),
-                    "variants" | "expect" | "quorate" | "name" | "seed" | "replicates" | "include"
+                    "variants" | "expect" | "answer" | "quorate" | "name" | "seed" | "replicates" | "include"
                 )
             {
                 let message = format!("a variant can't change `{noun}`");
@@ -260,7 +264,7 @@ impl Loading<'_> {
 fn without_comparisons(root: &Node) -> Node {
     let mut root = root.clone();
     if let Value::Struct(_, fields) = &mut root.value {
-        fields.retain(|field| !matches!(field.name.text.as_str(), "variants" | "expect"));
+        fields.retain(|field| !matches!(field.name.text.as_str(), "variants" | "expect" | "answer"));
     }
     root
 }
@@ -304,7 +308,7 @@ fn decode(root: &mut Node, complete: bool, out: &mut Diagnostics) -> Option<Deco
 /// The tree in the order that the language gives it, whatever the order of the file: fields as they are declared, entries by
 /// their names, and lists whose order says nothing by what stands in them.
 ///
-/// The order of `variants` and of `expect` says something: it is that of tables and plots. So does the order of any list that
+/// The order of `variants`, of `expect` and of `answer` says something: it is that of tables and plots. So does the order of any list that
 /// one of the variants' `changes` counts the items of.
 fn in_order<'c>(mut root: Node, changes: impl Iterator<Item = &'c [Part<language::Change>]>) -> Node {
     language::Scenario::arrange(&mut root);
@@ -346,10 +350,12 @@ fn sort(root: &mut Node, path: &[&str]) {
     }
 }
 
-/// The text whose hash addresses the scenario: its results are the same, whatever the order of what it expects, and wherever its
+/// The text whose hash addresses the scenario: its results are the same, whatever the order of what it expects and shows, and wherever its
 /// data files lie.
 fn addressed(root: &Node, data: &[DataFile]) -> String {
     let mut root = written::by_content(root, data);
-    sort(&mut root, &["expect"]);
+    for list in ["expect", "answer"] {
+        sort(&mut root, &[list]);
+    }
     write::canonical(&root)
 }

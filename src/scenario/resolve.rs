@@ -20,8 +20,8 @@ mod state;
 mod steps;
 mod times;
 
-pub(super) use expect::expectations;
 pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registry, What};
+pub(super) use expect::{answers, expectations};
 
 use super::data::DataSets;
 use super::language::{self, Until as Ending};

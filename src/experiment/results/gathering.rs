@@ -294,8 +294,10 @@ impl Gathering {
             tool_version: env!("CARGO_PKG_VERSION"),
             scenario: from.scenario,
             question: from.question,
+            answers: from.answers,
             scenario_hash: from.hash,
             seed: from.seed,
+            warm_up: from.warm_up.as_secs_f64(),
             replicates,
             runs_unlisted: variants.iter().map(without).sum(),
             unlisted: Unlisted {
@@ -322,8 +324,10 @@ mod tests {
         Provenance {
             scenario: "s".into(),
             question: String::new(),
+            answers: Vec::new(),
             hash: String::new(),
             seed: 1,
+            warm_up: SimTime::ZERO,
             base_title: "as it is".into(),
             variants: variants.iter().map(|name| name.to_string()).collect(),
         }

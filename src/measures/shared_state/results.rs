@@ -252,7 +252,9 @@ impl SharedStateJudge {
                 *sum = sum.saturating_add(by);
             }
         }
-        sums.values().map(|sum| sum.saturating_neg().max(0).unsigned_abs()).sum()
+        sums.values()
+            .map(|sum| sum.saturating_neg().max(0).unsigned_abs())
+            .sum()
     }
 
     /// Acknowledged effects that no replica contains and nobody took away, those of them that no other update had seen, and

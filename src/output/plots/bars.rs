@@ -318,6 +318,11 @@ fn draw_measure(scene: &mut Scene, measure: &Measure, cell: Area, pitch: f64, ba
     let (mut low, mut high) = range(measure.values.iter().flatten());
     let reference = measure.reference.unwrap_or(0.0);
     (low, high) = (low.min(reference), high.max(reference));
+    // Of what isn't negative in any row an interval reaches below zero by its form alone: its whisker ends there.
+    let clipped = bars && reference >= 0.0 && measure.values.iter().flatten().all(|of| of.value >= 0.0);
+    if clipped {
+        low = 0.0;
+    }
     let axis = Axis {
         logarithmic: measure.axis.logarithmic && !bars && positive(measure).is_some(),
         ..measure.axis.clone()
@@ -387,7 +392,8 @@ fn draw_measure(scene: &mut Scene, measure: &Measure, cell: Area, pitch: f64, ba
             continue;
         };
         if let Some((low, high)) = value.interval {
-            let (low, high) = (x.scale.at(low.min(high)), x.scale.at(low.max(high)));
+            let least = if clipped { low.min(high).max(0.0) } else { low.min(high) };
+            let (low, high) = (x.scale.at(least), x.scale.at(low.max(high)));
             whisker(scene, low, high, y, (pitch * 0.16).min(13.0));
         }
         if !bars {

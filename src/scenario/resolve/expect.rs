@@ -5,6 +5,9 @@ use crate::scenario::language::Scenario;
 use crate::scenario::language::compare::{Amount, Bound, Expect, Statistic};
 use crate::scenario::syntax::{Code, Diagnostic, Diagnostics, Part, SourceMap, Spanned, suggest, to_text, write};
 
+/// The most measures that answer a question.
+const MOST_ANSWERS: usize = 8;
+
 /// What a name in an expectation is the name of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
@@ -316,6 +319,36 @@ fn expectation(expect: &Expect, file: &Scenario, known: &dyn Measures, out: &mut
             })
         }
     }
+}
+
+/// The measures that answer the question, and what they are called.
+pub(in crate::scenario) fn answers(
+    file: &Scenario,
+    known: &dyn Measures,
+    out: &mut Diagnostics,
+) -> Vec<(String, String)> {
+    let mut answers: Vec<(String, String)> = Vec::new();
+    let all = file.answer.get().map_or(&[][..], Vec::as_slice);
+    for answer in all.iter().filter_map(Part::get) {
+        let Some(name) = answer.measure.get() else { continue };
+        check_name(What::Measure, name, known, out);
+        if answers.iter().any(|(other, _)| *other == name.value) {
+            out.push(Diagnostic::error(Code::NamedTwice, name.span, "a measure answers once"));
+        }
+        if answers.len() == MOST_ANSWERS {
+            let message = format!("at most {MOST_ANSWERS} measures can be read beside each other");
+            out.push(Diagnostic::error(Code::TooMany, answer.span, message));
+            break;
+        }
+        let called = answer
+            .called
+            .get()
+            .cloned()
+            .flatten()
+            .unwrap_or_else(|| name.value.clone());
+        answers.push((name.value.clone(), called));
+    }
+    answers
 }
 
 fn check_name(what: What, name: &Spanned<String>, known: &dyn Measures, out: &mut Diagnostics) {

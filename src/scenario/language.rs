@@ -82,7 +82,7 @@ crate::language! {
         /// Changes of this scenario to compare it with. The scenario as it stands always runs as the variant `base`.
         variants: Variants = Variants::default(),
         /// The measures that answer the question, each with a few words for people. They are the columns of the table that is printed, and
-        /// a chart. Without them, what a run has decides. At most eight.
+        /// a chart. Without them, what a run has decides. At most sixteen.
         answer: Part<Vec<Part<Spanned<Answering>>>> = Part::from(Vec::new()),
         /// What must hold.
         expect: Part<Vec<Part<Spanned<Expect>>>> = Part::from(Vec::new()),

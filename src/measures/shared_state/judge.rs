@@ -323,6 +323,14 @@ impl SharedStateJudge {
     }
 
     fn message(&mut self, record: &Record) {
+        let of_store = |entity: u32| self.ledger.replica(entity).is_some();
+        if record.what == What::Sent
+            && self.is_measured(record.time)
+            && (of_store(record.subject) || of_store((record.a >> 8) as u32))
+        {
+            self.tally.messages += 1;
+            self.tally.bytes += record.b;
+        }
         let agents = MessageKind::Answer as u64;
         if record.a & 0xff > agents {
             return;

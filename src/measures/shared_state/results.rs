@@ -38,6 +38,8 @@ pub(super) struct Tally {
     pub duplicate_effects: u64,
     pub metadata_bytes: u64,
     pub tombstones: u64,
+    pub messages: u64,
+    pub bytes: u64,
     pub conflicts_over_time: Steps,
     pub diverged_over_time: Steps,
 }
@@ -84,6 +86,9 @@ pub struct SharedState {
     pub unavailable_updates: u64,
     pub metadata_bytes: u64,
     pub tombstones: u64,
+    /// Sent to and by replicas, and their bytes.
+    pub messages: u64,
+    pub bytes: u64,
     pub overdrawn: u64,
     pub duplicate_effects: u64,
     /// Conflicts so far.
@@ -95,6 +100,12 @@ pub struct SharedState {
 /// A share; none of nothing.
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// So much for each operation that ended.
+fn per_operation(s: &SharedState, total: u64) -> Option<f64> {
+    let ended = s.reads + s.acknowledged + s.unavailable_reads + s.unavailable_updates;
+    (ended > 0).then(|| total as f64 / ended as f64)
 }
 
 fn seconds(ns: u64) -> f64 {
@@ -170,6 +181,8 @@ measures! {
     "state.available.operations.share", Share, Higher, "Of all operations that ended, those that were answered.", |s| { let done = s.reads + s.acknowledged; share(done, done + s.unavailable_reads + s.unavailable_updates) };
     "state.metadata", Bytes, Lower, "Clocks, tombstones and siblings once the run is drained, summed over replicas.", |s| Some(s.metadata_bytes as f64);
     "state.tombstones", Count, Lower, "Deleted elements and characters that replicas still keep once the run is drained, because others might not know; summed over replicas.", |s| Some(s.tombstones as f64);
+    "state.messages.per_operation", Ratio, Lower, "Messages to, from and between replicas for each operation that ended: requests, answers, replication.", |s| per_operation(s, s.messages);
+    "state.bytes.per_operation", Bytes, Lower, "Bytes of these messages for each operation that ended.", |s| per_operation(s, s.bytes);
     "state.overdrawn", Count, Lower, "By how much the acknowledged additions to counters (of keys and of fields of maps) come to less than nothing, summed over counters: goods sold that weren't there, money spent twice. By what agents were told, whatever the store has kept.", |s| Some(s.overdrawn as f64);
     "state.duplicate_effects", Count, Lower, "Second and further versions of one intended update.", |s| Some(s.duplicate_effects as f64);
 }
@@ -231,6 +244,8 @@ impl SharedStateJudge {
             unavailable_updates: tally.unavailable_updates,
             metadata_bytes: tally.metadata_bytes,
             tombstones: tally.tombstones,
+            messages: tally.messages,
+            bytes: tally.bytes,
             overdrawn: self.overdrawn(),
             duplicate_effects: tally.duplicate_effects,
             conflicts_over_time: tally.conflicts_over_time,

@@ -6,7 +6,7 @@ use crate::scenario::language::compare::{Amount, Bound, Expect, Statistic};
 use crate::scenario::syntax::{Code, Diagnostic, Diagnostics, Part, SourceMap, Spanned, suggest, to_text, write};
 
 /// The most measures that answer a question.
-const MOST_ANSWERS: usize = 8;
+const MOST_ANSWERS: usize = 16;
 
 /// What a name in an expectation is the name of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ pub mod calling;
 pub mod disturbance;
 pub mod group;
 pub mod locking;
-mod messaging;
+pub mod messaging;
 pub mod policy;
 pub mod program;
 pub mod spec;

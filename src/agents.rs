@@ -8,6 +8,7 @@ pub mod activation;
 pub mod calling;
 pub mod disturbance;
 pub mod group;
+pub mod locking;
 pub mod messaging;
 pub mod policy;
 pub mod program;

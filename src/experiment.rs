@@ -10,6 +10,8 @@ pub mod grid;
 pub mod judge;
 pub mod numbers;
 pub mod ordered;
+#[cfg(test)]
+mod promises;
 pub mod results;
 
 pub use crate::scenario::Registry;

@@ -5,12 +5,14 @@
 //!
 //! - [`tasks`]: how long tasks take, and where their time goes: the latency trap.
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
+//! - [`locks`]: how long locks are waited for and held, and what is done under those that are over.
 //! - [`traffic`]: messages and bytes, the end of the run, the intervals of faults.
 //! - [`invariants`]: the counts that have to be zero where a scenario says `Always`.
 //! - [`windows`]: counts and levels in windows of time, which the others use.
 
 pub mod herd;
 pub mod invariants;
+pub mod locks;
 pub mod registry;
 pub mod shared_state;
 pub mod sheet;
@@ -88,6 +90,7 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         Box::new(tasks::Tasks::new(Arc::clone(&setting), options)),
         Box::new(herd::Herd::new(Arc::clone(&setting), options)),
         Box::new(traffic::Traffic::new(Arc::clone(&setting))),
+        Box::new(locks::Locks::new(Arc::clone(&setting))),
     ];
     if let Some(watched) = &setting.state {
         all.push(Box::new(state::SharedState::new(

@@ -3,8 +3,10 @@
 pub mod books;
 mod job;
 pub mod limit;
+pub mod lock;
 pub mod service;
 pub mod spec;
 
+pub use lock::{LockService, LockSpec};
 pub use service::Service;
 pub use spec::{Budget, Excess, RateLimit, ServiceSpec, ServiceTime, Tokens};

@@ -147,6 +147,31 @@ fn quorums() {
 }
 
 #[test]
+fn primaries() {
+    let model = |model: &'static str| ("model: LastWriteWins", model);
+    snapshot(
+        "primaries",
+        all(&[
+            model("model: Primary"),
+            model("model: Primary()"),
+            model("model: Primary(copies: None, reads: Nearest)"),
+            model("model: Primary(copies: Count(7))"),
+            model("model: Primary(primary: \"z\")"),
+            model("model: Primary(copies: Count(1), in_sync: \"5s\")"),
+            model("model: Primary(in_sync: \"5s\", failover: After(\"10s\"))"),
+            model("model: Primary(failover: After(\"1s\"))"),
+            model("model: Primary(failover: After(\"1s\"), heartbeat: \"700ms\")"),
+            model("model: Primary(lease: \"1s\")"),
+            model("model: Primary(failover: After(\"10s\"), lease: \"10s\")"),
+            model("model: Primary(copies: None, failover: After(\"10s\"), lease: \"5s\")"),
+            model("model: Primary, replication: (delay: \"1ms\")"),
+            model("model: Primary, anti_entropy: (every: \"1s\")"),
+            model("model: Quorum(resolve: Primary)"),
+        ]),
+    );
+}
+
+#[test]
 fn numbers_and_units() {
     snapshot(
         "numbers_and_units",

@@ -2,6 +2,7 @@
 
 use super::activation::{Settled, State};
 use super::group::AgentGroup;
+use super::locking::LOCK;
 use super::policy::Policy;
 use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
 use crate::kernel::SimDuration;
@@ -149,7 +150,7 @@ impl AgentGroup {
         key
     }
 
-    fn open_call(&mut self, id: u32, spec: u32, server: u32, request: Request, cx: &mut Cx<'_, '_>) {
+    pub(super) fn open_call(&mut self, id: u32, spec: u32, server: u32, request: Request, cx: &mut Cx<'_, '_>) {
         let (address, now) = (self.address(id), cx.now());
         let activation = self.activation(id);
         let generation = activation.generation;
@@ -160,6 +161,7 @@ impl AgentGroup {
         agent.calls += 1;
         cx.record(What::CallStarted, client, [identity, server as u64, 0]);
         let idempotent = self.policy_of(spec).idempotency_key;
+        let fence = self.fence_of(id, &request, identity, cx);
         let call = Call {
             client,
             key,
@@ -179,6 +181,7 @@ impl AgentGroup {
             began: now,
             backoff: SimDuration::ZERO,
             request,
+            fence,
         };
         let handle = cx.shared.calls.insert(call);
         self.activation(id).handle = handle;
@@ -191,10 +194,10 @@ impl AgentGroup {
 
     pub(super) fn policy_of(&self, spec: u32) -> &Policy {
         let program = &self.spec.program;
-        let policy = if spec & OPERATION == 0 {
-            program.calls[spec as usize].policy
-        } else {
-            program.operations[(spec & !OPERATION) as usize].policy
+        let policy = match spec {
+            _ if spec & OPERATION != 0 => program.operations[(spec & !OPERATION) as usize].policy,
+            _ if spec & LOCK != 0 => program.locks[(spec & !LOCK) as usize].policy,
+            _ => program.calls[spec as usize].policy,
         };
         &self.spec.policies[policy as usize]
     }
@@ -205,10 +208,10 @@ impl AgentGroup {
 
     fn bytes_of(&self, spec: u32) -> u32 {
         let program = &self.spec.program;
-        if spec & OPERATION == 0 {
-            program.calls[spec as usize].bytes
-        } else {
-            program.operations[(spec & !OPERATION) as usize].bytes
+        match spec {
+            _ if spec & OPERATION != 0 => program.operations[(spec & !OPERATION) as usize].bytes,
+            _ if spec & LOCK != 0 => 0,
+            _ => program.calls[spec as usize].bytes,
         }
     }
 
@@ -282,6 +285,13 @@ impl AgentGroup {
                 cx.leave_call(call_handle);
                 self.attempt_failed(id, retry_after, cx);
             }
+            Outcome::Fenced => {
+                cx.shared.attempts.free(handle);
+                self.disarm(id);
+                cx.record(What::AttemptRefused, client, words);
+                cx.leave_call(call_handle);
+                self.give_up(id, cx);
+            }
             Outcome::Done | Outcome::Moved | Outcome::Pending => {
                 let (until, told) = (self.enabled(id, cx), cx.wants(What::AttemptAnswered));
                 let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
@@ -340,20 +350,12 @@ impl AgentGroup {
         let handle = self.activation(id).handle;
         let member = self.member_of(id);
         let key = self.agents[member as usize].endpoint.key;
-        let until = self.enabled(id, cx);
         let Some(call) = cx.shared.calls.get_mut(handle) else {
             return;
         };
         let policy = self.policy_of(call.spec);
         if policy.attempts.is_some_and(|most| call.tries >= most) {
-            let mut parts = Parts::default();
-            parts.add(Part::Retrying, until - call.began);
-            let (identity, server, spec, request) = (call.identity, call.server, call.spec, call.request.clone());
-            if spec & OPERATION != 0 {
-                let words = self.operation_words(spec, identity, &request);
-                cx.record(What::OperationFailed, self.base + member, words);
-            }
-            return self.call_failed(id, identity, server, &parts, cx);
+            return self.give_up(id, cx);
         }
         let mut stream = key.stream(purpose::BACKOFF, attempt_address(call.address, call.tries));
         let mut wait = policy.backoff.wait(call.tries, call.backoff, &mut stream);
@@ -368,12 +370,31 @@ impl AgentGroup {
         self.wake_at(id, cx.now().saturating_add(wait), cx);
     }
 
+    /// A call has failed for good.
+    fn give_up(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        let (handle, member, until) = (self.activation(id).handle, self.member_of(id), self.enabled(id, cx));
+        let Some(call) = cx.shared.calls.get(handle) else {
+            return;
+        };
+        let mut parts = Parts::default();
+        parts.add(Part::Retrying, until - call.began);
+        let (identity, server, spec, request) = (call.identity, call.server, call.spec, call.request.clone());
+        if spec & OPERATION != 0 {
+            let words = self.operation_words(spec, identity, &request);
+            cx.record(What::OperationFailed, self.base + member, words);
+        } else if spec & LOCK != 0 {
+            // It may be granted all the same, or be going to.
+            self.tell_lock(id, spec & !LOCK, crate::services::lock::topic::RELEASE, identity, cx);
+        }
+        self.call_failed(id, identity, server, &parts, cx);
+    }
+
     pub(super) fn operation_words(&self, spec: u32, identity: u64, request: &Request) -> [u64; 3] {
         let store = self.spec.program.operations[(spec & !OPERATION) as usize].store as u64;
         let (key, update) = match request {
             Request::Read { key } => (*key, 0),
             Request::Update { key, .. } => (*key, 1),
-            Request::Work { .. } => (0, 0),
+            Request::Work { .. } | Request::Acquire => (0, 0),
         };
         [identity, store << 32 | key as u64, update]
     }
@@ -453,6 +474,9 @@ impl AgentGroup {
         let until = self.enabled(id, cx);
         self.settle_parts(id, parts, cx);
         self.step_ended_at(id, Settled::Done, identity, until, cx);
+        if spec & (OPERATION | LOCK) == LOCK {
+            self.lock_granted(id, spec & !LOCK, identity, attempt.version, cx);
+        }
         if let Some((words, _)) = operation
             && moved
         {

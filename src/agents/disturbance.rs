@@ -1,7 +1,7 @@
 //! What faults do to agents: crashes, restarts, pauses; and how what an activation waits for is given up.
 
 use super::activation::{EXTRA, NIL, Settled, State, TaskEnd};
-use super::group::{AgentGroup, Deferred, TIMEOUT, WAKE};
+use super::group::{AgentGroup, Deferred, RENEW, TIMEOUT, WAKE};
 use crate::kernel::{SimDuration, SimTime};
 use crate::world::call::Part;
 use crate::world::message::MessageKind;
@@ -58,6 +58,7 @@ impl AgentGroup {
         if self.agents[member as usize].down {
             return;
         }
+        self.forget_holds(member, !keep_state);
         for id in self.extras_of(member) {
             if self.activation(id).state != State::Idle && self.parent_of(id) == NIL {
                 self.kill(id, cx);
@@ -176,6 +177,7 @@ impl AgentGroup {
                         self.act(TIMEOUT, body, cx);
                     }
                 }
+                Deferred::Entry { kind: RENEW, body, .. } => self.renew(body, cx),
                 Deferred::Entry { .. } => {
                     self.begin_or_put_off(member, cx);
                     self.run_came(cx);
@@ -222,6 +224,7 @@ impl AgentGroup {
     /// Throws an activation away, with everything that it started.
     pub(super) fn kill(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
         self.stop_waiting(id, cx);
+        self.release_all(id, cx);
         let until = self.enabled(id, cx);
         self.settle(id, Part::Retrying, cx);
         self.step_ended_at(id, Settled::Lost, Part::Retrying as u64, until, cx);

@@ -4,6 +4,7 @@ use super::spec::{Arrivals, GroupSpec, RankBlock};
 
 use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, Timer};
 use super::calling::OPERATION;
+use super::locking::{Hold, LOCK};
 use super::program::Instruction;
 use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, in_large_pages, prefetch};
@@ -23,6 +24,8 @@ use std::sync::Arc;
 pub(super) const WAKE: u16 = kind::OWN;
 /// A timeout may be due. Body: activation and the timer's generation.
 pub(super) const TIMEOUT: u16 = kind::OWN + 1;
+/// A lock is renewed. Body: activation and the number of the hold.
+pub(super) const RENEW: u16 = kind::OWN + 3;
 /// The next agent of a stream arrives.
 const ARRIVAL: u16 = kind::OWN + 2;
 
@@ -110,6 +113,10 @@ pub struct AgentGroup {
     pub(super) chosen: BTreeMap<u32, u32>,
     /// The compare-and-swaps under way, by activation.
     pub(super) swaps: BTreeMap<u32, SwapState>,
+    /// The locks that activations hold, the newest last.
+    pub(super) holds: BTreeMap<u32, Vec<Hold>>,
+    /// How many there have been.
+    pub(super) holds_made: u32,
     pub(super) deferred: BTreeMap<u32, (SimTime, Vec<Deferred>)>,
     /// How long each agent stood still in pauses that are over.
     pub(super) stood: BTreeMap<u32, SimDuration>,
@@ -168,6 +175,8 @@ impl AgentGroup {
             typed: BTreeMap::new(),
             chosen: BTreeMap::new(),
             swaps: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            holds_made: 0,
             deferred: BTreeMap::new(),
             stood: BTreeMap::new(),
             launching: Vec::new(),
@@ -492,6 +501,7 @@ impl AgentGroup {
         match kind {
             WAKE => self.wake(id, cx),
             TIMEOUT => self.timed_out(id, cx),
+            RENEW => self.renew(body, cx),
             _ => {}
         }
     }
@@ -600,6 +610,7 @@ impl Population for AgentGroup {
             {
                 return Liveness::Stale;
             }
+            RENEW if self.renewal_of(entry.body).is_none() => return Liveness::Stale,
             TIMEOUT => {
                 let generation = (entry.body >> 32) as u32;
                 let meant = self.timer(id).is_some_and(|timer| {
@@ -628,6 +639,7 @@ impl Population for AgentGroup {
         match (entry.kind, activation.map(|activation| activation.state)) {
             (kind::START, _) => format!("start (agents.{name}.start)"),
             (ARRIVAL, _) => format!("arrival (agents.{name}.start)"),
+            (RENEW, _) => format!("renewal of a lock ({place})"),
             (TIMEOUT, _) => format!("timeout ({place})"),
             (_, Some(State::Thinking)) => format!("end of a think ({place})"),
             (_, Some(State::Sleeping)) => format!("end of a sleep ({place})"),
@@ -639,6 +651,7 @@ impl Population for AgentGroup {
         let at = |instruction: &Instruction| match *instruction {
             Instruction::Call(index) => call.spec == index,
             Instruction::Operate(index) => call.spec == index | OPERATION,
+            Instruction::Acquire(index) => call.spec == index | LOCK,
             _ => false,
         };
         let pc = self.spec.program.code.iter().position(at)?;

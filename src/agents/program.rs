@@ -1,6 +1,6 @@
 //! Programs as they run: one flat array of instructions, shared by a whole group.
 
-use super::step::{CallStep, OperateStep, SendStep, Step};
+use super::step::{CallStep, LockStep, OperateStep, SendStep, Step};
 use crate::kernel::SimDuration;
 use crate::random::Law;
 
@@ -15,6 +15,10 @@ pub enum Instruction {
     Call(u32),
     /// An operation on shared state.
     Operate(u32),
+    /// A lock is asked for.
+    Acquire(u32),
+    /// It is given back.
+    Release,
     /// A message.
     Send(u32),
     /// A message and the wait for its answer.
@@ -105,6 +109,8 @@ pub struct Program {
     pub calls: Vec<CallStep>,
     /// Operations.
     pub operations: Vec<OperateStep>,
+    /// Locks.
+    pub locks: Vec<LockStep>,
     /// Messages.
     pub sends: Vec<SendStep>,
     /// Asks: the message, and the timeout.
@@ -272,6 +278,12 @@ impl Compiler {
                 self.block(steps, &format!("{place}.steps"));
                 let exit = self.emit(I::TaskEnd, place);
                 self.program.code[begin as usize] = I::TaskBegin { name: *name, exit };
+            }
+            Step::WithLock { lock, steps } => {
+                let index = push(&mut self.program.locks, *lock);
+                self.emit(I::Acquire(index), place.clone());
+                self.block(steps, &format!("{place}.steps"));
+                self.program.locks[index as usize].release = self.emit(I::Release, place);
             }
             Step::Stop => {
                 // A branch's end is its join; only there does stopping mean less than the whole activation.

@@ -74,8 +74,30 @@ pub enum Step {
         /// What it consists of.
         steps: Vec<Step>,
     },
+    /// Steps that run while the agent holds a lock.
+    WithLock {
+        /// The lock.
+        lock: LockStep,
+        /// What is done meanwhile.
+        steps: Vec<Step>,
+    },
     /// Ends the activation here.
     Stop,
+}
+
+/// A lock that steps need.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LockStep {
+    /// The lock service's entity.
+    pub server: u32,
+    /// The number of the policy by which it is asked for.
+    pub policy: u16,
+    /// How often the lease is renewed; `None`: it isn't.
+    pub renew: Option<crate::kernel::SimDuration>,
+    /// Whether updates carry the token.
+    pub fencing: bool,
+    /// Where the lock is given back in the compiled program.
+    pub release: u32,
 }
 
 /// A call to a service.

@@ -36,6 +36,16 @@ impl AgentGroup {
                 }
                 Instruction::Call(call) => return self.begin_call(id, call, cx),
                 Instruction::Operate(operation) => return self.begin_operation(id, operation, cx),
+                Instruction::Acquire(lock) => return self.begin_lock(id, lock, cx),
+                Instruction::Release => {
+                    self.release_last(id, cx);
+                    self.pop_frame(id, TaskEnd::Done, cx);
+                    if self.activation(id).failed {
+                        self.fail(id);
+                    } else {
+                        self.step_over(id);
+                    }
+                }
                 Instruction::Send(send) => {
                     let step = self.spec.program.sends[send as usize];
                     self.send(id, &step, cx);
@@ -394,12 +404,19 @@ impl AgentGroup {
 
     /// Goes to where an activation goes on after a failure.
     fn fail(&mut self, id: u32) {
+        let pc = self.activation(id).pc as usize;
         if self.spec.failure_ends_task {
             let frame = self.activation(id).frame;
             let exit = self.frame(frame).exit;
             let activation = self.activation(id);
             activation.failed = true;
             activation.pc = exit;
+            activation.steps += 1;
+        } else if let Instruction::Acquire(lock) = self.spec.program.code[pc] {
+            // What the lock was for isn't done without it.
+            let after = self.spec.program.locks[lock as usize].release + 1;
+            let activation = self.activation(id);
+            activation.pc = after;
             activation.steps += 1;
         } else {
             self.step_over(id);
@@ -523,6 +540,7 @@ impl AgentGroup {
 
     /// A branch has reached its join.
     fn branch_ended(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        self.release_all(id, cx);
         let Extra { parent, branch, .. } = self.extras[(id & !EXTRA) as usize];
         let failed = self.activation(id).failed;
         // A branch that stops within a task ends the task as well.
@@ -626,6 +644,7 @@ impl AgentGroup {
         if self.parent_of(id) != NIL {
             return self.branch_ended(id, cx);
         }
+        self.release_all(id, cx);
         let member = self.member_of(id);
         let activation = self.activation(id);
         let failed = activation.failed;

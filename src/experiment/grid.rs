@@ -393,7 +393,8 @@ fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
     (!stores.is_empty()).then(|| Watched {
         stores,
         cuts: of_cuts.map(|(_, index)| index).collect(),
-        may_lose_state: plan.faults.iter().any(|fault| loses(&fault.kind)),
+        may_lose_state: plan.faults.iter().any(|fault| loses(&fault.kind))
+            || plan.stores.iter().any(|store| store.spec.primary().is_some()),
         from: plan.warm_up,
     })
 }

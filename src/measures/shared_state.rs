@@ -11,7 +11,7 @@
 //! The causal past of an operation: what came before it in its agent's program (agents are sequential: an operation comes
 //! after all that its agent has begun before), what it or these have read, what had happened at the sender of a message
 //! before it was sent, and so on through chains. A *blind* update has also seen all that the replica which accepted it had
-//! heard of the key, outranked or not; every update is blind but a write to a register, or an edit of a text, that comes with a
+//! heard of the key, outranked or not, and in a store with a log what stood there before it; every update is blind but a write to a register, or an edit of a text, that comes with a
 //! context.
 //!
 //! - *Concurrent*: two writes of different agents to one key, neither in the other's past. *Conflict*: they don't commute
@@ -43,7 +43,7 @@
 //! - *Causal violation*: a read that lacks a write to its key in its agent's past.
 //! - *Divergence*: the time during which the live replicas that keep a key show different values of it, summed over keys. *Healed*: the
 //!   time from the end of a cut until every live replica has what had been acknowledged by then.
-//! - *Duplicate effect*: one update applied once more, as another version.
+//! - *Duplicate effect*: one update applied once more, as another version. A version that stands in a log is applied when a replica shows it.
 //!
 //! Operations count by when they were begun or accepted: after the warm-up, and before the end of the measured time. What
 //! becomes of their effects (lost, outranked, in which order they appear where, when a cut is healed) is judged once the run
@@ -80,7 +80,7 @@ pub struct Watched {
     pub stores: Vec<WatchedStore>,
     /// The faults that are cuts, by their index.
     pub cuts: Vec<u32>,
-    /// Whether replicas may lose their state: then nothing is forgotten before the end.
+    /// Whether replicas may lose their state, or take back what they showed: then nothing is forgotten before the end.
     pub may_lose_state: bool,
     /// Updates accepted, and reads begun, before this aren't counted.
     pub from: SimTime,
@@ -95,6 +95,8 @@ pub struct WatchedStore {
     pub keys: Vec<(KeyType, Keeping)>,
     /// Whether reads join what several replicas answer.
     pub joins: bool,
+    /// Whether an update is taken into a log, and builds on what stands there, before anybody is shown it.
+    pub logs: bool,
     /// Which replicas keep a key, by their places, ascending: the lists that there are.
     pub lists: Vec<Vec<u32>>,
     /// Of each key its list; empty if every replica keeps every key.
@@ -109,6 +111,7 @@ impl WatchedStore {
             replicas: (base..).take(spec.replicas.len()).collect(),
             keys: keys.collect(),
             joins: spec.quorum().is_some(),
+            logs: spec.primary().is_some(),
             ..Self::default()
         };
         if let Some(quorum) = spec.quorum().filter(|quorum| (quorum.n as usize) < spec.replicas.len()) {

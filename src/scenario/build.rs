@@ -5,7 +5,7 @@ use crate::agents::{AgentGroup, RankBlock};
 use crate::faults::{FaultKind, FaultSpec, Faults, Keep};
 use crate::kernel::{Checkpoint, End, Kernel, Key, Origin, Print, SimDuration, SimTime, permute_ranks};
 use crate::network::Network;
-use crate::services::Service;
+use crate::services::{LockService, Service};
 use crate::state::KeyType;
 use crate::world::World;
 use crate::world::population::{Endpoint, Halt, Population, Sites};
@@ -135,11 +135,11 @@ pub fn build_with(
     for (index, service) in plan.services.iter().enumerate() {
         let key = keys.services.child(&service.name);
         let endpoint = endpoint(addresses.services[index], service.site, key, ranks.services[index]);
-        groups.push(Box::new(Service::new(
-            &service.name,
-            Arc::clone(&service.spec),
-            endpoint,
-        )));
+        let spec = Arc::clone(&service.spec);
+        groups.push(match spec.lock {
+            Some(_) => Box::new(LockService::new(&service.name, spec, endpoint)),
+            None => Box::new(Service::new(&service.name, spec, endpoint)),
+        });
     }
     let loses = |fault: &FaultSpec| matches!(fault.kind, FaultKind::Crash { keep: Keep::Nothing });
     let may_lose_state = plan.faults.iter().any(loses);

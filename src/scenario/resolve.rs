@@ -14,6 +14,7 @@ mod faults;
 mod laws;
 mod network;
 mod operations;
+mod primary;
 mod quorum;
 mod services;
 mod state;
@@ -52,6 +53,8 @@ pub(super) struct Resolver<'a, 'd> {
     /// Whether nothing of the network is unknown.
     network_known: bool,
     until: Option<plan::Until>,
+    /// Within steps under a lock whose token updates carry: where it is named.
+    fenced: Option<Span>,
 }
 
 /// A scenario as it was read.
@@ -84,6 +87,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         network: NetworkSpec::instant(file.sites.0.canonical().map(|(name, _)| name.value.clone())),
         network_known: true,
         until,
+        fenced: None,
     };
     let errors = resolver.out.error_count();
     resolver.check_run();

@@ -27,6 +27,8 @@ pub struct ServiceSpec {
     pub price_per_token_out: u64,
     /// The size of an answer on the wire.
     pub answer_bytes: u32,
+    /// How it grants its lock, if it is a lock service.
+    pub lock: Option<super::lock::LockSpec>,
 }
 
 impl ServiceSpec {
@@ -43,6 +45,7 @@ impl ServiceSpec {
             price_per_token_in: 0,
             price_per_token_out: 0,
             answer_bytes: 0,
+            lock: None,
         }
     }
 

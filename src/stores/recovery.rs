@@ -26,6 +26,7 @@ impl<R: Resolution> Store<R> {
             Known::Accepted { .. } | Known::Done => keep_state,
         });
         dropped.extend(self.drop_operations(member));
+        dropped.extend(self.close_desk(member, keep_state));
         let replica = &mut self.replicas[member as usize];
         let mut released = Vec::new();
         for waiting in replica.inbox.drain(..) {
@@ -40,6 +41,7 @@ impl<R: Resolution> Store<R> {
             replica.origin = Origin::new(replica.origin.replica(), life);
             replica.bereft = true;
             replica.stamps.forget();
+            replica.fences.clear();
             replica.batch.clear();
             replica.batch_open = false;
             replica.coordinator.staged.clear();
@@ -85,6 +87,9 @@ impl<R: Resolution> Store<R> {
             }
         }
         self.stall_operations(member, since, cx);
+        if let Some(desk) = &mut self.replicas[member as usize].desk {
+            desk.stand(now - since);
+        }
         if self.replicas[member as usize].down {
             return;
         }
@@ -101,6 +106,7 @@ impl<R: Resolution> Store<R> {
             }
         }
         self.ring_all(member, cx);
+        self.look_again(member, cx);
     }
 
     /// A replica can act again after a crash or a pause. If it has lost its state it asks every live peer at once.

@@ -1,5 +1,6 @@
 //! A replica: what it holds of each key, what it remembers of calls, and what waits for it.
 
+use super::primary::Desk;
 use super::quorum::Coordinator;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
@@ -103,6 +104,10 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) knowledge: Knowledge,
     /// What it keeps where it coordinates quorums.
     pub(super) coordinator: Coordinator<R>,
+    /// Of each lock service the newest token that an update has brought.
+    pub(super) fences: BTreeMap<u32, u64>,
+    /// What it keeps where one replica is the primary.
+    pub(super) desk: Option<Box<Desk<R>>>,
 }
 
 /// The records of what happens to effects of one key at one replica.

@@ -3,6 +3,7 @@
 //! What travels lies in a slab, shared by the messages that carry it: an update for four peers is one payload. A message names
 //! its payload by its handle, and the fingerprint covers the content.
 
+use super::primary::Letter;
 use super::quorum::Leg;
 use super::replica::{Replica, show, tell};
 use super::spec::{AntiEntropy, StoreSpec};
@@ -53,6 +54,8 @@ pub mod topic {
     pub const HINTS_TAKEN: u16 = 10;
     /// An update that was passed on was taken over.
     pub const TAKEN: u16 = 11;
+    /// A letter between a primary and its backups.
+    pub const LETTER: u16 = 32;
 }
 
 /// Something on its way, and how many messages and shipments carry it.
@@ -89,6 +92,8 @@ pub(super) enum Content<R: Resolution> {
     Ask { key: u32, identity: u64 },
     /// What it holds, under a mark by which the judge knows it.
     Reply { key: u32, entry: R::Entry, mark: u64 },
+    /// What a primary and its backups say to each other.
+    Letter(Box<Letter<R>>),
 }
 
 impl<R: Resolution> Payload<R> {
@@ -108,7 +113,7 @@ impl<R: Resolution> Content<R> {
             Self::Hint { delta: news, .. } => REPLICA_BYTES + delta(news),
             Self::Ask { .. } => KEY_BYTES,
             Self::Reply { entry, .. } => KEY_BYTES + model.entry_size(entry).total(value_bytes),
-            Self::Digest(_) | Self::Entries { .. } => unreachable!("exchanges weigh their own"),
+            Self::Digest(_) | Self::Entries { .. } | Self::Letter(_) => unreachable!("others weigh their own"),
         }
     }
 }
@@ -428,7 +433,7 @@ impl<R: Resolution> Store<R> {
 
     /// Takes in what another replica has sent.
     pub(super) fn take_in(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
-        if message.topic >= topic::WRITE {
+        if message.topic >= topic::WRITE && message.topic != topic::LETTER {
             return self.receive_leg(member, message, cx);
         }
         let Some(payload) = self.payloads.get(message.handle) else {
@@ -454,6 +459,7 @@ impl<R: Resolution> Store<R> {
                     None => self.payloads.remove(message.handle).expect("it is there").content,
                 };
                 match content {
+                    Content::Letter(letter) => self.read_letter(member, message, *letter, cx),
                     Content::Digest(theirs) => self.compare(member, message, &theirs, cx),
                     Content::Entries { entries, wanted } => self.join(member, message, entries, wanted, cx),
                     _ => unreachable!("news and legs were dealt with"),

@@ -38,7 +38,7 @@ impl<R: Resolution> Store<R> {
         } else if replica.paused.is_some() {
             replica.inbox.push_back(Waiting::Request(handle));
         } else {
-            if is_passed {
+            if is_passed && self.spec.quorum().is_some() {
                 self.take_over(member, message, cx);
             }
             self.begin(member, handle, cx);
@@ -47,15 +47,19 @@ impl<R: Resolution> Store<R> {
 
     /// A request is taken on.
     pub(super) fn begin(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
-        let replica = &mut self.replicas[member as usize];
-        let Some((attempt, call)) = cx.shared.journey(handle) else {
+        let Some((_, call)) = cx.shared.journey(handle) else {
             return;
         };
         let identity = call.identity;
-        if let Request::Update { key, .. } = call.request
+        if self.spec.primary().is_some() {
+            if self.is_put_off(member, handle, true, cx) {
+                return;
+            }
+        } else if let Request::Update { key, .. } = call.request
             && call.idempotent
             && self.spec.keeps(member, key)
         {
+            let replica = &mut self.replicas[member as usize];
             match replica.known.get_mut(&identity) {
                 Some(Known::Accepted { .. }) => return self.coordinate_again(member, identity, handle, cx),
                 Some(Known::Done) => return self.answer_again(member, handle, cx),
@@ -63,6 +67,10 @@ impl<R: Resolution> Store<R> {
                 None => drop(replica.known.insert(identity, Known::InWork(Vec::new()))),
             }
         }
+        let replica = &mut self.replicas[member as usize];
+        let Some((attempt, call)) = cx.shared.journey(handle) else {
+            return;
+        };
         let Some(law) = &self.spec.processing else {
             return self.serve(member, handle, cx);
         };
@@ -88,11 +96,17 @@ impl<R: Resolution> Store<R> {
             return;
         };
         match &call.request {
+            Request::Read { .. } | Request::Update { .. } if self.spec.primary().is_some() => {
+                self.order(member, handle, cx);
+            }
             Request::Read { .. } | Request::Update { .. } if self.spec.quorum().is_some() => {
                 self.coordinate(member, handle, cx);
             }
             Request::Read { key } => {
                 let key = *key;
+                if self.is_fenced(member, handle, cx) {
+                    return self.answer(member, handle, 0, cx);
+                }
                 self.read(member, key, handle, cx);
             }
             Request::Update {
@@ -107,6 +121,9 @@ impl<R: Resolution> Store<R> {
                 if self.model.refuses(self.spec.keys[key as usize].1, op).is_some() {
                     let refused = Outcome::Refused { retry_after: None };
                     return self.refuse_update(member, identity, refused, handle, cx);
+                }
+                if self.is_fenced(member, handle, cx) {
+                    return self.refuse_update(member, identity, Outcome::Fenced, handle, cx);
                 }
                 if let Some(version) = expects {
                     let holds = self.version(member, key) == version;
@@ -126,14 +143,14 @@ impl<R: Resolution> Store<R> {
                 }
             }
             // The plan has checked that nobody asks a store to work.
-            Request::Work { .. } => {
+            Request::Work { .. } | Request::Acquire => {
                 attempt.outcome = Outcome::Refused { retry_after: None };
                 self.answer(member, handle, 0, cx);
             }
         }
     }
 
-    fn read(&mut self, member: u32, key: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+    pub(super) fn read(&mut self, member: u32, key: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
         let version = self.version(member, key);
         let replica = &self.replicas[member as usize];
         let entry = &replica.slots[key as usize].entry;

@@ -1,6 +1,7 @@
 //! What a store is: its keys, its replicas, and how they keep up with each other.
 
 use super::Stamping;
+use super::primary::PrimarySpec;
 use super::quorum::QuorumSpec;
 use crate::kernel::{SimDuration, SimTime};
 use crate::network::SiteId;
@@ -40,6 +41,8 @@ pub enum Protocol {
     Alone,
     /// As many as a quorum needs.
     Quorum(Box<QuorumSpec>),
+    /// One orders all updates, and others have copies.
+    Primary(Box<PrimarySpec>),
 }
 
 /// One replica.
@@ -80,7 +83,15 @@ impl StoreSpec {
     pub fn quorum(&self) -> Option<&QuorumSpec> {
         match &self.protocol {
             Protocol::Quorum(quorum) => Some(quorum),
-            Protocol::Alone => None,
+            _ => None,
+        }
+    }
+
+    /// How its primary works, if the store has one.
+    pub fn primary(&self) -> Option<&PrimarySpec> {
+        match &self.protocol {
+            Protocol::Primary(primary) => Some(primary),
+            _ => None,
         }
     }
 

@@ -9,6 +9,7 @@
 //! it was about to send, and what it held.
 
 use super::content::content_hash;
+use super::primary::Desk;
 use super::quorum::{Coordinator, Operation};
 use super::replica::{Job, Replica, Slot, Waiting};
 use super::replication::{Payload, Shipment, topic};
@@ -38,6 +39,8 @@ pub(super) const SHIP: u16 = kind::OWN + 3;
 pub(super) const ALARM: u16 = kind::OWN + 4;
 /// A replica offers hints to those that they are for. Body: the turn.
 pub(super) const HANDOFF: u16 = kind::OWN + 5;
+/// The timer of a replica that is a primary, or follows one. Body: which of its entries.
+pub(super) const TICK: u16 = kind::OWN + 16;
 
 /// A store: the population of its replicas.
 #[derive(Clone, Serialize)]
@@ -55,6 +58,8 @@ pub struct Store<R: Resolution> {
     pub(super) jobs: Slab<Job>,
     /// What coordinators have under way.
     pub(super) operations: Slab<Operation<R>>,
+    /// Whether the measured time is over: somebody has asked whether the store is at rest.
+    pub(super) draining: bool,
     /// Words of a record, kept for their room.
     #[serde(skip)]
     pub(super) words: Vec<u64>,
@@ -96,6 +101,7 @@ impl<R: Resolution> Store<R> {
                 }
             })
             .collect();
+        let all = endpoints.len();
         let replicas = endpoints.into_iter().zip(&spec.replicas).enumerate();
         let replicas = replicas.map(|(place, (endpoint, replica))| Replica {
             endpoint,
@@ -117,6 +123,10 @@ impl<R: Resolution> Store<R> {
             exchanges: 0,
             knowledge: Knowledge::default(),
             coordinator: Coordinator::default(),
+            fences: BTreeMap::new(),
+            desk: spec
+                .primary()
+                .map(|rules| Box::new(Desk::new(place as u32, rules.primary, all))),
         });
         Self {
             replicas: replicas.collect(),
@@ -128,6 +138,7 @@ impl<R: Resolution> Store<R> {
             shipments: Slab::default(),
             jobs: Slab::default(),
             operations: Slab::default(),
+            draining: false,
             words: Vec::new(),
         }
     }
@@ -143,7 +154,11 @@ impl<R: Resolution> Population for Store<R> {
 
     fn handle(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
         match entry.kind {
-            kind::START => self.first_round(member, cx),
+            kind::START => {
+                self.first_round(member, cx);
+                self.first_tick(member, cx);
+            }
+            TICK => self.tick(member, cx),
             SERVED => self.served(member, Handle::from_word(entry.body), cx),
             ROUND => self.round(member, cx),
             FLUSH => self.flush(member, cx),
@@ -198,6 +213,7 @@ impl<R: Resolution> Population for Store<R> {
                     words.push(shipment.value);
                 }
             }
+            TICK if !replica.desk.as_ref().is_some_and(|desk| desk.is_tick(entry.body)) => return Liveness::Stale,
             FLUSH if !replica.batch_open || entry.body != replica.batch_number => return Liveness::Stale,
             _ => words.push(entry.body),
         }
@@ -212,6 +228,7 @@ impl<R: Resolution> Population for Store<R> {
             SHIP => "departure of news",
             ALARM => "timer of a coordinator",
             HANDOFF => "turn of handoff",
+            TICK => "timer of a primary or a backup",
             _ => "start",
         };
         format!("{what} (state.{})", self.name)
@@ -257,6 +274,7 @@ impl<R: Resolution> Population for Store<R> {
             Disturbance::Crash { keep_state } => self.crash(member, keep_state, cx),
             Disturbance::Restart => {
                 replica.down = false;
+                self.open_desk(member, cx);
                 self.come_back(member, cx);
             }
             Disturbance::Pause => replica.paused = Some(replica.paused.unwrap_or(cx.now())),
@@ -277,6 +295,10 @@ impl<R: Resolution> Population for Store<R> {
         let stands = |replica: &Replica<R>| replica.down || replica.paused.is_some();
         if returns && self.replicas.iter().any(stands) || !self.jobs.is_empty() || !self.is_quiet() {
             return false;
+        }
+        self.draining = true;
+        if self.spec.primary().is_some() {
+            return self.is_level();
         }
         if !self.operations.is_empty() || self.has_hints() {
             return false;

@@ -11,9 +11,12 @@ use crate::world::slab::Handle;
 
 impl<R: Resolution> Store<R> {
     /// The version of a key as conditional updates compare it: the replica's life, and the updates that it has accepted in it.
-    /// It names a state only where there is one replica, which the plan has checked.
+    /// It names a state only where there is one replica, which the plan has checked; where one is the primary, the place in its log does.
     pub(super) fn version(&self, member: u32, key: u32) -> u64 {
         let replica = &self.replicas[member as usize];
+        if self.spec.primary().is_some() {
+            return self.version_of(&replica.slots[key as usize].entry);
+        }
         u64::from(replica.origin.life()) << 32 | u64::from(replica.slots[key as usize].number)
     }
 

@@ -115,6 +115,7 @@ impl Population for Clients {
             began: now,
             backoff: SimDuration::ZERO,
             request,
+            fence: None,
         });
         for number in 1..=attempts {
             let attempt = cx.shared.attempts.insert(Attempt::new(call, number.into(), now));
@@ -137,7 +138,7 @@ impl Population for Clients {
             let (key, update) = match call.request {
                 Request::Read { key } => (key, 0),
                 Request::Update { key, .. } => (key, 1),
-                Request::Work { .. } => unreachable!("clients don't ask for work"),
+                Request::Work { .. } | Request::Acquire => unreachable!("clients don't ask for work"),
             };
             let refused = matches!(attempt.outcome, Outcome::Refused { .. });
             let context = attempt.context.clone().map(|context| *context);

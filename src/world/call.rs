@@ -107,6 +107,17 @@ pub enum Request {
         /// The version of the key that must still be there (compare-and-swap); `None`: whatever is there.
         expects: Option<u64>,
     },
+    /// A lock.
+    Acquire,
+}
+
+/// Under which lock an update is sent, for stores that refuse those whose lock somebody else has got since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    /// The lock service's entity.
+    pub lock: u32,
+    /// The token of the grant.
+    pub token: u64,
 }
 
 impl Request {
@@ -115,7 +126,7 @@ impl Request {
     pub fn tokens(&self) -> (u32, u32) {
         match self {
             Self::Work { tokens_in, tokens_out } => (*tokens_in, *tokens_out),
-            Self::Read { .. } | Self::Update { .. } => (0, 0),
+            Self::Read { .. } | Self::Update { .. } | Self::Acquire => (0, 0),
         }
     }
 }
@@ -129,6 +140,8 @@ pub enum Outcome {
     Done,
     /// It was answered, and not done: the key had moved on from the version that the update expects.
     Moved,
+    /// It was refused for good: it came under a lock that somebody else has got since.
+    Fenced,
     /// It was refused; the server says when to come again, or says nothing.
     Refused {
         /// The wait that the server asks for.
@@ -175,6 +188,8 @@ pub struct Call {
     pub backoff: SimDuration,
     /// What is asked for.
     pub request: Request,
+    /// The lock under which it is asked for, if its token is sent along.
+    pub fence: Option<Fence>,
 }
 
 /// One attempt of a call.
@@ -206,7 +221,7 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// What a read returned, or an update's context.
     pub context: Option<Box<Context>>,
-    /// The version of the key that a read returned.
+    /// The version of the key that a read returned, or the token of a lock that was granted.
     pub version: u64,
     /// How much the read showed, where its client goes by it: see [`Value::amount`](crate::state::Value::amount).
     pub amount: i64,
@@ -244,6 +259,7 @@ impl Call {
         let (tag, word) = match &self.request {
             Request::Work { tokens_in, tokens_out } => (1, (*tokens_in as u64) << 32 | *tokens_out as u64),
             Request::Read { key } => (2, *key as u64),
+            Request::Acquire => (12, 0),
             Request::Update { key, op, expects, .. } => {
                 let (kind, value) = match *op {
                     Op::Write(value) => (3, value),
@@ -269,10 +285,13 @@ impl Call {
             Outcome::Pending => 0,
             Outcome::Done => 1,
             Outcome::Moved => 3,
+            Outcome::Fenced => 7,
             Outcome::Refused { retry_after } => 2 | retry_after.map_or(0, |wait| wait.as_nanos() << 2),
         };
         let fold = |hash: u64, word: u64| (hash.rotate_left(25) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        [tag, word, outcome, attempt.number as u64].into_iter().fold(0, fold)
+        let fence = self.fence.map(|fence| fence.token ^ u64::from(fence.lock) << 48);
+        let words = [tag, word, outcome, attempt.number as u64];
+        words.into_iter().chain(fence).fold(0, fold)
     }
 }
 

@@ -51,6 +51,7 @@ impl Cx<'_, '_> {
             began: now,
             backoff: SimDuration::ZERO,
             request,
+            fence: None,
         });
         self.record_with(
             What::AttemptSent,
@@ -83,6 +84,10 @@ impl Cx<'_, '_> {
             Outcome::Refused { retry_after } => {
                 self.record(What::AttemptRefused, client, words);
                 (false, retry_after)
+            }
+            Outcome::Fenced => {
+                self.record(What::AttemptRefused, client, words);
+                (false, None)
             }
             Outcome::Done | Outcome::Moved | Outcome::Pending => {
                 self.record_with(What::AttemptAnswered, client, words, &attempt.times(now));

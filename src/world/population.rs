@@ -53,6 +53,8 @@ pub mod purpose {
     pub const ROUTING: Purpose = Purpose(0x10b);
     /// How long the news of an update waits before it is sent, and the address of an update.
     pub const REPLICATION: Purpose = Purpose(0x10c);
+    /// What a holder tells a lock service.
+    pub const LOCK: Purpose = Purpose(0x10f);
     /// The first purpose free for users' own populations.
     pub const OWN: u16 = 0x200;
 }

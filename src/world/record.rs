@@ -162,6 +162,12 @@ pub enum What {
     /// A server works at another speed from now on, unless it is down. Subject: the server; a: the bits of the speed, a float: 0 is a
     /// standstill, 1 its own speed.
     Paced,
+    /// A replica takes back all that it had applied of a key, and takes over what another one holds. Subject: the replica; a: store
+    /// and key.
+    TakenBack,
+    /// Something happened to a lock. Subject: its service, unless the event says otherwise; a: the call by which it was asked for; b:
+    /// and the extra word: see the event; c: the event ([`crate::services::lock::event`]).
+    Lock,
 }
 
 /// A set of [`What`]s.

@@ -119,6 +119,17 @@ impl SharedStateJudge {
             let copy = ledger.copy(replica, key);
             past.join(&copy.past);
             past.join(&copy.own);
+            if ledger.keys[key as usize].logs
+                && let Versions::Heads(heads) = of_version_words(&extra[5..])
+            {
+                // What stands in the log may not be shown yet.
+                let found = heads.iter().filter_map(|head| ledger.keys[key as usize].find(*head));
+                for logged in found {
+                    if let Some(before) = &ledger.writes[logged as usize].past {
+                        past.join(before);
+                    }
+                }
+            }
         }
         let first = ledger.update_of(agent, number);
         let state = &mut ledger.keys[key as usize];
@@ -174,7 +185,8 @@ impl SharedStateJudge {
                     last = ledger.writes[last].again as usize;
                 }
                 ledger.writes[last].again = write;
-                self.tally.duplicate_effects += u64::from(measured);
+                let logs = ledger.keys[key as usize].logs;
+                self.tally.duplicate_effects += u64::from(measured && !logs);
             }
             None => {
                 let writes = &mut ledger.agents[agent as usize].writes;
@@ -403,7 +415,7 @@ impl SharedStateJudge {
     }
 
     /// Whether what a replica takes on now is counted.
-    fn is_measured(&self, now: SimTime) -> bool {
+    pub(super) fn is_measured(&self, now: SimTime) -> bool {
         now >= self.from && self.ended.is_none()
     }
 
@@ -446,6 +458,7 @@ impl SharedStateJudge {
             What::Placed => self.placed(record),
             What::Took => self.took(record, extra),
             What::Outranked => self.outranked(record),
+            What::TakenBack => self.taken_back(record),
             What::Replaces => self.replaces(record),
             What::Sent | What::Delivered | What::Lost => self.message(record),
             What::Visible => {
@@ -495,6 +508,7 @@ impl Observer for SharedStateJudge {
             What::Placed,
             What::Took,
             What::Outranked,
+            What::TakenBack,
             What::Replaces,
             What::Sent,
             What::Delivered,

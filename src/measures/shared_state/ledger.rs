@@ -105,7 +105,8 @@ pub(super) struct KeyState {
     pub replicas: Arc<[u32]>,
     /// Whether its reads join what several replicas answer.
     pub joins: bool,
-    /// The place of its store's first replica among all.
+    /// Whether updates are taken into a log before they are shown.
+    pub logs: bool,
     /// Its place in its store.
     pub local: u32,
     /// The writes by origin and number.
@@ -383,6 +384,7 @@ impl Ledger {
                     keeping,
                     replicas: Arc::clone(replicas),
                     joins: spec.joins,
+                    logs: spec.logs,
                     local,
                     versions: Vec::new(),
                     by_rank: Vec::new(),
@@ -533,6 +535,19 @@ impl Ledger {
         let mut version = self.update_of(it.agent, it.number);
         while let Some(other) = version {
             if other != write && !self.is_lacking(known, other) {
+                return true;
+            }
+            version = Some(self.writes[other as usize].again).filter(|again| *again != NONE);
+        }
+        false
+    }
+
+    /// Whether a replica has shown another version of the same update.
+    pub fn is_shown_again(&self, write: u32) -> bool {
+        let it = &self.writes[write as usize];
+        let mut version = self.update_of(it.agent, it.number);
+        while let Some(other) = version {
+            if other != write && self.writes[other as usize].heard_by > 0 {
                 return true;
             }
             version = Some(self.writes[other as usize].again).filter(|again| *again != NONE);

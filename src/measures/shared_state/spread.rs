@@ -58,8 +58,12 @@ impl SharedStateJudge {
             self.ledger.unmiss(replica, write);
             let it = &mut self.ledger.writes[write as usize];
             it.heard_by += 1;
+            let is_first = it.heard_by == 1;
             if let Some(past) = it.past.clone() {
                 self.ledger.copy_mut(replica, key).past.join(&past);
+            }
+            if is_first && self.ledger.keys[key as usize].logs && self.ledger.is_shown_again(write) {
+                self.tally.duplicate_effects += u64::from(self.is_measured(self.now));
             }
         }
         self.to_retire.push(write);
@@ -232,6 +236,15 @@ impl SharedStateJudge {
             }
         }
         self.compare_all(replica);
+    }
+
+    /// A replica takes back what it had applied of a key.
+    pub(super) fn taken_back(&mut self, record: &Record) {
+        if let Some(replica) = self.ledger.replica(record.subject) {
+            let key = self.ledger.key(record.a);
+            self.forget(replica, key);
+            self.touched.push((replica, key));
+        }
     }
 
     fn forget(&mut self, replica: u32, key: u32) {

@@ -25,6 +25,20 @@ crate::language! {
         price: Part<Option<Price>>,
         /// The size of an answer.
         answer: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
+        /// That it is a lock, which agents hold while they do the steps of a `WithLock`, and not something that works. Beside this a
+        /// lock service has a site and the size of an answer.
+        lock: Part<Option<Spanned<Lock>>>,
+    }
+
+    /// How a lock service grants its lock: to one holder at a time, in the order of requests.
+    pub struct Lock {
+        /// How long a grant lasts by the clock of the service; then the next one gets the lock.
+        lease: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(10))),
+        /// How often holders renew their lease, without waiting for a confirmation. Without it they don't.
+        renew: Part<Option<Spanned<Positive<Duration>>>>,
+        /// Whether reads and updates under the lock carry the token of its grant, so that a store refuses those whose token is older than one
+        /// that it has seen.
+        fencing: Part<bool> = Part::from(false),
     }
 
     /// How many requests are in work at once.

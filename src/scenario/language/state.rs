@@ -22,9 +22,10 @@ crate::language! {
         keys: Named<Part<Keys>>,
         /// The consistency model: what becomes of concurrent updates.
         model: Part<Spanned<Model>>,
-        /// How an accepted update gets to the other replicas. Not with `Quorum`, whose `legs` say it.
+        /// How an accepted update gets to the other replicas. Not with `Quorum` or `Primary`, which have ways of their own.
         replication: Part<Replication> = Part::from(super::of_defaults::<Replication>()),
-        /// How replicas compare what they hold from time to time, which makes good what was lost. Without it they don't.
+        /// How replicas compare what they hold from time to time, which makes good what was lost. Without it they don't. Not with
+        /// `Primary`, which sends what was lost again.
         anti_entropy: Part<Option<AntiEntropy>>,
         /// The clocks of its replicas, by site. Others are right.
         clocks: Named<Part<SiteClock>> = Named::default(),
@@ -129,6 +130,55 @@ crate::language! {
             /// How long the parts of an operation take, in addition to the network.
             legs: Part<Legs> = Part::from(super::of_defaults::<Legs>()),
         },
+        /// A single primary: one replica puts all updates into a log, and copies it to the others. Replicas forward to it what they
+        /// are asked.
+        Primary {
+            /// The site of the replica that is the primary at the start; without it the first by name.
+            primary: Part<Option<Spanned<String>>>,
+            /// How many backups have an update before it is acknowledged.
+            copies: Part<Spanned<Copies>> = Part::from(Copies::All),
+            /// Who answers reads.
+            reads: Part<Reads> = Part::from(Reads::Primary),
+            /// How long a request waits at a replica, for copies or for a primary, before it is refused.
+            timeout: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(1))),
+            /// How long a letter to a backup may go unconfirmed before it is sent again.
+            resend: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(1))),
+            /// How long a backup may lack something before the primary goes on without it; with `copies: All` alone.
+            in_sync: Part<Option<Spanned<Positive<Duration>>>>,
+            /// Whether another replica takes over when the primary isn't heard.
+            failover: Part<Spanned<Failover>> = Part::from(Failover::None),
+            /// With failover: the time between two letters that say that the primary is there. Without it a quarter of the time after which
+            /// it is replaced, and a second at most.
+            heartbeat: Part<Option<Spanned<Positive<Duration>>>>,
+            /// With failover: how long the primary may answer reads after its backups have confirmed that it is. Without it always.
+            lease: Part<Option<Spanned<Positive<Duration>>>>,
+        },
+    }
+
+    /// How many of the backups have an update before it is acknowledged.
+    pub enum Copies {
+        /// All of them.
+        All,
+        /// So many.
+        Count(Spanned<Positive<u32>>),
+        /// None: they follow later.
+        None,
+    }
+
+    /// Who answers reads.
+    pub enum Reads {
+        /// The primary.
+        Primary,
+        /// The replica that is asked, from what it knows to be acknowledged.
+        Nearest,
+    }
+
+    /// Whether another replica takes over when the primary isn't heard.
+    pub enum Failover {
+        /// None does.
+        None,
+        /// The next one does that hasn't heard it for so long.
+        After(Spanned<Positive<Duration>>),
     }
 
     /// Whom an agent asks.
@@ -263,7 +313,8 @@ crate::language! {
     }
 }
 
-/// How a model resolves conflicts: the model itself, or what a quorum says. `None`: it couldn't be read.
+/// How a model resolves conflicts: the model itself, or what a quorum says; a primary has last write wins by places in its log.
+/// `None`: it couldn't be read.
 pub(in crate::scenario) fn resolution(model: &Spanned<Model>) -> Option<&Spanned<Model>> {
     match &model.value {
         Model::Quorum { resolve, .. } => resolve.get().map(|resolve| &**resolve),

@@ -119,6 +119,16 @@ steps! {
             /// What it consists of.
             steps: Steps,
         },
+        /// Steps that the agent does while it holds a lock. It is asked for by the policy, and given back after the last step, or when one of
+        /// them fails; without the lock they are left out. The agent doesn't look whether its lease is over.
+        WithLock {
+            /// The lock service.
+            lock: Part<Spanned<String>>,
+            /// The policy: how long the lock is waited for, and how often it is asked for.
+            policy: Part<Option<Spanned<String>>>,
+            /// What is done meanwhile.
+            steps: Steps,
+        },
         /// The end of the program, or of the handler.
         Stop,
     }
@@ -200,7 +210,7 @@ steps! {
             at_least: Part<Option<i64>>
         },
         /// Reads a key, thinks, and changes it if nobody has changed it since (optimistic locking). If somebody has, the
-        /// change is refused, and all of it is done again after the policy's backoff. The store has one replica.
+        /// change is refused, and all of it is done again after the policy's backoff. The store has one replica, or a `Primary`.
         CompareAndSwap {
             /// The time between the read and the change.
             think: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),

@@ -16,7 +16,12 @@ use std::collections::BTreeSet;
 pub(super) fn may_leave_or_wait(steps: &[Step]) -> bool {
     steps.iter().any(|step| match step {
         Step::Think(law) | Step::Sleep(law) => law.support().1 > 0.0,
-        Step::Call(_) | Step::Operate(_) | Step::Ask { .. } | Step::Wait { .. } | Step::Stop => true,
+        Step::Call(_)
+        | Step::Operate(_)
+        | Step::WithLock { .. }
+        | Step::Ask { .. }
+        | Step::Wait { .. }
+        | Step::Stop => true,
         Step::Send(_) | Step::Reply { .. } => false,
         Step::Repeat { times, steps } => {
             times.as_ref().is_none_or(|times| times.support().1 >= 0.5) && may_leave_or_wait(steps)
@@ -158,7 +163,11 @@ impl Resolver<'_, '_> {
         for (_, group) in file.agents.known() {
             let mut seen: BTreeSet<(&str, Option<&str>)> = BTreeSet::new();
             group.each_step(&mut |step| {
-                let Written::Call { service, policy, .. } = &step.value else {
+                let (Written::Call { service, policy, .. }
+                | Written::WithLock {
+                    lock: service, policy, ..
+                }) = &step.value
+                else {
                     return;
                 };
                 let (Some(service), Some(policy)) = (service.get(), policy.get()) else {

@@ -341,9 +341,10 @@ impl<'a> Resolver<'a, '_> {
                 self.error(Code::WrongKeyType, on.key.get()?.span, message);
                 return None;
             }
-            if self.store(read.store)?.at.get()?.value.0.len() > 1 {
-                let message =
-                    "`CompareAndSwap` needs a store with one replica: no one else decides which write came first";
+            let primary = matches!(self.store(read.store)?.model.get()?.value, Model::Primary { .. });
+            if self.store(read.store)?.at.get()?.value.0.len() > 1 && !primary {
+                let message = "`CompareAndSwap` needs a store with one replica or a `Primary`: no one else decides which write \
+                               came first";
                 self.error(Code::WrongKeyType, on.key.get()?.span, message);
                 return None;
             }
@@ -374,6 +375,7 @@ impl<'a> Resolver<'a, '_> {
             }
             _ => keys,
         };
+        self.check_fenced(on, place.store);
         let fits = fits.filter(|keys| !self.model_refuses(on, place.store, keys.key_type, &action));
         let replica = on.replica.get().and_then(|replica| match replica {
             None => self.store_choice(place.store),
@@ -425,6 +427,26 @@ impl<'a> Resolver<'a, '_> {
         self.out
             .push(problem.note("that is the type that the store's `model` gives this key"));
         true
+    }
+
+    /// Tokens of a lock protect a key where one replica sees those of all that is done to it.
+    fn check_fenced(&mut self, on: &Operation<'_>, store: u16) {
+        let (Some(lock), Some(written)) = (self.fenced, self.store(store)) else {
+            return;
+        };
+        let (Some(model), Some(at), Some(key)) = (written.model.get(), written.at.get(), on.key.get()) else {
+            return;
+        };
+        let one = matches!(model.value, Model::Primary { .. })
+            || !matches!(model.value, Model::Quorum { .. }) && at.value.0.len() == 1;
+        if !one {
+            let message =
+                "the lock fences what is done under it, and here several replicas do it: none of them sees all tokens";
+            let problem = Diagnostic::error(Code::BadLock, key.span, message);
+            let problem = problem.label(lock, "this lock has `fencing`");
+            self.out
+                .push(problem.help("a store of one replica, or with `model: Primary()`, can refuse what comes late"));
+        }
     }
 
     /// The store of this number, if it could be read.

@@ -4,12 +4,12 @@ use super::Resolver;
 use crate::agents::{Backoff, Policy};
 use crate::random::{Law, Order};
 use crate::scenario::language::policies::{Attempts, Backoff as Waiting};
-use crate::scenario::language::services::{Excess, RowOrder, Servers, ServiceTime as Time, Tokens as Counted};
+use crate::scenario::language::services::{Excess, Lock, RowOrder, Servers, ServiceTime as Time, Tokens as Counted};
 use crate::scenario::language::{Policy as Written, Service};
 use crate::scenario::plan::ServicePlan;
 use crate::scenario::syntax::quantity::Money;
-use crate::scenario::syntax::{Bytes, Code, Part, Span, Spanned};
-use crate::services::{Budget, Excess as Beyond, RateLimit, ServiceSpec, ServiceTime, Tokens};
+use crate::scenario::syntax::{Bytes, Code, Diagnostic, Part, Span, Spanned};
+use crate::services::{Budget, Excess as Beyond, LockSpec, RateLimit, ServiceSpec, ServiceTime, Tokens};
 use std::sync::Arc;
 
 impl Resolver<'_, '_> {
@@ -70,6 +70,7 @@ impl Resolver<'_, '_> {
             let tokens = (self.per_token(&price.million_in), self.per_token(&price.million_out));
             Some((call?, tokens.0?, tokens.1?))
         });
+        let lock = service.lock.each(|lock| self.lock(service, lock));
         let answer_bytes = self.bytes_of(&service.answer);
         let (price_per_call, price_per_token_in, price_per_token_out) = prices?.unwrap_or((0, 0, 0));
         Some(ServiceSpec {
@@ -86,6 +87,38 @@ impl Resolver<'_, '_> {
             price_per_token_in,
             price_per_token_out,
             answer_bytes: answer_bytes?,
+            lock: lock?,
+        })
+    }
+
+    /// How a lock service grants its lock.
+    fn lock(&mut self, service: &Service, lock: &Spanned<Lock>) -> Option<LockSpec> {
+        let works = !matches!(service.servers.get(), Some(Servers::Unlimited))
+            || service.queue.given().is_some()
+            || service.tokens.given().is_some()
+            || service.limit.given().is_some()
+            || service.budget.given().is_some()
+            || service.price.given().is_some();
+        if works {
+            let message = "a lock service grants its lock, and does no work: nothing can be said of servers, queues, tokens, limits or prices";
+            self.error(Code::BadLock, lock.span, message);
+            return None;
+        }
+        let (lease, renew) = (lock.value.lease.get()?, lock.value.renew.get()?);
+        if let Some(renew) = renew.as_ref().filter(|renew| *renew.value >= *lease.value) {
+            let message = format!(
+                "a lease of {} is over before it is renewed, after {}",
+                *lease.value, *renew.value
+            );
+            let problem = Diagnostic::error(Code::BadLock, renew.span, message);
+            self.out
+                .push(problem.help("a third of the lease leaves time for a renewal that is lost"));
+            return None;
+        }
+        Some(LockSpec {
+            lease: *lease.value,
+            renew: renew.as_ref().map(|renew| *renew.value),
+            fencing: *lock.value.fencing.get()?,
         })
     }
 

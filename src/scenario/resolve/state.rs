@@ -84,7 +84,7 @@ impl Resolver<'_, '_> {
             let model = store
                 .model
                 .get()
-                .and_then(|model| self.model(resolution(model)?, known));
+                .and_then(|model| self.model(resolution(model)?, known, matches!(model.value, Model::Quorum { .. })));
             if let Some(model) = &model {
                 self.check_model(store, model);
             }
@@ -173,7 +173,7 @@ impl Resolver<'_, '_> {
         Some(sites)
     }
 
-    fn model(&mut self, model: &Spanned<Model>, sites: &[SiteId]) -> Option<Built> {
+    fn model(&mut self, model: &Spanned<Model>, sites: &[SiteId], in_quorum: bool) -> Option<Built> {
         let blind = |blind: &Part<NoContext>| {
             blind.get().map(|blind| match blind {
                 NoContext::Sibling => Blind::Sibling,
@@ -190,6 +190,7 @@ impl Resolver<'_, '_> {
         };
         Some(match &model.value {
             Model::LastWriteWins { .. } => Built::LastWriteWins(LastWriteWins),
+            Model::Primary { .. } if !in_quorum => Built::LastWriteWins(LastWriteWins),
             Model::VersionVectors {
                 register,
                 counter,
@@ -236,8 +237,8 @@ impl Resolver<'_, '_> {
                 },
                 blind: blind(no_context)?,
             }),
-            Model::Quorum { .. } => {
-                let message = "a quorum resolves conflicts by one of the other models, not by a quorum";
+            Model::Quorum { .. } | Model::Primary { .. } => {
+                let message = "a quorum resolves conflicts by one of the other models, not by a quorum or a primary";
                 self.error(Code::BadQuorum, model.span, message);
                 return None;
             }
@@ -295,6 +296,9 @@ impl Resolver<'_, '_> {
         keys: Option<&[(String, KeyType)]>,
         sites: Option<&[SiteId]>,
     ) -> Option<Protocol> {
+        if let Some(primary) = self.primary(store, sites)? {
+            return Some(Protocol::Primary(Box::new(primary)));
+        }
         let quorum = self.quorum(store, keys, sites)?;
         Some(quorum.map_or(Protocol::Alone, |quorum| Protocol::Quorum(Box::new(quorum))))
     }

@@ -2,18 +2,19 @@
 
 use super::Resolver;
 use crate::agents::Policy;
-use crate::agents::step::{CallStep, Peers as To, SendStep, Step};
+use crate::agents::step::{CallStep, LockStep, Peers as To, SendStep, Step};
 use crate::scenario::language::agents::Count;
 use crate::scenario::language::steps::{Peers, Times};
 use crate::scenario::language::{Group, Step as Written, Steps};
 use crate::scenario::syntax::quantity::Bytes;
-use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Spanned};
+use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned};
 
 impl Written {
     /// The policy that it names.
     pub(super) fn policy(&self) -> Option<&Spanned<String>> {
         match self {
             Self::Call { policy, .. }
+            | Self::WithLock { policy, .. }
             | Self::Read { policy, .. }
             | Self::Write { policy, .. }
             | Self::Add { policy, .. }
@@ -34,7 +35,7 @@ impl Written {
     /// The lists of steps inside. `None`: it isn't known how many there are.
     pub(super) fn inner(&self) -> Option<Vec<&Steps>> {
         Some(match self {
-            Self::Repeat { steps, .. } | Self::Task { steps, .. } => vec![steps],
+            Self::Repeat { steps, .. } | Self::Task { steps, .. } | Self::WithLock { steps, .. } => vec![steps],
             Self::Parallel(branches) => branches.get()?.iter().collect(),
             Self::Choose(options) => {
                 let options = options.get()?.iter();
@@ -119,7 +120,18 @@ impl Resolver<'_, '_> {
                 let known = service.get().and_then(|service| {
                     let services = &file.services;
                     services.look_up(service, Code::UnknownService, "service", self.out)?;
-                    services.position(service)
+                    let place = services.position(service);
+                    if services
+                        .known_value(service)
+                        .is_some_and(|called| called.lock.given().is_some())
+                    {
+                        let problem =
+                            Diagnostic::error(Code::BadLock, service.span, "this service is a lock, and does no work");
+                        self.out
+                            .push(problem.help("steps run under it in `WithLock(lock: ..., steps: [...])`"));
+                        return None;
+                    }
+                    place
                 });
                 let tokens = tokens.each(|tokens| {
                     let laws = (
@@ -248,6 +260,19 @@ impl Resolver<'_, '_> {
                 let name = self.tasks[&name.get()?.value];
                 into.push(Step::Task { name, steps });
             }
+            Written::WithLock { lock, policy, steps } => {
+                let lock = lock.get().and_then(|name| self.lock_step(name, policy_of(policy)));
+                let outer = self.fenced;
+                if let Some((lock, span)) = &lock {
+                    self.fenced = self.fenced.or(lock.fencing.then_some(*span));
+                }
+                let steps = self.steps(steps, group, policies);
+                self.fenced = outer;
+                into.push(Step::WithLock {
+                    lock: lock?.0,
+                    steps: steps?,
+                });
+            }
             Written::Stop => into.push(Step::Stop),
             Written::Read { .. }
             | Written::Write { .. }
@@ -263,6 +288,29 @@ impl Resolver<'_, '_> {
             | Written::CompareAndSwap { .. } => into.extend(self.operation(&step.value, &policy_of)?),
         }
         Some(())
+    }
+
+    /// The lock that a step needs, and where its service is named.
+    fn lock_step(&mut self, name: &Spanned<String>, policy: Option<u16>) -> Option<(LockStep, Span)> {
+        let services = &self.file.services;
+        let service = services
+            .look_up(name, Code::UnknownService, "service", self.out)?
+            .get()?;
+        let at = services.position(name)?;
+        let Some(lock) = service.lock.get()? else {
+            let problem = Diagnostic::error(Code::BadLock, name.span, "this service isn't a lock");
+            self.out
+                .push(problem.help("a lock service is declared with `lock: (lease: \"10s\")`"));
+            return None;
+        };
+        let step = LockStep {
+            server: self.addresses.services[at],
+            policy: policy?,
+            renew: lock.value.renew.get()?.as_ref().map(|renew| *renew.value),
+            fencing: *lock.value.fencing.get()?,
+            release: 0,
+        };
+        Some((step, name.span))
     }
 
     fn send(

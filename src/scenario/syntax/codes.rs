@@ -294,6 +294,16 @@ codes! {
      sites. `sloppy` needs replicas beyond the `n` that keep a key, and `hinted_handoff`, after which another replica stands in \
      before the write is refused.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], model: Quorum(n: 2, r: 3))\n```\n\nThat `r` + `w` is at \
      most `n` is no problem: reads may then be stale.";
+    BadPrimary = 490, "a primary that can't be",
+    "At most as many copies can be waited for as there are backups, one less than sites. A `lease` is shorter than the time \
+     after which another replica takes over, and needs copies that are waited for: who hasn't to confirm anything grants nothing. \
+     A `heartbeat` comes at least twice in that time. `in_sync` says when `copies: All` doesn't wait for a backup any more; nobody \
+     else would know of it, so nobody may take over.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], model: Primary(copies: Count(1), \
+     failover: After(\"10s\"), lease: \"5s\"))\n```";
+    BadLock = 495, "a lock that can't be",
+    "A lock service (`lock: (lease: \"10s\")`) grants its lock to the steps of a `WithLock`, and does nothing else: it isn't called, and has \
+     no servers, limits or prices. A renewal comes before the lease is over. With `fencing` updates under the lock carry a token, which \
+     helps where one replica sees all of them: in a store of one replica, or with a `Primary`.";
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ impl<R: Resolution> Store<R> {
                     self.pass_on(member, key, handle, cx);
                 }
             }
-            Request::Work { .. } => unreachable!("a store isn't asked to work"),
+            Request::Work { .. } | Request::Acquire => unreachable!("a store isn't asked to work"),
         }
     }
 

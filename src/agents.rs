@@ -11,6 +11,7 @@ pub mod group;
 pub mod messaging;
 pub mod policy;
 pub mod program;
+mod sessions;
 pub mod spec;
 pub mod step;
 pub mod stepping;

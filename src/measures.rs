@@ -11,6 +11,7 @@
 
 pub mod herd;
 pub mod invariants;
+mod ordering;
 pub mod registry;
 pub mod shared_state;
 pub mod sheet;
@@ -95,6 +96,7 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
             setting.window,
             options.sample,
         )));
+        all.push(Box::new(ordering::Ordering::new(setting)));
     }
     all
 }

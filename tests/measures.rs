@@ -29,6 +29,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         handlers_at_once: 1,
         stores: [].into(),
         nearest: [].into(),
+        memories: [].into(),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }

@@ -48,6 +48,8 @@ impl AgentGroup {
             ReplicaChoice::Random => base + self.draws(id, purpose::ROUTING).0.below(count as u64) as u32,
             ReplicaChoice::Fixed(replica) => base + replica,
         };
+        let server = self.stays_with(member, step.store, step.replica, server);
+        let agent = &self.agents[member as usize];
         // The identity that the call is about to get: a write's value, which no other write has.
         let value = call_identity(agent.endpoint.id, agent.calls);
         let draw = |law: &crate::random::Law| {
@@ -144,6 +146,7 @@ impl AgentGroup {
         let activation = self.activation(id);
         let generation = activation.generation;
         let member = self.member_of(id);
+        let token = self.token(member, spec, &request);
         let agent = &mut self.agents[member as usize];
         let (client, key) = (agent.endpoint.id, agent.endpoint.key);
         let identity = call_identity(client, agent.calls);
@@ -168,6 +171,7 @@ impl AgentGroup {
             began: now,
             backoff: SimDuration::ZERO,
             request,
+            token,
         };
         let handle = cx.shared.calls.insert(call);
         self.activation(id).handle = handle;
@@ -199,9 +203,12 @@ impl AgentGroup {
 
     /// Whom the next attempt of an operation asks, where that is anyone, anew each time. One that brings an idempotency key asks
     /// whom the first one asked: only the replica that has accepted an update recognises it.
-    fn another_replica(&self, call: &Call) -> Option<u32> {
+    fn another_replica(&self, member: u32, call: &Call) -> Option<u32> {
         if call.spec & OPERATION == 0 || call.idempotent {
             return None;
+        }
+        if let Some(replica) = self.moved_to(member, call) {
+            return Some(replica);
         }
         let step = &self.spec.program.operations[(call.spec & !OPERATION) as usize];
         let (base, count) = self.spec.stores[step.store as usize];
@@ -223,13 +230,14 @@ impl AgentGroup {
         call.tries += 1;
         call.paths += 1;
         if call.tries > 1
-            && let Some(server) = self.another_replica(call)
+            && let Some(server) = self.another_replica(member, call)
         {
             call.server = server;
         }
         let (spec, identity, server, tries) = (call.spec, call.identity, call.server, call.tries);
         let (client, began, key, address) = (call.client, call.began, call.key, call.address);
-        let bytes = request_bytes(&call.request, self.bytes_of(spec));
+        let token_bytes = call.token.as_ref().map_or(0, |token| token.bytes() as u32);
+        let bytes = request_bytes(&call.request, self.bytes_of(spec)).saturating_add(token_bytes);
         let words = [identity, server as u64, tries as u64];
         cx.record_with(What::AttemptSent, client, words, &[began.as_nanos()]);
         let attempt = cx.shared.attempts.insert(Attempt::new(handle, tries, now));
@@ -309,6 +317,9 @@ impl AgentGroup {
         let member = self.member_of(id);
         let key = self.agents[member as usize].endpoint.key;
         let until = self.enabled(id, cx);
+        if let Some(call) = cx.shared.calls.get(handle) {
+            self.move_session(member, call);
+        }
         let Some(call) = cx.shared.calls.get_mut(handle) else {
             return;
         };
@@ -389,6 +400,7 @@ impl AgentGroup {
         };
         let (spec, identity, server, began) = (call.spec, call.identity, call.server, call.began);
         let moved = attempt.outcome == Outcome::Moved;
+        let sent = call.token.clone();
         let operation = (spec & OPERATION != 0).then(|| {
             let mut words = self.operation_words(spec, identity, &call.request);
             words[2] |= u64::from(attempt.number) << 1;
@@ -402,6 +414,7 @@ impl AgentGroup {
             self.note_version(id, words[2] & 1 == 1, conditional, attempt.version);
             cx.record(What::OperationAcknowledged, self.base + member, words);
             let store = (words[1] >> 32) as u16;
+            self.note_session(member, store, sent.as_deref(), attempt);
             if self.carries_contexts[store as usize]
                 && let Some(context) = &attempt.context
             {

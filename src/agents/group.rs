@@ -5,6 +5,7 @@ use super::spec::{Arrivals, GroupSpec, RankBlock};
 use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, Timer};
 use super::calling::OPERATION;
 use super::program::Instruction;
+use super::sessions::Remembered;
 use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, in_large_pages, prefetch};
 use crate::network::SiteId;
@@ -104,6 +105,8 @@ pub struct AgentGroup {
     pub(super) joins: Slab<JoinState>,
     /// What each agent has seen of each key, where its program sends that along.
     pub(super) contexts: BTreeMap<(u32, u16, u32), Context>,
+    /// What each agent remembers of each store, where sessions say so.
+    pub(super) sessions: BTreeMap<(u32, u16), Remembered>,
     /// How many characters each agent has inserted into texts.
     pub(super) typed: BTreeMap<u32, u32>,
     /// The key that an agent's activation chose last.
@@ -162,6 +165,7 @@ impl AgentGroup {
             free_letters: Vec::new(),
             joins: Slab::default(),
             contexts: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             typed: BTreeMap::new(),
             chosen: BTreeMap::new(),
             swaps: BTreeMap::new(),
@@ -391,6 +395,7 @@ impl AgentGroup {
         cx.record(What::AgentEnded, agent.endpoint.id, [0; 3]);
         self.empty_mailbox(member, cx);
         if self.spec.is_stream {
+            self.forget_sessions(member);
             self.free_slots.push(member);
         }
     }

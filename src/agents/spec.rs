@@ -4,6 +4,7 @@ use super::policy::Policy;
 use super::program::Program;
 use crate::kernel::{SimDuration, SimTime};
 use crate::random::Law;
+use crate::state::Memory;
 use crate::world::population::Sites;
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub struct GroupSpec {
     pub stores: Arc<[(u32, u32)]>,
     /// For each store, the replica nearest to each site.
     pub nearest: Arc<[Vec<u32>]>,
+    /// For each store, what its clients remember from one operation to the next; nothing where it isn't said.
+    pub memories: Arc<[Memory]>,
     /// Whether a failed call ends the task around it; otherwise the agent goes on.
     pub failure_ends_task: bool,
     /// Where they are.

@@ -26,7 +26,10 @@ impl<R: Resolution> Store<R> {
             Known::Accepted { .. } | Known::Done => keep_state,
         });
         dropped.extend(self.drop_operations(member));
+        dropped.extend(self.drop_held(member));
         let replica = &mut self.replicas[member as usize];
+        // What it misses until it is back keeps it from taking in what follows.
+        replica.bereft |= self.spec.causal().is_some();
         let mut released = Vec::new();
         for waiting in replica.inbox.drain(..) {
             match waiting {
@@ -44,6 +47,7 @@ impl<R: Resolution> Store<R> {
             replica.batch_open = false;
             replica.coordinator.staged.clear();
             replica.coordinator.hints.clear();
+            replica.order.forget(replica.origin);
             for (key, (slot, (_, key_type))) in replica.slots.iter_mut().zip(&self.spec.keys).enumerate() {
                 let was = slot.touched;
                 slot.entry = self.model.fresh(*key_type);
@@ -85,6 +89,7 @@ impl<R: Resolution> Store<R> {
             }
         }
         self.stall_operations(member, since, cx);
+        self.stall_held(member, since, cx);
         if self.replicas[member as usize].down {
             return;
         }
@@ -111,8 +116,12 @@ impl<R: Resolution> Store<R> {
         }
         self.catch_up(member, cx);
         self.set_handoff(member, cx);
-        if self.spec.anti_entropy.is_none() {
+        let orders = self.spec.causal().is_some();
+        if self.spec.anti_entropy.is_none() && !orders {
             return;
+        }
+        if orders {
+            self.set_look(member, cx);
         }
         if std::mem::take(&mut self.replicas[member as usize].bereft) {
             for peer in self.live_peers(member) {

@@ -1,5 +1,6 @@
 //! A replica: what it holds of each key, what it remembers of calls, and what waits for it.
 
+use super::causal::Order;
 use super::quorum::Coordinator;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
@@ -103,6 +104,8 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) knowledge: Knowledge,
     /// What it keeps where it coordinates quorums.
     pub(super) coordinator: Coordinator<R>,
+    /// What it knows of the order of updates.
+    pub(super) order: Order<R>,
 }
 
 /// The records of what happens to effects of one key at one replica.

@@ -83,7 +83,10 @@ impl<R: Resolution> Store<R> {
     }
 
     /// A request is served: reads, or applies, and answers.
-    fn serve(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+    pub(super) fn serve(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        if self.holds_back(member, handle, cx) {
+            return;
+        }
         let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
             return;
         };
@@ -142,7 +145,10 @@ impl<R: Resolution> Store<R> {
         };
         let context = self.model.context(entry);
         let size = self.model.entry_size(entry);
-        let bytes = size.content(self.spec.value_bytes) + context.bytes();
+        let token = self.token_of_read(member, key);
+        let token_bytes = token.as_ref().map_or(0, |token| token.bytes());
+        let bytes = size.content(self.spec.value_bytes) + context.bytes() + token_bytes;
+        attempt.token = token;
         attempt.context = Some(Box::new(context));
         attempt.version = version;
         attempt.outcome = Outcome::Done;
@@ -169,9 +175,11 @@ impl<R: Resolution> Store<R> {
         cx: &mut Cx<'_, '_>,
     ) -> R::Delta {
         let accepted = self.accept(member, key, op, context, handle, cx);
+        self.take_place(member, key, handle, cx);
         cx.executed(self.replicas[member as usize].endpoint.id, handle);
-        let bytes = accepted.context.bytes();
+        let mut bytes = accepted.context.bytes();
         if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
+            bytes += attempt.token.as_ref().map_or(0, |token| token.bytes());
             attempt.context = Some(Box::new(accepted.context));
             attempt.outcome = Outcome::Done;
         }
@@ -246,16 +254,20 @@ impl<R: Resolution> Store<R> {
 
     /// Answers an update that was applied before, as it was then.
     fn answer_again(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
-        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
+        let Some((_, call)) = cx.shared.journey(handle) else {
             return;
         };
         let Request::Update { key, .. } = call.request else {
             return;
         };
+        self.say_place(member, key, handle, cx);
+        let Some((attempt, _)) = cx.shared.journey_mut(handle) else {
+            return;
+        };
         let context = self
             .model
             .context(&self.replicas[member as usize].slots[key as usize].entry);
-        let bytes = context.bytes();
+        let bytes = context.bytes() + attempt.token.as_ref().map_or(0, |token| token.bytes());
         attempt.context = Some(Box::new(context));
         attempt.outcome = Outcome::Done;
         self.answer(member, handle, bytes, cx);

@@ -8,6 +8,7 @@
 //! A replica that loses its state comes back empty, as a new origin (the next life): it forgets the calls it has known, what
 //! it was about to send, and what it held.
 
+use super::causal::Order;
 use super::content::content_hash;
 use super::quorum::{Coordinator, Operation};
 use super::replica::{Job, Replica, Slot, Waiting};
@@ -38,6 +39,9 @@ pub(super) const SHIP: u16 = kind::OWN + 3;
 pub(super) const ALARM: u16 = kind::OWN + 4;
 /// A replica offers hints to those that they are for. Body: the turn.
 pub(super) const HANDOFF: u16 = kind::OWN + 5;
+
+/// Something waits for what came before it, and it is time to look at it. Body: which request; 0 for the updates.
+pub(super) const ORDER: u16 = kind::OWN + 6;
 
 /// A store: the population of its replicas.
 #[derive(Clone, Serialize)]
@@ -96,6 +100,7 @@ impl<R: Resolution> Store<R> {
                 }
             })
             .collect();
+        let ordered = spec.causal().map_or((0, 0), |_| (slots.len(), endpoints.len()));
         let replicas = endpoints.into_iter().zip(&spec.replicas).enumerate();
         let replicas = replicas.map(|(place, (endpoint, replica))| Replica {
             endpoint,
@@ -117,6 +122,7 @@ impl<R: Resolution> Store<R> {
             exchanges: 0,
             knowledge: Knowledge::default(),
             coordinator: Coordinator::default(),
+            order: Order::new(ordered.0, ordered.1),
         });
         Self {
             replicas: replicas.collect(),
@@ -150,6 +156,7 @@ impl<R: Resolution> Population for Store<R> {
             SHIP => self.ship(member, Handle::from_word(entry.body), cx),
             ALARM => self.alarm(member, entry.body as usize, cx),
             HANDOFF => self.hand_off(member, cx),
+            ORDER => self.order_due(member, entry.body, cx),
             _ => {}
         }
     }
@@ -198,6 +205,7 @@ impl<R: Resolution> Population for Store<R> {
                     words.push(shipment.value);
                 }
             }
+            ORDER if self.is_order_stale(member, entry.body) => return Liveness::Stale,
             FLUSH if !replica.batch_open || entry.body != replica.batch_number => return Liveness::Stale,
             _ => words.push(entry.body),
         }
@@ -212,6 +220,7 @@ impl<R: Resolution> Population for Store<R> {
             SHIP => "departure of news",
             ALARM => "timer of a coordinator",
             HANDOFF => "turn of handoff",
+            ORDER => "timer of what waits for earlier updates",
             _ => "start",
         };
         format!("{what} (state.{})", self.name)
@@ -278,7 +287,7 @@ impl<R: Resolution> Population for Store<R> {
         if returns && self.replicas.iter().any(stands) || !self.jobs.is_empty() || !self.is_quiet() {
             return false;
         }
-        if !self.operations.is_empty() || self.has_hints() {
+        if !self.operations.is_empty() || self.has_hints() || !self.is_order_at_rest() {
             return false;
         }
         // Without exchanges nothing makes good what was lost: replicas that differ then do so for ever.
@@ -287,8 +296,9 @@ impl<R: Resolution> Population for Store<R> {
 
     fn finish(&mut self, cx: &mut Cx<'_, '_>) {
         let mut words = Vec::new();
-        for replica in &self.replicas {
-            let (mut overhead, mut tombstones) = (0, 0);
+        for (member, replica) in (0..).zip(&self.replicas) {
+            let (mut overhead, mut tombstones) = (replica.order.bytes(), 0);
+            self.say_buffered(member, cx);
             for (key, slot) in replica.slots.iter().enumerate() {
                 overhead += self.model.entry_size(&slot.entry).overhead(self.spec.value_bytes);
                 tombstones += self.model.tombstones(&slot.entry);

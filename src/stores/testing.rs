@@ -114,6 +114,7 @@ impl Population for Clients {
             began: now,
             backoff: SimDuration::ZERO,
             request,
+            token: None,
         });
         for number in 1..=attempts {
             let attempt = cx.shared.attempts.insert(Attempt::new(call, number.into(), now));

@@ -2,7 +2,7 @@
 
 use super::slab::Handle;
 use crate::kernel::{Key, SimDuration, SimTime};
-use crate::state::{Context, Op};
+use crate::state::{Context, Op, Token};
 use serde::{Deserialize, Serialize};
 
 /// The parts into which a task's time is split along its critical path.
@@ -173,6 +173,8 @@ pub struct Call {
     pub backoff: SimDuration,
     /// What is asked for.
     pub request: Request,
+    /// What the client's session with a store asks of the replica that serves it.
+    pub token: Option<Box<Token>>,
 }
 
 /// One attempt of a call.
@@ -206,6 +208,8 @@ pub struct Attempt {
     pub context: Option<Box<Context>>,
     /// The version of the key that a read returned.
     pub version: u64,
+    /// What the answer adds to the client's session.
+    pub token: Option<Box<Token>>,
 }
 
 /// The address of the draws about attempt `number` of a call whose step has this address.
@@ -268,7 +272,9 @@ impl Call {
             Outcome::Refused { retry_after } => 2 | retry_after.map_or(0, |wait| wait.as_nanos() << 2),
         };
         let fold = |hash: u64, word: u64| (hash.rotate_left(25) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        [tag, word, outcome, attempt.number as u64].into_iter().fold(0, fold)
+        let tokens = [&self.token, &attempt.token].into_iter().flatten();
+        let plain = [tag, word, outcome, attempt.number as u64].into_iter();
+        plain.chain(tokens.map(|token| token.digest())).fold(0, fold)
     }
 }
 
@@ -291,6 +297,7 @@ impl Attempt {
             outcome: Outcome::Pending,
             context: None,
             version: 0,
+            token: None,
         }
     }
 

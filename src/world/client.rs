@@ -50,6 +50,7 @@ impl Cx<'_, '_> {
             began: now,
             backoff: SimDuration::ZERO,
             request,
+            token: None,
         });
         self.record_with(
             What::AttemptSent,

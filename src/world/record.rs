@@ -162,6 +162,10 @@ pub enum What {
     /// A server works at another speed from now on, unless it is down. Subject: the server; a: the bits of the speed, a float: 0 is a
     /// standstill, 1 its own speed.
     Paced,
+    /// A replica took in an update of another one, in its order and after what it depends on; or it never could, which is said once
+    /// the run is over and drained. Subject: the replica; a: store and key; b: the update's place in the order (origin and number over
+    /// all keys); c: when it had come; extra: the bytes of its place and its dependencies on the wire, and 0 if it was never taken in.
+    Ordered,
 }
 
 /// A set of [`What`]s.

@@ -5,6 +5,7 @@
 //! calls of [`calling`], the messages of [`messaging`], and what faults do in [`disturbance`].
 
 pub mod activation;
+mod caching;
 pub mod calling;
 pub mod disturbance;
 pub mod group;
@@ -17,6 +18,7 @@ pub mod step;
 pub mod stepping;
 pub mod swapping;
 
+pub use caching::{CacheSpec, cached};
 pub use group::AgentGroup;
 pub use policy::{Backoff, Policy};
 pub use program::Program;

@@ -9,6 +9,7 @@
 //! - [`invariants`]: the counts that have to be zero where a scenario says `Always`.
 //! - [`windows`]: counts and levels in windows of time, which the others use.
 
+mod caching;
 pub mod herd;
 pub mod invariants;
 mod ordering;
@@ -96,7 +97,8 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
             setting.window,
             options.sample,
         )));
-        all.push(Box::new(ordering::Ordering::new(setting)));
+        all.push(Box::new(ordering::Ordering::new(Arc::clone(&setting))));
+        all.push(Box::new(caching::Caching::new(setting)));
     }
     all
 }

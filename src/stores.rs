@@ -19,6 +19,7 @@ pub mod spec;
 mod stability;
 pub mod stamping;
 pub mod store;
+mod subscriptions;
 mod swapping;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -43,7 +44,10 @@ use std::sync::Arc;
 /// Every model that a scenario can name: how stores work, and how they resolve conflicts, in the order of the reference.
 pub fn models() -> Vec<ModelInfo> {
     let resolutions = crate::state::models().iter().copied();
-    [quorum::INFO, causal::INFO].into_iter().chain(resolutions).collect()
+    [quorum::INFO, causal::INFO, causal::SESSIONS, subscriptions::INFO]
+        .into_iter()
+        .chain(resolutions)
+        .collect()
 }
 
 /// Declares the models that a scenario can name, and the dispatch on them.

@@ -28,6 +28,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         stores: [].into(),
         nearest: [].into(),
         memories: [].into(),
+        caches: [].into(),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }

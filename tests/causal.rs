@@ -243,6 +243,33 @@ fn what_a_replica_takes_with_it_is_waited_for_once_and_the_others_go_on() {
 }
 
 #[test]
+fn replicas_agree_whatever_resolves_conflicts_and_whatever_they_lose() {
+    for resolve in [
+        "Crdt()",
+        "Crdt(ship: Operation)",
+        "VersionVectors()",
+        "DottedVersionVectors()",
+    ] {
+        for keep in ["keep: State", "keep: Nothing"] {
+            for batch in ["", "batch: \"200ms\", "] {
+                let text = world(&format!("Causal(resolve: {resolve}, wait: \"500ms\")"), "");
+                let text = text
+                    .replace("keep: State", keep)
+                    .replace("replication: (", &format!("replication: ({batch}"));
+                let scenario = read(&text);
+                let counts = counted(&scenario.variants[0], scenario.seed, 6);
+                assert_eq!(counts["unavailable"], 0.0);
+                let kept = keep == "keep: State";
+                assert!(
+                    !kept || counts["causal_violations"] == 0.0,
+                    "{resolve} {batch} {counts:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_but_the_buffer_asks_where_there_is_no_anti_entropy() {
     let text = world("Causal()", "").replace("anti_entropy: (every: \"700ms\"),", "");
     let scenario = read(&text);
@@ -292,6 +319,35 @@ fn a_session_guarantee_holds_where_it_is_on_and_the_others_do_not() {
         assert_eq!(counts["causal_violations"] == 0.0, all, "{on:?} {counts:?}");
         assert_eq!(broken(Model::CausalConvergence) == 0, all, "{on:?}");
     }
+}
+
+#[test]
+fn a_session_that_stays_keeps_its_guarantees_until_it_has_to_move() {
+    let text = |sessions: &str| punctual_world(sessions);
+    let calm = |sessions: &str| {
+        let text = text(sessions).replace("loss: 0.1", "loss: 0.0");
+        let (before, _) = text.split_once("    faults: {").expect("it has faults");
+        counted(&read(&format!("{before})")).variants[0], 5, 20)
+    };
+    let (stays, goes) = (calm(&sessions(&[0, 1, 2, 3], "Sticky")), calm(""));
+    for name in GUARANTEES {
+        assert_eq!(stays[name], 0.0, "{stays:?}");
+        assert!(goes[name] > 0.0, "{goes:?}");
+    }
+    // Reads alone need no order, and get none.
+    let reads = calm(&sessions(&[0, 1], "Sticky"));
+    assert_eq!(
+        (reads["read_your_writes"], reads["monotonic_reads"]),
+        (0.0, 0.0),
+        "{reads:?}"
+    );
+    assert!(reads["writes_follow_reads"] > 0.0, "{reads:?}");
+    let struck = read(&text(&sessions(&[0, 1, 2, 3], "Sticky")));
+    let struck = counted(&struck.variants[0], 5, 20);
+    assert!(
+        struck["read_your_writes"] > 0.0 && struck["monotonic_reads"] > 0.0,
+        "{struck:?}"
+    );
 }
 
 #[test]

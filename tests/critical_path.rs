@@ -247,6 +247,7 @@ fn plan(case: &Case) -> Plan {
         stores: [].into(),
         nearest: [].into(),
         memories: [].into(),
+        caches: [].into(),
         failure_ends_task: !case.goes_on,
         sites: Sites::One(SiteId(site)),
     };

@@ -35,8 +35,8 @@ impl AgentGroup {
         self.open_call(id, index, server, Request::Work { tokens_in, tokens_out }, cx);
     }
 
-    /// A step on shared state begins.
-    pub(super) fn begin_operation(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
+    /// A step on shared state begins; true if it is over at once, since a cache has answered.
+    pub(super) fn begin_operation(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) -> bool {
         let spec = Arc::clone(&self.spec);
         let step = &spec.program.operations[index as usize];
         let key = self.choose_key(id, &step.keys);
@@ -49,6 +49,13 @@ impl AgentGroup {
             ReplicaChoice::Fixed(replica) => base + replica,
         };
         let server = self.stays_with(member, step.store, step.replica, server);
+        if self.read_cache(id, member, step, key, server, cx) {
+            return true;
+        }
+        if self.must_refresh(id, member, step, key, cx) {
+            self.open_call(id, index | OPERATION, server, Request::Read { key }, cx);
+            return false;
+        }
         let agent = &self.agents[member as usize];
         // The identity that the call is about to get: a write's value, which no other write has.
         let value = call_identity(agent.endpoint.id, agent.calls);
@@ -110,7 +117,11 @@ impl AgentGroup {
                 }
             }
         };
+        if matches!(request, Request::Update { .. }) {
+            self.drop_cached(member, step.store, key);
+        }
         self.open_call(id, index | OPERATION, server, request, cx);
+        false
     }
 
     /// Two numbers about one operation, each by its law.
@@ -147,6 +158,7 @@ impl AgentGroup {
         let generation = activation.generation;
         let member = self.member_of(id);
         let token = self.token(member, spec, &request);
+        let keeps = self.keeps(spec, matches!(request, Request::Read { .. }));
         let agent = &mut self.agents[member as usize];
         let (client, key) = (agent.endpoint.id, agent.endpoint.key);
         let identity = call_identity(client, agent.calls);
@@ -172,6 +184,7 @@ impl AgentGroup {
             backoff: SimDuration::ZERO,
             request,
             token,
+            keeps,
         };
         let handle = cx.shared.calls.insert(call);
         self.activation(id).handle = handle;
@@ -415,6 +428,9 @@ impl AgentGroup {
             cx.record(What::OperationAcknowledged, self.base + member, words);
             let store = (words[1] >> 32) as u16;
             self.note_session(member, store, sent.as_deref(), attempt);
+            if words[2] & 1 == 0 {
+                self.fill_cache(id, member, (store, words[1] as u32), attempt, cx);
+            }
             if self.carries_contexts[store as usize]
                 && let Some(context) = &attempt.context
             {
@@ -437,7 +453,16 @@ impl AgentGroup {
         {
             return self.swap_refused(id, spec, [identity, words[1], words[2] & 1], cx);
         }
-        self.step_over(id);
+        match operation.is_some_and(|(words, _)| words[2] & 1 == 0) && self.is_update(spec) {
+            // What the cache had shown was read anew: now the update itself, whose draws are others.
+            true => self.activation(id).steps += 1,
+            false => self.step_over(id),
+        }
         self.run(id, cx);
+    }
+
+    /// Whether an operation's step updates.
+    fn is_update(&self, spec: u32) -> bool {
+        spec & OPERATION != 0 && self.spec.program.operations[(spec & !OPERATION) as usize].action != Action::Read
     }
 }

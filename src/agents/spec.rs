@@ -1,5 +1,6 @@
 //! A group of agents as described: how many, where, when they start, what they do.
 
+use super::caching::CacheSpec;
 use super::policy::Policy;
 use super::program::Program;
 use crate::kernel::{SimDuration, SimTime};
@@ -37,6 +38,8 @@ pub struct GroupSpec {
     pub nearest: Arc<[Vec<u32>]>,
     /// For each store, what its clients remember from one operation to the next; nothing where it isn't said.
     pub memories: Arc<[Memory]>,
+    /// For each store, the cache that each agent has in front of it; none where it isn't said.
+    pub caches: Arc<[Option<CacheSpec>]>,
     /// Whether a failed call ends the task around it; otherwise the agent goes on.
     pub failure_ends_task: bool,
     /// Where they are.

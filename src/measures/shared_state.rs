@@ -95,6 +95,8 @@ pub struct WatchedStore {
     pub keys: Vec<(KeyType, Keeping)>,
     /// Whether reads join what several replicas answer.
     pub joins: bool,
+    /// Whether agents keep what they read, in caches.
+    pub is_kept: bool,
     /// Which replicas keep a key, by their places, ascending: the lists that there are.
     pub lists: Vec<Vec<u32>>,
     /// Of each key its list; empty if every replica keeps every key.

@@ -63,6 +63,40 @@ and one for each key. No operation waits for other replicas, but for what its ag
 ",
 };
 
+/// The page of session guarantees in the reference.
+pub const SESSIONS: ModelInfo = ModelInfo {
+    name: "sessions",
+    title: "Session guarantees",
+    keys: KeyType::ALL,
+    doc: "\
+An option of stores whose replicas answer by themselves, `sessions: (...)`: what an agent may expect of a store whatever replica it
+asks (Terry et al. 1994). *Read your writes*: a read shows what the agent has written, or what replaced it. *Monotonic reads*: a read
+shows what earlier reads of the agent have shown. *Monotonic writes*: an update is taken in everywhere after the agent's earlier
+ones. *Writes follow reads*: an update is taken in everywhere after what the agent had read. All four are on unless one is switched
+off; together they are causal order (Brzezinski et al. 2004).
+
+*By token.* As in Bayou, the agent's session keeps a vector of what it has read and one of what it has written, and brings of them
+what the guarantees need: for reads the writes (read your writes) and the reads (monotonic reads), for updates the writes (monotonic
+writes) and the reads (writes follow reads). A replica that lacks something of it waits, and refuses after `wait`, which counts as
+coordination; with `wait: \"0s\"` it refuses at once, and the agent's policy decides who is asked next. The last two guarantees
+are about all replicas: an update carries the vectors that it came with, and is taken in after them. Replicas number, buffer and
+exchange updates as with `Causal`, and take the updates of one replica in in their order. So an agent that stays at one replica
+has monotonic writes anyway.
+
+*By staying*, `by: Sticky`. The agent stays with the replica that it used first, and brings nothing; steps that name a site ask that
+one. When an attempt fails it moves to another one, drawn evenly, and stays there: what it has seen may be missing there, and how often
+it is the judge counts. An attempt that brings an idempotency key goes on asking the same replica, and only the next operation
+moves. For monotonic writes replicas take the updates of one replica in in their order; for writes follow reads an update is taken
+in after all that its replica had.
+
+The guarantees are about what replicas have taken in. Under last-write-wins by clocks that are off, what a replica has may be
+outranked by what it was to replace, and a read doesn't show it.
+
+Costs: a token brings 4 bytes and 8 for each replica's component of each vector; updates bring their numbers and dependencies. An agent
+that loses its state loses its session, and an agent's session with one store says nothing about another.
+",
+};
+
 /// How a store orders updates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CausalSpec {

@@ -48,6 +48,7 @@ impl<R: Resolution> Store<R> {
             replica.coordinator.staged.clear();
             replica.coordinator.hints.clear();
             replica.order.forget(replica.origin);
+            replica.subscriptions.forget();
             for (key, (slot, (_, key_type))) in replica.slots.iter_mut().zip(&self.spec.keys).enumerate() {
                 let was = slot.touched;
                 slot.entry = self.model.fresh(*key_type);

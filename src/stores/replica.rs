@@ -4,6 +4,7 @@ use super::causal::Order;
 use super::quorum::Coordinator;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
+use super::subscriptions::Subscriptions;
 use super::words::{char_word, origin_word};
 use crate::kernel::{SimTime, Ticket};
 use crate::state::{Context, Dot, Fate, Origin, Resolution};
@@ -106,6 +107,8 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) coordinator: Coordinator<R>,
     /// What it knows of the order of updates.
     pub(super) order: Order<R>,
+    /// Which clients hear of changes.
+    pub(super) subscriptions: Subscriptions,
 }
 
 /// The records of what happens to effects of one key at one replica.

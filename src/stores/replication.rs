@@ -9,6 +9,7 @@ use super::replica::{Replica, show, tell};
 use super::spec::{AntiEntropy, StoreSpec};
 use super::stability::{collect, collects, heard};
 use super::store::{FLUSH, ROUND, SHIP, Store};
+use super::subscriptions::invalidate;
 use super::words::store_key;
 use crate::kernel::{Key, SimDuration};
 use crate::state::{Resolution, wire};
@@ -54,6 +55,8 @@ pub mod topic {
     pub const HINTS_TAKEN: u16 = 10;
     /// An update that was passed on was taken over.
     pub const TAKEN: u16 = 11;
+    /// To a client: a key that it keeps has changed.
+    pub const INVALIDATION: u16 = 12;
 }
 
 /// Something on its way, and how many messages and shipments carry it.
@@ -155,6 +158,7 @@ pub(super) fn merge<R: Resolution>(
     replica.stamps.hear(model.rank(delta).map(|rank| rank.stamp));
     if model.merge(&mut slot.entry, delta, &mut |fate| tell(cx, id, word, fate)) {
         show(model, slot, id, word, cx);
+        invalidate(replica, store, key, cx);
     }
     if collects(spec, key) {
         if let Some((origin, heard)) = model.told(delta) {
@@ -598,6 +602,7 @@ impl<R: Resolution> Store<R> {
         let mut told = |fate| tell(cx, id, word, fate);
         if self.model.join(&mut slot.entry, theirs, &mut told) {
             show(&self.model, slot, id, word, cx);
+            invalidate(replica, self.index, key, cx);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::replica::{Accepted, Job, Known, Waiting, show, tell};
 use super::store::{SERVED, Store};
+use super::subscriptions::invalidate;
 use super::words::{op_words, push_own_reply, push_versions, store_key};
 use crate::state::{Accept, Context, Dot, Op, Resolution, Versions};
 use crate::world::call::{Outcome, Request};
@@ -161,6 +162,7 @@ impl<R: Resolution> Store<R> {
             let words = [identity, store_key(self.index, key), number as u64];
             cx.record_with(What::ReadServed, replica.endpoint.id, words, &self.words);
         }
+        self.subscribe(member, key, None, handle, cx);
         self.answer(member, handle, bytes, cx);
     }
 
@@ -212,6 +214,7 @@ impl<R: Resolution> Store<R> {
             .update(&mut slot.entry, op, at, &mut |fate| tell(cx, id, word, fate));
         show(&self.model, slot, id, word, cx);
         let context = self.model.context(&slot.entry);
+        invalidate(&mut self.replicas[member as usize], self.index, key, cx);
         Accepted { delta, dot, context }
     }
 

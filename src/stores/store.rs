@@ -16,6 +16,7 @@ use super::replication::{Payload, Shipment, topic};
 use super::spec::StoreSpec;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
+use super::subscriptions::Subscriptions;
 use super::words::{push_versions, store_key};
 use crate::kernel::{Entry, Liveness, SimTime, Words};
 use crate::state::{Origin, Resolution};
@@ -123,6 +124,7 @@ impl<R: Resolution> Store<R> {
             knowledge: Knowledge::default(),
             coordinator: Coordinator::default(),
             order: Order::new(ordered.0, ordered.1),
+            subscriptions: Subscriptions::default(),
         });
         Self {
             replicas: replicas.collect(),

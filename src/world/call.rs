@@ -175,6 +175,8 @@ pub struct Call {
     pub request: Request,
     /// What the client's session with a store asks of the replica that serves it.
     pub token: Option<Box<Token>>,
+    /// Of a read whose client keeps what it shows: how long it wants to hear of changes, which may be not at all.
+    pub keeps: Option<SimDuration>,
 }
 
 /// One attempt of a call.
@@ -210,6 +212,8 @@ pub struct Attempt {
     pub version: u64,
     /// What the answer adds to the client's session.
     pub token: Option<Box<Token>>,
+    /// What a read showed, in the words of records, for a client that keeps it.
+    pub shown: Option<Box<[u64]>>,
 }
 
 /// The address of the draws about attempt `number` of a call whose step has this address.
@@ -298,6 +302,7 @@ impl Attempt {
             context: None,
             version: 0,
             token: None,
+            shown: None,
         }
     }
 

@@ -51,6 +51,7 @@ impl Cx<'_, '_> {
             backoff: SimDuration::ZERO,
             request,
             token: None,
+            keeps: None,
         });
         self.record_with(
             What::AttemptSent,

@@ -105,6 +105,8 @@ pub(super) struct KeyState {
     pub replicas: Arc<[u32]>,
     /// Whether its reads join what several replicas answer.
     pub joins: bool,
+    /// Whether agents keep what they read of it.
+    pub is_kept: bool,
     /// The place of its store's first replica among all.
     /// Its place in its store.
     pub local: u32,
@@ -162,7 +164,7 @@ impl KeyState {
     }
 
     pub fn note(&mut self, dot: Dot, stamp: i64, write: u32) {
-        if self.joins && self.keeping == Keeping::Ranked {
+        if (self.joins || self.is_kept) && self.keeping == Keeping::Ranked {
             let place = self
                 .by_rank
                 .partition_point(|(at, other, _)| (*at, *other) < (stamp, dot));
@@ -383,6 +385,7 @@ impl Ledger {
                     keeping,
                     replicas: Arc::clone(replicas),
                     joins: spec.joins,
+                    is_kept: spec.is_kept,
                     local,
                     versions: Vec::new(),
                     by_rank: Vec::new(),

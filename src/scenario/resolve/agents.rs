@@ -185,6 +185,7 @@ impl Resolver<'_, '_> {
         let sites = self.sites(&group.at);
         let arrivals = self.arrivals(group);
         let stagger = group.stagger.each(|law| self.time(law));
+        let caches = self.caches(group);
         let policies = self.used_policies(name, group, policies);
         let main = self.steps(&group.program, name, &policies);
         let handlers: Vec<Option<(u16, Vec<Step>)>> = group
@@ -229,6 +230,7 @@ impl Resolver<'_, '_> {
             stores: Arc::clone(&near.stores),
             nearest: Arc::clone(&near.nearest),
             memories: Arc::clone(&near.memories),
+            caches: caches?,
             failure_ends_task: matches!(group.on_failure.get()?, OnFailure::EndTask),
             sites: match sites?.as_slice() {
                 [one] => Sites::One(*one),

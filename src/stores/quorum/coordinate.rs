@@ -454,7 +454,9 @@ impl<R: Resolution> Store<R> {
             self.push_shown(&read.marks, key, &read.entry, &mut shown);
         }
         let (number, id) = (u64::from(read.attempt), self.replicas[member as usize].endpoint.id);
+        let entry = read.entry.clone();
         for waiting in waiting {
+            self.subscribe(member, key, Some(&entry), waiting.attempt, cx);
             let Some((attempt, call)) = cx.shared.journey_mut(waiting.attempt) else {
                 continue;
             };

@@ -5,6 +5,7 @@
 //! calls of [`calling`], the messages of [`messaging`], and what faults do in [`disturbance`].
 
 pub mod activation;
+mod caching;
 pub mod calling;
 pub mod disturbance;
 pub mod group;
@@ -12,11 +13,13 @@ pub mod locking;
 pub mod messaging;
 pub mod policy;
 pub mod program;
+mod sessions;
 pub mod spec;
 pub mod step;
 pub mod stepping;
 pub mod swapping;
 
+pub use caching::{CacheSpec, cached};
 pub use group::AgentGroup;
 pub use policy::{Backoff, Policy};
 pub use program::Program;

@@ -10,9 +10,11 @@
 //! - [`invariants`]: the counts that have to be zero where a scenario says `Always`.
 //! - [`windows`]: counts and levels in windows of time, which the others use.
 
+mod caching;
 pub mod herd;
 pub mod invariants;
 pub mod locks;
+mod ordering;
 pub mod registry;
 pub mod shared_state;
 pub mod sheet;
@@ -98,6 +100,8 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
             setting.window,
             options.sample,
         )));
+        all.push(Box::new(ordering::Ordering::new(Arc::clone(&setting))));
+        all.push(Box::new(caching::Caching::new(setting)));
     }
     all
 }

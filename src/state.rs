@@ -43,6 +43,7 @@ pub mod document;
 pub mod dots;
 pub mod dotted;
 pub mod lww;
+pub mod session;
 pub mod siblings;
 pub mod value;
 pub mod version_vector;
@@ -55,6 +56,7 @@ pub use crdt::Crdt;
 pub use dots::{Dot, DotRange, DotSet, Origin, VersionVector};
 pub use dotted::DottedVersionVectors;
 pub use lww::LastWriteWins;
+pub use session::{Guarantees, Memory, Session, Token};
 pub use value::{Field, Held, KeyType, Op, Span, Value};
 pub use version_vector::VersionVectors;
 

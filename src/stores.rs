@@ -3,11 +3,12 @@
 //! In reading order: [`spec`] describes a store; [`store`] is the [`Population`] of its replicas: it answers requests,
 //! and applies what the model of [`crate::state`] says; [`replication`] is how replicas keep up with each other; [`stamping`] where stamps come from; [`words`]
 //! is how records put versions into words; [`quorum`] is how several replicas take part in one operation, [`primary`] how
-//! one of them orders all updates.
+//! one of them orders all updates, [`causal`] how replicas take updates in after what these depend on.
 //!
 //! Which consistency model a store runs is one value of [`Model`]. A new model is a type that implements
 //! [`Resolution`], and one line there.
 
+pub mod causal;
 mod content;
 mod fencing;
 pub mod primary;
@@ -20,6 +21,7 @@ pub mod spec;
 mod stability;
 pub mod stamping;
 pub mod store;
+mod subscriptions;
 mod swapping;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -27,6 +29,7 @@ pub(crate) mod testing;
 mod tests;
 pub mod words;
 
+pub use causal::{After, CausalSpec};
 pub use primary::{Copies, Failover, PrimarySpec, Reads};
 pub use quorum::{HintedHandoff, Legs, Placement, QuorumSpec};
 pub use spec::{AntiEntropy, Protocol, ReplicaSpec, Replication, StoreSpec};
@@ -44,7 +47,16 @@ use std::sync::Arc;
 /// Every model that a scenario can name: how stores work, and how they resolve conflicts, in the order of the reference.
 pub fn models() -> Vec<ModelInfo> {
     let resolutions = crate::state::models().iter().copied();
-    [quorum::INFO, primary::INFO].into_iter().chain(resolutions).collect()
+    [
+        quorum::INFO,
+        primary::INFO,
+        causal::INFO,
+        causal::SESSIONS,
+        subscriptions::INFO,
+    ]
+    .into_iter()
+    .chain(resolutions)
+    .collect()
 }
 
 /// Declares the models that a scenario can name, and the dispatch on them.

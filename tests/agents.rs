@@ -27,6 +27,8 @@ fn group(name: &str, program: Program) -> GroupSpec {
         handlers_at_once: 1,
         stores: [].into(),
         nearest: [].into(),
+        memories: [].into(),
+        caches: [].into(),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }

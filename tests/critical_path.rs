@@ -246,6 +246,8 @@ fn plan(case: &Case) -> Plan {
         handlers_at_once: case.at_once,
         stores: [].into(),
         nearest: [].into(),
+        memories: [].into(),
+        caches: [].into(),
         failure_ends_task: !case.goes_on,
         sites: Sites::One(SiteId(site)),
     };

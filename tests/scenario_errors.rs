@@ -172,6 +172,31 @@ fn primaries() {
 }
 
 #[test]
+fn orders_and_caches() {
+    let model = |model: &'static str| ("model: LastWriteWins", model);
+    snapshot(
+        "orders_and_caches",
+        all(&[
+            model("model: Causal"),
+            model("model: Causal(wait: \"0s\", resolve: Crdt(register: LastWriter))"),
+            model("model: Causal(resolve: Causal)"),
+            model("model: Causal(resolve: Quorum)"),
+            model("model: Quorum(resolve: Causal)"),
+            model("model: Causal(resolve: LastWriteWins()), clocks: {\"b\": (skew: \"1s\")}"),
+            model("model: Causal, sessions: ()"),
+            model("model: Quorum, sessions: ()"),
+            model("model: LastWriteWins, sessions: (by: Sticky)"),
+            model(
+                "model: LastWriteWins, sessions: (read_your_writes: false, monotonic_reads: false, monotonic_writes: false, writes_follow_reads: false)",
+            ),
+            ("count: 5", "count: 5, caches: {\"memroy\": (ttl: \"1s\")}"),
+            ("count: 5", "count: 5, caches: {\"memory\": (ttl: \"0s\")}"),
+            ("count: 5", "count: 5, caches: {\"memory\": (size: 3)}"),
+        ]),
+    );
+}
+
+#[test]
 fn numbers_and_units() {
     snapshot(
         "numbers_and_units",

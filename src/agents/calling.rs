@@ -6,7 +6,7 @@ use super::locking::LOCK;
 use super::policy::Policy;
 use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
 use crate::kernel::SimDuration;
-use crate::state::{Context, Op};
+use crate::state::{Context, Op, Token};
 use crate::world::call::{Attempt, Call, Outcome, Part, Parts, Request, attempt_address, call_identity};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose, request_bytes};
@@ -17,14 +17,16 @@ use std::sync::Arc;
 /// The bit that tells an operation's step from a call's.
 pub(super) const OPERATION: u32 = 1 << 31;
 
-/// What a call's answer says to its client.
-struct Answer {
+/// What a call's answer says to its client: see the fields of [`Attempt`].
+pub(super) struct Answer {
     number: u32,
     call: Handle,
     outcome: Outcome,
     version: u64,
-    amount: i64,
+    pub amount: i64,
     context: Option<Box<Context>>,
+    pub token: Option<Box<Token>>,
+    pub shown: Option<Box<[u64]>>,
 }
 
 impl AgentGroup {
@@ -46,8 +48,8 @@ impl AgentGroup {
         self.open_call(id, index, server, Request::Work { tokens_in, tokens_out }, cx);
     }
 
-    /// A step on shared state begins.
-    pub(super) fn begin_operation(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
+    /// A step on shared state begins; true if it is over at once, since a cache has answered.
+    pub(super) fn begin_operation(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) -> bool {
         let spec = Arc::clone(&self.spec);
         let step = &spec.program.operations[index as usize];
         let key = self.choose_key(id, &step.keys);
@@ -59,6 +61,15 @@ impl AgentGroup {
             ReplicaChoice::Random => base + self.draws(id, purpose::ROUTING).0.below(count as u64) as u32,
             ReplicaChoice::Fixed(replica) => base + replica,
         };
+        let server = self.stays_with(member, step.store, step.replica, server);
+        if self.read_cache(id, member, step, key, server, cx) {
+            return true;
+        }
+        if self.must_refresh(id, member, step, key, cx) {
+            self.open_call(id, index | OPERATION, server, Request::Read { key }, cx);
+            return false;
+        }
+        let agent = &self.agents[member as usize];
         // The identity that the call is about to get: a write's value, which no other write has.
         let value = call_identity(agent.endpoint.id, agent.calls);
         let draw = |law: &crate::random::Law| {
@@ -119,7 +130,11 @@ impl AgentGroup {
                 }
             }
         };
+        if matches!(request, Request::Update { .. }) {
+            self.drop_cached(member, step.store, key);
+        }
         self.open_call(id, index | OPERATION, server, request, cx);
+        false
     }
 
     /// Two numbers about one operation, each by its law.
@@ -155,6 +170,8 @@ impl AgentGroup {
         let activation = self.activation(id);
         let generation = activation.generation;
         let member = self.member_of(id);
+        let token = self.token(member, spec, &request);
+        let keeps = self.keeps(spec, matches!(request, Request::Read { .. }));
         let agent = &mut self.agents[member as usize];
         let (client, key) = (agent.endpoint.id, agent.endpoint.key);
         let identity = call_identity(client, agent.calls);
@@ -170,7 +187,7 @@ impl AgentGroup {
             generation,
             open: true,
             failed: false,
-            counts: self.goes_by_amount(spec),
+            counts: keeps.is_some() || self.goes_by_amount(spec),
             paths: 0,
             executed: 0,
             tries: 0,
@@ -182,6 +199,8 @@ impl AgentGroup {
             backoff: SimDuration::ZERO,
             request,
             fence,
+            token,
+            keeps,
         };
         let handle = cx.shared.calls.insert(call);
         self.activation(id).handle = handle;
@@ -217,9 +236,12 @@ impl AgentGroup {
 
     /// Whom the next attempt of an operation asks, where that is anyone, anew each time. One that brings an idempotency key asks
     /// whom the first one asked: only the replica that has accepted an update recognises it.
-    fn another_replica(&self, call: &Call) -> Option<u32> {
+    fn another_replica(&self, member: u32, call: &Call) -> Option<u32> {
         if call.spec & OPERATION == 0 || call.idempotent {
             return None;
+        }
+        if let Some(replica) = self.moved_to(member, call) {
+            return Some(replica);
         }
         let step = &self.spec.program.operations[(call.spec & !OPERATION) as usize];
         let (base, count) = self.spec.stores[step.store as usize];
@@ -241,13 +263,14 @@ impl AgentGroup {
         call.tries += 1;
         call.paths += 1;
         if call.tries > 1
-            && let Some(server) = self.another_replica(call)
+            && let Some(server) = self.another_replica(member, call)
         {
             call.server = server;
         }
         let (spec, identity, server, tries) = (call.spec, call.identity, call.server, call.tries);
         let (client, began, key, address) = (call.client, call.began, call.key, call.address);
-        let bytes = request_bytes(&call.request, self.bytes_of(spec));
+        let token_bytes = call.token.as_ref().map_or(0, |token| token.bytes() as u32);
+        let bytes = request_bytes(&call.request, self.bytes_of(spec)).saturating_add(token_bytes);
         let words = [identity, server as u64, tries as u64];
         cx.record_with(What::AttemptSent, client, words, &[began.as_nanos()]);
         let attempt = cx.shared.attempts.insert(Attempt::new(handle, tries, now));
@@ -306,6 +329,8 @@ impl AgentGroup {
                     version: attempt.version,
                     amount: attempt.amount,
                     context: attempt.context.take(),
+                    token: attempt.token.take(),
+                    shown: attempt.shown.take(),
                 };
                 if told {
                     let times = attempt.times(until);
@@ -350,6 +375,9 @@ impl AgentGroup {
         let handle = self.activation(id).handle;
         let member = self.member_of(id);
         let key = self.agents[member as usize].endpoint.key;
+        if let Some(call) = cx.shared.calls.get(handle) {
+            self.move_session(member, call);
+        }
         let Some(call) = cx.shared.calls.get_mut(handle) else {
             return;
         };
@@ -433,7 +461,7 @@ impl AgentGroup {
 
     /// A call is answered: its attempt's journey is over, and the program goes on.
     #[inline]
-    fn call_over(&mut self, id: u32, parts: &Parts, attempt: Answer, cx: &mut Cx<'_, '_>) {
+    fn call_over(&mut self, id: u32, parts: &Parts, mut attempt: Answer, cx: &mut Cx<'_, '_>) {
         let member = self.member_of(id);
         let activation = self.activation(id);
         activation.handle = Handle::NONE;
@@ -443,6 +471,7 @@ impl AgentGroup {
         };
         let (spec, identity, server, began) = (call.spec, call.identity, call.server, call.began);
         let moved = attempt.outcome == Outcome::Moved;
+        let sent = call.token.clone();
         let operation = (spec & OPERATION != 0).then(|| {
             let mut words = self.operation_words(spec, identity, &call.request);
             words[2] |= u64::from(attempt.number) << 1;
@@ -458,6 +487,10 @@ impl AgentGroup {
             }
             cx.record(What::OperationAcknowledged, self.base + member, words);
             let store = (words[1] >> 32) as u16;
+            self.note_session(member, store, sent.as_deref(), &attempt);
+            if words[2] & 1 == 0 {
+                self.fill_cache(id, member, (store, words[1] as u32), &mut attempt, cx);
+            }
             if self.carries_contexts[store as usize]
                 && let Some(context) = attempt.context
             {
@@ -482,7 +515,16 @@ impl AgentGroup {
         {
             return self.swap_refused(id, spec, [identity, words[1], words[2] & 1], cx);
         }
-        self.step_over(id);
+        match operation.is_some_and(|(words, _)| words[2] & 1 == 0) && self.is_update(spec) {
+            // What the cache had shown was read anew: now the update itself, whose draws are others.
+            true => self.activation(id).steps += 1,
+            false => self.step_over(id),
+        }
         self.run(id, cx);
+    }
+
+    /// Whether an operation's step updates.
+    fn is_update(&self, spec: u32) -> bool {
+        spec & OPERATION != 0 && self.spec.program.operations[(spec & !OPERATION) as usize].action != Action::Read
     }
 }

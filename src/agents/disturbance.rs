@@ -68,6 +68,10 @@ impl AgentGroup {
         agent.down = true;
         agent.handlers = 0;
         agent.thinking = 0;
+        if !keep_state {
+            self.forget_sessions(member);
+            self.forget_caches(member);
+        }
         self.empty_mailbox(member, cx);
         if self.agents[member as usize].main.state == State::Idle {
             return;

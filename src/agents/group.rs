@@ -3,9 +3,11 @@
 use super::spec::{Arrivals, GroupSpec, RankBlock};
 
 use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, Timer};
+use super::caching::Cache;
 use super::calling::OPERATION;
 use super::locking::{Hold, LOCK};
 use super::program::Instruction;
+use super::sessions::Remembered;
 use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, in_large_pages, prefetch};
 use crate::network::SiteId;
@@ -17,7 +19,7 @@ use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purp
 use crate::world::record::What;
 use crate::world::slab::{Handle, Slab};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A think, a sleep or a backoff ends. Body: activation and generation.
@@ -107,6 +109,12 @@ pub struct AgentGroup {
     pub(super) joins: Slab<JoinState>,
     /// What each agent has seen of each key, where its program sends that along.
     pub(super) contexts: BTreeMap<(u32, u16, u32), Context>,
+    /// What each agent remembers of each store, where sessions say so.
+    pub(super) sessions: BTreeMap<(u32, u16), Remembered>,
+    /// What each agent keeps of what it has read of each store.
+    pub(super) caches: BTreeMap<(u32, u16), Cache>,
+    /// Activations whose last read was answered by a cache.
+    pub(super) acts_on_cache: BTreeSet<u32>,
     /// How many characters each agent has inserted into texts.
     pub(super) typed: BTreeMap<u32, u32>,
     /// The key that an agent's activation chose last.
@@ -172,6 +180,9 @@ impl AgentGroup {
             free_letters: Vec::new(),
             joins: Slab::default(),
             contexts: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            caches: BTreeMap::new(),
+            acts_on_cache: BTreeSet::new(),
             typed: BTreeMap::new(),
             chosen: BTreeMap::new(),
             swaps: BTreeMap::new(),
@@ -403,6 +414,8 @@ impl AgentGroup {
         cx.record(What::AgentEnded, agent.endpoint.id, [0; 3]);
         self.empty_mailbox(member, cx);
         if self.spec.is_stream {
+            self.forget_sessions(member);
+            self.forget_caches(member);
             self.free_slots.push(member);
         }
     }
@@ -597,6 +610,8 @@ impl Population for AgentGroup {
             MessageKind::Response => self.answered(message.handle, cx),
             MessageKind::Answer => self.ask_answered(message, cx),
             MessageKind::Plain | MessageKind::Ask => self.letter(member, message, cx),
+            // Its replica tells it again when it has read again.
+            MessageKind::Peer if !self.agents[member as usize].down => self.invalidated(member, message, cx),
             MessageKind::Request | MessageKind::Peer => {}
         }
     }

@@ -1,9 +1,11 @@
 //! A group of agents as described: how many, where, when they start, what they do.
 
+use super::caching::CacheSpec;
 use super::policy::Policy;
 use super::program::Program;
 use crate::kernel::{SimDuration, SimTime};
 use crate::random::Law;
+use crate::state::Memory;
 use crate::world::population::Sites;
 use std::sync::Arc;
 
@@ -34,6 +36,10 @@ pub struct GroupSpec {
     pub stores: Arc<[(u32, u32)]>,
     /// For each store, the replica nearest to each site.
     pub nearest: Arc<[Vec<u32>]>,
+    /// For each store, what its clients remember from one operation to the next; nothing where it isn't said.
+    pub memories: Arc<[Memory]>,
+    /// For each store, the cache that each agent has in front of it; none where it isn't said.
+    pub caches: Arc<[Option<CacheSpec>]>,
     /// Whether a failed call ends the task around it; otherwise the agent goes on.
     pub failure_ends_task: bool,
     /// Where they are.

@@ -35,7 +35,12 @@ impl AgentGroup {
                     return self.start_handlers(member, cx);
                 }
                 Instruction::Call(call) => return self.begin_call(id, call, cx),
-                Instruction::Operate(operation) => return self.begin_operation(id, operation, cx),
+                Instruction::Operate(operation) => {
+                    if !self.begin_operation(id, operation, cx) {
+                        return;
+                    }
+                    self.step_over(id);
+                }
                 Instruction::Acquire(lock) => return self.begin_lock(id, lock, cx),
                 Instruction::Release => {
                     self.release_last(id, cx);
@@ -476,6 +481,7 @@ impl AgentGroup {
         debug_assert!(id & EXTRA != 0, "an agent's own activation isn't freed");
         self.disarm(id);
         self.chosen.remove(&id);
+        self.acts_on_cache.remove(&id);
         self.swaps.remove(&id);
         let activation = self.activation(id);
         activation.generation = activation.generation.wrapping_add(1);

@@ -382,7 +382,14 @@ fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
     use crate::faults::{FaultKind, Keep};
     let stores = plan.stores.iter().zip(bases);
     let stores: Vec<_> = stores
-        .map(|(store, base)| WatchedStore::new(&store.model, &store.spec, *base))
+        .enumerate()
+        .map(|(place, (store, base))| WatchedStore {
+            is_kept: plan
+                .agents
+                .iter()
+                .any(|group| group.caches.get(place).is_some_and(Option::is_some)),
+            ..WatchedStore::new(&store.model, &store.spec, *base)
+        })
         .collect();
     let of_cuts = plan
         .faults

@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 15] = [
+const TABLES: [&[MeasureInfo]; 17] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -33,6 +33,8 @@ const TABLES: [&[MeasureInfo]; 15] = [
     traffic::RUN,
     super::shared_state::MEASURES,
     super::state::STATE_SERIES,
+    super::ordering::ORDERING,
+    super::caching::CACHING,
     COMPARED,
 ];
 

@@ -7,6 +7,8 @@
 //! nobody knows: what depends on them isn't checked, and everything else is.
 
 mod agents;
+mod caches;
+mod causal;
 mod checks;
 mod doubts;
 mod expect;

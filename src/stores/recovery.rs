@@ -27,7 +27,10 @@ impl<R: Resolution> Store<R> {
         });
         dropped.extend(self.drop_operations(member));
         dropped.extend(self.close_desk(member, keep_state));
+        dropped.extend(self.drop_held(member));
         let replica = &mut self.replicas[member as usize];
+        // What it misses until it is back keeps it from taking in what follows.
+        replica.bereft |= self.spec.causal().is_some();
         let mut released = Vec::new();
         for waiting in replica.inbox.drain(..) {
             match waiting {
@@ -46,6 +49,8 @@ impl<R: Resolution> Store<R> {
             replica.batch_open = false;
             replica.coordinator.staged.clear();
             replica.coordinator.hints.clear();
+            replica.order.forget(replica.origin);
+            replica.subscriptions.forget();
             for (key, (slot, (_, key_type))) in replica.slots.iter_mut().zip(&self.spec.keys).enumerate() {
                 let was = slot.touched;
                 slot.entry = self.model.fresh(*key_type);
@@ -90,6 +95,7 @@ impl<R: Resolution> Store<R> {
         if let Some(desk) = &mut self.replicas[member as usize].desk {
             desk.stand(now - since);
         }
+        self.stall_held(member, since, cx);
         if self.replicas[member as usize].down {
             return;
         }
@@ -117,8 +123,12 @@ impl<R: Resolution> Store<R> {
         }
         self.catch_up(member, cx);
         self.set_handoff(member, cx);
-        if self.spec.anti_entropy.is_none() {
+        let orders = self.spec.causal().is_some();
+        if self.spec.anti_entropy.is_none() && !orders {
             return;
+        }
+        if orders {
+            self.set_look(member, cx);
         }
         if std::mem::take(&mut self.replicas[member as usize].bereft) {
             for peer in self.live_peers(member) {

@@ -1,9 +1,11 @@
 //! A replica: what it holds of each key, what it remembers of calls, and what waits for it.
 
+use super::causal::Order;
 use super::primary::Desk;
 use super::quorum::Coordinator;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
+use super::subscriptions::Subscriptions;
 use super::words::{char_word, origin_word};
 use crate::kernel::{SimTime, Ticket};
 use crate::state::{Context, Dot, Fate, Origin, Resolution};
@@ -108,6 +110,10 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) fences: BTreeMap<u32, u64>,
     /// What it keeps where one replica is the primary.
     pub(super) desk: Option<Box<Desk<R>>>,
+    /// What it knows of the order of updates.
+    pub(super) order: Order<R>,
+    /// Which clients hear of changes.
+    pub(super) subscriptions: Subscriptions,
 }
 
 /// The records of what happens to effects of one key at one replica.

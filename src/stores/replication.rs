@@ -3,12 +3,14 @@
 //! What travels lies in a slab, shared by the messages that carry it: an update for four peers is one payload. A message names
 //! its payload by its handle, and the fingerprint covers the content.
 
+use super::causal::Ordered;
 use super::primary::Letter;
 use super::quorum::Leg;
 use super::replica::{Replica, show, tell};
 use super::spec::{AntiEntropy, StoreSpec};
 use super::stability::{collect, collects, heard};
 use super::store::{FLUSH, ROUND, SHIP, Store};
+use super::subscriptions::invalidate;
 use super::words::store_key;
 use crate::kernel::{Key, SimDuration};
 use crate::state::{Resolution, wire};
@@ -19,11 +21,11 @@ use crate::world::slab::Handle;
 use serde::Serialize;
 
 /// The bytes that name a key on the wire.
-const KEY_BYTES: u64 = wire::COUNT;
+pub(super) const KEY_BYTES: u64 = wire::COUNT;
 /// The bytes of a key with the hash of its state.
 const DIGEST_BYTES: u64 = KEY_BYTES + 8;
 /// The bytes that name a replica.
-const REPLICA_BYTES: u64 = 4;
+pub(super) const REPLICA_BYTES: u64 = 4;
 
 /// Where the addresses of exchanges begin, apart from those of updates and batches.
 const EXCHANGES: u64 = 0x6578_6368 << 32;
@@ -54,6 +56,8 @@ pub mod topic {
     pub const HINTS_TAKEN: u16 = 10;
     /// An update that was passed on was taken over.
     pub const TAKEN: u16 = 11;
+    /// To a client: a key that it keeps has changed.
+    pub const INVALIDATION: u16 = 12;
     /// A letter between a primary and its backups.
     pub const LETTER: u16 = 32;
 }
@@ -94,6 +98,8 @@ pub(super) enum Content<R: Resolution> {
     Reply { key: u32, entry: R::Entry, mark: u64 },
     /// What a primary and its backups say to each other.
     Letter(Box<Letter<R>>),
+    /// Of replicas that order updates.
+    Ordered(Ordered<R>),
 }
 
 impl<R: Resolution> Payload<R> {
@@ -113,7 +119,9 @@ impl<R: Resolution> Content<R> {
             Self::Hint { delta: news, .. } => REPLICA_BYTES + delta(news),
             Self::Ask { .. } => KEY_BYTES,
             Self::Reply { entry, .. } => KEY_BYTES + model.entry_size(entry).total(value_bytes),
-            Self::Digest(_) | Self::Entries { .. } | Self::Letter(_) => unreachable!("others weigh their own"),
+            Self::Digest(_) | Self::Entries { .. } | Self::Letter(_) | Self::Ordered(_) => {
+                unreachable!("these weigh their own")
+            }
         }
     }
 }
@@ -157,6 +165,7 @@ pub(super) fn merge<R: Resolution>(
     replica.stamps.hear(model.rank(delta).map(|rank| rank.stamp));
     if model.merge(&mut slot.entry, delta, &mut |fate| tell(cx, id, word, fate)) {
         show(model, slot, id, word, cx);
+        invalidate(replica, store, key, cx);
     }
     if collects(spec, key) {
         if let Some((origin, heard)) = model.told(delta) {
@@ -190,6 +199,9 @@ impl<R: Resolution> Store<R> {
         if self.replicas.len() < 2 {
             return;
         }
+        if self.spec.causal().is_some() {
+            return self.publish_in_order(member, key, delta, about, cx);
+        }
         let Some(period) = self.spec.replication.batch else {
             return self.publish(member, vec![(key, delta)], about, cx);
         };
@@ -198,6 +210,12 @@ impl<R: Resolution> Store<R> {
             Some(waiting) => self.model.batch(waiting, &delta),
             None => drop(replica.batch.insert(key, delta)),
         }
+        self.open_batch(member, period, cx);
+    }
+
+    /// Has what waits to be sent together sent after a while, unless it is already about to be.
+    pub(super) fn open_batch(&mut self, member: u32, period: SimDuration, cx: &mut Cx<'_, '_>) {
+        let replica = &mut self.replicas[member as usize];
         if !replica.batch_open {
             replica.batch_open = true;
             replica.batch_number += 1;
@@ -210,7 +228,13 @@ impl<R: Resolution> Store<R> {
     pub(super) fn flush(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         let replica = &mut self.replicas[member as usize];
         replica.batch_open = false;
-        if replica.down || replica.paused.is_some() || replica.batch.is_empty() {
+        if replica.down || replica.paused.is_some() {
+            return;
+        }
+        if !replica.order.unsent.is_empty() {
+            return self.flush_in_order(member, cx);
+        }
+        if replica.batch.is_empty() {
             return;
         }
         let news = std::mem::take(&mut replica.batch).into_iter().collect();
@@ -225,8 +249,13 @@ impl<R: Resolution> Store<R> {
             .iter()
             .map(|(_, delta)| self.model.delta_size(delta).total(value_bytes));
         let bytes = bytes_of(sizes.map(|size| KEY_BYTES + size).sum());
+        self.spread(member, Content::News(news), bytes, about, cx);
+    }
+
+    /// Sends something to every other replica, each after its delay.
+    pub(super) fn spread(&mut self, member: u32, content: Content<R>, bytes: u32, about: u64, cx: &mut Cx<'_, '_>) {
         let payload = self.payloads.insert(Payload {
-            content: Content::News(news),
+            content,
             carriers: self.replicas.len() as u32 - 1,
         });
         for peer in (0..self.replicas.len()).filter(|&peer| peer != member as usize) {
@@ -382,12 +411,13 @@ impl<R: Resolution> Store<R> {
     pub(super) fn agrees(&mut self) -> bool {
         (0..self.replicas.len()).for_each(|member| self.refresh(member));
         let live = || (0u32..).zip(&self.replicas).filter(|(_, replica)| !replica.down);
-        (0..self.spec.keys.len()).all(|key| {
-            let keepers = live().filter(|(member, _)| self.spec.keeps(*member, key as u32));
-            let mut hashes = keepers.map(|(_, replica)| replica.slots[key].hash);
-            let first = hashes.next();
-            hashes.all(|hash| Some(hash) == first)
-        })
+        (self.spec.causal().is_none() || self.vectors_agree())
+            && (0..self.spec.keys.len()).all(|key| {
+                let keepers = live().filter(|(member, _)| self.spec.keeps(*member, key as u32));
+                let mut hashes = keepers.map(|(_, replica)| replica.slots[key].hash);
+                let first = hashes.next();
+                hashes.all(|hash| Some(hash) == first)
+            })
     }
 
     /// Brings the hashes of a replica's keys up to date.
@@ -417,6 +447,13 @@ impl<R: Resolution> Store<R> {
 
     /// Sends the hashes of what a replica holds to a peer.
     pub(super) fn start_exchange(&mut self, member: u32, peer: u32, cx: &mut Cx<'_, '_>) {
+        if self.spec.causal().is_some() {
+            let to = self.replicas[peer as usize].endpoint.id;
+            let replica = &mut self.replicas[member as usize];
+            replica.exchanges += 1;
+            let address = EXCHANGES ^ replica.exchanges;
+            return self.send_vector(member, to, address, cx);
+        }
         self.refresh(member as usize);
         let slots = self.replicas[member as usize].slots.iter().zip(0..);
         let hashes: Vec<(u32, u64)> = slots
@@ -433,6 +470,9 @@ impl<R: Resolution> Store<R> {
 
     /// Takes in what another replica has sent.
     pub(super) fn take_in(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        if self.spec.causal().is_some() {
+            return self.take_in_order(member, message, cx);
+        }
         if message.topic >= topic::WRITE && message.topic != topic::LETTER {
             return self.receive_leg(member, message, cx);
         }
@@ -504,7 +544,7 @@ impl<R: Resolution> Store<R> {
     }
 
     /// The number of the replica that an entity is.
-    fn peer(&self, entity: u32) -> usize {
+    pub(super) fn peer(&self, entity: u32) -> usize {
         let mut replicas = self.replicas.iter();
         let found = replicas.position(|replica| replica.endpoint.id == entity);
         found.expect("replicas hear from replicas alone")
@@ -570,6 +610,7 @@ impl<R: Resolution> Store<R> {
         let mut told = |fate| tell(cx, id, word, fate);
         if self.model.join(&mut slot.entry, theirs, &mut told) {
             show(&self.model, slot, id, word, cx);
+            invalidate(replica, self.index, key, cx);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::replica::{Accepted, Job, Known, Waiting, show, tell};
 use super::store::{SERVED, Store};
+use super::subscriptions::invalidate;
 use super::words::{op_words, push_own_reply, push_versions, store_key};
 use crate::state::{Accept, Context, Dot, Op, Resolution, Versions};
 use crate::world::call::{Outcome, Request};
@@ -91,7 +92,10 @@ impl<R: Resolution> Store<R> {
     }
 
     /// A request is served: reads, or applies, and answers.
-    fn serve(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+    pub(super) fn serve(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        if self.holds_back(member, handle, cx) {
+            return;
+        }
         let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
             return;
         };
@@ -159,7 +163,10 @@ impl<R: Resolution> Store<R> {
         };
         let context = self.model.context(entry);
         let size = self.model.entry_size(entry);
-        let bytes = size.content(self.spec.value_bytes) + context.bytes();
+        let token = self.token_of_read(member, key);
+        let token_bytes = token.as_ref().map_or(0, |token| token.bytes());
+        let bytes = size.content(self.spec.value_bytes) + context.bytes() + token_bytes;
+        attempt.token = token;
         attempt.context = Some(Box::new(context));
         attempt.version = version;
         if call.counts {
@@ -175,6 +182,7 @@ impl<R: Resolution> Store<R> {
             let words = [identity, store_key(self.index, key), number as u64];
             cx.record_with(What::ReadServed, replica.endpoint.id, words, &self.words);
         }
+        self.subscribe(member, key, None, handle, cx);
         self.answer(member, handle, bytes, cx);
     }
 
@@ -189,9 +197,11 @@ impl<R: Resolution> Store<R> {
         cx: &mut Cx<'_, '_>,
     ) -> R::Delta {
         let accepted = self.accept(member, key, op, context, handle, cx);
+        self.take_place(member, key, handle, cx);
         cx.executed(self.replicas[member as usize].endpoint.id, handle);
-        let bytes = accepted.context.bytes();
+        let mut bytes = accepted.context.bytes();
         if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
+            bytes += attempt.token.as_ref().map_or(0, |token| token.bytes());
             attempt.context = Some(Box::new(accepted.context));
             attempt.outcome = Outcome::Done;
         }
@@ -224,6 +234,7 @@ impl<R: Resolution> Store<R> {
             .update(&mut slot.entry, op, at, &mut |fate| tell(cx, id, word, fate));
         show(&self.model, slot, id, word, cx);
         let context = self.model.context(&slot.entry);
+        invalidate(&mut self.replicas[member as usize], self.index, key, cx);
         Accepted { delta, dot, context }
     }
 
@@ -266,16 +277,20 @@ impl<R: Resolution> Store<R> {
 
     /// Answers an update that was applied before, as it was then.
     fn answer_again(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
-        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
+        let Some((_, call)) = cx.shared.journey(handle) else {
             return;
         };
         let Request::Update { key, .. } = call.request else {
             return;
         };
+        self.say_place(member, key, handle, cx);
+        let Some((attempt, _)) = cx.shared.journey_mut(handle) else {
+            return;
+        };
         let context = self
             .model
             .context(&self.replicas[member as usize].slots[key as usize].entry);
-        let bytes = context.bytes();
+        let bytes = context.bytes() + attempt.token.as_ref().map_or(0, |token| token.bytes());
         attempt.context = Some(Box::new(context));
         attempt.outcome = Outcome::Done;
         self.answer(member, handle, bytes, cx);

@@ -1,12 +1,13 @@
 //! What a store is: its keys, its replicas, and how they keep up with each other.
 
 use super::Stamping;
+use super::causal::CausalSpec;
 use super::primary::PrimarySpec;
 use super::quorum::QuorumSpec;
 use crate::kernel::{SimDuration, SimTime};
 use crate::network::SiteId;
 use crate::random::Law;
-use crate::state::{Clock, KeyType};
+use crate::state::{Clock, KeyType, Memory};
 
 /// A store as described. Which consistency model it runs is said beside it: see [`super::Model`].
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub struct StoreSpec {
     pub anti_entropy: Option<AntiEntropy>,
     /// How replicas stamp the updates that they accept.
     pub stamping: Stamping,
+    /// What clients remember from one operation to the next.
+    pub memory: Memory,
     /// Whether replicas collect tombstones of texts that all of them know of. Only where no replica ever loses its state: one
     /// that has forgotten what the others count on could write what has no place any more.
     pub collects_tombstones: bool,
@@ -43,6 +46,8 @@ pub enum Protocol {
     Quorum(Box<QuorumSpec>),
     /// One orders all updates, and others have copies.
     Primary(Box<PrimarySpec>),
+    /// The one that is asked; the others take what they hear in after what that depends on.
+    Causal(CausalSpec),
 }
 
 /// One replica.
@@ -95,6 +100,14 @@ impl StoreSpec {
         }
     }
 
+    /// How updates are ordered, if they are.
+    pub fn causal(&self) -> Option<&CausalSpec> {
+        match &self.protocol {
+            Protocol::Causal(causal) => Some(causal),
+            _ => None,
+        }
+    }
+
     /// Whether a replica keeps a key.
     pub fn keeps(&self, member: u32, key: u32) -> bool {
         self.quorum().is_none_or(|quorum| quorum.keeps(member, key))
@@ -117,6 +130,7 @@ impl StoreSpec {
             protocol: Protocol::Alone,
             anti_entropy: None,
             stamping: Stamping::Wall,
+            memory: Memory::None,
             collects_tombstones: false,
             value_bytes: 8,
             processing: None,

@@ -8,6 +8,7 @@
 //! A replica that loses its state comes back empty, as a new origin (the next life): it forgets the calls it has known, what
 //! it was about to send, and what it held.
 
+use super::causal::Order;
 use super::content::content_hash;
 use super::primary::Desk;
 use super::quorum::{Coordinator, Operation};
@@ -16,6 +17,7 @@ use super::replication::{Payload, Shipment, topic};
 use super::spec::StoreSpec;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
+use super::subscriptions::Subscriptions;
 use super::words::{push_versions, store_key};
 use crate::kernel::{Entry, Liveness, SimTime, Words};
 use crate::state::{Origin, Resolution};
@@ -41,6 +43,9 @@ pub(super) const ALARM: u16 = kind::OWN + 4;
 pub(super) const HANDOFF: u16 = kind::OWN + 5;
 /// The timer of a replica that is a primary, or follows one. Body: which of its entries.
 pub(super) const TICK: u16 = kind::OWN + 16;
+
+/// Something waits for what came before it, and it is time to look at it. Body: which request; 0 for the updates.
+pub(super) const ORDER: u16 = kind::OWN + 6;
 
 /// A store: the population of its replicas.
 #[derive(Clone, Serialize)]
@@ -102,6 +107,7 @@ impl<R: Resolution> Store<R> {
             })
             .collect();
         let all = endpoints.len();
+        let ordered = spec.causal().map_or((0, 0), |_| (slots.len(), endpoints.len()));
         let replicas = endpoints.into_iter().zip(&spec.replicas).enumerate();
         let replicas = replicas.map(|(place, (endpoint, replica))| Replica {
             endpoint,
@@ -127,6 +133,8 @@ impl<R: Resolution> Store<R> {
             desk: spec
                 .primary()
                 .map(|rules| Box::new(Desk::new(place as u32, rules.primary, all))),
+            order: Order::new(ordered.0, ordered.1),
+            subscriptions: Subscriptions::default(),
         });
         Self {
             replicas: replicas.collect(),
@@ -165,6 +173,7 @@ impl<R: Resolution> Population for Store<R> {
             SHIP => self.ship(member, Handle::from_word(entry.body), cx),
             ALARM => self.alarm(member, entry.body as usize, cx),
             HANDOFF => self.hand_off(member, cx),
+            ORDER => self.order_due(member, entry.body, cx),
             _ => {}
         }
     }
@@ -214,6 +223,7 @@ impl<R: Resolution> Population for Store<R> {
                 }
             }
             TICK if !replica.desk.as_ref().is_some_and(|desk| desk.is_tick(entry.body)) => return Liveness::Stale,
+            ORDER if self.is_order_stale(member, entry.body) => return Liveness::Stale,
             FLUSH if !replica.batch_open || entry.body != replica.batch_number => return Liveness::Stale,
             _ => words.push(entry.body),
         }
@@ -229,6 +239,7 @@ impl<R: Resolution> Population for Store<R> {
             ALARM => "timer of a coordinator",
             HANDOFF => "turn of handoff",
             TICK => "timer of a primary or a backup",
+            ORDER => "timer of what waits for earlier updates",
             _ => "start",
         };
         format!("{what} (state.{})", self.name)
@@ -300,7 +311,7 @@ impl<R: Resolution> Population for Store<R> {
         if self.spec.primary().is_some() {
             return self.is_level();
         }
-        if !self.operations.is_empty() || self.has_hints() {
+        if !self.operations.is_empty() || self.has_hints() || !self.is_order_at_rest() {
             return false;
         }
         // Without exchanges nothing makes good what was lost: replicas that differ then do so for ever.
@@ -309,8 +320,9 @@ impl<R: Resolution> Population for Store<R> {
 
     fn finish(&mut self, cx: &mut Cx<'_, '_>) {
         let mut words = Vec::new();
-        for replica in &self.replicas {
-            let (mut overhead, mut tombstones) = (0, 0);
+        for (member, replica) in (0..).zip(&self.replicas) {
+            let (mut overhead, mut tombstones) = (replica.order.bytes(), 0);
+            self.say_buffered(member, cx);
             for (key, slot) in replica.slots.iter().enumerate() {
                 overhead += self.model.entry_size(&slot.entry).overhead(self.spec.value_bytes);
                 tombstones += self.model.tombstones(&slot.entry);

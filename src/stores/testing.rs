@@ -4,7 +4,7 @@ use super::{Model, StoreSpec, build};
 use crate::faults::{FaultKind, FaultSpec, Faults, Independence, Keep, Scope, Target, When};
 use crate::kernel::{Entry, Kernel, Key, Origin, SimDuration, SimTime};
 use crate::network::{Network, NetworkSpec, SiteId};
-use crate::state::{Context, Op};
+use crate::state::{Context, Memory, Op, Session};
 use crate::world::World;
 use crate::world::call::{Attempt, Call, Outcome, Parts, Request, call_identity};
 use crate::world::message::{Message, MessageKind};
@@ -47,6 +47,8 @@ pub(crate) struct Clients {
     #[serde(skip)]
     scripts: Vec<Vec<(SimTime, Act)>>,
     contexts: Vec<Vec<Context>>,
+    sessions: Vec<Session>,
+    memory: Memory,
     store: u32,
     idempotent: bool,
     /// How many attempts each update makes at once.
@@ -94,6 +96,8 @@ impl Population for Clients {
             }
         };
         let (now, server) = (cx.now(), self.store + replica);
+        let updates = matches!(request, Request::Update { .. });
+        let token = self.sessions[member as usize].token(self.memory, updates);
         let identity = call_identity(endpoint.id, entry.body as u32);
         cx.record(What::CallStarted, endpoint.id, [identity, server as u64, 0]);
         let call = cx.shared.calls.insert(Call {
@@ -116,6 +120,8 @@ impl Population for Clients {
             backoff: SimDuration::ZERO,
             request,
             fence: None,
+            token,
+            keeps: None,
         });
         for number in 1..=attempts {
             let attempt = cx.shared.attempts.insert(Attempt::new(call, number.into(), now));
@@ -148,6 +154,9 @@ impl Population for Clients {
                 "an answer has a context, and a refusal none"
             );
             let context = context.unwrap_or_default();
+            if let Some(got) = attempt.token.as_deref() {
+                self.sessions[member as usize].note(self.memory, call.token.as_deref(), got);
+            }
             if !refused {
                 self.contexts[member as usize][key as usize] = context.clone();
             }
@@ -229,6 +238,8 @@ pub(crate) struct Bench {
     pub attempts: u16,
     /// Whether clients wait for each answer before they go on, whatever the times in their scripts.
     pub in_turn: bool,
+    /// What clients remember of the store.
+    pub memory: Memory,
     pub seed: u64,
 }
 
@@ -251,6 +262,7 @@ impl Bench {
             idempotent: false,
             attempts: 1,
             in_turn: false,
+            memory: Memory::None,
             seed: 1,
         }
     }
@@ -286,6 +298,8 @@ impl Bench {
             endpoints: endpoints.clone(),
             scripts: self.clients.into_iter().map(|(_, script)| script).collect(),
             contexts: vec![vec![Context::default(); keys]; clients],
+            sessions: vec![Session::default(); clients],
+            memory: self.memory,
             store,
             idempotent: self.idempotent,
             attempts: self.attempts,

@@ -2,7 +2,7 @@
 
 use super::slab::Handle;
 use crate::kernel::{Key, SimDuration, SimTime};
-use crate::state::{Context, Op};
+use crate::state::{Context, Op, Token};
 use serde::{Deserialize, Serialize};
 
 /// The parts into which a task's time is split along its critical path.
@@ -190,6 +190,10 @@ pub struct Call {
     pub request: Request,
     /// The lock under which it is asked for, if its token is sent along.
     pub fence: Option<Fence>,
+    /// What the client's session with a store asks of the replica that serves it.
+    pub token: Option<Box<Token>>,
+    /// Of a read whose client keeps what it shows: how long it wants to hear of changes, which may be not at all.
+    pub keeps: Option<SimDuration>,
 }
 
 /// One attempt of a call.
@@ -225,6 +229,10 @@ pub struct Attempt {
     pub version: u64,
     /// How much the read showed, where its client goes by it: see [`Value::amount`](crate::state::Value::amount).
     pub amount: i64,
+    /// What the answer adds to the client's session.
+    pub token: Option<Box<Token>>,
+    /// What a read showed, in the words of records, for a client that keeps it.
+    pub shown: Option<Box<[u64]>>,
 }
 
 /// The address of the draws about attempt `number` of a call whose step has this address.
@@ -290,8 +298,10 @@ impl Call {
         };
         let fold = |hash: u64, word: u64| (hash.rotate_left(25) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let fence = self.fence.map(|fence| fence.token ^ u64::from(fence.lock) << 48);
+        let tokens = [&self.token, &attempt.token].into_iter().flatten();
         let words = [tag, word, outcome, attempt.number as u64];
-        words.into_iter().chain(fence).fold(0, fold)
+        let all = words.into_iter().chain(fence);
+        all.chain(tokens.map(|token| token.digest())).fold(0, fold)
     }
 }
 
@@ -315,6 +325,8 @@ impl Attempt {
             context: None,
             version: 0,
             amount: 0,
+            token: None,
+            shown: None,
         }
     }
 

@@ -52,6 +52,8 @@ impl Cx<'_, '_> {
             backoff: SimDuration::ZERO,
             request,
             fence: None,
+            token: None,
+            keeps: None,
         });
         self.record_with(
             What::AttemptSent,

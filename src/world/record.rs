@@ -75,7 +75,7 @@ pub enum What {
     /// as all do but a write to a register that comes with a context), the stamp, the operation (two words), the versions that
     /// the replica showed before. See [`crate::stores::words`].
     Accepted,
-    /// A read was served. Subject: the replica, or the coordinator; a: call identity; b: store and key; c: attempt number; extra:
+    /// A read was served. Subject: the replica, or the coordinator, or an agent that kept what it had read; a: call identity; b: store and key; c: attempt number; extra:
     /// when the call began, agent, and what it returned ([`crate::stores::words::ReplyWords`]).
     ReadServed,
     /// An operation's answer reached its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update in
@@ -168,6 +168,13 @@ pub enum What {
     /// Something happened to a lock. Subject: its service, unless the event says otherwise; a: the call by which it was asked for; b:
     /// and the extra word: see the event; c: the event ([`crate::services::lock::event`]).
     Lock,
+    /// A replica took in an update of another one, in its order and after what it depends on; or it never could, which is said once
+    /// the run is over and drained. Subject: the replica; a: store and key; b: the update's place in the order (origin and number over
+    /// all keys); c: when it had come; extra: the bytes of its place and its dependencies on the wire, and 0 if it was never taken in.
+    Ordered,
+    /// Something happened in an agent's cache. Subject: the agent; a: store and key; b: what ([`crate::agents::cached`]); c: of a read
+    /// that was answered the age of the answer.
+    Cached,
 }
 
 /// A set of [`What`]s.

@@ -83,7 +83,7 @@ impl SharedStateJudge {
         }
     }
 
-    /// A coordinator serves a read.
+    /// A coordinator serves a read, or an agent one of its own from what it kept of an earlier one.
     pub(super) fn joined_read_served(&mut self, record: &Record, key: u32, reply: &ReplyWords) {
         let Some(pending) = self.ledger.pending.get(&record.a) else {
             // Its agent has given it up.
@@ -123,7 +123,9 @@ impl SharedStateJudge {
         }
         let candidates = ledger.keys[key as usize].beyond(&known);
         self.find_lacking(&known, candidates.into_iter(), pending, &mut view, record.time);
-        if answers.len() != reply.marks.len() || !self.is_join_of(key, &known, &answers) {
+        // What an agent kept of an earlier read isn't made of answers.
+        let is_kept = self.ledger.replica(record.subject).is_none();
+        if !is_kept && (answers.len() != reply.marks.len() || !self.is_join_of(key, &known, &answers)) {
             let problem = format!("a read of key {key} shows something else than its answers make together");
             self.breaches.push(problem);
         }

@@ -107,6 +107,9 @@ pub(super) struct KeyState {
     pub joins: bool,
     /// Whether updates are taken into a log before they are shown.
     pub logs: bool,
+    /// Whether agents keep what they read of it.
+    pub is_kept: bool,
+    /// The place of its store's first replica among all.
     /// Its place in its store.
     pub local: u32,
     /// The writes by origin and number.
@@ -163,7 +166,7 @@ impl KeyState {
     }
 
     pub fn note(&mut self, dot: Dot, stamp: i64, write: u32) {
-        if self.joins && self.keeping == Keeping::Ranked {
+        if (self.joins || self.is_kept) && self.keeping == Keeping::Ranked {
             let place = self
                 .by_rank
                 .partition_point(|(at, other, _)| (*at, *other) < (stamp, dot));
@@ -385,6 +388,7 @@ impl Ledger {
                     replicas: Arc::clone(replicas),
                     joins: spec.joins,
                     logs: spec.logs,
+                    is_kept: spec.is_kept,
                     local,
                     versions: Vec::new(),
                     by_rank: Vec::new(),

@@ -47,11 +47,12 @@ impl ReadView {
 impl SharedStateJudge {
     /// A read is served.
     pub(super) fn read_served(&mut self, record: &Record, extra: &[u64]) {
-        let Some(replica) = self.ledger.replica(record.subject) else {
-            return;
-        };
         let (key, agent) = (self.ledger.key(record.b), self.ledger.agent(extra[1] as u32));
         let reply = of_reply_words(&extra[2..]);
+        let Some(replica) = self.ledger.replica(record.subject) else {
+            self.pending(record.a, agent, SimTime::from_nanos(extra[0]));
+            return self.joined_read_served(record, key, &reply);
+        };
         if !reply.marks.is_empty() {
             return self.joined_read_served(record, key, &reply);
         }

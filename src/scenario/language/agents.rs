@@ -27,6 +27,29 @@ crate::language! {
         handlers_at_once: Part<Spanned<Positive<u32>>> = Part::from(super::positive(1)),
         /// What a call does that failed in all its attempts.
         on_failure: Part<OnFailure> = Part::from(OnFailure::EndTask),
+        /// What each agent keeps of what it has read, by store. Without it every read asks a replica.
+        caches: Named<Part<Cache>> = Named::default(),
+    }
+
+    /// An agent's cache in front of a store. A read that it answers sends nothing and takes no time. An agent's own update of a key
+    /// drops what it keeps of that.
+    pub struct Cache {
+        /// How long what was read is used.
+        ttl: Part<Positive<Duration>>,
+        /// When what the cache has shown is read anew.
+        refresh: Part<Refresh> = Part::from(Refresh::OnExpiry),
+        /// Whether the replica that was read from says when the key changes there. What it says may be lost: then `ttl` decides.
+        invalidation: Part<bool> = Part::from(false),
+        /// How many keys are kept; of more the one that was used longest ago is dropped.
+        size: Part<Positive<u32>> = Part::from(super::positive(1000)),
+    }
+
+    /// When what a cache has shown is read anew.
+    pub enum Refresh {
+        /// When its time is over.
+        OnExpiry,
+        /// Also before an `Update` whose read the cache has answered writes: it reads again, at the store, after its think.
+        BeforeAct,
     }
 
     /// How many agents there are.

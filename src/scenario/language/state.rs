@@ -12,6 +12,13 @@ fn last_write_wins() -> Model {
     }
 }
 
+/// The model of a causal store that doesn't name one.
+fn last_cause_wins() -> Model {
+    Model::LastWriteWins {
+        clock: Part::from(StampClock::Hybrid),
+    }
+}
+
 crate::language! {
     /// A store of typed keys, with a replica at each of its sites. An operation is accepted by one replica, and told to the
     /// others afterwards; or, with `Quorum`, it is over when several have taken part.
@@ -27,6 +34,9 @@ crate::language! {
         /// How replicas compare what they hold from time to time, which makes good what was lost. Without it they don't. Not with
         /// `Primary`, which sends what was lost again.
         anti_entropy: Part<Option<AntiEntropy>>,
+        /// What an agent's session with the store guarantees, whatever replicas it asks. Not with `Quorum`, and not with `Causal`, which
+        /// keeps all four guarantees.
+        sessions: Part<Option<Spanned<Sessions>>>,
         /// The clocks of its replicas, by site. Others are right.
         clocks: Named<Part<SiteClock>> = Named::default(),
         /// The size of a value or an element.
@@ -153,6 +163,42 @@ crate::language! {
             /// With failover: how long the primary may answer reads after its backups have confirmed that it is. Without it always.
             lease: Part<Option<Spanned<Positive<Duration>>>>,
         },
+        /// Causal order: a replica takes an update in after all that it depends on, and an agent finds what it has seen at every
+        /// replica.
+        Causal {
+            /// What becomes of concurrent updates: one of the other models, without quorums. Without it the last write wins, by
+            /// hybrid logical clocks.
+            resolve: Part<Box<Spanned<Model>>> = Part::from(Box::new(Spanned::from(last_cause_wins()))),
+            /// How long a replica that lacks what an agent has seen waits for it before it refuses; with 0 it refuses at once. And how
+            /// long an update waits in the buffer before its origin is asked for what lacks.
+            wait: Part<Duration> = Part::from(Duration::from_secs(1)),
+        },
+    }
+
+    /// What an agent's session with a store guarantees (Terry et al. 1994).
+    pub struct Sessions {
+        /// A read shows what its agent has written.
+        read_your_writes: Part<bool> = Part::from(true),
+        /// A read shows what its agent has read.
+        monotonic_reads: Part<bool> = Part::from(true),
+        /// An update is taken in after the earlier ones of its agent, everywhere.
+        monotonic_writes: Part<bool> = Part::from(true),
+        /// An update is taken in after what its agent has read, everywhere.
+        writes_follow_reads: Part<bool> = Part::from(true),
+        /// What keeps the guarantees.
+        by: Part<SessionsBy> = Part::from(SessionsBy::Token),
+        /// How long a replica that lacks what a session needs waits for it before it refuses; with 0 it refuses at once. And how long
+        /// an update waits in the buffer before its origin is asked for what lacks.
+        wait: Part<Duration> = Part::from(Duration::from_secs(1)),
+    }
+
+    /// What keeps the guarantees of sessions.
+    pub enum SessionsBy {
+        /// The agent brings vectors of what it has read and written. A replica that lacks something of it waits, and then refuses.
+        Token,
+        /// The agent stays with the replica that it used first. When an attempt fails it moves to another one, and the guarantees
+        /// are gone.
+        Sticky,
     }
 
     /// How many of the backups have an update before it is acknowledged.
@@ -317,7 +363,7 @@ crate::language! {
 /// `None`: it couldn't be read.
 pub(in crate::scenario) fn resolution(model: &Spanned<Model>) -> Option<&Spanned<Model>> {
     match &model.value {
-        Model::Quorum { resolve, .. } => resolve.get().map(|resolve| &**resolve),
+        Model::Quorum { resolve, .. } | Model::Causal { resolve, .. } => resolve.get().map(|resolve| &**resolve),
         _ => Some(model),
     }
 }

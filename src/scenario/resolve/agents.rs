@@ -11,6 +11,7 @@ use crate::scenario::language::{Group, Service, Step as Written};
 use crate::scenario::plan::{Addresses, MOST_AGENTS};
 use crate::scenario::syntax::quantity::{Duration, Positive};
 use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned};
+use crate::state::Memory;
 use crate::world::population::Sites;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ const MOST_PAIRS: usize = 1 << 24;
 struct Near {
     stores: Arc<[(u32, u32)]>,
     nearest: Arc<[Vec<u32>]>,
+    memories: Arc<[Memory]>,
 }
 
 impl Group {
@@ -169,6 +171,7 @@ impl Resolver<'_, '_> {
                 .map(|(first, store)| (*first, store.sites.len() as u32))
                 .collect(),
             nearest: self.stores.iter().map(nearest).collect(),
+            memories: self.stores.iter().map(|store| store.memory).collect(),
         }
     }
 
@@ -182,6 +185,7 @@ impl Resolver<'_, '_> {
         let sites = self.sites(&group.at);
         let arrivals = self.arrivals(group);
         let stagger = group.stagger.each(|law| self.time(law));
+        let caches = self.caches(group);
         let policies = self.used_policies(name, group, policies);
         let main = self.steps(&group.program, name, &policies);
         let handlers: Vec<Option<(u16, Vec<Step>)>> = group
@@ -225,6 +229,8 @@ impl Resolver<'_, '_> {
             handlers_at_once: handlers_at_once?,
             stores: Arc::clone(&near.stores),
             nearest: Arc::clone(&near.nearest),
+            memories: Arc::clone(&near.memories),
+            caches: caches?,
             failure_ends_task: matches!(group.on_failure.get()?, OnFailure::EndTask),
             sites: match sites?.as_slice() {
                 [one] => Sites::One(*one),

@@ -1,6 +1,7 @@
 //! `state`: stores, their keys and their models.
 
 use super::Resolver;
+use super::causal::memory;
 use crate::kernel::SimTime;
 use crate::network::SiteId;
 use crate::random::Law;
@@ -13,7 +14,7 @@ use crate::scenario::plan::{MOST_COPIES, StorePlan};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned};
 use crate::state::crdt::{CounterType, RegisterType, SetType, Ship};
 use crate::state::siblings::{Blind, MergeRule, MergeRules};
-use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, VersionVectors};
+use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, Memory, VersionVectors};
 use crate::stores::{AntiEntropy, Model as Built, Protocol, Replication, Stamping, StoreSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub(super) struct StoreShape {
     pub keys_known: bool,
     /// Its model, where that is known.
     pub model: Option<Built>,
+    /// What its clients remember.
+    pub memory: Memory,
 }
 
 impl Keys {
@@ -69,11 +72,13 @@ impl Resolver<'_, '_> {
         let mut plans = Vec::new();
         for (name, store) in file.state.canonical() {
             let number = self.stores.len() as u16;
+            let memory = store.get().map(memory).unwrap_or_default();
             let shape = |sites: &[SiteId], keys_known, model| StoreShape {
                 name: name.value.clone(),
                 sites: sites.to_vec(),
                 keys_known,
                 model,
+                memory,
             };
             let Some(store) = store.get() else {
                 self.stores.push(shape(&[], false, None));
@@ -242,6 +247,11 @@ impl Resolver<'_, '_> {
                 self.error(Code::BadQuorum, model.span, message);
                 return None;
             }
+            Model::Causal { .. } => {
+                let message = "`Causal` is the order of a whole store, not a way to resolve conflicts";
+                self.error(Code::BadOrder, model.span, message);
+                return None;
+            }
         })
     }
 
@@ -284,6 +294,7 @@ impl Resolver<'_, '_> {
                 StampClock::Hybrid => Stamping::Hybrid,
             };
         }
+        spec.memory = memory(store);
         spec.value_bytes = u64::from(value_bytes?);
         spec.processing = processing.map(|law| Some(law).filter(|law| *law != Law::Constant(0.0)))?;
         Some(spec)
@@ -300,7 +311,12 @@ impl Resolver<'_, '_> {
             return Some(Protocol::Primary(Box::new(primary)));
         }
         let quorum = self.quorum(store, keys, sites)?;
-        Some(quorum.map_or(Protocol::Alone, |quorum| Protocol::Quorum(Box::new(quorum))))
+        let ordering = self.ordering(store)?;
+        Some(match (quorum, ordering) {
+            (Some(quorum), _) => Protocol::Quorum(Box::new(quorum)),
+            (None, Some(causal)) => Protocol::Causal(causal),
+            (None, None) => Protocol::Alone,
+        })
     }
 
     /// The clocks of replicas, by site.

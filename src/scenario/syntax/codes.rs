@@ -294,6 +294,11 @@ codes! {
      sites. `sloppy` needs replicas beyond the `n` that keep a key, and `hinted_handoff`, after which another replica stands in \
      before the write is refused.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], model: Quorum(n: 2, r: 3))\n```\n\nThat `r` + `w` is at \
      most `n` is no problem: reads may then be stale.";
+
+    BadOrder = 485, "an order of updates that can't be",
+    "`Causal(resolve: ...)` names one of the models that resolve conflicts, not a quorum and not `Causal` itself. `sessions` with no \
+     guarantee left guarantee nothing.\n\n```ron\n(at: [\"a\", \"b\"], model: Causal(resolve: Quorum()))\n```\n\nA warning says that \
+     `LastWriteWins` by wall clocks that are off contradicts the order of causes: `clock: Hybrid`, the default here, doesn't.";
     BadPrimary = 490, "a primary that can't be",
     "At most as many copies can be waited for as there are backups, one less than sites. A `lease` is shorter than the time \
      after which another replica takes over, and needs copies that are waited for: who hasn't to confirm anything grants nothing. \

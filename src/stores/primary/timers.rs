@@ -74,7 +74,7 @@ impl<R: Resolution> Store<R> {
         self.desk(member).armed = None;
         let replica = &self.replicas[member as usize];
         if !replica.down && replica.paused.is_none() {
-            self.look(member, cx);
+            self.look_for_primary(member, cx);
         }
     }
 
@@ -82,12 +82,12 @@ impl<R: Resolution> Store<R> {
     pub(in crate::stores) fn look_again(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         if self.spec.primary().is_some() {
             self.desk(member).armed = None;
-            self.look(member, cx);
+            self.look_for_primary(member, cx);
         }
     }
 
     /// Deals with what is due.
-    fn look(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+    fn look_for_primary(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
         self.refuse_late(member, cx);
         if self

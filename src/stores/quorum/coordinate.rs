@@ -455,7 +455,9 @@ impl<R: Resolution> Store<R> {
         }
         let amount = self.model.view(&read.entry).value.amount();
         let (number, id) = (u64::from(read.attempt), self.replicas[member as usize].endpoint.id);
+        let entry = read.entry.clone();
         for waiting in waiting {
+            self.subscribe(member, key, Some(&entry), waiting.attempt, cx);
             let Some((attempt, call)) = cx.shared.journey_mut(waiting.attempt) else {
                 continue;
             };

@@ -202,7 +202,7 @@ impl<R: Resolution> Store<R> {
     }
 
     /// Appends what an entry shows of a key, as records say it.
-    pub(super) fn push_shown(&self, marks: &[u64], key: u32, entry: &R::Entry, words: &mut Vec<u64>) {
+    pub(in crate::stores) fn push_shown(&self, marks: &[u64], key: u32, entry: &R::Entry, words: &mut Vec<u64>) {
         let causal = self.model.keeping(self.spec.keys[key as usize].1) == Keeping::Causal;
         let kept = causal.then(|| self.model.kept(entry));
         let seen = self.model.context(entry).seen;

@@ -2,13 +2,15 @@
 //!
 //! In reading order: [`spec`] describes a store; [`store`] is the [`Population`] of its replicas: it answers requests,
 //! and applies what the model of [`crate::state`] says; [`replication`] is how replicas keep up with each other; [`stamping`] where stamps come from; [`words`]
-//! is how records put versions into words; [`quorum`] is how several replicas take part in one operation.
+//! is how records put versions into words; [`quorum`] is how several replicas take part in one operation, and [`raft`] how all agree
+//! on one order.
 //!
 //! Which consistency model a store runs is one value of [`Model`]. A new model is a type that implements
 //! [`Resolution`], and one line there.
 
 mod content;
 pub mod quorum;
+pub mod raft;
 mod recovery;
 mod replica;
 pub mod replication;
@@ -25,6 +27,7 @@ mod tests;
 pub mod words;
 
 pub use quorum::{HintedHandoff, Legs, Placement, QuorumSpec};
+pub use raft::RaftSpec;
 pub use spec::{AntiEntropy, Protocol, ReplicaSpec, Replication, StoreSpec};
 pub use stamping::Stamping;
 pub use store::Store;
@@ -40,7 +43,7 @@ use std::sync::Arc;
 /// Every model that a scenario can name: how stores work, and how they resolve conflicts, in the order of the reference.
 pub fn models() -> Vec<ModelInfo> {
     let resolutions = crate::state::models().iter().copied();
-    std::iter::once(quorum::INFO).chain(resolutions).collect()
+    [quorum::INFO, raft::INFO].into_iter().chain(resolutions).collect()
 }
 
 /// Declares the models that a scenario can name, and the dispatch on them.

@@ -1,6 +1,7 @@
 //! A replica: what it holds of each key, what it remembers of calls, and what waits for it.
 
 use super::quorum::Coordinator;
+use super::raft::Member;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
 use super::words::{char_word, origin_word};
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Slot<E> {
     pub(super) entry: E,
-    /// Updates of this key that this origin has accepted.
+    /// Updates of this key that this origin has accepted; under Raft those that were applied.
     pub(super) number: u32,
     /// Whether anything ever reached the key here.
     pub(super) touched: bool,
@@ -103,6 +104,8 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) knowledge: Knowledge,
     /// What it keeps where it coordinates quorums.
     pub(super) coordinator: Coordinator<R>,
+    /// What it keeps as a member of a group.
+    pub(super) raft: Option<Box<Member<R>>>,
 }
 
 /// The records of what happens to effects of one key at one replica.

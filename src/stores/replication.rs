@@ -4,6 +4,7 @@
 //! its payload by its handle, and the fingerprint covers the content.
 
 use super::quorum::Leg;
+use super::raft::{Command, Image};
 use super::replica::{Replica, show, tell};
 use super::spec::{AntiEntropy, StoreSpec};
 use super::stability::{collect, collects, heard};
@@ -53,6 +54,8 @@ pub mod topic {
     pub const HINTS_TAKEN: u16 = 10;
     /// An update that was passed on was taken over.
     pub const TAKEN: u16 = 11;
+    /// Between members of a group.
+    pub const RAFT: u16 = 12;
 }
 
 /// Something on its way, and how many messages and shipments carry it.
@@ -89,6 +92,8 @@ pub(super) enum Content<R: Resolution> {
     Ask { key: u32, identity: u64 },
     /// What it holds, under a mark by which the judge knows it.
     Reply { key: u32, entry: R::Entry, mark: u64 },
+    /// What a member of a group says to another.
+    Raft(Box<crate::coordination::raft::Message<Command, Image<R>>>),
 }
 
 impl<R: Resolution> Payload<R> {
@@ -108,7 +113,7 @@ impl<R: Resolution> Content<R> {
             Self::Hint { delta: news, .. } => REPLICA_BYTES + delta(news),
             Self::Ask { .. } => KEY_BYTES,
             Self::Reply { entry, .. } => KEY_BYTES + model.entry_size(entry).total(value_bytes),
-            Self::Digest(_) | Self::Entries { .. } => unreachable!("exchanges weigh their own"),
+            Self::Digest(_) | Self::Entries { .. } | Self::Raft(_) => unreachable!("these weigh their own"),
         }
     }
 }
@@ -428,6 +433,9 @@ impl<R: Resolution> Store<R> {
 
     /// Takes in what another replica has sent.
     pub(super) fn take_in(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        if message.topic == topic::RAFT {
+            return self.hear_member(member, message, cx);
+        }
         if message.topic >= topic::WRITE {
             return self.receive_leg(member, message, cx);
         }

@@ -55,6 +55,7 @@ impl<R: Resolution> Store<R> {
         if let Request::Update { key, .. } = call.request
             && call.idempotent
             && self.spec.keeps(member, key)
+            && replica.raft.is_none()
         {
             match replica.known.get_mut(&identity) {
                 Some(Known::Accepted { .. }) => return self.coordinate_again(member, identity, handle, cx),
@@ -90,6 +91,9 @@ impl<R: Resolution> Store<R> {
         match &call.request {
             Request::Read { .. } | Request::Update { .. } if self.spec.quorum().is_some() => {
                 self.coordinate(member, handle, cx);
+            }
+            Request::Read { .. } | Request::Update { .. } if self.spec.raft().is_some() => {
+                self.agree(member, handle, cx);
             }
             Request::Read { key } => {
                 let key = *key;
@@ -133,7 +137,7 @@ impl<R: Resolution> Store<R> {
         }
     }
 
-    fn read(&mut self, member: u32, key: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+    pub(super) fn read(&mut self, member: u32, key: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
         let version = self.version(member, key);
         let replica = &self.replicas[member as usize];
         let entry = &replica.slots[key as usize].entry;

@@ -2,6 +2,7 @@
 
 use super::Stamping;
 use super::quorum::QuorumSpec;
+use super::raft::RaftSpec;
 use crate::kernel::{SimDuration, SimTime};
 use crate::network::SiteId;
 use crate::random::Law;
@@ -40,6 +41,8 @@ pub enum Protocol {
     Alone,
     /// As many as a quorum needs.
     Quorum(Box<QuorumSpec>),
+    /// All, which agree on one order.
+    Raft(Box<RaftSpec>),
 }
 
 /// One replica.
@@ -80,7 +83,15 @@ impl StoreSpec {
     pub fn quorum(&self) -> Option<&QuorumSpec> {
         match &self.protocol {
             Protocol::Quorum(quorum) => Some(quorum),
-            Protocol::Alone => None,
+            _ => None,
+        }
+    }
+
+    /// How its replicas agree, if they do by Raft.
+    pub fn raft(&self) -> Option<&RaftSpec> {
+        match &self.protocol {
+            Protocol::Raft(raft) => Some(raft),
+            _ => None,
         }
     }
 

@@ -10,6 +10,7 @@
 
 use super::content::content_hash;
 use super::quorum::{Coordinator, Operation};
+use super::raft::Member;
 use super::replica::{Job, Replica, Slot, Waiting};
 use super::replication::{Payload, Shipment, topic};
 use super::spec::StoreSpec;
@@ -38,6 +39,10 @@ pub(super) const SHIP: u16 = kind::OWN + 3;
 pub(super) const ALARM: u16 = kind::OWN + 4;
 /// A replica offers hints to those that they are for. Body: the turn.
 pub(super) const HANDOFF: u16 = kind::OWN + 5;
+/// A timer of a member of a group is due. Body: its number.
+pub(super) const ELECTION: u16 = kind::OWN + 6;
+/// A request has waited for its group long enough.
+pub(super) const DEADLINE: u16 = kind::OWN + 7;
 
 /// A store: the population of its replicas.
 #[derive(Clone, Serialize)]
@@ -55,6 +60,8 @@ pub struct Store<R: Resolution> {
     pub(super) jobs: Slab<Job>,
     /// What coordinators have under way.
     pub(super) operations: Slab<Operation<R>>,
+    /// How much of the log of a group some replica has applied.
+    pub(super) agreed: u64,
     /// Words of a record, kept for their room.
     #[serde(skip)]
     pub(super) words: Vec<u64>,
@@ -96,11 +103,18 @@ impl<R: Resolution> Store<R> {
                 }
             })
             .collect();
+        let count = spec.replicas.len() as u32;
+        let origin = |place| Origin::new(u16::try_from(place).expect("fewer than 2^16 replicas"), 0);
+        let member = |place, endpoint: &Endpoint| {
+            let founder = |raft| Box::new(Member::founder(raft, origin(place), endpoint, count));
+            spec.raft().map(founder)
+        };
         let replicas = endpoints.into_iter().zip(&spec.replicas).enumerate();
         let replicas = replicas.map(|(place, (endpoint, replica))| Replica {
+            raft: member(place, &endpoint),
             endpoint,
             stamps: Stamps::new(replica.clock.clone(), spec.stamping),
-            origin: Origin::new(u16::try_from(place).expect("fewer than 2^16 replicas"), 0),
+            origin: origin(place),
             slots: slots.clone(),
             known: BTreeMap::new(),
             in_work: Vec::new(),
@@ -128,6 +142,7 @@ impl<R: Resolution> Store<R> {
             shipments: Slab::default(),
             jobs: Slab::default(),
             operations: Slab::default(),
+            agreed: 0,
             words: Vec::new(),
         }
     }
@@ -143,13 +158,18 @@ impl<R: Resolution> Population for Store<R> {
 
     fn handle(&mut self, member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
         match entry.kind {
-            kind::START => self.first_round(member, cx),
+            kind::START => {
+                self.first_round(member, cx);
+                self.found(member, cx);
+            }
             SERVED => self.served(member, Handle::from_word(entry.body), cx),
             ROUND => self.round(member, cx),
             FLUSH => self.flush(member, cx),
             SHIP => self.ship(member, Handle::from_word(entry.body), cx),
             ALARM => self.alarm(member, entry.body as usize, cx),
             HANDOFF => self.hand_off(member, cx),
+            ELECTION => self.member_timer(member, cx),
+            DEADLINE => self.deadline(member, cx),
             _ => {}
         }
     }
@@ -198,6 +218,7 @@ impl<R: Resolution> Population for Store<R> {
                     words.push(shipment.value);
                 }
             }
+            ELECTION if self.is_old_timer(member, entry.body) => return Liveness::Stale,
             FLUSH if !replica.batch_open || entry.body != replica.batch_number => return Liveness::Stale,
             _ => words.push(entry.body),
         }
@@ -212,6 +233,8 @@ impl<R: Resolution> Population for Store<R> {
             SHIP => "departure of news",
             ALARM => "timer of a coordinator",
             HANDOFF => "turn of handoff",
+            ELECTION => "timer of a member of a group",
+            DEADLINE => "timer of requests",
             _ => "start",
         };
         format!("{what} (state.{})", self.name)
@@ -264,6 +287,7 @@ impl<R: Resolution> Population for Store<R> {
             Disturbance::ClockStep(by) => {
                 let adjusted = replica.stamps.clock.adjust(cx.now(), by, None);
                 adjusted.expect("faults come in the order of time");
+                self.clock_stepped(member, cx);
             }
             Disturbance::Slow(_) => {}
         }
@@ -275,7 +299,13 @@ impl<R: Resolution> Population for Store<R> {
 
     fn is_at_rest(&mut self, returns: bool) -> bool {
         let stands = |replica: &Replica<R>| replica.down || replica.paused.is_some();
-        if returns && self.replicas.iter().any(stands) || !self.jobs.is_empty() || !self.is_quiet() {
+        if returns && self.replicas.iter().any(stands) || !self.jobs.is_empty() {
+            return false;
+        }
+        if self.spec.raft().is_some() {
+            return self.is_agreed();
+        }
+        if !self.is_quiet() {
             return false;
         }
         if !self.operations.is_empty() || self.has_hints() {
@@ -283,6 +313,11 @@ impl<R: Resolution> Population for Store<R> {
         }
         // Without exchanges nothing makes good what was lost: replicas that differ then do so for ever.
         self.spec.anti_entropy.is_none() || self.replicas.len() < 2 || self.agrees()
+    }
+
+    fn is_news(&self, message: &Message) -> bool {
+        // Leaders of groups talk without end.
+        message.topic != topic::RAFT
     }
 
     fn finish(&mut self, cx: &mut Cx<'_, '_>) {

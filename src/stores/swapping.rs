@@ -11,10 +11,16 @@ use crate::world::slab::Handle;
 
 impl<R: Resolution> Store<R> {
     /// The version of a key as conditional updates compare it: the replica's life, and the updates that it has accepted in it.
-    /// It names a state only where there is one replica, which the plan has checked.
+    /// It names a state only where there is one replica, which the plan has checked, or where all replicas number the updates of a
+    /// key alike.
     pub(super) fn version(&self, member: u32, key: u32) -> u64 {
         let replica = &self.replicas[member as usize];
-        u64::from(replica.origin.life()) << 32 | u64::from(replica.slots[key as usize].number)
+        let life = if replica.raft.is_some() {
+            0
+        } else {
+            replica.origin.life()
+        };
+        u64::from(life) << 32 | u64::from(replica.slots[key as usize].number)
     }
 
     /// Answers an update that isn't applied, and its repetitions: a conditional one whose key has moved on, or one that the

@@ -15,6 +15,7 @@ mod laws;
 mod network;
 mod operations;
 mod quorum;
+mod raft;
 mod services;
 mod state;
 mod steps;

@@ -22,9 +22,10 @@ crate::language! {
         keys: Named<Part<Keys>>,
         /// The consistency model: what becomes of concurrent updates.
         model: Part<Spanned<Model>>,
-        /// How an accepted update gets to the other replicas. Not with `Quorum`, whose `legs` say it.
+        /// How an accepted update gets to the other replicas. Not with `Quorum`, whose `legs` say it, nor with `Raft`.
         replication: Part<Replication> = Part::from(super::of_defaults::<Replication>()),
-        /// How replicas compare what they hold from time to time, which makes good what was lost. Without it they don't.
+        /// How replicas compare what they hold from time to time, which makes good what was lost. Without it they don't, nor under
+        /// `Raft`.
         anti_entropy: Part<Option<AntiEntropy>>,
         /// The clocks of its replicas, by site. Others are right.
         clocks: Named<Part<SiteClock>> = Named::default(),
@@ -128,6 +129,48 @@ crate::language! {
             coordinator: Part<Coordinator> = Part::from(Coordinator::Nearest),
             /// How long the parts of an operation take, in addition to the network.
             legs: Part<Legs> = Part::from(super::of_defaults::<Legs>()),
+        },
+        /// Raft: the replicas agree on one order of all updates, by an elected leader. Linearizable.
+        Raft {
+            /// Who may answer a read.
+            reads: Part<RaftReads> = Part::from(RaftReads::Leader(Spanned::from(Confirmation::RoundTrip))),
+            /// The shortest time without a leader after which a replica stands for election, by its own clock.
+            election_min: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(1))),
+            /// The longest; each is drawn between the two.
+            election_max: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(2))),
+            /// The time between two heartbeats of a leader, by its own clock.
+            heartbeat: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_millis(200))),
+            /// Whether a replica asks first whether it could be elected.
+            pre_vote: Part<bool> = Part::from(true),
+            /// The most entries in one message.
+            batch: Part<Positive<u32>> = Part::from(super::positive(64)),
+            /// The most messages with entries on their way to one replica.
+            in_flight: Part<Positive<u32>> = Part::from(super::positive(16)),
+            /// How many entries are applied before the log is compacted.
+            snapshot_every: Part<Positive<u32>> = Part::from(super::positive(10_000)),
+            /// For how many entries an update is remembered, so that another attempt at it isn't applied again.
+            remember: Part<Positive<u32>> = Part::from(super::positive(10_000)),
+            /// How long a request waits at its replica before it is refused.
+            timeout: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(5))),
+        },
+    }
+
+    /// Who may answer a read of a store under `Raft`.
+    pub enum RaftReads {
+        /// Any replica, once the leader has said up to where its log has to be applied.
+        Leader(Spanned<Confirmation>),
+        /// Any replica, from what it holds: it may lag behind.
+        Local,
+    }
+
+    /// How a leader knows that there is no other.
+    pub enum Confirmation {
+        /// By a round of heartbeats after the question.
+        RoundTrip,
+        /// By a lease: for `election_min / (1 + drift)` after it sent a heartbeat that a majority has answered.
+        Lease {
+            /// By how much the speeds of any two replicas' clocks differ at most. Beyond it reads may be stale.
+            drift: Part<Spanned<Drift>> = Part::from(Drift(500_000)),
         },
     }
 

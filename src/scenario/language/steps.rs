@@ -188,7 +188,7 @@ steps! {
             op: Part<Spanned<UpdateOp>> = Part::from(UpdateOp::Write)
         },
         /// Reads a register, thinks, and writes it if nobody has written it since (optimistic locking). If somebody has, the
-        /// write is refused, and all of it is done again after the policy's backoff. The store has one replica.
+        /// write is refused, and all of it is done again after the policy's backoff. The store has one replica, or works by `Raft`.
         CompareAndSwap {
             /// The time between the read and the write.
             think: Part<Spanned<TimeLaw>> = Part::from(super::services::constant())

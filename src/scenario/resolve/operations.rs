@@ -322,7 +322,9 @@ impl<'a> Resolver<'a, '_> {
                 self.error(Code::WrongKeyType, on.key.get()?.span, message);
                 return None;
             }
-            if self.store(read.store)?.at.get()?.value.0.len() > 1 {
+            // The replicas of a group decide it in the order of their log.
+            let agrees = matches!(self.store(read.store)?.model.get()?.value, Model::Raft { .. });
+            if !agrees && self.store(read.store)?.at.get()?.value.0.len() > 1 {
                 let message =
                     "`CompareAndSwap` needs a store with one replica: no one else decides which write came first";
                 self.error(Code::WrongKeyType, on.key.get()?.span, message);

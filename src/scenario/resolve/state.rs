@@ -189,7 +189,7 @@ impl Resolver<'_, '_> {
             })
         };
         Some(match &model.value {
-            Model::LastWriteWins { .. } => Built::LastWriteWins(LastWriteWins),
+            Model::LastWriteWins { .. } | Model::Raft { .. } => Built::LastWriteWins(LastWriteWins),
             Model::VersionVectors {
                 register,
                 counter,
@@ -275,7 +275,7 @@ impl Resolver<'_, '_> {
         }
         spec.replication = replication?;
         spec.protocol = protocol?;
-        spec.anti_entropy = anti_entropy?;
+        spec.anti_entropy = anti_entropy?.filter(|_| spec.raft().is_none());
         if let Model::LastWriteWins { clock } = &resolution(store.model.get()?)?.value {
             spec.stamping = match clock.get()? {
                 StampClock::Wall => Stamping::Wall,
@@ -295,6 +295,9 @@ impl Resolver<'_, '_> {
         keys: Option<&[(String, KeyType)]>,
         sites: Option<&[SiteId]>,
     ) -> Option<Protocol> {
+        if let Some(raft) = self.raft(store, sites)? {
+            return Some(Protocol::Raft(Box::new(raft)));
+        }
         let quorum = self.quorum(store, keys, sites)?;
         Some(quorum.map_or(Protocol::Alone, |quorum| Protocol::Quorum(Box::new(quorum))))
     }

@@ -294,6 +294,13 @@ codes! {
      sites. `sloppy` needs replicas beyond the `n` that keep a key, and `hinted_handoff`, after which another replica stands in \
      before the write is refused.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], model: Quorum(n: 2, r: 3))\n```\n\nThat `r` + `w` is at \
      most `n` is no problem: reads may then be stale.";
+
+    BadGroup = 485, "a group that can't agree",
+    "Replicas under `Raft` hear a heartbeat of their leader well before the shortest election timeout is over: `heartbeat` is below \
+     `election_min`, which is at most `election_max`. A lease supposes that the clocks of any two replicas differ in speed by no more \
+     than its `drift`; where the store's `clocks` do, a warning says so, for reads may then be stale.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], \
+     model: Raft(heartbeat: \"2s\"))\n```\n\nMost networks need a `heartbeat` above the way there and back, and an `election_min` of some \
+     heartbeats.";
 }
 
 #[cfg(test)]

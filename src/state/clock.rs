@@ -136,7 +136,7 @@ impl Clock {
         if self.monotonic { raw.max(segment.floor) } else { raw }
     }
 
-    /// The first time, not before `now`, at which the clock reads at least `reading`, unless it is adjusted in the meantime.
+    /// The first time, not before `now`, at which the clock reads at least `reading`, unless it is adjusted anew in the meantime.
     pub fn when(&self, reading: i64, now: SimTime) -> SimTime {
         if reading == i64::MAX {
             return SimTime::NEVER;
@@ -144,13 +144,19 @@ impl Clock {
         if self.reading(now) >= reading {
             return now;
         }
-        let last = self.last();
-        // The least p with p + floor(p * drift / billion) >= ahead.
-        let ahead = (i128::from(reading) - i128::from(last.base)).max(0);
-        let rate = BILLION + i128::from(last.drift);
-        let passed = (ahead * BILLION + rate - 1).div_euclid(rate);
-        let at = i128::from(last.start.as_nanos()) + passed;
-        SimTime::from_nanos(u64::try_from(at).unwrap_or(u64::MAX)).max(now)
+        let current = self.segments.partition_point(|segment| segment.start <= now) - 1;
+        for (place, segment) in self.segments.iter().enumerate().skip(current) {
+            // The least p with p + floor(p * drift / billion) >= ahead.
+            let ahead = (i128::from(reading) - i128::from(segment.base)).max(0);
+            let rate = BILLION + i128::from(segment.drift);
+            let passed = (ahead * BILLION + rate - 1).div_euclid(rate);
+            let at = u64::try_from(i128::from(segment.start.as_nanos()) + passed).unwrap_or(u64::MAX);
+            let at = SimTime::from_nanos(at).max(now);
+            if self.segments.get(place + 1).is_none_or(|next| at < next.start) {
+                return at;
+            }
+        }
+        SimTime::NEVER
     }
 
     fn last(&self) -> &Segment {
@@ -252,6 +258,7 @@ mod tests {
         ) {
             let mut clock = Clock::new(offset, 0).unwrap();
             clock.adjust(at(20), jump, Some(drift)).unwrap();
+            clock.adjust(at(60), jump.abs(), Some(0)).unwrap();
             let reading = clock.reading(at(now)) + ahead;
             let when = clock.when(reading, at(now));
             prop_assert!(clock.reading(when) >= reading);

@@ -9,6 +9,8 @@ mod judge;
 mod linearizable;
 mod logs;
 pub mod models;
+#[cfg(test)]
+mod raft_runs;
 pub mod recording;
 mod sequential;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! 1. [`kernel`]: time, event queue, random draws, the loop, the fingerprint.
 //! 2. [`random`], [`statistics`], [`network`], [`faults`]: distributions; intervals and quantiles; links, loss, partitions; fault
 //!    schedules.
-//! 3. [`state`] and the actors: programs, services, stores.
+//! 3. [`state`] and the actors: programs, services, stores; [`coordination`]: how members come to one decision.
 //! 4. [`measures`], [`check`]: observers of records; the account of every task, rebuilt.
 //! 5. [`scenario`]: the language, the plan, the world built from it.
 //! 6. [`experiment`]: variants, replicates, statistics, baselines.
@@ -13,6 +13,7 @@
 
 pub mod agents;
 pub mod check;
+pub mod coordination;
 pub mod experiment;
 pub mod faults;
 pub mod kernel;

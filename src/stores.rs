@@ -3,7 +3,8 @@
 //! In reading order: [`spec`] describes a store; [`store`] is the [`Population`] of its replicas: it answers requests,
 //! and applies what the model of [`crate::state`] says; [`replication`] is how replicas keep up with each other; [`stamping`] where stamps come from; [`words`]
 //! is how records put versions into words; [`quorum`] is how several replicas take part in one operation, [`primary`] how
-//! one of them orders all updates, [`causal`] how replicas take updates in after what these depend on.
+//! one of them orders all updates, [`raft`] how all agree on one order, [`causal`] how replicas take updates in after what these depend
+//! on.
 //!
 //! Which consistency model a store runs is one value of [`Model`]. A new model is a type that implements
 //! [`Resolution`], and one line there.
@@ -13,6 +14,7 @@ mod content;
 mod fencing;
 pub mod primary;
 pub mod quorum;
+pub mod raft;
 mod recovery;
 mod replica;
 pub mod replication;
@@ -32,6 +34,7 @@ pub mod words;
 pub use causal::{After, CausalSpec};
 pub use primary::{Copies, Failover, PrimarySpec, Reads};
 pub use quorum::{HintedHandoff, Legs, Placement, QuorumSpec};
+pub use raft::RaftSpec;
 pub use spec::{AntiEntropy, Protocol, ReplicaSpec, Replication, StoreSpec};
 pub use stamping::Stamping;
 pub use store::Store;
@@ -48,8 +51,9 @@ use std::sync::Arc;
 pub fn models() -> Vec<ModelInfo> {
     let resolutions = crate::state::models().iter().copied();
     [
-        quorum::INFO,
+        raft::INFO,
         primary::INFO,
+        quorum::INFO,
         causal::INFO,
         causal::SESSIONS,
         subscriptions::INFO,

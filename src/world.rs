@@ -142,7 +142,13 @@ impl World {
             .messages
             .iter()
             .chain(held)
-            .any(|message| self.goes_on(message.to))
+            .any(|message| self.goes_on(message.to) && self.is_news(message))
+    }
+
+    /// Whether a message may end the rest of whom it is for.
+    fn is_news(&self, message: &message::Message) -> bool {
+        let (group, _) = self.shared.directory.locate(message.to);
+        message.kind != MessageKind::Peer || self.groups[group as usize].is_news(message)
     }
 
     /// Whether an entity belongs to a population that goes on in the drain.

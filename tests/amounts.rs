@@ -32,7 +32,14 @@ const BOTH: &str = r#"steps: [Call(service: "yes")], otherwise: [Call(service: "
 #[test]
 fn what_is_shown_decides_for_every_type_of_key_and_model() {
     let keys = r#""r": Register(), "c": Counter(), "s": Set()"#;
-    for model in ["LastWriteWins", "Crdt()", "VersionVectors()", "Quorum(n: 1)", "Primary()", "Causal()"] {
+    for model in [
+        "LastWriteWins",
+        "Crdt()",
+        "VersionVectors()",
+        "Quorum(n: 1)",
+        "Primary()",
+        "Causal()",
+    ] {
         let agents = format!(
             r#""a": (count: 1, at: "x", program: [
                 When(key: "r", at_least: 1, {BOTH}), Write(key: "r"), When(key: "r", at_least: 1, {BOTH}),

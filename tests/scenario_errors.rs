@@ -197,6 +197,30 @@ fn orders_and_caches() {
 }
 
 #[test]
+fn groups() {
+    let model = |model: &'static str| ("model: LastWriteWins", model);
+    snapshot(
+        "groups",
+        all(&[
+            model("model: Raft"),
+            model("model: Raft(reads: Local)"),
+            model("model: Raft(reads: Leader(Lease(drift: \"-1ppm\")))"),
+            model("model: Raft(reads: Leader(Lease(drift: \"100ppm\"))), clocks: {\"b\": (drift: \"200ppm\")}"),
+            model("model: Raft(reads: Anybody)"),
+            model("model: Raft(heartbeat: \"1s\")"),
+            model("model: Raft(election_min: \"3s\")"),
+            model("model: Raft(election_max: \"500ms\")"),
+            model("model: Raft(batch: 0)"),
+            model("model: Raft(resolve: LastWriteWins)"),
+            model("model: Raft, replication: (delay: \"1ms\")"),
+            model("model: Raft, replication: (batch: \"1ms\")"),
+            model("model: Raft, anti_entropy: (every: \"1s\")"),
+            model("model: Quorum(resolve: Raft)"),
+        ]),
+    );
+}
+
+#[test]
 fn numbers_and_units() {
     snapshot(
         "numbers_and_units",

@@ -95,7 +95,7 @@ impl Cache {
     }
 
     /// What an entry shows that is young enough, which counts as used now; and how old it is. If there is none, why.
-    fn look_up(&mut self, key: u32, now: SimTime, ttl: SimDuration) -> Result<(&Entry, SimDuration), u64> {
+    fn look_up(&mut self, key: u32, now: SimTime, ttl: SimDuration) -> Result<(&[u64], i64, SimDuration), u64> {
         let age = now.since(self.entries.get(&key).ok_or(cached::MISS)?.at);
         if age >= ttl {
             self.remove(key);
@@ -106,7 +106,7 @@ impl Cache {
         self.order.remove(&entry.used);
         entry.used = self.uses;
         self.order.insert(entry.used, key);
-        Ok((entry, age))
+        Ok((&entry.shown, entry.amount, age))
     }
 }
 
@@ -149,7 +149,7 @@ impl AgentGroup {
         let word = store_key(u32::from(step.store), key);
         let cache = self.caches.entry((member, step.store)).or_default();
         let (shown, amount, age) = match cache.look_up(key, now, spec.ttl) {
-            Ok((entry, age)) => (entry.shown.to_vec(), entry.amount, age),
+            Ok((shown, amount, age)) => (shown.to_vec(), amount, age),
             Err(why) => {
                 cx.record(What::Cached, client, [word, why, 0]);
                 return false;
@@ -257,10 +257,10 @@ mod tests {
     #[test]
     fn what_was_used_longest_ago_makes_room_and_what_is_too_old_is_gone() {
         let (mut cache, ttl) = (Cache::default(), age(100));
-        let word = |n: u64| vec![n].into_boxed_slice();
+        let word = |n: u64| (vec![n].into_boxed_slice(), n as i64);
         assert_eq!(cache.insert(1, at(0), word(10), 2), None);
         assert_eq!(cache.insert(2, at(5), word(20), 2), None);
-        assert_eq!(cache.look_up(1, at(50), ttl), Ok((&[10][..], age(50))));
+        assert_eq!(cache.look_up(1, at(50), ttl), Ok((&[10][..], 10, age(50))));
         // Key 1 was used after key 2.
         assert_eq!(cache.insert(3, at(60), word(30), 2), Some(2));
         assert_eq!(cache.look_up(2, at(60), ttl), Err(cached::MISS));
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!((cache.entries.len(), cache.order.len()), (1, 1));
         // A newer answer takes the place of the older one.
         assert_eq!(cache.insert(3, at(90), word(31), 2), None);
-        assert_eq!(cache.look_up(3, at(95), ttl), Ok((&[31][..], age(5))));
+        assert_eq!(cache.look_up(3, at(95), ttl), Ok((&[31][..], 31, age(5))));
         assert_eq!((cache.entries.len(), cache.order.len()), (1, 1));
     }
 }

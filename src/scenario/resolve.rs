@@ -18,6 +18,7 @@ mod network;
 mod operations;
 mod primary;
 mod quorum;
+mod raft;
 mod services;
 mod state;
 mod steps;

@@ -136,6 +136,29 @@ impl Clock {
         if self.monotonic { raw.max(segment.floor) } else { raw }
     }
 
+    /// The first time, not before `now`, at which the clock reads at least `reading`, unless it is adjusted anew in the meantime.
+    pub fn when(&self, reading: i64, now: SimTime) -> SimTime {
+        if reading == i64::MAX {
+            return SimTime::NEVER;
+        }
+        if self.reading(now) >= reading {
+            return now;
+        }
+        let current = self.segments.partition_point(|segment| segment.start <= now) - 1;
+        for (place, segment) in self.segments.iter().enumerate().skip(current) {
+            // The least p with p + floor(p * drift / billion) >= ahead.
+            let ahead = (i128::from(reading) - i128::from(segment.base)).max(0);
+            let rate = BILLION + i128::from(segment.drift);
+            let passed = (ahead * BILLION + rate - 1).div_euclid(rate);
+            let at = u64::try_from(i128::from(segment.start.as_nanos()) + passed).unwrap_or(u64::MAX);
+            let at = SimTime::from_nanos(at).max(now);
+            if self.segments.get(place + 1).is_none_or(|next| at < next.start) {
+                return at;
+            }
+        }
+        SimTime::NEVER
+    }
+
     fn last(&self) -> &Segment {
         self.segments.last().expect("a clock has a segment")
     }
@@ -225,6 +248,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_reading_is_reached_at_the_first_time_that_has_it(
+            offset in -50i64..50,
+            drift in -999_000_000i64..3_000_000_000,
+            jump in -40i64..40,
+            ahead in 1i64..500,
+            now in 20u64..90,
+        ) {
+            let mut clock = Clock::new(offset, 0).unwrap();
+            clock.adjust(at(20), jump, Some(drift)).unwrap();
+            clock.adjust(at(60), jump.abs(), Some(0)).unwrap();
+            let reading = clock.reading(at(now)) + ahead;
+            let when = clock.when(reading, at(now));
+            prop_assert!(clock.reading(when) >= reading);
+            prop_assert!(clock.reading(at(when.as_nanos() - 1)) < reading);
+            prop_assert_eq!(clock.when(reading - ahead, at(now)), at(now));
+        }
+
         #[test]
         fn a_monotonic_clock_is_the_running_maximum(
             offset in -50i64..50,

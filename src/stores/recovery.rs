@@ -64,6 +64,7 @@ impl<R: Resolution> Store<R> {
                 released.extend(self.shipments.remove(shipment).map(|shipment| shipment.payload));
             }
         }
+        dropped.extend(self.crash_member(member, keep_state));
         for attempt in dropped {
             if let Some(identity) = cx.shared.journey(attempt).map(|(_, call)| call.identity) {
                 cx.record(What::RequestDropped, id, [identity, 0, 0]);
@@ -96,6 +97,7 @@ impl<R: Resolution> Store<R> {
             desk.stand(now - since);
         }
         self.stall_held(member, since, cx);
+        self.stall_member(member, now - since);
         if self.replicas[member as usize].down {
             return;
         }
@@ -124,6 +126,7 @@ impl<R: Resolution> Store<R> {
         self.catch_up(member, cx);
         self.set_handoff(member, cx);
         let orders = self.spec.causal().is_some();
+        self.member_is_back(member, cx);
         if self.spec.anti_entropy.is_none() && !orders {
             return;
         }

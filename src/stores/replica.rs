@@ -3,6 +3,7 @@
 use super::causal::Order;
 use super::primary::Desk;
 use super::quorum::Coordinator;
+use super::raft::Member;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
 use super::subscriptions::Subscriptions;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Slot<E> {
     pub(super) entry: E,
-    /// Updates of this key that this origin has accepted.
+    /// Updates of this key that this origin has accepted; under Raft those that were applied.
     pub(super) number: u32,
     /// Whether anything ever reached the key here.
     pub(super) touched: bool,
@@ -114,6 +115,8 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) order: Order<R>,
     /// Which clients hear of changes.
     pub(super) subscriptions: Subscriptions,
+    /// What it keeps as a member of a group.
+    pub(super) raft: Option<Box<Member<R>>>,
 }
 
 /// The records of what happens to effects of one key at one replica.

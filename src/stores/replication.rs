@@ -6,6 +6,7 @@
 use super::causal::Ordered;
 use super::primary::Letter;
 use super::quorum::Leg;
+use super::raft::{Command, Image};
 use super::replica::{Replica, show, tell};
 use super::spec::{AntiEntropy, StoreSpec};
 use super::stability::{collect, collects, heard};
@@ -58,6 +59,8 @@ pub mod topic {
     pub const TAKEN: u16 = 11;
     /// To a client: a key that it keeps has changed.
     pub const INVALIDATION: u16 = 12;
+    /// Between members of a group.
+    pub const RAFT: u16 = 13;
     /// A letter between a primary and its backups.
     pub const LETTER: u16 = 32;
 }
@@ -100,6 +103,8 @@ pub(super) enum Content<R: Resolution> {
     Letter(Box<Letter<R>>),
     /// Of replicas that order updates.
     Ordered(Ordered<R>),
+    /// What a member of a group says to another.
+    Raft(Box<crate::coordination::raft::Message<Command, Image<R>>>),
 }
 
 impl<R: Resolution> Payload<R> {
@@ -119,7 +124,7 @@ impl<R: Resolution> Content<R> {
             Self::Hint { delta: news, .. } => REPLICA_BYTES + delta(news),
             Self::Ask { .. } => KEY_BYTES,
             Self::Reply { entry, .. } => KEY_BYTES + model.entry_size(entry).total(value_bytes),
-            Self::Digest(_) | Self::Entries { .. } | Self::Letter(_) | Self::Ordered(_) => {
+            Self::Digest(_) | Self::Entries { .. } | Self::Letter(_) | Self::Ordered(_) | Self::Raft(_) => {
                 unreachable!("these weigh their own")
             }
         }
@@ -472,6 +477,9 @@ impl<R: Resolution> Store<R> {
     pub(super) fn take_in(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
         if self.spec.causal().is_some() {
             return self.take_in_order(member, message, cx);
+        }
+        if message.topic == topic::RAFT {
+            return self.hear_member(member, message, cx);
         }
         if message.topic >= topic::WRITE && message.topic != topic::LETTER {
             return self.receive_leg(member, message, cx);

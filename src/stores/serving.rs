@@ -59,6 +59,7 @@ impl<R: Resolution> Store<R> {
         } else if let Request::Update { key, .. } = call.request
             && call.idempotent
             && self.spec.keeps(member, key)
+            && self.spec.raft().is_none()
         {
             let replica = &mut self.replicas[member as usize];
             match replica.known.get_mut(&identity) {
@@ -105,6 +106,9 @@ impl<R: Resolution> Store<R> {
             }
             Request::Read { .. } | Request::Update { .. } if self.spec.quorum().is_some() => {
                 self.coordinate(member, handle, cx);
+            }
+            Request::Read { .. } | Request::Update { .. } if self.spec.raft().is_some() => {
+                self.agree(member, handle, cx);
             }
             Request::Read { key } => {
                 let key = *key;

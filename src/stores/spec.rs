@@ -4,6 +4,7 @@ use super::Stamping;
 use super::causal::CausalSpec;
 use super::primary::PrimarySpec;
 use super::quorum::QuorumSpec;
+use super::raft::RaftSpec;
 use crate::kernel::{SimDuration, SimTime};
 use crate::network::SiteId;
 use crate::random::Law;
@@ -48,6 +49,8 @@ pub enum Protocol {
     Primary(Box<PrimarySpec>),
     /// The one that is asked; the others take what they hear in after what that depends on.
     Causal(CausalSpec),
+    /// All, which agree on one order.
+    Raft(Box<RaftSpec>),
 }
 
 /// One replica.
@@ -104,6 +107,14 @@ impl StoreSpec {
     pub fn causal(&self) -> Option<&CausalSpec> {
         match &self.protocol {
             Protocol::Causal(causal) => Some(causal),
+            _ => None,
+        }
+    }
+
+    /// How its replicas agree, if they do by Raft.
+    pub fn raft(&self) -> Option<&RaftSpec> {
+        match &self.protocol {
+            Protocol::Raft(raft) => Some(raft),
             _ => None,
         }
     }

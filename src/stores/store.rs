@@ -12,6 +12,7 @@ use super::causal::Order;
 use super::content::content_hash;
 use super::primary::Desk;
 use super::quorum::{Coordinator, Operation};
+use super::raft::Member;
 use super::replica::{Job, Replica, Slot, Waiting};
 use super::replication::{Payload, Shipment, topic};
 use super::spec::StoreSpec;
@@ -46,6 +47,10 @@ pub(super) const TICK: u16 = kind::OWN + 16;
 
 /// Something waits for what came before it, and it is time to look at it. Body: which request; 0 for the updates.
 pub(super) const ORDER: u16 = kind::OWN + 6;
+/// A timer of a member of a group is due. Body: its number.
+pub(super) const ELECTION: u16 = kind::OWN + 7;
+/// A request has waited for its group long enough.
+pub(super) const DEADLINE: u16 = kind::OWN + 8;
 
 /// A store: the population of its replicas.
 #[derive(Clone, Serialize)]
@@ -65,6 +70,8 @@ pub struct Store<R: Resolution> {
     pub(super) operations: Slab<Operation<R>>,
     /// Whether the measured time is over: somebody has asked whether the store is at rest.
     pub(super) draining: bool,
+    /// How much of the log of a group some replica has applied.
+    pub(super) agreed: u64,
     /// Words of a record, kept for their room.
     #[serde(skip)]
     pub(super) words: Vec<u64>,
@@ -108,11 +115,18 @@ impl<R: Resolution> Store<R> {
             .collect();
         let all = endpoints.len();
         let ordered = spec.causal().map_or((0, 0), |_| (slots.len(), endpoints.len()));
+        let count = spec.replicas.len() as u32;
+        let origin = |place| Origin::new(u16::try_from(place).expect("fewer than 2^16 replicas"), 0);
+        let member = |place, endpoint: &Endpoint| {
+            let founder = |raft| Box::new(Member::founder(raft, origin(place), endpoint, count));
+            spec.raft().map(founder)
+        };
         let replicas = endpoints.into_iter().zip(&spec.replicas).enumerate();
         let replicas = replicas.map(|(place, (endpoint, replica))| Replica {
+            raft: member(place, &endpoint),
             endpoint,
             stamps: Stamps::new(replica.clock.clone(), spec.stamping),
-            origin: Origin::new(u16::try_from(place).expect("fewer than 2^16 replicas"), 0),
+            origin: origin(place),
             slots: slots.clone(),
             known: BTreeMap::new(),
             in_work: Vec::new(),
@@ -147,6 +161,7 @@ impl<R: Resolution> Store<R> {
             jobs: Slab::default(),
             operations: Slab::default(),
             draining: false,
+            agreed: 0,
             words: Vec::new(),
         }
     }
@@ -165,6 +180,7 @@ impl<R: Resolution> Population for Store<R> {
             kind::START => {
                 self.first_round(member, cx);
                 self.first_tick(member, cx);
+                self.found(member, cx);
             }
             TICK => self.tick(member, cx),
             SERVED => self.served(member, Handle::from_word(entry.body), cx),
@@ -174,6 +190,8 @@ impl<R: Resolution> Population for Store<R> {
             ALARM => self.alarm(member, entry.body as usize, cx),
             HANDOFF => self.hand_off(member, cx),
             ORDER => self.order_due(member, entry.body, cx),
+            ELECTION => self.member_timer(member, cx),
+            DEADLINE => self.deadline(member, cx),
             _ => {}
         }
     }
@@ -224,6 +242,7 @@ impl<R: Resolution> Population for Store<R> {
             }
             TICK if !replica.desk.as_ref().is_some_and(|desk| desk.is_tick(entry.body)) => return Liveness::Stale,
             ORDER if self.is_order_stale(member, entry.body) => return Liveness::Stale,
+            ELECTION if self.is_old_timer(member, entry.body) => return Liveness::Stale,
             FLUSH if !replica.batch_open || entry.body != replica.batch_number => return Liveness::Stale,
             _ => words.push(entry.body),
         }
@@ -240,6 +259,8 @@ impl<R: Resolution> Population for Store<R> {
             HANDOFF => "turn of handoff",
             TICK => "timer of a primary or a backup",
             ORDER => "timer of what waits for earlier updates",
+            ELECTION => "timer of a member of a group",
+            DEADLINE => "timer of requests",
             _ => "start",
         };
         format!("{what} (state.{})", self.name)
@@ -293,6 +314,7 @@ impl<R: Resolution> Population for Store<R> {
             Disturbance::ClockStep(by) => {
                 let adjusted = replica.stamps.clock.adjust(cx.now(), by, None);
                 adjusted.expect("faults come in the order of time");
+                self.clock_stepped(member, cx);
             }
             Disturbance::Slow(_) => {}
         }
@@ -304,7 +326,13 @@ impl<R: Resolution> Population for Store<R> {
 
     fn is_at_rest(&mut self, returns: bool) -> bool {
         let stands = |replica: &Replica<R>| replica.down || replica.paused.is_some();
-        if returns && self.replicas.iter().any(stands) || !self.jobs.is_empty() || !self.is_quiet() {
+        if returns && self.replicas.iter().any(stands) || !self.jobs.is_empty() {
+            return false;
+        }
+        if self.spec.raft().is_some() {
+            return self.is_agreed();
+        }
+        if !self.is_quiet() {
             return false;
         }
         self.draining = true;
@@ -316,6 +344,11 @@ impl<R: Resolution> Population for Store<R> {
         }
         // Without exchanges nothing makes good what was lost: replicas that differ then do so for ever.
         self.spec.anti_entropy.is_none() || self.replicas.len() < 2 || self.agrees()
+    }
+
+    fn is_news(&self, message: &Message) -> bool {
+        // Leaders of groups talk without end.
+        message.topic != topic::RAFT
     }
 
     fn finish(&mut self, cx: &mut Cx<'_, '_>) {

@@ -11,13 +11,19 @@ use crate::world::slab::Handle;
 
 impl<R: Resolution> Store<R> {
     /// The version of a key as conditional updates compare it: the replica's life, and the updates that it has accepted in it.
-    /// It names a state only where there is one replica, which the plan has checked; where one is the primary, the place in its log does.
+    /// It names a state only where there is one replica, which the plan has checked, or where all replicas number the updates of a
+    /// key alike; where one is the primary, the place in its log does.
     pub(super) fn version(&self, member: u32, key: u32) -> u64 {
         let replica = &self.replicas[member as usize];
         if self.spec.primary().is_some() {
             return self.version_of(&replica.slots[key as usize].entry);
         }
-        u64::from(replica.origin.life()) << 32 | u64::from(replica.slots[key as usize].number)
+        let life = if replica.raft.is_some() {
+            0
+        } else {
+            replica.origin.life()
+        };
+        u64::from(life) << 32 | u64::from(replica.slots[key as usize].number)
     }
 
     /// Answers an update that isn't applied, and its repetitions: a conditional one whose key has moved on, or one that the

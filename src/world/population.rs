@@ -53,6 +53,8 @@ pub mod purpose {
     pub const ROUTING: Purpose = Purpose(0x10b);
     /// How long the news of an update waits before it is sent, and the address of an update.
     pub const REPLICATION: Purpose = Purpose(0x10c);
+    /// When a member of a group stands for election.
+    pub const ELECTION: Purpose = Purpose(0x10d);
     /// What a holder tells a lock service.
     pub const LOCK: Purpose = Purpose(0x10f);
     /// The first purpose free for users' own populations.
@@ -175,6 +177,11 @@ pub trait Population: Snapshot + Send {
     /// belongs. Whoever doesn't stands still then. It is asked often, and its answer never changes.
     fn drains(&self) -> bool {
         false
+    }
+
+    /// Of a population that drains and is at rest: whether a message of its own, on its way to it, may change that.
+    fn is_news(&self, _message: &Message) -> bool {
+        true
     }
 
     /// Of a population that drains: whether nothing will happen to it any more unless a message comes. `returns`: a member that

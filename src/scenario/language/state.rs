@@ -29,10 +29,10 @@ crate::language! {
         keys: Named<Part<Keys>>,
         /// The consistency model: what becomes of concurrent updates.
         model: Part<Spanned<Model>>,
-        /// How an accepted update gets to the other replicas. Not with `Quorum` or `Primary`, which have ways of their own.
+        /// How an accepted update gets to the other replicas. Not with `Quorum`, `Primary` or `Raft`, which have ways of their own.
         replication: Part<Replication> = Part::from(super::of_defaults::<Replication>()),
         /// How replicas compare what they hold from time to time, which makes good what was lost. Without it they don't. Not with
-        /// `Primary`, which sends what was lost again.
+        /// `Primary` or `Raft`, which send what was lost again.
         anti_entropy: Part<Option<AntiEntropy>>,
         /// What an agent's session with the store guarantees, whatever replicas it asks. Not with `Quorum`, and not with `Causal`, which
         /// keeps all four guarantees.
@@ -173,6 +173,29 @@ crate::language! {
             /// long an update waits in the buffer before its origin is asked for what lacks.
             wait: Part<Duration> = Part::from(Duration::from_secs(1)),
         },
+        /// Raft: the replicas agree on one order of all updates, by an elected leader. Linearizable.
+        Raft {
+            /// Who may answer a read.
+            reads: Part<RaftReads> = Part::from(RaftReads::Leader(Spanned::from(Confirmation::RoundTrip))),
+            /// The shortest time without a leader after which a replica stands for election, by its own clock.
+            election_min: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(1))),
+            /// The longest; each is drawn between the two.
+            election_max: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(2))),
+            /// The time between two heartbeats of a leader, by its own clock.
+            heartbeat: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_millis(200))),
+            /// Whether a replica asks first whether it could be elected.
+            pre_vote: Part<bool> = Part::from(true),
+            /// The most entries in one message.
+            batch: Part<Positive<u32>> = Part::from(super::positive(64)),
+            /// The most messages with entries on their way to one replica.
+            in_flight: Part<Positive<u32>> = Part::from(super::positive(16)),
+            /// How many entries are applied before the log is compacted.
+            snapshot_every: Part<Positive<u32>> = Part::from(super::positive(10_000)),
+            /// For how many entries an update is remembered, so that another attempt at it isn't applied again.
+            remember: Part<Positive<u32>> = Part::from(super::positive(10_000)),
+            /// How long a request waits at its replica before it is refused.
+            timeout: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(5))),
+        },
     }
 
     /// What an agent's session with a store guarantees (Terry et al. 1994).
@@ -225,6 +248,25 @@ crate::language! {
         None,
         /// The next one does that hasn't heard it for so long.
         After(Spanned<Positive<Duration>>),
+    }
+
+    /// Who may answer a read of a store under `Raft`.
+    pub enum RaftReads {
+        /// Any replica, once the leader has said up to where its log has to be applied.
+        Leader(Spanned<Confirmation>),
+        /// Any replica, from what it holds: it may lag behind.
+        Local,
+    }
+
+    /// How a leader knows that there is no other.
+    pub enum Confirmation {
+        /// By a round of heartbeats after the question.
+        RoundTrip,
+        /// By a lease: for `election_min / (1 + drift)` after it sent a heartbeat that a majority has answered.
+        Lease {
+            /// By how much the speeds of any two replicas' clocks differ at most. Beyond it reads may be stale.
+            drift: Part<Spanned<Drift>> = Part::from(Drift(500_000)),
+        },
     }
 
     /// Whom an agent asks.

@@ -210,7 +210,8 @@ steps! {
             at_least: Part<Option<i64>>
         },
         /// Reads a key, thinks, and changes it if nobody has changed it since (optimistic locking). If somebody has, the
-        /// change is refused, and all of it is done again after the policy's backoff. The store has one replica, or a `Primary`.
+        /// change is refused, and all of it is done again after the policy's backoff. The store has one replica, or one order of all
+        /// updates: a `Primary`, or `Raft`.
         CompareAndSwap {
             /// The time between the read and the change.
             think: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),

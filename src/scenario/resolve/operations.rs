@@ -341,10 +341,12 @@ impl<'a> Resolver<'a, '_> {
                 self.error(Code::WrongKeyType, on.key.get()?.span, message);
                 return None;
             }
-            let primary = matches!(self.store(read.store)?.model.get()?.value, Model::Primary { .. });
-            if self.store(read.store)?.at.get()?.value.0.len() > 1 && !primary {
-                let message = "`CompareAndSwap` needs a store with one replica or a `Primary`: no one else decides which write \
-                               came first";
+            // One log decides which came first.
+            let model = &self.store(read.store)?.model.get()?.value;
+            let agrees = matches!(model, Model::Primary { .. } | Model::Raft { .. });
+            if !agrees && self.store(read.store)?.at.get()?.value.0.len() > 1 {
+                let message = "`CompareAndSwap` needs a store with one replica, a `Primary` or `Raft`: no one else decides \
+                               which change came first";
                 self.error(Code::WrongKeyType, on.key.get()?.span, message);
                 return None;
             }

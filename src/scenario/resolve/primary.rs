@@ -144,8 +144,9 @@ impl Resolver<'_, '_> {
             }
         }
         if store.anti_entropy.given().is_some() {
-            let message = "a primary sends what was lost again: `anti_entropy` has nothing to do";
-            self.error(Code::Conflicting, model, message);
+            // One that a variant without a primary needs.
+            let message = "a primary sends what was lost again: `anti_entropy` does nothing";
+            self.out.push(Diagnostic::warning(Code::Conflicting, model, message));
         }
     }
 }

@@ -195,7 +195,7 @@ impl Resolver<'_, '_> {
         };
         Some(match &model.value {
             Model::LastWriteWins { .. } => Built::LastWriteWins(LastWriteWins),
-            Model::Primary { .. } if !in_quorum => Built::LastWriteWins(LastWriteWins),
+            Model::Primary { .. } | Model::Raft { .. } if !in_quorum => Built::LastWriteWins(LastWriteWins),
             Model::VersionVectors {
                 register,
                 counter,
@@ -242,8 +242,9 @@ impl Resolver<'_, '_> {
                 },
                 blind: blind(no_context)?,
             }),
-            Model::Quorum { .. } | Model::Primary { .. } => {
-                let message = "a quorum resolves conflicts by one of the other models, not by a quorum or a primary";
+            Model::Quorum { .. } | Model::Primary { .. } | Model::Raft { .. } => {
+                let message =
+                    "a quorum resolves conflicts by one of the other models, not by a quorum, a primary or a log";
                 self.error(Code::BadQuorum, model.span, message);
                 return None;
             }
@@ -286,7 +287,7 @@ impl Resolver<'_, '_> {
         }
         spec.replication = replication?;
         spec.protocol = protocol?;
-        spec.anti_entropy = anti_entropy?;
+        spec.anti_entropy = anti_entropy?.filter(|_| spec.raft().is_none() && spec.primary().is_none());
         if let Model::LastWriteWins { clock } = &resolution(store.model.get()?)?.value {
             spec.stamping = match clock.get()? {
                 StampClock::Wall => Stamping::Wall,
@@ -309,6 +310,9 @@ impl Resolver<'_, '_> {
     ) -> Option<Protocol> {
         if let Some(primary) = self.primary(store, sites)? {
             return Some(Protocol::Primary(Box::new(primary)));
+        }
+        if let Some(raft) = self.raft(store, sites)? {
+            return Some(Protocol::Raft(Box::new(raft)));
         }
         let quorum = self.quorum(store, keys, sites)?;
         let ordering = self.ordering(store)?;

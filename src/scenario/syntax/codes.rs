@@ -299,6 +299,12 @@ codes! {
     "`Causal(resolve: ...)` names one of the models that resolve conflicts, not a quorum and not `Causal` itself. `sessions` with no \
      guarantee left guarantee nothing.\n\n```ron\n(at: [\"a\", \"b\"], model: Causal(resolve: Quorum()))\n```\n\nA warning says that \
      `LastWriteWins` by wall clocks that are off contradicts the order of causes: `clock: Hybrid`, the default here, doesn't.";
+    BadGroup = 486, "a group that can't agree",
+    "Replicas under `Raft` hear a heartbeat of their leader well before the shortest election timeout is over: `heartbeat` is below \
+     `election_min`, which is at most `election_max`. A lease supposes that the clocks of any two replicas differ in speed by no more \
+     than its `drift`; where the store's `clocks` do, a warning says so, for reads may then be stale.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], \
+     model: Raft(heartbeat: \"2s\"))\n```\n\nMost networks need a `heartbeat` above the way there and back, and an `election_min` of some \
+     heartbeats.";
     BadPrimary = 490, "a primary that can't be",
     "At most as many copies can be waited for as there are backups, one less than sites. A `lease` is shorter than the time \
      after which another replica takes over, and needs copies that are waited for: who hasn't to confirm anything grants nothing. \

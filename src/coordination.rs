@@ -1,0 +1,6 @@
+//! Floor 3: protocols by which several members come to one decision, as data without I/O.
+//!
+//! Nothing here sends, waits or reads a clock. A host hands a member its input (a start, a message, a timer that is due, a
+//! proposal, a question) with what the member's own clock reads, and does what the member wants done.
+
+pub mod raft;

@@ -1,0 +1,400 @@
+//! How a log gets to the others: entries, conflicts, commitment, snapshots.
+
+use super::log::{Entry, Payload, Snapshot};
+use super::message::Body;
+use super::node::{Node, Role};
+use super::{Flaw, Id, Index, Term};
+use serde::Serialize;
+use std::collections::VecDeque;
+
+/// What a leader knows of a member.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Progress {
+    /// The next entry to send.
+    pub next: Index,
+    /// The last entry in which it is known to agree.
+    pub matched: Index,
+    /// The last round that it has answered.
+    pub round: u64,
+    /// The commit index that it was told.
+    told: Index,
+    /// What is on its way.
+    in_flight: VecDeque<InFlight>,
+    /// Where the logs meet isn't known: one message at a time.
+    probing: bool,
+    /// A snapshot is on its way: its last entry, and when it left.
+    snapshot: Option<(Index, i64)>,
+}
+
+/// A message with entries that isn't answered.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct InFlight {
+    /// Its last entry.
+    upto: Index,
+    /// The round, and the time, when it left.
+    round: u64,
+    left: i64,
+}
+
+impl Progress {
+    pub fn new(next: Index) -> Self {
+        Self {
+            next,
+            matched: 0,
+            round: 0,
+            told: 0,
+            in_flight: VecDeque::new(),
+            probing: true,
+            snapshot: None,
+        }
+    }
+
+    /// What was on its way is taken for lost.
+    fn begin_again(&mut self) {
+        self.in_flight.clear();
+        self.snapshot = None;
+        self.probing = true;
+        self.next = self.matched + 1;
+    }
+}
+
+impl<C: Clone, S: Clone> Node<C, S> {
+    /// Appends an entry to the leader's own log, and sends it.
+    pub(super) fn append_own(&mut self, payload: Payload<C>, now: i64) {
+        let term = self.disk.term;
+        if let Payload::Command { identity, .. } = &payload {
+            self.unapplied.insert(*identity);
+        }
+        let is_change = matches!(payload, Payload::Members(_));
+        self.disk.push(Entry { term, payload });
+        if is_change {
+            self.follow_membership();
+        }
+        self.replicate_all(now);
+        self.advance(now);
+    }
+
+    /// Sends the log to those who belong to the group, and forgets others.
+    fn follow_membership(&mut self) {
+        let next = self.disk.log.last().0;
+        let members = self.members().clone();
+        self.progress.retain(|id, _| members.has(*id));
+        for id in members.others(self.id) {
+            self.progress.entry(id).or_insert_with(|| Progress::new(next));
+        }
+    }
+
+    pub(super) fn replicate_all(&mut self, now: i64) {
+        let others: Vec<Id> = self.progress.keys().copied().collect();
+        others.into_iter().for_each(|id| self.replicate(id, now));
+    }
+
+    /// Sends a member what it lacks, as far as so much may be on its way.
+    pub(super) fn replicate(&mut self, to: Id, now: i64) {
+        let (last, before) = (self.disk.log.last().0, self.disk.log.before().0);
+        let most = self.settings.in_flight.max(1);
+        loop {
+            let Some(progress) = self.progress.get_mut(&to) else {
+                return;
+            };
+            if progress.snapshot.is_some() || progress.next > last {
+                return;
+            }
+            let limit = if progress.probing { 1 } else { most };
+            if progress.in_flight.len() >= limit {
+                return;
+            }
+            if progress.next <= before {
+                let snapshot = self.disk.snapshot.clone().expect("a compacted log has a snapshot");
+                progress.snapshot = Some((snapshot.last.0, now));
+                let round = self.round;
+                return self.send(to, Body::Install { round, snapshot });
+            }
+            let first = progress.next;
+            let entries = self.disk.log.from(first).take(self.settings.batch.max(1));
+            let entries: Vec<Entry<C>> = entries.map(|(_, entry)| entry.clone()).collect();
+            let upto = first + entries.len() as u64 - 1;
+            let at = (
+                first - 1,
+                self.disk.log.term(first - 1).expect("the log begins at or before it"),
+            );
+            progress.next = upto + 1;
+            progress.in_flight.push_back(InFlight {
+                upto,
+                round: self.round,
+                left: now,
+            });
+            progress.told = progress.told.max(self.commit.min(upto));
+            let (round, commit) = (self.round, self.commit);
+            let body = Body::Append {
+                round,
+                before: at,
+                entries,
+                commit,
+            };
+            self.send(to, body);
+        }
+    }
+
+    /// A follower is sent entries.
+    pub(super) fn append(
+        &mut self,
+        from: Id,
+        round: u64,
+        before: (Index, Term),
+        entries: Vec<Entry<C>>,
+        commit: Index,
+    ) {
+        let log = &self.disk.log;
+        let (start, _) = log.before();
+        // What was compacted was committed, and is the same everywhere.
+        let agrees = before.0 < start || log.term(before.0) == Some(before.1);
+        if !agrees {
+            let hint = match log.term(before.0) {
+                Some(term) => (Some(term), log.first_of_term(before.0)),
+                None => (None, log.last().0 + 1),
+            };
+            let body = Body::Conflict {
+                round,
+                before: before.0,
+                hint,
+            };
+            return self.send(from, body);
+        }
+        let matched = before.0 + entries.len() as u64;
+        for (index, entry) in (before.0 + 1..).zip(entries) {
+            match self.disk.log.term(index) {
+                _ if index <= start => {}
+                Some(term) if term == entry.term => {}
+                Some(_) => {
+                    assert!(
+                        index > self.commit || self.settings.flaw != Flaw::None,
+                        "what is committed stays"
+                    );
+                    self.disk.cut(index);
+                    self.disk.push(entry);
+                }
+                None => drop(self.disk.push(entry)),
+            }
+        }
+        if self.settings.flaw == Flaw::CutsMatching && matched >= start {
+            self.disk.cut(matched + 1);
+        }
+        self.send(from, Body::Appended { round, matched });
+        self.commit_to(commit.min(matched));
+        self.settle_joining();
+    }
+
+    /// A member has all entries up to one.
+    pub(super) fn appended(&mut self, from: Id, round: u64, matched: Index, now: i64) {
+        if self.role != Role::Leader {
+            return;
+        }
+        self.note_round(from, round);
+        let Some(progress) = self.progress.get_mut(&from) else {
+            return;
+        };
+        progress.matched = progress.matched.max(matched);
+        progress.next = progress.next.max(progress.matched + 1);
+        let matched = progress.matched;
+        while progress.in_flight.front().is_some_and(|sent| sent.upto <= matched) {
+            progress.in_flight.pop_front();
+        }
+        if progress.snapshot.is_some_and(|(upto, _)| upto <= matched) {
+            progress.snapshot = None;
+        }
+        progress.probing = false;
+        self.advance(now);
+        self.replicate(from, now);
+        self.tell_commit(from);
+        self.hand_over(from);
+        self.confirm(now);
+    }
+
+    /// A member doesn't have the entry before those that it was sent.
+    pub(super) fn conflict(
+        &mut self,
+        from: Id,
+        round: u64,
+        before: Index,
+        (term, index): (Option<Term>, Index),
+        now: i64,
+    ) {
+        if self.role != Role::Leader {
+            return;
+        }
+        self.note_round(from, round);
+        let last = term.and_then(|term| self.disk.log.last_of_term(term));
+        if let Some(progress) = self.progress.get_mut(&from)
+            && before > progress.matched
+        {
+            progress.begin_again();
+            // Behind the last entry of that term that the leader has, if it has any: all of it may be the same.
+            let next = last.map_or(index, |last| last.min(before - 1) + 1);
+            progress.next = next.clamp(progress.matched + 1, before);
+            self.replicate(from, now);
+        }
+        self.confirm(now);
+    }
+
+    /// A member has answered a heartbeat. What left before that, and as long ago as messages may overtake each other, is taken for
+    /// lost.
+    pub(super) fn heard_round(&mut self, from: Id, round: u64, now: i64) {
+        if self.role != Role::Leader {
+            return;
+        }
+        self.note_round(from, round);
+        let (heartbeat, patience) = (self.settings.heartbeat, self.settings.election_max);
+        if let Some(progress) = self.progress.get_mut(&from) {
+            let overtaken = |sent: &InFlight| sent.round < round && now.saturating_sub(sent.left) >= heartbeat;
+            let is_lost = progress.in_flight.front().is_some_and(overtaken);
+            let is_late = progress
+                .snapshot
+                .is_some_and(|(_, left)| now.saturating_sub(left) > patience);
+            if is_lost || is_late {
+                progress.begin_again();
+            }
+        }
+        self.replicate(from, now);
+        self.confirm(now);
+    }
+
+    fn note_round(&mut self, from: Id, round: u64) {
+        if let Some(progress) = self.progress.get_mut(&from) {
+            progress.round = progress.round.max(round);
+        }
+    }
+
+    /// Commits what a quorum has, if its last entry is of the leader's own term.
+    fn advance(&mut self, now: i64) {
+        let members = self.members();
+        let last = self.disk.log.last().0;
+        let has = |id: &Id| match self.progress.get(id) {
+            Some(progress) => progress.matched,
+            None if *id == self.id => last,
+            None => 0,
+        };
+        let mut matched: Vec<Index> = members.voters.iter().map(has).collect();
+        matched.sort_unstable();
+        let common = matched[matched.len() - members.quorum()];
+        let is_own = self.disk.log.term(common) == Some(self.disk.term);
+        if common <= self.commit || !(is_own || self.settings.flaw == Flaw::CommitsOldTerms) {
+            return;
+        }
+        self.commit = common;
+        self.apply();
+        self.answer_held(now);
+        let others: Vec<Id> = self.progress.keys().copied().collect();
+        others.into_iter().for_each(|id| self.tell_commit(id));
+        if !self.is_changing() && !self.members().has_voter(self.id) {
+            // It has removed itself.
+            self.follow(self.disk.term, None, now);
+        }
+    }
+
+    /// Tells a member of what is committed, as far as it is known to have it, unless entries have told it already.
+    fn tell_commit(&mut self, to: Id) {
+        let commit = self.commit;
+        let Some(progress) = self.progress.get_mut(&to) else {
+            return;
+        };
+        let commit = commit.min(progress.matched);
+        if commit > progress.told {
+            progress.told = commit;
+            self.send(to, Body::Commit { commit });
+        }
+    }
+
+    /// A follower is sent the state in place of entries.
+    pub(super) fn install(&mut self, from: Id, round: u64, snapshot: Snapshot<S>) {
+        let (index, term) = snapshot.last;
+        if index > self.commit {
+            self.commit = index;
+            if self.disk.log.term(index) == Some(term) {
+                // What lies behind it stays.
+                self.disk.compact(index);
+            } else {
+                self.disk.log = super::Log::after(snapshot.last);
+                self.disk.memberships = vec![(index, snapshot.members.clone())];
+            }
+            self.disk.applied = index;
+            self.disk.sessions = snapshot.sessions.clone();
+            let known: Vec<_> = self.proposals.keys().copied().collect();
+            for identity in known.into_iter().filter(|identity| self.disk.sessions.knows(*identity)) {
+                self.proposals.remove(&identity);
+            }
+            self.disk.snapshot = Some(Box::new(snapshot.clone()));
+            self.output.installed = Some(Box::new(snapshot));
+            self.settle_joining();
+            self.reads_behind();
+        }
+        let matched = self.commit.max(index);
+        self.send(from, Body::Appended { round, matched });
+    }
+
+    /// A leader's heartbeat is due.
+    pub(super) fn beat(&mut self, now: i64) {
+        if self.role != Role::Leader {
+            self.heartbeat_due = i64::MAX;
+            return;
+        }
+        if self.members().quorum() > 1 && now.saturating_sub(self.contact) > self.settings.election_max {
+            // No quorum hears it: somebody else may lead by now, and whoever asks had better know.
+            return self.follow(self.disk.term, None, now);
+        }
+        if self.transfer.is_some_and(|(_, until)| until <= now) {
+            self.transfer = None;
+        }
+        self.heartbeat_due = now.saturating_add(self.settings.heartbeat);
+        self.begin_round(now);
+    }
+
+    /// Sends a heartbeat to everybody.
+    pub(super) fn begin_round(&mut self, now: i64) -> u64 {
+        self.round += 1;
+        self.rounds.push_back((self.round, now));
+        let to: Vec<(Id, Index)> = self
+            .progress
+            .iter()
+            .map(|(id, progress)| (*id, progress.matched))
+            .collect();
+        for (id, matched) in to {
+            let (round, commit) = (self.round, self.commit.min(matched));
+            if let Some(progress) = self.progress.get_mut(&id) {
+                progress.told = progress.told.max(commit);
+            }
+            self.send(id, Body::Heartbeat { round, commit });
+        }
+        self.reads.rounded(self.round);
+        self.confirm(now);
+        self.round
+    }
+
+    /// Finds out which rounds a quorum has answered.
+    pub(super) fn confirm(&mut self, now: i64) {
+        if self.role != Role::Leader {
+            return;
+        }
+        let members = self.members();
+        let answered = |id: &Id| match self.progress.get(id) {
+            Some(progress) => progress.round,
+            None if *id == self.id => self.round,
+            None => 0,
+        };
+        let mut rounds: Vec<u64> = members.voters.iter().map(answered).collect();
+        rounds.sort_unstable();
+        let confirmed = rounds[rounds.len() - members.quorum()];
+        while let Some(&(round, sent)) = self.rounds.front()
+            && round <= confirmed
+        {
+            self.rounds.pop_front();
+            self.contact = sent;
+        }
+        self.answer_confirmed(confirmed, now);
+    }
+
+    /// Whether the leader has committed an entry of its own term, and so knows what is committed.
+    pub(super) fn is_current(&self) -> bool {
+        self.disk.log.term(self.commit) == Some(self.disk.term)
+    }
+}

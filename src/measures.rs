@@ -5,10 +5,12 @@
 //!
 //! - [`tasks`]: how long tasks take, and where their time goes: the latency trap.
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
+//! - [`editing`]: whether texts end as recorded.
 //! - [`traffic`]: messages and bytes, the end of the run, the intervals of faults.
 //! - [`invariants`]: the counts that have to be zero where a scenario says `Always`.
 //! - [`windows`]: counts and levels in windows of time, which the others use.
 
+pub mod editing;
 pub mod herd;
 pub mod invariants;
 pub mod registry;
@@ -53,6 +55,8 @@ pub struct Setting {
     pub servers: Vec<Option<u32>>,
     /// What is watched of shared state, if there is any.
     pub state: Option<shared_state::Watched>,
+    /// The texts that recorded sessions edit.
+    pub edited: Vec<editing::EditedText>,
 }
 
 /// How much is kept of what was measured, and how long a trigger's aftermath is watched.
@@ -95,6 +99,9 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
             setting.window,
             options.sample,
         )));
+    }
+    if !setting.edited.is_empty() {
+        all.push(Box::new(editing::Editing::new(&setting)));
     }
     all
 }

@@ -22,6 +22,7 @@ mod swapping;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod waiting;
 pub mod words;
 
 pub use quorum::{HintedHandoff, Legs, Placement, QuorumSpec};

@@ -4,6 +4,7 @@ use super::spec::{Arrivals, GroupSpec, RankBlock};
 
 use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, Timer};
 use super::calling::OPERATION;
+use super::edits::Progress;
 use super::program::Instruction;
 use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, in_large_pages, prefetch};
@@ -108,6 +109,8 @@ pub struct AgentGroup {
     pub(super) typed: BTreeMap<u32, u32>,
     /// The key that an agent's activation chose last.
     pub(super) chosen: BTreeMap<u32, u32>,
+    /// How far each agent has come in each recorded session.
+    pub(super) edits: BTreeMap<(u32, u32), Progress>,
     /// The compare-and-swaps under way, by activation.
     pub(super) swaps: BTreeMap<u32, SwapState>,
     pub(super) deferred: BTreeMap<u32, (SimTime, Vec<Deferred>)>,
@@ -164,6 +167,7 @@ impl AgentGroup {
             contexts: BTreeMap::new(),
             typed: BTreeMap::new(),
             chosen: BTreeMap::new(),
+            edits: BTreeMap::new(),
             swaps: BTreeMap::new(),
             deferred: BTreeMap::new(),
             stood: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 use super::policy::Policy;
 use super::program::Program;
+use super::step::Action;
 use crate::kernel::{SimDuration, SimTime};
 use crate::random::Law;
 use crate::world::population::Sites;
@@ -48,6 +49,14 @@ impl GroupSpec {
         } else {
             self.count.unwrap_or(0)
         }
+    }
+
+    /// Whether its agents replay a recorded session on a text of this store.
+    pub fn replays(&self, store: u16) -> bool {
+        let operations = &self.program.operations;
+        operations
+            .iter()
+            .any(|step| step.store == store && matches!(step.action, Action::Edit(_)))
     }
 }
 

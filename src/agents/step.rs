@@ -65,6 +65,8 @@ pub enum Step {
         /// What it consists of.
         steps: Vec<Step>,
     },
+    /// Takes the part of an author in a recorded editing session.
+    Edit(super::edits::EditStep),
     /// Ends the activation here.
     Stop,
 }
@@ -165,6 +167,8 @@ pub enum Action {
         /// How many.
         length: Law,
     },
+    /// Makes the next edit of a recorded session: that of this number in the program.
+    Edit(u32),
 }
 
 /// Which replica of a store an operation goes to.

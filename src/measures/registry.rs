@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 14] = [
+const TABLES: [&[MeasureInfo]; 15] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -32,6 +32,7 @@ const TABLES: [&[MeasureInfo]; 14] = [
     traffic::RUN,
     super::shared_state::MEASURES,
     super::state::STATE_SERIES,
+    super::editing::EDITED,
     COMPARED,
 ];
 

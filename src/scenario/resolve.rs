@@ -9,6 +9,7 @@
 mod agents;
 mod checks;
 mod doubts;
+mod edits;
 mod expect;
 mod faults;
 mod laws;
@@ -98,6 +99,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     resolver.check_topics();
     resolver.check_received();
     resolver.check_calls();
+    resolver.check_edited();
     if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);
     }

@@ -26,6 +26,7 @@ impl<R: Resolution> Store<R> {
             Known::Accepted { .. } | Known::Done => keep_state,
         });
         dropped.extend(self.drop_operations(member));
+        dropped.extend(self.replicas[member as usize].unpark_all());
         let replica = &mut self.replicas[member as usize];
         let mut released = Vec::new();
         for waiting in replica.inbox.drain(..) {
@@ -41,6 +42,7 @@ impl<R: Resolution> Store<R> {
             replica.bereft = true;
             replica.stamps.forget();
             replica.batch.clear();
+            replica.heard.clear();
             replica.batch_open = false;
             replica.coordinator.staged.clear();
             replica.coordinator.hints.clear();
@@ -85,6 +87,7 @@ impl<R: Resolution> Store<R> {
             }
         }
         self.stall_operations(member, since, cx);
+        self.stall_parked(member, since, cx);
         if self.replicas[member as usize].down {
             return;
         }
@@ -100,6 +103,7 @@ impl<R: Resolution> Store<R> {
                 Waiting::Peer(message) => self.take_in(member, &message, cx),
             }
         }
+        self.lose_patience(member, cx);
         self.ring_all(member, cx);
     }
 

@@ -3,9 +3,10 @@
 use super::quorum::Coordinator;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
+use super::waiting::Parked;
 use super::words::{char_word, origin_word};
 use crate::kernel::{SimTime, Ticket};
-use crate::state::{Context, Dot, Fate, Origin, Resolution};
+use crate::state::{Context, Dot, Fate, Origin, Resolution, VersionVector};
 use crate::world::message::Message;
 use crate::world::population::{Cx, Endpoint};
 use crate::world::record::What;
@@ -103,6 +104,12 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) knowledge: Knowledge,
     /// What it keeps where it coordinates quorums.
     pub(super) coordinator: Coordinator<R>,
+    /// Updates that wait for what they build on, in the order of arrival.
+    pub(super) parked: Vec<Parked>,
+    /// How many have waited so far.
+    pub(super) waits: u64,
+    /// Of texts that are replaced as a whole: what it has heard of.
+    pub(super) heard: BTreeMap<u32, VersionVector>,
 }
 
 /// The records of what happens to effects of one key at one replica.

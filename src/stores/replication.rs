@@ -10,7 +10,7 @@ use super::stability::{collect, collects, heard};
 use super::store::{FLUSH, ROUND, SHIP, Store};
 use super::words::store_key;
 use crate::kernel::{Key, SimDuration};
-use crate::state::{Resolution, wire};
+use crate::state::{Resolution, Versions, wire};
 use crate::world::call::answer_address;
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose};
@@ -150,9 +150,11 @@ pub(super) fn merge<R: Resolution>(
     let id = replica.endpoint.id;
     let (slot, word) = (&mut replica.slots[key as usize], store_key(store, key));
     replica.stamps.hear(model.rank(delta).map(|rank| rank.stamp));
+    let heard = model.rank(delta).map(|rank| rank.dot);
     if model.merge(&mut slot.entry, delta, &mut |fate| tell(cx, id, word, fate)) {
         show(model, slot, id, word, cx);
     }
+    replica.note_heard(spec, key, heard);
     if collects(spec, key) {
         if let Some((origin, heard)) = model.told(delta) {
             replica.knowledge.note(key, usize::from(origin.replica()), &heard);
@@ -564,6 +566,9 @@ impl<R: Resolution> Store<R> {
         let mut told = |fate| tell(cx, id, word, fate);
         if self.model.join(&mut slot.entry, theirs, &mut told) {
             show(&self.model, slot, id, word, cx);
+        }
+        if let Versions::Heads(heads) = self.model.versions(theirs) {
+            replica.note_heard(&self.spec, key, heads);
         }
     }
 }

@@ -39,6 +39,9 @@ pub(super) const ALARM: u16 = kind::OWN + 4;
 /// A replica offers hints to those that they are for. Body: the turn.
 pub(super) const HANDOFF: u16 = kind::OWN + 5;
 
+/// The patience of an update that waits is over. Body: which one.
+pub(super) const PATIENCE: u16 = kind::OWN + 32;
+
 /// A store: the population of its replicas.
 #[derive(Clone, Serialize)]
 #[serde(bound(serialize = ""))]
@@ -117,6 +120,9 @@ impl<R: Resolution> Store<R> {
             exchanges: 0,
             knowledge: Knowledge::default(),
             coordinator: Coordinator::default(),
+            parked: Vec::new(),
+            waits: 0,
+            heard: BTreeMap::new(),
         });
         Self {
             replicas: replicas.collect(),
@@ -149,6 +155,7 @@ impl<R: Resolution> Population for Store<R> {
             FLUSH => self.flush(member, cx),
             SHIP => self.ship(member, Handle::from_word(entry.body), cx),
             ALARM => self.alarm(member, entry.body as usize, cx),
+            PATIENCE => self.lose_patience(member, cx),
             HANDOFF => self.hand_off(member, cx),
             _ => {}
         }
@@ -165,6 +172,7 @@ impl<R: Resolution> Population for Store<R> {
                     replica.inbox.push_back(Waiting::Peer(*message));
                 } else {
                     self.take_in(member, message, cx);
+                    self.unpark(member, cx);
                 }
             }
             _ => {}
@@ -198,6 +206,7 @@ impl<R: Resolution> Population for Store<R> {
                     words.push(shipment.value);
                 }
             }
+            PATIENCE if !replica.is_parked(entry.body) => return Liveness::Stale,
             FLUSH if !replica.batch_open || entry.body != replica.batch_number => return Liveness::Stale,
             _ => words.push(entry.body),
         }
@@ -211,6 +220,7 @@ impl<R: Resolution> Population for Store<R> {
             FLUSH => "end of a batch",
             SHIP => "departure of news",
             ALARM => "timer of a coordinator",
+            PATIENCE => "end of an update's patience",
             HANDOFF => "turn of handoff",
             _ => "start",
         };
@@ -299,6 +309,7 @@ impl<R: Resolution> Population for Store<R> {
                     cx.record_with(What::Holds, replica.endpoint.id, [key, 0, 0], &words);
                 }
             }
+            self.say_texts(replica, cx);
             cx.record(
                 What::Metadata,
                 replica.endpoint.id,

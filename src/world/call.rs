@@ -106,7 +106,17 @@ pub enum Request {
         context: Option<Box<Context>>,
         /// The version of the key that must still be there (compare-and-swap); `None`: whatever is there.
         expects: Option<u64>,
+        /// Whether the replica is to hold it back until it has all that the context names; the agent's view is made of that
+        /// alone. `None`: the replica takes it as it comes.
+        awaits: Option<Awaits>,
     },
+}
+
+/// How an update waits at its replica for what it builds on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaits {
+    /// How long at most; then it is applied to what is there. `None`: for ever.
+    pub patience: Option<SimDuration>,
 }
 
 impl Request {

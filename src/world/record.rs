@@ -72,8 +72,9 @@ pub enum What {
     RequestDropped,
     /// An update of shared state is accepted by a replica; what becomes of it follows. Subject: the replica; a: call identity;
     /// b: store and key; c: dot; extra: when the call began, agent (bit 32 set: the update builds on what the replica has heard,
-    /// as all do but a write to a register that comes with a context), the stamp, the operation (two words), the versions that
-    /// the replica showed before. See [`crate::stores::words`].
+    /// as all do but a write to a register that comes with a context; bit 33 set: its agent had before its eyes what is listed at
+    /// the end, and that alone), the stamp, the operation (two words), the versions that
+    /// the replica showed before, or what the agent had before its eyes. See [`crate::stores::words`].
     Accepted,
     /// A read was served. Subject: the replica, or the coordinator; a: call identity; b: store and key; c: attempt number; extra:
     /// when the call began, agent, and what it returned ([`crate::stores::words::ReplyWords`]).
@@ -162,6 +163,10 @@ pub enum What {
     /// A server works at another speed from now on, unless it is down. Subject: the server; a: the bits of the speed, a float: 0 is a
     /// standstill, 1 its own speed.
     Paced,
+    /// What a replica shows of a text once the run is over and drained, if anything ever reached it: in several records if it is long.
+    /// Subject: the replica; a: store and key; b: which of the records, from 0; extra: where characters stand in the table, and
+    /// how many, in the two halves of a word.
+    Shows,
 }
 
 /// A set of [`What`]s.

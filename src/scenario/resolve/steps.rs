@@ -25,7 +25,8 @@ impl Written {
             | Self::InsertText { policy, .. }
             | Self::DeleteText { policy, .. }
             | Self::Update { policy, .. }
-            | Self::CompareAndSwap { policy, .. } => policy.given(),
+            | Self::CompareAndSwap { policy, .. }
+            | Self::Edit { policy, .. } => policy.given(),
             _ => None,
         }
     }
@@ -227,6 +228,24 @@ impl Resolver<'_, '_> {
                 let steps = self.steps(steps, group, policies)?;
                 let name = self.tasks[&name.get()?.value];
                 into.push(Step::Task { name, steps });
+            }
+            Written::Edit {
+                key,
+                store,
+                trace,
+                think,
+                patience,
+                policy,
+            } => {
+                let (which, replica) = (Part::from(None), Part::from(None));
+                let on = super::operations::Operation {
+                    key,
+                    store,
+                    which: &which,
+                    replica: &replica,
+                };
+                let edit = super::edits::Edit { trace, think, patience };
+                into.push(self.edit(&on, &edit, policy_of(policy), group)?);
             }
             Written::Stop => into.push(Step::Stop),
             Written::Read { .. }

@@ -294,6 +294,11 @@ codes! {
      sites. `sloppy` needs replicas beyond the `n` that keep a key, and `hinted_handoff`, after which another replica stands in \
      before the write is refused.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], model: Quorum(n: 2, r: 3))\n```\n\nThat `r` + `w` is at \
      most `n` is no problem: reads may then be stale.";
+    WrongAuthors = 490, "a session that these agents can't replay",
+    "`Edit` replays a recorded editing session: the group has as many agents as the session has authors, each in a site of its own \
+     where the store has a replica, which takes its edits by itself; and nobody else changes the text.\n\n```ron\nagents: \
+     {\"authors\": (count: 3, at: [\"a\", \"b\"], program: [Edit(key: \"text\", trace: \"friendsforever\")])}\n```\n\nThat session has \
+     two authors.";
 }
 
 #[cfg(test)]

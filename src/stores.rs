@@ -2,12 +2,14 @@
 //!
 //! In reading order: [`spec`] describes a store; [`store`] is the [`Population`] of its replicas: it answers requests,
 //! and applies what the model of [`crate::state`] says; [`replication`] is how replicas keep up with each other; [`stamping`] where stamps come from; [`words`]
-//! is how records put versions into words; [`quorum`] is how several replicas take part in one operation.
+//! is how records put versions into words; [`quorum`] is how several replicas take part in one operation; [`ot`] is how edits of
+//! texts go through one of them.
 //!
 //! Which consistency model a store runs is one value of [`Model`]. A new model is a type that implements
 //! [`Resolution`], and one line there.
 
 mod content;
+pub mod ot;
 pub mod quorum;
 mod recovery;
 mod replica;
@@ -25,14 +27,15 @@ mod tests;
 mod waiting;
 pub mod words;
 
+pub use ot::CentralSpec;
 pub use quorum::{HintedHandoff, Legs, Placement, QuorumSpec};
 pub use spec::{AntiEntropy, Protocol, ReplicaSpec, Replication, StoreSpec};
 pub use stamping::Stamping;
 pub use store::Store;
 
 use crate::state::{
-    Crdt, DottedVersionVectors, Keeping, KeyType, LastWriteWins, ModelInfo, Op, Realisation, Refusal, Resolution,
-    VersionVectors,
+    Crdt, DottedVersionVectors, Keeping, KeyType, LastWriteWins, ModelInfo, Op, OperationalTransformation, Realisation,
+    Refusal, Resolution, VersionVectors,
 };
 use crate::world::population::{Endpoint, Population};
 use serde::{Deserialize, Serialize};
@@ -69,6 +72,8 @@ models! {
     DottedVersionVectors(DottedVersionVectors),
     /// Conflict-free replicated data types.
     Crdt(Crdt),
+    /// Edits transformed by way of a central server.
+    OperationalTransformation(OperationalTransformation),
 }
 
 impl Model {

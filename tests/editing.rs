@@ -79,6 +79,29 @@ fn a_sequence_ends_in_the_recorded_text_over_a_bad_network() {
 }
 
 #[test]
+fn transformed_edits_end_in_the_recorded_text_over_a_calm_network() {
+    let all = numbers(&friends("OperationalTransformation()", r#"one_way: "100ms""#, "", ""));
+    assert_recorded(&all, 2.0);
+    assert!(all["state.transforms"] > 10_000.0);
+}
+
+#[test]
+fn transformed_edits_end_in_the_recorded_text_over_a_bad_network() {
+    let edit = r#", think: Exponential(mean: "20ms"), policy: "again""#;
+    let text = clowns("OperationalTransformation(server: \"y\")", LOSSY, "", edit);
+    let all = numbers(&text.replace(
+        "agents:",
+        r#"policies: {"again": (timeout: "2s", attempts: Unlimited)},
+        faults: {
+            "cut": Partition(groups: [["x"], ["y", "z"]], at: "20s", for: "30s"),
+            "crash": Crash(who: "y", at: "90s", for: "10s", keep: State),
+        }, agents:"#,
+    ));
+    assert_recorded(&all, 3.0);
+    assert!(all["messages.lost_by.random"] > 100.0);
+}
+
+#[test]
 fn a_text_that_is_replaced_as_a_whole_loses_what_others_wrote() {
     let edit = r#", patience: "2s""#;
     let all = numbers(&friends("LastWriteWins()", r#"one_way: "100ms""#, "", edit));

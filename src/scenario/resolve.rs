@@ -7,6 +7,7 @@
 //! nobody knows: what depends on them isn't checked, and everything else is.
 
 mod agents;
+mod central;
 mod checks;
 mod doubts;
 mod edits;

@@ -43,6 +43,8 @@ impl<R: Resolution> Store<R> {
             replica.stamps.forget();
             replica.batch.clear();
             replica.heard.clear();
+            self.lose_desk(member);
+            let replica = &mut self.replicas[member as usize];
             replica.batch_open = false;
             replica.coordinator.staged.clear();
             replica.coordinator.hints.clear();
@@ -114,6 +116,7 @@ impl<R: Resolution> Store<R> {
             return;
         }
         self.catch_up(member, cx);
+        self.central_back(member, cx);
         self.set_handoff(member, cx);
         if self.spec.anti_entropy.is_none() {
             return;

@@ -1,5 +1,6 @@
 //! A replica: what it holds of each key, what it remembers of calls, and what waits for it.
 
+use super::ot::Desk;
 use super::quorum::Coordinator;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
@@ -104,6 +105,8 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) knowledge: Knowledge,
     /// What it keeps where it coordinates quorums.
     pub(super) coordinator: Coordinator<R>,
+    /// What it keeps of its talk with a central server.
+    pub(super) desk: Desk,
     /// Updates that wait for what they build on, in the order of arrival.
     pub(super) parked: Vec<Parked>,
     /// How many have waited so far.

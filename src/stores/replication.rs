@@ -3,6 +3,7 @@
 //! What travels lies in a slab, shared by the messages that carry it: an update for four peers is one payload. A message names
 //! its payload by its handle, and the fingerprint covers the content.
 
+use super::ot::{self, OtMessage};
 use super::quorum::Leg;
 use super::replica::{Replica, show, tell};
 use super::spec::{AntiEntropy, StoreSpec};
@@ -87,6 +88,8 @@ pub(super) enum Content<R: Resolution> {
     },
     /// The question of a read for what a replica holds of a key.
     Ask { key: u32, identity: u64 },
+    /// What replicas and their server say to each other.
+    Central(Box<OtMessage>),
     /// What it holds, under a mark by which the judge knows it.
     Reply { key: u32, entry: R::Entry, mark: u64 },
 }
@@ -108,7 +111,7 @@ impl<R: Resolution> Content<R> {
             Self::Hint { delta: news, .. } => REPLICA_BYTES + delta(news),
             Self::Ask { .. } => KEY_BYTES,
             Self::Reply { entry, .. } => KEY_BYTES + model.entry_size(entry).total(value_bytes),
-            Self::Digest(_) | Self::Entries { .. } => unreachable!("exchanges weigh their own"),
+            Self::Digest(_) | Self::Entries { .. } | Self::Central(_) => unreachable!("these weigh their own"),
         }
     }
 }
@@ -183,6 +186,9 @@ impl<R: Resolution> Store<R> {
 
     /// Tells the other replicas of an update, now or with the batch. `about` is the address of the update.
     pub(super) fn replicate(&mut self, member: u32, key: u32, delta: R::Delta, about: u64, cx: &mut Cx<'_, '_>) {
+        if self.spec.central().is_some() {
+            return self.submit_edits(member, key, cx);
+        }
         self.set_round(member, cx);
         if self.replicas.len() < 2 {
             return;
@@ -430,6 +436,9 @@ impl<R: Resolution> Store<R> {
 
     /// Takes in what another replica has sent.
     pub(super) fn take_in(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        if message.topic == ot::TOPIC {
+            return self.take_central(member, message, cx);
+        }
         if message.topic >= topic::WRITE {
             return self.receive_leg(member, message, cx);
         }

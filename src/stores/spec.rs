@@ -1,6 +1,7 @@
 //! What a store is: its keys, its replicas, and how they keep up with each other.
 
 use super::Stamping;
+use super::ot::CentralSpec;
 use super::quorum::QuorumSpec;
 use crate::kernel::{SimDuration, SimTime};
 use crate::network::SiteId;
@@ -40,6 +41,8 @@ pub enum Protocol {
     Alone,
     /// As many as a quorum needs.
     Quorum(Box<QuorumSpec>),
+    /// The one that is asked; it sends edits of texts to one of them, which tells the others.
+    Central(CentralSpec),
 }
 
 /// One replica.
@@ -80,7 +83,15 @@ impl StoreSpec {
     pub fn quorum(&self) -> Option<&QuorumSpec> {
         match &self.protocol {
             Protocol::Quorum(quorum) => Some(quorum),
-            Protocol::Alone => None,
+            Protocol::Alone | Protocol::Central(_) => None,
+        }
+    }
+
+    /// The server through which edits of texts go, if there is one.
+    pub fn central(&self) -> Option<&CentralSpec> {
+        match &self.protocol {
+            Protocol::Central(central) => Some(central),
+            Protocol::Alone | Protocol::Quorum(_) => None,
         }
     }
 

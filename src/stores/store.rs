@@ -9,6 +9,7 @@
 //! it was about to send, and what it held.
 
 use super::content::content_hash;
+use super::ot::Desk;
 use super::quorum::{Coordinator, Operation};
 use super::replica::{Job, Replica, Slot, Waiting};
 use super::replication::{Payload, Shipment, topic};
@@ -41,6 +42,9 @@ pub(super) const HANDOFF: u16 = kind::OWN + 5;
 
 /// The patience of an update that waits is over. Body: which one.
 pub(super) const PATIENCE: u16 = kind::OWN + 32;
+
+/// A replica looks at what its server, or the others, haven't answered. Body: which look.
+pub(super) const RESEND: u16 = kind::OWN + 33;
 
 /// A store: the population of its replicas.
 #[derive(Clone, Serialize)]
@@ -120,6 +124,7 @@ impl<R: Resolution> Store<R> {
             exchanges: 0,
             knowledge: Knowledge::default(),
             coordinator: Coordinator::default(),
+            desk: Desk::default(),
             parked: Vec::new(),
             waits: 0,
             heard: BTreeMap::new(),
@@ -156,6 +161,7 @@ impl<R: Resolution> Population for Store<R> {
             SHIP => self.ship(member, Handle::from_word(entry.body), cx),
             ALARM => self.alarm(member, entry.body as usize, cx),
             PATIENCE => self.lose_patience(member, cx),
+            RESEND => self.send_again(member, cx),
             HANDOFF => self.hand_off(member, cx),
             _ => {}
         }
@@ -206,6 +212,7 @@ impl<R: Resolution> Population for Store<R> {
                     words.push(shipment.value);
                 }
             }
+            RESEND if !self.is_look(member, entry.body) => return Liveness::Stale,
             PATIENCE if !replica.is_parked(entry.body) => return Liveness::Stale,
             FLUSH if !replica.batch_open || entry.body != replica.batch_number => return Liveness::Stale,
             _ => words.push(entry.body),
@@ -220,6 +227,7 @@ impl<R: Resolution> Population for Store<R> {
             FLUSH => "end of a batch",
             SHIP => "departure of news",
             ALARM => "timer of a coordinator",
+            RESEND => "look at what isn't answered",
             PATIENCE => "end of an update's patience",
             HANDOFF => "turn of handoff",
             _ => "start",
@@ -291,12 +299,21 @@ impl<R: Resolution> Population for Store<R> {
         if !self.operations.is_empty() || self.has_hints() {
             return false;
         }
+        if self.spec.central().is_some() {
+            return self.central_at_rest();
+        }
         // Without exchanges nothing makes good what was lost: replicas that differ then do so for ever.
         self.spec.anti_entropy.is_none() || self.replicas.len() < 2 || self.agrees()
     }
 
     fn finish(&mut self, cx: &mut Cx<'_, '_>) {
         let mut words = Vec::new();
+        for member in 0..self.replicas.len() as u32 {
+            if let Some(transforms) = self.transforms(member) {
+                let id = self.replicas[member as usize].endpoint.id;
+                cx.record(What::Transformed, id, [u64::from(self.index), transforms, 0]);
+            }
+        }
         for replica in &self.replicas {
             let (mut overhead, mut tombstones) = (0, 0);
             for (key, slot) in replica.slots.iter().enumerate() {

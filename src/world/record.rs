@@ -167,6 +167,9 @@ pub enum What {
     /// Subject: the replica; a: store and key; b: which of the records, from 0; extra: where characters stand in the table, and
     /// how many, in the two halves of a word.
     Shows,
+    /// How many pairs of changes of texts a replica has transformed, once the run is over and drained. Subject: the replica; a: store;
+    /// b: how many.
+    Transformed,
 }
 
 /// A set of [`What`]s.

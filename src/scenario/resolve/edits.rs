@@ -78,12 +78,16 @@ impl Resolver<'_, '_> {
             return false;
         };
         let Some(model) = store.model.get() else { return false };
-        let alone = matches!(model.value, Model::LastWriteWins { .. } | Model::Crdt { .. });
+        let alone = matches!(
+            model.value,
+            Model::LastWriteWins { .. } | Model::Crdt { .. } | Model::OperationalTransformation { .. }
+        );
         if !alone {
             let message = "a session is replayed where each author's own replica takes its edits by itself";
             let problem = Diagnostic::error(Code::WrongAuthors, key.span, message);
             let problem = problem.label(model.span, "under this model it asks others");
-            self.out.push(problem.note("`LastWriteWins()` and `Crdt()` do"));
+            self.out
+                .push(problem.note("`LastWriteWins()`, `Crdt()` and `OperationalTransformation()` do"));
         }
         alone
     }

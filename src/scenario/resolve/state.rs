@@ -13,7 +13,9 @@ use crate::scenario::plan::{MOST_COPIES, StorePlan};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned};
 use crate::state::crdt::{CounterType, RegisterType, SetType, Ship};
 use crate::state::siblings::{Blind, MergeRule, MergeRules};
-use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, VersionVectors};
+use crate::state::{
+    Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, OperationalTransformation, VersionVectors,
+};
 use crate::stores::{AntiEntropy, Model as Built, Protocol, Replication, Stamping, StoreSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -236,6 +238,9 @@ impl Resolver<'_, '_> {
                 },
                 blind: blind(no_context)?,
             }),
+            Model::OperationalTransformation { .. } => {
+                Built::OperationalTransformation(OperationalTransformation::default())
+            }
             Model::Quorum { .. } => {
                 let message = "a quorum resolves conflicts by one of the other models, not by a quorum";
                 self.error(Code::BadQuorum, model.span, message);
@@ -295,6 +300,9 @@ impl Resolver<'_, '_> {
         keys: Option<&[(String, KeyType)]>,
         sites: Option<&[SiteId]>,
     ) -> Option<Protocol> {
+        if let Some(central) = self.central(store, sites)? {
+            return Some(Protocol::Central(central));
+        }
         let quorum = self.quorum(store, keys, sites)?;
         Some(quorum.map_or(Protocol::Alone, |quorum| Protocol::Quorum(Box::new(quorum))))
     }

@@ -294,6 +294,10 @@ codes! {
      sites. `sloppy` needs replicas beyond the `n` that keep a key, and `hinted_handoff`, after which another replica stands in \
      before the write is refused.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], model: Quorum(n: 2, r: 3))\n```\n\nThat `r` + `w` is at \
      most `n` is no problem: reads may then be stale.";
+    BadServer = 489, "a central server that can't be",
+    "`OperationalTransformation` sends edits of texts through one replica of the store, the `server`, and sends again what is lost. So \
+     `replication` and `anti_entropy` have nothing to say, and no quorum resolves conflicts by it.\n\n```ron\n(at: [\"a\", \"b\"], model: \
+     OperationalTransformation(server: \"c\"))\n```\n\nThere is no replica at `c`.";
     WrongAuthors = 490, "a session that these agents can't replay",
     "`Edit` replays a recorded editing session: the group has as many agents as the session has authors, each in a site of its own \
      where the store has a replica, which takes its edits by itself; and nobody else changes the text.\n\n```ron\nagents: \

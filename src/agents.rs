@@ -2,12 +2,13 @@
 //!
 //! In reading order: [`step`] is a program as written, with names resolved; [`program`] compiles it to one flat array of
 //! instructions for a group; [`policy`] is how a client behaves; [`spec`] is a group as described; [`group`] runs it all, step by step in [`stepping`], with the
-//! calls of [`calling`], the messages of [`messaging`], and what faults do in [`disturbance`].
+//! calls of [`calling`], the messages of [`messaging`], the recorded sessions of [`edits`], and what faults do in [`disturbance`].
 
 pub mod activation;
 mod caching;
 pub mod calling;
 pub mod disturbance;
+pub mod edits;
 pub mod group;
 pub mod locking;
 pub mod messaging;

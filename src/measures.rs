@@ -5,12 +5,14 @@
 //!
 //! - [`tasks`]: how long tasks take, and where their time goes: the latency trap.
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
+//! - [`editing`]: whether texts end as recorded.
 //! - [`locks`]: how long locks are waited for and held, and what is done under those that are over.
 //! - [`traffic`]: messages and bytes, the end of the run, the intervals of faults.
 //! - [`invariants`]: the counts that have to be zero where a scenario says `Always`.
 //! - [`windows`]: counts and levels in windows of time, which the others use.
 
 mod caching;
+pub mod editing;
 pub mod herd;
 pub mod invariants;
 pub mod locks;
@@ -57,6 +59,8 @@ pub struct Setting {
     pub servers: Vec<Option<u32>>,
     /// What is watched of shared state, if there is any.
     pub state: Option<shared_state::Watched>,
+    /// The texts that recorded sessions edit.
+    pub edited: Vec<editing::EditedText>,
 }
 
 /// How much is kept of what was measured, and how long a trigger's aftermath is watched.
@@ -101,7 +105,10 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
             options.sample,
         )));
         all.push(Box::new(ordering::Ordering::new(Arc::clone(&setting))));
-        all.push(Box::new(caching::Caching::new(setting)));
+        all.push(Box::new(caching::Caching::new(Arc::clone(&setting))));
+    }
+    if !setting.edited.is_empty() {
+        all.push(Box::new(editing::Editing::new(&setting)));
     }
     all
 }

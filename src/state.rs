@@ -43,6 +43,7 @@ pub mod document;
 pub mod dots;
 pub mod dotted;
 pub mod lww;
+pub mod ot;
 pub mod session;
 pub mod siblings;
 pub mod value;
@@ -56,6 +57,7 @@ pub use crdt::Crdt;
 pub use dots::{Dot, DotRange, DotSet, Origin, VersionVector};
 pub use dotted::DottedVersionVectors;
 pub use lww::LastWriteWins;
+pub use ot::OperationalTransformation;
 pub use session::{Guarantees, Memory, Session, Token};
 pub use value::{Field, Held, KeyType, Op, Span, Value};
 pub use version_vector::VersionVectors;
@@ -364,6 +366,11 @@ pub trait Resolution: Clone + Send + 'static {
         None
     }
 
+    /// The site that an entry is, where texts go through a central server.
+    fn site<'e>(&self, _entry: &'e mut Self::Entry) -> Option<&'e mut ot::Site> {
+        None
+    }
+
     /// The stamp of the version that an entry holds, where versions have one.
     fn stamp(&self, _entry: &Self::Entry) -> Option<i64> {
         None
@@ -402,6 +409,7 @@ pub fn models() -> &'static [ModelInfo] {
         crdt::OrMap::INFO,
         crdt::Text::INFO,
         crdt::Causal::INFO,
+        ot::INFO,
     ]
 }
 

@@ -4,7 +4,7 @@
 //! and applies what the model of [`crate::state`] says; [`replication`] is how replicas keep up with each other; [`stamping`] where stamps come from; [`words`]
 //! is how records put versions into words; [`quorum`] is how several replicas take part in one operation, [`primary`] how
 //! one of them orders all updates, [`raft`] how all agree on one order, [`causal`] how replicas take updates in after what these depend
-//! on.
+//! on, [`ot`] how edits of texts go through one of them.
 //!
 //! Which consistency model a store runs is one value of [`Model`]. A new model is a type that implements
 //! [`Resolution`], and one line there.
@@ -12,6 +12,7 @@
 pub mod causal;
 mod content;
 mod fencing;
+pub mod ot;
 pub mod primary;
 pub mod quorum;
 pub mod raft;
@@ -29,9 +30,11 @@ mod swapping;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod waiting;
 pub mod words;
 
 pub use causal::{After, CausalSpec};
+pub use ot::CentralSpec;
 pub use primary::{Copies, Failover, PrimarySpec, Reads};
 pub use quorum::{HintedHandoff, Legs, Placement, QuorumSpec};
 pub use raft::RaftSpec;
@@ -40,8 +43,8 @@ pub use stamping::Stamping;
 pub use store::Store;
 
 use crate::state::{
-    Crdt, DottedVersionVectors, Keeping, KeyType, LastWriteWins, ModelInfo, Op, Realisation, Refusal, Resolution,
-    VersionVectors,
+    Crdt, DottedVersionVectors, Keeping, KeyType, LastWriteWins, ModelInfo, Op, OperationalTransformation, Realisation,
+    Refusal, Resolution, VersionVectors,
 };
 use crate::world::population::{Endpoint, Population};
 use serde::{Deserialize, Serialize};
@@ -88,6 +91,8 @@ models! {
     DottedVersionVectors(DottedVersionVectors),
     /// Conflict-free replicated data types.
     Crdt(Crdt),
+    /// Edits transformed by way of a central server.
+    OperationalTransformation(OperationalTransformation),
 }
 
 impl Model {

@@ -84,6 +84,7 @@ fn setting(plan: &Plan) -> Setting {
             })
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
+        edited: Vec::new(),
         state: None,
         directory: addresses.into_directory(),
         warm_up: plan.warm_up,

@@ -110,6 +110,10 @@ impl AgentGroup {
                 *from = from.wrapping_add(length);
                 Some(op)
             }
+            Action::Edit(edit) => {
+                self.begin_edit(id, index, server, key, *edit, cx);
+                return false;
+            }
             Action::DeleteText { at, length } => {
                 let [at, length] = self.draw_two(id, [at, length]).map(|drawn| drawn as u32);
                 Some(Op::DeleteText { at, length })
@@ -127,6 +131,7 @@ impl AgentGroup {
                     op,
                     context: step.carries_context.then(seen).flatten().map(Box::new),
                     expects: (matches!(step.swap, Some(Swap::Write { .. }))).then(|| self.expected(id)),
+                    awaits: None,
                 }
             }
         };
@@ -135,6 +140,24 @@ impl AgentGroup {
         }
         self.open_call(id, index | OPERATION, server, request, cx);
         false
+    }
+
+    /// An edit of a recorded session begins: the same call as before if a crash came between.
+    fn begin_edit(&mut self, id: u32, index: u32, server: u32, key: u32, edit: u32, cx: &mut Cx<'_, '_>) {
+        let member = self.member_of(id);
+        let (op, context, awaits) = self.edit(member, edit);
+        let request = Request::Update {
+            key,
+            op,
+            context: Some(Box::new(context)),
+            expects: None,
+            awaits: Some(awaits),
+        };
+        let fresh = self.agents[member as usize].calls;
+        let number = self.edit_call(member, edit, fresh);
+        self.agents[member as usize].calls = number;
+        self.open_call(id, index | OPERATION, server, request, cx);
+        self.agents[member as usize].calls = fresh.max(number + 1);
     }
 
     /// Two numbers about one operation, each by its law.
@@ -177,7 +200,8 @@ impl AgentGroup {
         let identity = call_identity(client, agent.calls);
         agent.calls += 1;
         cx.record(What::CallStarted, client, [identity, server as u64, 0]);
-        let idempotent = self.policy_of(spec).idempotency_key;
+        let is_edit = matches!(&request, Request::Update { awaits: Some(_), .. });
+        let idempotent = is_edit || self.policy_of(spec).idempotency_key;
         let fence = self.fence_of(id, &request, identity, cx);
         let call = Call {
             client,

@@ -5,6 +5,7 @@ use super::spec::{Arrivals, GroupSpec, RankBlock};
 use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, Timer};
 use super::caching::Cache;
 use super::calling::OPERATION;
+use super::edits::Progress;
 use super::locking::{Hold, LOCK};
 use super::program::Instruction;
 use super::sessions::Remembered;
@@ -119,6 +120,8 @@ pub struct AgentGroup {
     pub(super) typed: BTreeMap<u32, u32>,
     /// The key that an agent's activation chose last.
     pub(super) chosen: BTreeMap<u32, u32>,
+    /// How far each agent has come in each recorded session.
+    pub(super) edits: BTreeMap<(u32, u32), Progress>,
     /// The compare-and-swaps under way, by activation.
     pub(super) swaps: BTreeMap<u32, SwapState>,
     /// The locks that activations hold, the newest last.
@@ -185,6 +188,7 @@ impl AgentGroup {
             acts_on_cache: BTreeSet::new(),
             typed: BTreeMap::new(),
             chosen: BTreeMap::new(),
+            edits: BTreeMap::new(),
             swaps: BTreeMap::new(),
             holds: BTreeMap::new(),
             holds_made: 0,

@@ -1,8 +1,10 @@
 //! Programs as they run: one flat array of instructions, shared by a whole group.
 
-use super::step::{CallStep, LockStep, OperateStep, SendStep, Step};
+use super::edits::Part;
+use super::step::{Action, CallStep, LockStep, OperateStep, SendStep, Step};
 use crate::kernel::SimDuration;
 use crate::random::Law;
+use std::sync::Arc;
 
 /// One instruction. Numbers index the tables of the [`Program`]; `u32` targets are places in its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,20 @@ pub enum Instruction {
     Fork(u32),
     /// Starts a basis and a guess.
     Speculate(u32),
+    /// Thinks before the next transaction of a recorded session, or goes to `exit` if there is none.
+    NextEdit {
+        /// Which session.
+        edit: u32,
+        /// Where it is over.
+        exit: u32,
+    },
+    /// Counts an edit of a recorded session, and goes back for the next.
+    EditOver {
+        /// Which session.
+        edit: u32,
+        /// Where the next one begins.
+        start: u32,
+    },
     /// The end of a branch.
     Join,
     /// A task begins; it ends at `exit`.
@@ -125,6 +141,8 @@ pub struct Program {
     pub forks: Vec<(Vec<(u32, u32)>, u32)>,
     /// Guesses.
     pub guesses: Vec<Guess>,
+    /// Recorded sessions, and the law of thinking before a transaction.
+    pub edits: Vec<(Arc<Part>, Option<u32>)>,
     /// Handlers: topic and place.
     pub handlers: Vec<(u16, u32)>,
     /// Loop registers of one activation.
@@ -284,6 +302,18 @@ impl Compiler {
                 self.emit(I::Acquire(index), place.clone());
                 self.block(steps, &format!("{place}.steps"));
                 self.program.locks[index as usize].release = self.emit(I::Release, place);
+            }
+            Step::Edit(edit) => {
+                let think = edit.think.as_ref().map(|law| self.law(law));
+                let index = push(&mut self.program.edits, (Arc::clone(&edit.part), think));
+                let mut operate = edit.operate.clone();
+                operate.action = Action::Edit(index);
+                let operation = push(&mut self.program.operations, operate);
+                let start = self.emit(I::NextEdit { edit: index, exit: 0 }, place.clone());
+                self.emit(I::Operate(operation), place.clone());
+                self.emit(I::EditOver { edit: index, start }, place);
+                let exit = self.here();
+                self.program.code[start as usize] = I::NextEdit { edit: index, exit };
             }
             Step::Stop => {
                 // A branch's end is its join; only there does stopping mean less than the whole activation.

@@ -3,6 +3,7 @@
 use super::caching::CacheSpec;
 use super::policy::Policy;
 use super::program::Program;
+use super::step::Action;
 use crate::kernel::{SimDuration, SimTime};
 use crate::random::Law;
 use crate::state::Memory;
@@ -54,6 +55,14 @@ impl GroupSpec {
         } else {
             self.count.unwrap_or(0)
         }
+    }
+
+    /// Whether its agents replay a recorded session on a text of this store.
+    pub fn replays(&self, store: u16) -> bool {
+        let operations = &self.program.operations;
+        operations
+            .iter()
+            .any(|step| step.store == store && matches!(step.action, Action::Edit(_)))
     }
 }
 

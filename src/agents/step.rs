@@ -81,6 +81,8 @@ pub enum Step {
         /// What is done meanwhile.
         steps: Vec<Step>,
     },
+    /// Takes the part of an author in a recorded editing session.
+    Edit(super::edits::EditStep),
     /// Ends the activation here.
     Stop,
 }
@@ -202,6 +204,8 @@ pub enum Action {
         /// How many.
         length: Law,
     },
+    /// Makes the next edit of a recorded session: that of this number in the program.
+    Edit(u32),
 }
 
 /// Which replica of a store an operation goes to.

@@ -131,6 +131,28 @@ impl AgentGroup {
                         return;
                     }
                 }
+                Instruction::NextEdit { edit, exit } => {
+                    let think = self.spec.program.edits[edit as usize].1;
+                    match (self.next_edit(member, edit), think) {
+                        (Some(true), Some(law)) => {
+                            let duration = self.draw_duration(id, law);
+                            self.agents[member as usize].thinking += 1;
+                            let due = cx.now().saturating_add(duration);
+                            self.begin_step(id, State::Thinking, due.as_nanos(), cx);
+                            return self.wake_at(id, due, cx);
+                        }
+                        (Some(_), _) => self.step_over(id),
+                        (None, _) => {
+                            self.step_over(id);
+                            self.activation(id).pc = exit;
+                        }
+                    }
+                }
+                Instruction::EditOver { edit, start } => {
+                    self.edit_over(member, edit);
+                    self.step_over(id);
+                    self.activation(id).pc = start;
+                }
                 Instruction::Join => return self.branch_ended(id, cx),
                 Instruction::TaskBegin { name, exit } => {
                     let run = self.activation(id).path;

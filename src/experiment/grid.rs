@@ -4,14 +4,17 @@
 //! cell's result depends on which thread ran it, or on the other cells.
 
 use super::ordered::in_order;
+use crate::agents::step::Action;
 use crate::check::recording::{Recorder, Recording, RecordingError};
 use crate::kernel::{Checkpoint, End, Focus, Handled, Perturbation, Print, SimTime, Ticket};
+use crate::measures::editing::EditedText;
 use crate::measures::shared_state::{Watched, WatchedStore};
 use crate::measures::{self, Setting, Sheet, Watch};
 use crate::scenario::Plan;
 use crate::scenario::build::{Drain, Extra, Run, RunEnd, build, build_with};
 use crate::world::population::Halt;
 use crate::world::record::{Batch, Mask, Observer, What};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How a grid is run.
@@ -368,6 +371,7 @@ pub fn setting(plan: &Plan) -> Setting {
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         state: watched(plan, &addresses.stores),
+        edited: edited(plan, &addresses.stores),
         limits: plan.services.iter().map(|service| limit(&service.spec)).collect(),
         warm_up: plan.warm_up,
         window: plan.window,
@@ -375,6 +379,23 @@ pub fn setting(plan: &Plan) -> Setting {
         task_names: plan.task_names.clone(),
         directory: addresses.into_directory(),
     }
+}
+
+/// The texts that recorded sessions edit.
+fn edited(plan: &Plan, bases: &[u32]) -> Vec<EditedText> {
+    let mut all = Vec::new();
+    for group in &plan.agents {
+        for operation in &group.program.operations {
+            let Action::Edit(edit) = operation.action else { continue };
+            let store = usize::from(operation.store);
+            all.push(EditedText {
+                key: (store as u32, operation.keys.first),
+                replicas: (bases[store]..).take(plan.stores[store].sites.len()).collect(),
+                session: Arc::clone(&group.program.edits[edit as usize].0.session),
+            });
+        }
+    }
+    all
 }
 
 /// What is watched of shared state.

@@ -63,6 +63,11 @@ pub const INVARIANTS: &[Invariant] = &[
         "After every cut all that was acknowledged before is on every live replica by the end.",
     ),
     invariant(
+        "recorded_text",
+        "text.astray",
+        "Every replica of a text that a recorded session edits ends in the recorded text.",
+    ),
+    invariant(
         "available",
         "state.unavailable",
         "No operation on shared state is refused or timed out.",

@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 17] = [
+const TABLES: [&[MeasureInfo]; 18] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -35,6 +35,7 @@ const TABLES: [&[MeasureInfo]; 17] = [
     super::state::STATE_SERIES,
     super::ordering::ORDERING,
     super::caching::CACHING,
+    super::editing::EDITED,
     COMPARED,
 ];
 

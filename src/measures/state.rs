@@ -3,7 +3,7 @@
 use super::shared_state::{Samples, SharedStateJudge, Steps, Watched};
 use super::{Better, Measure, MeasureInfo, Sample, Series, Sheet, Unit};
 use crate::kernel::{SimDuration, SimTime};
-use crate::world::record::{Batch, Mask, Observer};
+use crate::world::record::{Batch, Mask, Observer, What};
 
 /// What is on a sheet beside the judge's numbers.
 pub(super) const STATE_SERIES: &[MeasureInfo] = &[
@@ -20,6 +20,13 @@ pub(super) const STATE_SERIES: &[MeasureInfo] = &[
         unit: Unit::Seconds,
         better: Better::Lower,
         doc: "How long after the end of the run replication came to rest, or how long that was waited for in vain.",
+    },
+    MeasureInfo {
+        name: "state.transforms",
+        unit: Unit::Count,
+        better: Better::Lower,
+        doc: "Pairs of changes of texts that replicas have transformed against each other (`OperationalTransformation`), once the run is \
+              drained.",
     },
     MeasureInfo {
         name: "state.diverged_keys",
@@ -40,6 +47,8 @@ pub struct SharedState {
     judge: SharedStateJudge,
     /// The most values of a sample that are kept.
     sample: usize,
+    /// Pairs of changes transformed, where stores do that.
+    transforms: Option<u64>,
 }
 
 impl SharedState {
@@ -48,16 +57,20 @@ impl SharedState {
         Self {
             judge: SharedStateJudge::new(watched).in_windows(window),
             sample,
+            transforms: None,
         }
     }
 }
 
 impl Measure for SharedState {
     fn wants(&self) -> Mask {
-        self.judge.wants()
+        self.judge.wants().union(Mask::of(&[What::Transformed]))
     }
 
     fn batch(&mut self, batch: Batch<'_>) {
+        for record in batch.records.iter().filter(|record| record.what == What::Transformed) {
+            *self.transforms.get_or_insert(0) += record.b;
+        }
         self.judge.batch(batch);
     }
 
@@ -68,6 +81,9 @@ impl Measure for SharedState {
 
     fn finish(mut self: Box<Self>, end: SimTime, sheet: &mut Sheet) {
         let results = self.judge.results(end);
+        if let Some(transforms) = self.transforms {
+            sheet.number("state.transforms", Some(transforms as f64));
+        }
         for (name, value) in results.measures() {
             sheet.number(name, value);
         }

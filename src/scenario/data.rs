@@ -6,12 +6,15 @@
 use super::language::DataSet;
 use super::syntax::{Code, Diagnostic, Diagnostics, Named, Part, SourceMap, Sources, Span, Spanned, suggest, write};
 use super::written;
+use crate::agents::edits::Session;
 use crate::network::measured::{Measured, MeasuredError};
 use crate::random::{Column, Rows, TableError, decompressed};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+mod sessions;
 
 /// No file of data may be larger, packed or unpacked.
 pub const LIMIT: usize = 256 << 20;
@@ -39,10 +42,11 @@ macro_rules! file {
 
 const AZURE: &str = "Azure LLM inference trace 2023 (Patel et al., Splitwise, ISCA 2024), CC BY 4.0";
 const FANTOCH: &str = "github.com/vitorenesduarte/fantoch, MIT or Apache-2.0";
+const EDITS: &str = "github.com/josephg/editing-traces (Joseph Gentle), CC BY 4.0";
 const RTT: &[u8] = file!("wan-latency-fantoch/rtt.csv");
 
 /// The data sets that come with Quorate, by name.
-pub const BUILT_IN: [BuiltIn; 7] = [
+pub const BUILT_IN: [BuiltIn; 9] = [
     BuiltIn {
         name: "aws-latency",
         title: "round trips between 19 regions of AWS",
@@ -63,6 +67,20 @@ pub const BUILT_IN: [BuiltIn; 7] = [
         source: AZURE,
         set: None,
         bytes: file!("azure-llm-2023/AzureLLMInferenceTrace_conv.csv.gz"),
+    },
+    BuiltIn {
+        name: "clownschool",
+        title: "an editing session of three authors, for `Edit`",
+        source: EDITS,
+        set: None,
+        bytes: file!("editing-traces/clownschool.json.gz"),
+    },
+    BuiltIn {
+        name: "friendsforever",
+        title: "an editing session of two authors, for `Edit`",
+        source: EDITS,
+        set: None,
+        bytes: file!("editing-traces/friendsforever.json.gz"),
     },
     BuiltIn {
         name: "gcp-latency",
@@ -134,6 +152,7 @@ pub struct DataSets<'a> {
     columns: BTreeMap<(String, String), Read<Arc<Column>>>,
     times: BTreeMap<(String, String), Read<Arc<Stamps>>>,
     measured: BTreeMap<(String, Option<String>), Read<Measured>>,
+    sessions: BTreeMap<String, Read<Arc<Session>>>,
 }
 
 /// The times of a trace.
@@ -168,6 +187,7 @@ impl<'a> DataSets<'a> {
             columns: BTreeMap::new(),
             times: BTreeMap::new(),
             measured: BTreeMap::new(),
+            sessions: BTreeMap::new(),
         }
     }
 
@@ -196,6 +216,7 @@ impl<'a> DataSets<'a> {
             self.columns.retain(|(of, _), _| *of != name);
             self.times.retain(|(of, _), _| *of != name);
             self.measured.retain(|(of, _), _| *of != name);
+            self.sessions.remove(&name);
         }
         self.declared = declared;
     }

@@ -9,8 +9,10 @@
 mod agents;
 mod caches;
 mod causal;
+mod central;
 mod checks;
 mod doubts;
+mod edits;
 mod expect;
 mod faults;
 mod laws;
@@ -105,6 +107,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     resolver.check_topics();
     resolver.check_received();
     resolver.check_calls();
+    resolver.check_edited();
     if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);
     }

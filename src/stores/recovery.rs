@@ -28,6 +28,7 @@ impl<R: Resolution> Store<R> {
         dropped.extend(self.drop_operations(member));
         dropped.extend(self.close_desk(member, keep_state));
         dropped.extend(self.drop_held(member));
+        dropped.extend(self.replicas[member as usize].unpark_all());
         let replica = &mut self.replicas[member as usize];
         // What it misses until it is back keeps it from taking in what follows.
         replica.bereft |= self.spec.causal().is_some();
@@ -46,6 +47,9 @@ impl<R: Resolution> Store<R> {
             replica.stamps.forget();
             replica.fences.clear();
             replica.batch.clear();
+            replica.heard.clear();
+            self.lose_desk(member);
+            let replica = &mut self.replicas[member as usize];
             replica.batch_open = false;
             replica.coordinator.staged.clear();
             replica.coordinator.hints.clear();
@@ -98,6 +102,7 @@ impl<R: Resolution> Store<R> {
         }
         self.stall_held(member, since, cx);
         self.stall_member(member, now - since);
+        self.stall_parked(member, since, cx);
         if self.replicas[member as usize].down {
             return;
         }
@@ -113,6 +118,7 @@ impl<R: Resolution> Store<R> {
                 Waiting::Peer(message) => self.take_in(member, &message, cx),
             }
         }
+        self.lose_patience(member, cx);
         self.ring_all(member, cx);
         self.look_again(member, cx);
     }
@@ -124,6 +130,7 @@ impl<R: Resolution> Store<R> {
             return;
         }
         self.catch_up(member, cx);
+        self.central_back(member, cx);
         self.set_handoff(member, cx);
         let orders = self.spec.causal().is_some();
         self.member_is_back(member, cx);

@@ -1,15 +1,17 @@
 //! A replica: what it holds of each key, what it remembers of calls, and what waits for it.
 
 use super::causal::Order;
+use super::ot;
 use super::primary::Desk;
 use super::quorum::Coordinator;
 use super::raft::Member;
 use super::stability::Knowledge;
 use super::stamping::Stamps;
 use super::subscriptions::Subscriptions;
+use super::waiting::Parked;
 use super::words::{char_word, origin_word};
 use crate::kernel::{SimTime, Ticket};
-use crate::state::{Context, Dot, Fate, Origin, Resolution};
+use crate::state::{Context, Dot, Fate, Origin, Resolution, VersionVector};
 use crate::world::message::Message;
 use crate::world::population::{Cx, Endpoint};
 use crate::world::record::What;
@@ -117,6 +119,14 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) subscriptions: Subscriptions,
     /// What it keeps as a member of a group.
     pub(super) raft: Option<Box<Member<R>>>,
+    /// What it keeps of its talk with a central server.
+    pub(super) central: ot::Desk,
+    /// Updates that wait for what they build on, in the order of arrival.
+    pub(super) parked: Vec<Parked>,
+    /// How many have waited so far.
+    pub(super) waits: u64,
+    /// Of texts that are replaced as a whole: what it has heard of.
+    pub(super) heard: BTreeMap<u32, VersionVector>,
 }
 
 /// The records of what happens to effects of one key at one replica.

@@ -4,6 +4,7 @@
 //! its payload by its handle, and the fingerprint covers the content.
 
 use super::causal::Ordered;
+use super::ot::{self, OtMessage};
 use super::primary::Letter;
 use super::quorum::Leg;
 use super::raft::{Command, Image};
@@ -14,7 +15,7 @@ use super::store::{FLUSH, ROUND, SHIP, Store};
 use super::subscriptions::invalidate;
 use super::words::store_key;
 use crate::kernel::{Key, SimDuration};
-use crate::state::{Resolution, wire};
+use crate::state::{Resolution, Versions, wire};
 use crate::world::call::answer_address;
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose};
@@ -97,6 +98,8 @@ pub(super) enum Content<R: Resolution> {
     },
     /// The question of a read for what a replica holds of a key.
     Ask { key: u32, identity: u64 },
+    /// What replicas and their server say to each other.
+    Central(Box<OtMessage>),
     /// What it holds, under a mark by which the judge knows it.
     Reply { key: u32, entry: R::Entry, mark: u64 },
     /// What a primary and its backups say to each other.
@@ -124,7 +127,12 @@ impl<R: Resolution> Content<R> {
             Self::Hint { delta: news, .. } => REPLICA_BYTES + delta(news),
             Self::Ask { .. } => KEY_BYTES,
             Self::Reply { entry, .. } => KEY_BYTES + model.entry_size(entry).total(value_bytes),
-            Self::Digest(_) | Self::Entries { .. } | Self::Letter(_) | Self::Ordered(_) | Self::Raft(_) => {
+            Self::Digest(_)
+            | Self::Entries { .. }
+            | Self::Letter(_)
+            | Self::Ordered(_)
+            | Self::Raft(_)
+            | Self::Central(_) => {
                 unreachable!("these weigh their own")
             }
         }
@@ -168,10 +176,12 @@ pub(super) fn merge<R: Resolution>(
     let id = replica.endpoint.id;
     let (slot, word) = (&mut replica.slots[key as usize], store_key(store, key));
     replica.stamps.hear(model.rank(delta).map(|rank| rank.stamp));
+    let heard = model.rank(delta).map(|rank| rank.dot);
     if model.merge(&mut slot.entry, delta, &mut |fate| tell(cx, id, word, fate)) {
         show(model, slot, id, word, cx);
         invalidate(replica, store, key, cx);
     }
+    replica.note_heard(spec, key, heard);
     if collects(spec, key) {
         if let Some((origin, heard)) = model.told(delta) {
             replica.knowledge.note(key, usize::from(origin.replica()), &heard);
@@ -200,6 +210,9 @@ impl<R: Resolution> Store<R> {
 
     /// Tells the other replicas of an update, now or with the batch. `about` is the address of the update.
     pub(super) fn replicate(&mut self, member: u32, key: u32, delta: R::Delta, about: u64, cx: &mut Cx<'_, '_>) {
+        if self.spec.central().is_some() {
+            return self.submit_edits(member, key, cx);
+        }
         self.set_round(member, cx);
         if self.replicas.len() < 2 {
             return;
@@ -481,6 +494,9 @@ impl<R: Resolution> Store<R> {
         if message.topic == topic::RAFT {
             return self.hear_member(member, message, cx);
         }
+        if message.topic == ot::TOPIC {
+            return self.take_central(member, message, cx);
+        }
         if message.topic >= topic::WRITE && message.topic != topic::LETTER {
             return self.receive_leg(member, message, cx);
         }
@@ -619,6 +635,9 @@ impl<R: Resolution> Store<R> {
         if self.model.join(&mut slot.entry, theirs, &mut told) {
             show(&self.model, slot, id, word, cx);
             invalidate(replica, self.index, key, cx);
+        }
+        if let Versions::Heads(heads) = self.model.versions(theirs) {
+            replica.note_heard(&self.spec, key, heads);
         }
     }
 }

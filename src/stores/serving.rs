@@ -7,7 +7,7 @@ use super::replica::{Accepted, Job, Known, Waiting, show, tell};
 use super::store::{SERVED, Store};
 use super::subscriptions::invalidate;
 use super::words::{op_words, push_own_reply, push_versions, store_key};
-use crate::state::{Accept, Context, Dot, Op, Resolution, Versions};
+use crate::state::{Accept, Context, Dot, Keeping, Op, Resolution, Versions};
 use crate::world::call::{Outcome, Request};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose};
@@ -122,8 +122,17 @@ impl<R: Resolution> Store<R> {
                 op,
                 context,
                 expects,
+                awaits,
             } => {
                 let (key, op, context, expects) = (*key, *op, context.clone(), *expects);
+                if let Some(awaits) = *awaits
+                    && self.must_wait(member, key, context.as_deref())
+                {
+                    return self.park_update(member, handle, awaits, cx);
+                }
+                let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
+                    return;
+                };
                 let identity = call.identity;
                 let about = call.key.draw(purpose::REPLICATION, call.about(attempt));
                 if self.model.refuses(self.spec.keys[key as usize].1, op).is_some() {
@@ -149,6 +158,7 @@ impl<R: Resolution> Store<R> {
                         self.answer_again(member, attempt, cx);
                     }
                 }
+                self.unpark(member, cx);
             }
             // The plan has checked that nobody asks a store to work.
             Request::Work { .. } | Request::Acquire => {
@@ -239,6 +249,7 @@ impl<R: Resolution> Store<R> {
         show(&self.model, slot, id, word, cx);
         let context = self.model.context(&slot.entry);
         invalidate(&mut self.replicas[member as usize], self.index, key, cx);
+        self.replicas[member as usize].note_heard(&self.spec, key, [dot]);
         Accepted { delta, dot, context }
     }
 
@@ -264,17 +275,24 @@ impl<R: Resolution> Store<R> {
             return;
         };
         let informed = matches!(op, Op::Write(_) | Op::InsertText { .. } | Op::DeleteText { .. });
-        let blind = u64::from(context.is_none() || !informed);
+        let keeps_all = self.model.keeping(op.key_type()) == Keeping::All;
+        // A view of its own is one of the effects that its context names; whole values are replaced by what was made of them.
+        let is_view = keeps_all && matches!(call.request, Request::Update { awaits: Some(_), .. });
+        let replaces = !keeps_all && matches!(call.request, Request::Update { awaits: Some(_), .. });
+        let blind = u64::from(context.is_none() || !informed || replaces);
         let [what, with] = op_words(op);
         self.words.clear();
         self.words.extend([
             call.began.as_nanos(),
-            u64::from(call.client) | blind << 32,
+            u64::from(call.client) | blind << 32 | u64::from(is_view) << 33,
             stamp as u64,
             what,
             with,
         ]);
-        push_versions(versions, &mut self.words);
+        match context.filter(|_| is_view) {
+            Some(context) => push_versions(&Versions::Effects(context.seen.clone()), &mut self.words),
+            None => push_versions(versions, &mut self.words),
+        }
         let words = [call.identity, word, dot.bits()];
         cx.record_with(What::Accepted, id, words, &self.words);
     }

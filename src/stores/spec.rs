@@ -2,6 +2,7 @@
 
 use super::Stamping;
 use super::causal::CausalSpec;
+use super::ot::CentralSpec;
 use super::primary::PrimarySpec;
 use super::quorum::QuorumSpec;
 use super::raft::RaftSpec;
@@ -51,6 +52,8 @@ pub enum Protocol {
     Causal(CausalSpec),
     /// All, which agree on one order.
     Raft(Box<RaftSpec>),
+    /// The one that is asked; it sends edits of texts to one of them, which tells the others.
+    Central(CentralSpec),
 }
 
 /// One replica.
@@ -115,6 +118,14 @@ impl StoreSpec {
     pub fn raft(&self) -> Option<&RaftSpec> {
         match &self.protocol {
             Protocol::Raft(raft) => Some(raft),
+            _ => None,
+        }
+    }
+
+    /// The server through which edits of texts go, if there is one.
+    pub fn central(&self) -> Option<&CentralSpec> {
+        match &self.protocol {
+            Protocol::Central(central) => Some(central),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@
 
 use super::causal::Order;
 use super::content::content_hash;
+use super::ot;
 use super::primary::Desk;
 use super::quorum::{Coordinator, Operation};
 use super::raft::Member;
@@ -51,6 +52,12 @@ pub(super) const ORDER: u16 = kind::OWN + 6;
 pub(super) const ELECTION: u16 = kind::OWN + 7;
 /// A request has waited for its group long enough.
 pub(super) const DEADLINE: u16 = kind::OWN + 8;
+
+/// The patience of an update that waits is over. Body: which one.
+pub(super) const PATIENCE: u16 = kind::OWN + 32;
+
+/// A replica looks at what its server, or the others, haven't answered. Body: which look.
+pub(super) const RESEND: u16 = kind::OWN + 33;
 
 /// A store: the population of its replicas.
 #[derive(Clone, Serialize)]
@@ -149,6 +156,10 @@ impl<R: Resolution> Store<R> {
                 .map(|rules| Box::new(Desk::new(place as u32, rules.primary, all))),
             order: Order::new(ordered.0, ordered.1),
             subscriptions: Subscriptions::default(),
+            central: ot::Desk::default(),
+            parked: Vec::new(),
+            waits: 0,
+            heard: BTreeMap::new(),
         });
         Self {
             replicas: replicas.collect(),
@@ -188,6 +199,8 @@ impl<R: Resolution> Population for Store<R> {
             FLUSH => self.flush(member, cx),
             SHIP => self.ship(member, Handle::from_word(entry.body), cx),
             ALARM => self.alarm(member, entry.body as usize, cx),
+            PATIENCE => self.lose_patience(member, cx),
+            RESEND => self.send_central_again(member, cx),
             HANDOFF => self.hand_off(member, cx),
             ORDER => self.order_due(member, entry.body, cx),
             ELECTION => self.member_timer(member, cx),
@@ -207,6 +220,7 @@ impl<R: Resolution> Population for Store<R> {
                     replica.inbox.push_back(Waiting::Peer(*message));
                 } else {
                     self.take_in(member, message, cx);
+                    self.unpark(member, cx);
                 }
             }
             _ => {}
@@ -243,6 +257,8 @@ impl<R: Resolution> Population for Store<R> {
             TICK if !replica.desk.as_ref().is_some_and(|desk| desk.is_tick(entry.body)) => return Liveness::Stale,
             ORDER if self.is_order_stale(member, entry.body) => return Liveness::Stale,
             ELECTION if self.is_old_timer(member, entry.body) => return Liveness::Stale,
+            RESEND if !self.is_look(member, entry.body) => return Liveness::Stale,
+            PATIENCE if !replica.is_parked(entry.body) => return Liveness::Stale,
             FLUSH if !replica.batch_open || entry.body != replica.batch_number => return Liveness::Stale,
             _ => words.push(entry.body),
         }
@@ -256,6 +272,8 @@ impl<R: Resolution> Population for Store<R> {
             FLUSH => "end of a batch",
             SHIP => "departure of news",
             ALARM => "timer of a coordinator",
+            RESEND => "look at what isn't answered",
+            PATIENCE => "end of an update's patience",
             HANDOFF => "turn of handoff",
             TICK => "timer of a primary or a backup",
             ORDER => "timer of what waits for earlier updates",
@@ -342,6 +360,9 @@ impl<R: Resolution> Population for Store<R> {
         if !self.operations.is_empty() || self.has_hints() || !self.is_order_at_rest() {
             return false;
         }
+        if self.spec.central().is_some() {
+            return self.central_at_rest();
+        }
         // Without exchanges nothing makes good what was lost: replicas that differ then do so for ever.
         self.spec.anti_entropy.is_none() || self.replicas.len() < 2 || self.agrees()
     }
@@ -353,6 +374,12 @@ impl<R: Resolution> Population for Store<R> {
 
     fn finish(&mut self, cx: &mut Cx<'_, '_>) {
         let mut words = Vec::new();
+        for member in 0..self.replicas.len() as u32 {
+            if let Some(transforms) = self.transforms(member) {
+                let id = self.replicas[member as usize].endpoint.id;
+                cx.record(What::Transformed, id, [u64::from(self.index), transforms, 0]);
+            }
+        }
         for (member, replica) in (0..).zip(&self.replicas) {
             let (mut overhead, mut tombstones) = (replica.order.bytes(), 0);
             self.say_buffered(member, cx);
@@ -366,6 +393,7 @@ impl<R: Resolution> Population for Store<R> {
                     cx.record_with(What::Holds, replica.endpoint.id, [key, 0, 0], &words);
                 }
             }
+            self.say_texts(replica, cx);
             cx.record(
                 What::Metadata,
                 replica.endpoint.id,

@@ -86,6 +86,7 @@ impl Population for Clients {
                         op,
                         context: context.map(Box::new),
                         expects: None,
+                        awaits: None,
                     },
                     self.attempts,
                 )

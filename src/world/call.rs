@@ -106,6 +106,9 @@ pub enum Request {
         context: Option<Box<Context>>,
         /// The version of the key that must still be there (compare-and-swap); `None`: whatever is there.
         expects: Option<u64>,
+        /// Whether the replica is to hold it back until it has all that the context names; the agent's view is made of that
+        /// alone. `None`: the replica takes it as it comes.
+        awaits: Option<Awaits>,
     },
     /// A lock.
     Acquire,
@@ -118,6 +121,13 @@ pub struct Fence {
     pub lock: u32,
     /// The token of the grant.
     pub token: u64,
+}
+
+/// How an update waits at its replica for what it builds on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaits {
+    /// How long at most; then it is applied to what is there. `None`: for ever.
+    pub patience: Option<SimDuration>,
 }
 
 impl Request {

@@ -72,8 +72,9 @@ pub enum What {
     RequestDropped,
     /// An update of shared state is accepted by a replica; what becomes of it follows. Subject: the replica; a: call identity;
     /// b: store and key; c: dot; extra: when the call began, agent (bit 32 set: the update builds on what the replica has heard,
-    /// as all do but a write to a register that comes with a context), the stamp, the operation (two words), the versions that
-    /// the replica showed before. See [`crate::stores::words`].
+    /// as all do but a write to a register that comes with a context; bit 33 set: its agent had before its eyes what is listed at
+    /// the end, and that alone), the stamp, the operation (two words), the versions that
+    /// the replica showed before, or what the agent had before its eyes. See [`crate::stores::words`].
     Accepted,
     /// A read was served. Subject: the replica, or the coordinator, or an agent that kept what it had read; a: call identity; b: store and key; c: attempt number; extra:
     /// when the call began, agent, and what it returned ([`crate::stores::words::ReplyWords`]).
@@ -175,6 +176,13 @@ pub enum What {
     /// Something happened in an agent's cache. Subject: the agent; a: store and key; b: what ([`crate::agents::cached`]); c: of a read
     /// that was answered the age of the answer.
     Cached,
+    /// What a replica shows of a text once the run is over and drained, if anything ever reached it: in several records if it is long.
+    /// Subject: the replica; a: store and key; b: which of the records, from 0; extra: where characters stand in the table, and
+    /// how many, in the two halves of a word.
+    Shows,
+    /// How many pairs of changes of texts a replica has transformed, once the run is over and drained. Subject: the replica; a: store;
+    /// b: how many.
+    Transformed,
 }
 
 /// A set of [`What`]s.

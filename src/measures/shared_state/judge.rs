@@ -131,6 +131,9 @@ impl SharedStateJudge {
                 }
             }
         }
+        if extra[1] >> 33 & 1 == 1 {
+            ledger.look_at(key, &extra[5..], &mut past);
+        }
         let first = ledger.update_of(agent, number);
         let state = &mut ledger.keys[key as usize];
         if first.is_none() {

@@ -644,6 +644,24 @@ impl Ledger {
         }
     }
 
+    /// Adds to a past the updates of a key that somebody had before the eyes: with each of them all before it by its origin, which
+    /// is one agent's own replica.
+    pub fn look_at(&self, key: u32, words: &[u64], past: &mut Past) {
+        let Versions::Effects(seen) = of_version_words(words) else {
+            return;
+        };
+        for top in seen.vector().tops() {
+            let Some(write) = self.keys[key as usize].find(*top) else {
+                continue;
+            };
+            let write = &self.writes[write as usize];
+            past.learn(write.agent, write.number);
+            if let Some(before) = &write.past {
+                past.join(before);
+            }
+        }
+    }
+
     /// Forgets what nobody will ask about a write any more.
     pub fn retire(&mut self, write: u32) {
         let it = &mut self.writes[write as usize];

@@ -116,6 +116,13 @@ crate::language! {
             /// What a write to a multi-value register does that carries no context.
             blind: Part<Blind> = Part::from(Blind::Sibling),
         },
+        /// Texts alone: edits are transformed by way of a central server (Jupiter, Google Docs), and accepted by whom they reach.
+        OperationalTransformation {
+            /// The site of the replica that is the server; without it the first of the store's `at`.
+            server: Part<Option<Spanned<String>>>,
+            /// How long something may be without an answer before it is sent again.
+            resend: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(1))),
+        },
         /// Quorums, as in Dynamo and Cassandra: the replica that is asked sends a write to all `n` replicas that keep the key and
         /// waits for `w`, or joins the first `r` answers to a read.
         Quorum {

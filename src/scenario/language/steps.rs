@@ -129,6 +129,24 @@ steps! {
             /// What is done meanwhile.
             steps: Steps,
         },
+        /// Takes the part of an author in a recorded editing session of one text: the agent with an author's number in its group makes
+        /// that one's edits, each once its own replica has all that the author had taken in, and with nothing later before its eyes.
+        /// The group has as many agents as there are authors, and each has a replica of its own. Every edit has an idempotency
+        /// key, so that a `policy` with a timeout makes good what is lost on the way to the replica.
+        Edit {
+            /// The text, by its name.
+            key: Part<Spanned<String>>,
+            /// The store, where two stores have a key of this name.
+            store: Part<Option<Spanned<String>>>,
+            /// The session: a data set, as `"friendsforever"` (two authors) and `"clownschool"` (three).
+            trace: Part<Spanned<String>>,
+            /// The time before each transaction. Without it each is made as soon as the one before is answered.
+            think: Part<Option<Spanned<TimeLaw>>>,
+            /// How long an edit waits for what it builds on; then it builds on what is there. Without it for ever.
+            patience: Part<Option<Positive<Duration>>>,
+            /// The policy.
+            policy: Part<Option<Spanned<String>>>,
+        },
         /// The end of the program, or of the handler.
         Stop,
     }

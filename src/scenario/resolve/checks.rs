@@ -16,6 +16,8 @@ use std::collections::BTreeSet;
 pub(super) fn may_leave_or_wait(steps: &[Step]) -> bool {
     steps.iter().any(|step| match step {
         Step::Think(law) | Step::Sleep(law) => law.support().1 > 0.0,
+        // A session that is over takes no time.
+        Step::Edit(_) => false,
         Step::Call(_)
         | Step::Operate(_)
         | Step::WithLock { .. }

@@ -22,11 +22,11 @@ type Number = Part<Spanned<NumberLaw>>;
 type Policy = Part<Option<Spanned<String>>>;
 
 /// The fields that all operations on shared state have.
-struct Operation<'s> {
-    key: &'s Part<Spanned<String>>,
-    store: &'s Part<Option<Spanned<String>>>,
-    which: &'s Part<Option<Spanned<NumberLaw>>>,
-    replica: &'s Part<Option<Replica>>,
+pub(super) struct Operation<'s> {
+    pub key: &'s Part<Spanned<String>>,
+    pub store: &'s Part<Option<Spanned<String>>>,
+    pub which: &'s Part<Option<Spanned<NumberLaw>>>,
+    pub replica: &'s Part<Option<Replica>>,
 }
 
 /// Opens the fields of an operation.
@@ -357,7 +357,7 @@ impl<'a> Resolver<'a, '_> {
         Some([read, think, write])
     }
 
-    fn operate(
+    pub(super) fn operate(
         &mut self,
         on: &Operation<'_>,
         policy: Option<u16>,
@@ -390,7 +390,7 @@ impl<'a> Resolver<'a, '_> {
         });
         let bytes = match action {
             // Characters are counted when they are drawn.
-            Action::Read | Action::InsertText { .. } | Action::DeleteText { .. } => 0,
+            Action::Read | Action::InsertText { .. } | Action::DeleteText { .. } | Action::Edit(_) => 0,
             _ => self.value_bytes(place.store)?,
         };
         let (keys, law) = (fits?, law?);

@@ -14,7 +14,9 @@ use crate::scenario::plan::{MOST_COPIES, StorePlan};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned};
 use crate::state::crdt::{CounterType, RegisterType, SetType, Ship};
 use crate::state::siblings::{Blind, MergeRule, MergeRules};
-use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, Memory, VersionVectors};
+use crate::state::{
+    Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, Memory, OperationalTransformation, VersionVectors,
+};
 use crate::stores::{AntiEntropy, Model as Built, Protocol, Replication, Stamping, StoreSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -242,6 +244,9 @@ impl Resolver<'_, '_> {
                 },
                 blind: blind(no_context)?,
             }),
+            Model::OperationalTransformation { .. } => {
+                Built::OperationalTransformation(OperationalTransformation::default())
+            }
             Model::Quorum { .. } | Model::Primary { .. } | Model::Raft { .. } => {
                 let message =
                     "a quorum resolves conflicts by one of the other models, not by a quorum, a primary or a log";
@@ -313,6 +318,9 @@ impl Resolver<'_, '_> {
         }
         if let Some(raft) = self.raft(store, sites)? {
             return Some(Protocol::Raft(Box::new(raft)));
+        }
+        if let Some(central) = self.central(store, sites)? {
+            return Some(Protocol::Central(central));
         }
         let quorum = self.quorum(store, keys, sites)?;
         let ordering = self.ordering(store)?;

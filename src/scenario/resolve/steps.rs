@@ -27,7 +27,8 @@ impl Written {
             | Self::DeleteText { policy, .. }
             | Self::Update { policy, .. }
             | Self::CompareAndSwap { policy, .. }
-            | Self::When { policy, .. } => policy.given(),
+            | Self::When { policy, .. }
+            | Self::Edit { policy, .. } => policy.given(),
             _ => None,
         }
     }
@@ -272,6 +273,24 @@ impl Resolver<'_, '_> {
                     lock: lock?.0,
                     steps: steps?,
                 });
+            }
+            Written::Edit {
+                key,
+                store,
+                trace,
+                think,
+                patience,
+                policy,
+            } => {
+                let (which, replica) = (Part::from(None), Part::from(None));
+                let on = super::operations::Operation {
+                    key,
+                    store,
+                    which: &which,
+                    replica: &replica,
+                };
+                let edit = super::edits::Edit { trace, think, patience };
+                into.push(self.edit(&on, &edit, policy_of(policy), group)?);
             }
             Written::Stop => into.push(Step::Stop),
             Written::Read { .. }

@@ -151,6 +151,7 @@ impl<R: Resolution> Store<R> {
                 op,
                 context,
                 expects,
+                ..
             } => {
                 let (key, op, context, expects) = (*key, *op, context.clone(), *expects);
                 self.append(member, key, (op, context.as_deref()), expects, handle, cx);

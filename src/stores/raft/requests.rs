@@ -36,6 +36,7 @@ impl<R: Resolution> Store<R> {
                 op,
                 context,
                 expects,
+                ..
             } => {
                 let command = Command {
                     key: *key,

@@ -1,8 +1,8 @@
 //! Which charts a result is shown as: one for each question that its numbers can answer.
 
 use super::plots::{
-    Axis, Bar, Chart, Estimate, Frame, Limit, Line, Lines, Measure, Measures, Panel, Shade, StackedBars, TimeSeries,
-    Unit, interval_note,
+    Axis, Bar, Chart, Estimate, Frame, Limit, Line, Lines, MOST_IN_FULL, Measure, Measures, Panel, Shade, StackedBars,
+    TimeSeries, Unit, interval_note,
 };
 use crate::experiment::Results;
 use crate::experiment::results::{RunResults, VariantResults};
@@ -573,7 +573,11 @@ fn answer(results: &Results) -> Option<Chart> {
         return None;
     }
     let mut frame = frame(results, &title_of(&results.answers));
-    frame.note = interval_note(Level::P95, results.replicates as u64);
+    frame.note = match columns.len() <= MOST_IN_FULL {
+        true => interval_note(Level::P95, results.replicates as u64),
+        false => "Means over the replicates; bars relative to the greatest in their column. Intervals: in summary.csv."
+            .into(),
+    };
     let rows = results.variants.iter().map(|variant| variant.title.clone()).collect();
     Some(Chart::Measures(Measures {
         frame,

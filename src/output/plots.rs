@@ -9,6 +9,7 @@ mod bars;
 mod font;
 mod intervals;
 mod lines;
+mod matrix;
 mod overlap;
 mod page;
 mod png;
@@ -21,6 +22,7 @@ mod ticks;
 use crate::experiment::statistics::{Distribution, Level, Summary, ecdf_band};
 use crate::output::tables;
 pub use crate::output::tables::numbers::Unit;
+pub(super) use matrix::MOST_IN_FULL;
 
 /// What every chart says around its data.
 #[derive(Debug, Clone, Default, PartialEq)]

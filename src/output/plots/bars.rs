@@ -2,6 +2,7 @@
 //!
 //! Rows are horizontal, so that long names fit; bars stand on zero.
 
+use super::matrix::{MOST_IN_FULL, matrix};
 use super::page::{
     AXIS_TITLE, Area, Fitted, HEADING, Labels, Mark, NAME, Page, SIDES, TICK, edges, fit, no_data, whisker,
 };
@@ -278,6 +279,9 @@ pub(super) fn measures(chart: &Measures) -> Result<Scene, PlotError> {
     }
     if chart.measures.iter().all(|m| m.values.iter().all(Option::is_none)) {
         return Ok(no_data(&chart.frame, "no variant has a value"));
+    }
+    if chart.measures.len() > MOST_IN_FULL {
+        return Ok(matrix(chart));
     }
     let columns = chart.measures.len().min(3);
     let bands = chart.measures.len().div_ceil(columns);

@@ -31,8 +31,8 @@ crate::language! {
         model: Part<Spanned<Model>>,
         /// How an accepted update gets to the other replicas. Not with `Quorum`, `Primary` or `Raft`, which have ways of their own.
         replication: Part<Replication> = Part::from(super::of_defaults::<Replication>()),
-        /// How replicas compare what they hold from time to time, which makes good what was lost. Without it they don't. Not with
-        /// `Primary` or `Raft`, which send what was lost again.
+        /// How replicas compare what they hold from time to time, which makes good what was lost. Without it they don't. It has
+        /// nothing to do under `Primary` and `Raft`, which send what was lost again.
         anti_entropy: Part<Option<AntiEntropy>>,
         /// What an agent's session with the store guarantees, whatever replicas it asks. Not with `Quorum`, and not with `Causal`, which
         /// keeps all four guarantees.

@@ -143,11 +143,6 @@ impl Resolver<'_, '_> {
                 self.out.push(problem.label(model, "the model"));
             }
         }
-        if store.anti_entropy.given().is_some() {
-            // One that a variant without a primary needs.
-            let message = "a primary sends what was lost again: `anti_entropy` does nothing";
-            self.out.push(Diagnostic::warning(Code::Conflicting, model, message));
-        }
     }
 }
 

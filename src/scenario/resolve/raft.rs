@@ -81,12 +81,6 @@ impl Resolver<'_, '_> {
             let note = "how many entries go together stands in `Raft(batch: ...)`";
             self.out.push(problem.label(model, "the model").note(note));
         }
-        if store.anti_entropy.given().is_some() {
-            // One that a variant without `Raft` needs.
-            let message = "under `Raft` the leader brings replicas what they lack: `anti_entropy` does nothing";
-            let problem = Diagnostic::warning(Code::Conflicting, model, message);
-            self.out.push(problem);
-        }
     }
 
     /// One time is below another one, or at most as long.

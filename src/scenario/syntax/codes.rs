@@ -304,15 +304,15 @@ codes! {
      than its `drift`; where the store's `clocks` do, a warning says so, for reads may then be stale.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], \
      model: Raft(heartbeat: \"2s\"))\n```\n\nMost networks need a `heartbeat` above the way there and back, and an `election_min` of some \
      heartbeats.";
-    BadServer = 489, "a central server that can't be",
-    "`OperationalTransformation` sends edits of texts through one replica of the store, the `server`, and sends again what is lost. So \
-     `replication` and `anti_entropy` have nothing to say, and no quorum resolves conflicts by it.\n\n```ron\n(at: [\"a\", \"b\"], model: \
-     OperationalTransformation(server: \"c\"))\n```\n\nThere is no replica at `c`.";
     WrongAuthors = 488, "a session that these agents can't replay",
     "`Edit` replays a recorded editing session: the group has as many agents as the session has authors, each in a site of its own \
      where the store has a replica, which takes its edits by itself; and nobody else changes the text.\n\n```ron\nagents: \
      {\"authors\": (count: 3, at: [\"a\", \"b\"], program: [Edit(key: \"text\", trace: \"friendsforever\")])}\n```\n\nThat session has \
      two authors.";
+    BadServer = 489, "a central server that can't be",
+    "`OperationalTransformation` sends edits of texts through one replica of the store, the `server`, and sends again what is lost. So \
+     `replication` and `anti_entropy` have nothing to say, and no quorum resolves conflicts by it.\n\n```ron\n(at: [\"a\", \"b\"], model: \
+     OperationalTransformation(server: \"c\"))\n```\n\nThere is no replica at `c`.";
     BadPrimary = 490, "a primary that can't be",
     "At most as many copies can be waited for as there are backups, one less than sites. A `lease` is shorter than the time \
      after which another replica takes over, and needs copies that are waited for: who hasn't to confirm anything grants nothing. \

@@ -89,6 +89,8 @@ pub mod wire {
 pub struct Context {
     /// The effects that the reader has seen, superseded ones included.
     pub seen: DotSet,
+    /// Of a text that keeps its tombstones: the update is made on just this, whatever else its replica has heard of.
+    pub is_all: bool,
 }
 
 impl Context {

@@ -79,6 +79,21 @@ fn a_sequence_ends_in_the_recorded_text_over_a_bad_network() {
 }
 
 #[test]
+fn a_sequence_ends_in_the_recorded_text_whatever_comes_first() {
+    // People type at one place at the same time while an ocean is cut: the order is that of what they knew, not of when news came.
+    for (seed, think) in [(1, "50ms"), (2, "200ms"), (3, "400ms")] {
+        let edit = format!(r#", think: Exponential(mean: "{think}"), policy: "again""#);
+        let text = friends("Crdt()", LOSSY, r#", anti_entropy: (every: "2s")"#, &edit);
+        let all = numbers(&text.replace("seed: 4", &format!("seed: {seed}")).replace(
+            "agents:",
+            r#"policies: {"again": (timeout: "10s", attempts: Unlimited)},
+            faults: {"cut": Partition(groups: ["x", "y"], at: "3min", for: "5min")}, agents:"#,
+        ));
+        assert_recorded(&all, 2.0);
+    }
+}
+
+#[test]
 fn transformed_edits_end_in_the_recorded_text_over_a_calm_network() {
     let all = numbers(&friends("OperationalTransformation()", r#"one_way: "100ms""#, "", ""));
     assert_recorded(&all, 2.0);

@@ -164,6 +164,7 @@ fn replay(trace: &Trace, plan: &Plan, model: Crdt, chaos: Chaos, seed: u64) -> V
             let dot = Dot::new(origin(agent), numbers[agent]);
             let context = Context {
                 seen: saw.clone().into(),
+                ..Context::default()
             };
             let at = Accept {
                 dot,

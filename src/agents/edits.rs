@@ -202,7 +202,10 @@ impl AgentGroup {
                 saw.raise(Origin::new(*replica, 0), *number);
             }
         }
-        let context = Context { seen: saw.into() };
+        let context = Context {
+            seen: saw.into(),
+            is_all: true,
+        };
         (author.edits[next].0, context, part.awaits)
     }
 

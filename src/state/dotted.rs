@@ -228,6 +228,7 @@ impl Resolution for DottedVersionVectors {
     fn context(&self, entry: &DottedEntry) -> Context {
         Context {
             seen: entry.siblings.seen.clone(),
+            ..Context::default()
         }
     }
 

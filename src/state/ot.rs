@@ -118,6 +118,7 @@ impl Resolution for OperationalTransformation {
     fn context(&self, entry: &Site) -> Context {
         Context {
             seen: entry.seen().clone().into(),
+            ..Context::default()
         }
     }
 

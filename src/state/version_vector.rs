@@ -206,6 +206,7 @@ impl Resolution for VersionVectors {
     fn context(&self, entry: &VvEntry) -> Context {
         Context {
             seen: entry.vector.clone().into(),
+            ..Context::default()
         }
     }
 

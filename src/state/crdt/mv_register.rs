@@ -64,6 +64,7 @@ Costs: 8 bytes for each replica that ever wrote the key and for each held value.
     fn context(&self) -> Context {
         Context {
             seen: self.0.seen().clone(),
+            ..Context::default()
         }
     }
 

@@ -77,8 +77,8 @@ impl News {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Writer {
     origin: Origin,
-    /// The number of each of its insertions, and the time of its first character; ascending.
-    insertions: Vec<(u32, u32)>,
+    /// The number of each of its insertions, the time of its first character, and one more than that of its last; ascending.
+    insertions: Vec<(u32, u32, u32)>,
     /// One more than the time of its last character.
     end: u32,
 }
@@ -132,6 +132,23 @@ impl Text {
         place.ok().map(|place| &self.writers[place])
     }
 
+    /// The time of the next character of an origin whose writer has seen this: later than all that he has seen, and than the origin's
+    /// own. What else the replica has heard of doesn't count, so that what two people type at one place at the same time comes in
+    /// the same order however fast news travels between them.
+    fn next_time(&self, seen: &VersionVector, origin: Origin) -> u32 {
+        let latest = |writer: &Writer| match writer.origin == origin {
+            true => writer.end,
+            false => {
+                let known = seen.get(writer.origin);
+                let later = writer.insertions.partition_point(|(number, ..)| *number <= known);
+                later.checked_sub(1).map_or(0, |last| writer.insertions[last].2)
+            }
+        };
+        let end = self.writers.iter().map(latest).max().unwrap_or(0);
+        assert!(end < u32::MAX, "fewer than 2^32 characters");
+        end.max(1)
+    }
+
     /// Whether a character has come, whatever became of it.
     fn knows(&self, id: CharId) -> bool {
         self.known_writer(id.origin).is_some_and(|writer| id.time < writer.end)
@@ -140,8 +157,8 @@ impl Text {
     /// The insertion that a character came with, and its place in it.
     fn char(&self, id: CharId) -> Char {
         let writer = self.known_writer(id.origin).expect("characters have writers");
-        let place = writer.insertions.partition_point(|(_, time)| *time <= id.time) - 1;
-        let (number, time) = writer.insertions[place];
+        let place = writer.insertions.partition_point(|(_, time, _)| *time <= id.time) - 1;
+        let (number, time, _) = writer.insertions[place];
         Char {
             dot: Dot::new(id.origin, number),
             place: id.time - time,
@@ -157,7 +174,7 @@ impl Text {
                 let end = id.time + length;
                 self.time = self.time.max(end - 1);
                 let writer = self.writer(origin);
-                writer.insertions.push((number, id.time));
+                writer.insertions.push((number, id.time, end));
                 writer.end = end;
             }
             Change::Delete(ranges) => {
@@ -220,7 +237,7 @@ impl Text {
             for theirs in &other.writers {
                 let known = before.get(theirs.origin);
                 let ours = self.writer(theirs.origin);
-                let new = theirs.insertions.partition_point(|(number, _)| *number <= known);
+                let new = theirs.insertions.partition_point(|(number, ..)| *number <= known);
                 ours.insertions.extend_from_slice(&theirs.insertions[new..]);
                 ours.end = ours.end.max(theirs.end);
             }
@@ -259,8 +276,8 @@ impl Text {
             .iter()
             .map(|writer| {
                 let known = seen.get(writer.origin);
-                let later = writer.insertions.partition_point(|(number, _)| *number <= known);
-                let until = writer.insertions.get(later).map_or(u32::MAX, |(_, time)| *time);
+                let later = writer.insertions.partition_point(|(number, ..)| *number <= known);
+                let until = writer.insertions.get(later).map_or(u32::MAX, |(_, time, _)| *time);
                 (writer.origin, until)
             })
             .collect();
@@ -287,7 +304,7 @@ impl Text {
     }
 
     /// The character before this position, of those that are still there.
-    fn before(&self, seen: &VersionVector, position: u32) -> Option<CharId> {
+    fn before(&self, seen: &VersionVector, position: u32, is_all: bool) -> Option<CharId> {
         if position == 0 {
             return None;
         }
@@ -297,7 +314,11 @@ impl Text {
         }
         let range = self.range_at(seen, 0, position);
         let (first, length) = range.last()?;
-        self.sequence.visible_before(first.after(length - 1))
+        let last = first.after(length - 1);
+        if is_all {
+            return Some(last);
+        }
+        self.sequence.visible_before(last)
     }
 
     /// Forgets tombstones that nothing can be inserted after any more; returns how many. `stable` is what every replica is known
@@ -357,12 +378,16 @@ deletion of a run 8, the vector of what was seen 8 for each replica that ever wr
 
     fn update(&mut self, op: Op, at: Accept<'_>, fates: &mut impl FnMut(Fate)) -> Self {
         let seen = at.context.map_or(&self.seen, |context| context.seen.vector());
+        // Where tombstones are forgotten nobody may write on less than what his replica has heard of.
+        let is_all = at.context.is_some_and(|context| context.is_all);
+        let times = if is_all { seen } else { &self.seen };
+        let origin = at.dot.origin;
         let change = match op {
             Op::InsertText { at, from, length } if length > 0 => {
-                let left = self.before(seen, at);
+                let left = self.before(seen, at, is_all);
                 Change::Insert {
                     id: CharId {
-                        time: self.time.checked_add(1).expect("fewer than 2^32 characters"),
+                        time: self.next_time(times, origin),
                         origin: Origin::default(),
                     },
                     left,
@@ -442,6 +467,7 @@ deletion of a run 8, the vector of what was seen 8 for each replica that ever wr
     fn context(&self) -> Context {
         Context {
             seen: self.seen.clone().into(),
+            ..Context::default()
         }
     }
 
@@ -506,8 +532,8 @@ impl Text {
         let (mut id, mut left) = (first, length);
         while left > 0 {
             let char = self.char(id);
-            let next = writer.insertions.partition_point(|(_, time)| *time <= id.time);
-            let until = writer.insertions.get(next).map_or(u32::MAX, |(_, time)| *time);
+            let next = writer.insertions.partition_point(|(_, time, _)| *time <= id.time);
+            let until = writer.insertions.get(next).map_or(u32::MAX, |(_, time, _)| *time);
             let taken = left.min(until - id.time);
             fates(Fate::Took {
                 version,

@@ -250,6 +250,7 @@ fn positions_of_an_older_text_are_found() {
     site.local(queue.pop_front().unwrap(), accept(1), &mut |_| {});
     let context = Context {
         seen: site.seen().clone().into(),
+        ..Context::default()
     };
     // Somebody else puts two characters in front and takes the third and the fourth of the first five.
     let other = |number, op| {

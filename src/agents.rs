@@ -10,6 +10,7 @@ pub mod calling;
 pub mod disturbance;
 pub mod edits;
 pub mod group;
+pub mod journal;
 pub mod locking;
 pub mod messaging;
 pub mod policy;
@@ -22,6 +23,7 @@ pub mod swapping;
 
 pub use caching::{CacheSpec, cached};
 pub use group::AgentGroup;
+pub use journal::{Granularity, JournalSpec};
 pub use policy::{Backoff, Policy};
 pub use program::Program;
 pub use spec::{Arrivals, GroupSpec, RankBlock};

@@ -9,6 +9,7 @@ mod judge;
 mod linearizable;
 mod logs;
 pub mod models;
+pub mod past;
 #[cfg(test)]
 mod raft_runs;
 pub mod recording;

@@ -6,6 +6,7 @@
 //! - [`tasks`]: how long tasks take, and where their time goes: the latency trap.
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
 //! - [`editing`]: whether texts end as recorded.
+//! - [`journal`]: what is written to logs of events and read from them, and how long it takes to rebuild an agent.
 //! - [`locks`]: how long locks are waited for and held, and what is done under those that are over.
 //! - [`traffic`]: messages and bytes, the end of the run, the intervals of faults.
 //! - [`invariants`]: the counts that have to be zero where a scenario says `Always`.
@@ -15,6 +16,7 @@ mod caching;
 pub mod editing;
 pub mod herd;
 pub mod invariants;
+pub mod journal;
 pub mod locks;
 mod ordering;
 pub mod registry;
@@ -96,6 +98,7 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         Box::new(tasks::Tasks::new(Arc::clone(&setting), options)),
         Box::new(herd::Herd::new(Arc::clone(&setting), options)),
         Box::new(traffic::Traffic::new(Arc::clone(&setting))),
+        Box::new(journal::Journals::new(Arc::clone(&setting))),
         Box::new(locks::Locks::new(Arc::clone(&setting))),
     ];
     if let Some(watched) = &setting.state {

@@ -42,6 +42,7 @@ pub mod crdt;
 pub mod document;
 pub mod dots;
 pub mod dotted;
+pub mod journal;
 pub mod lww;
 pub mod ot;
 pub mod session;

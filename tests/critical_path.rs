@@ -172,6 +172,8 @@ struct Case {
     latency: Law,
     goes_on: bool,
     at_once: u16,
+    /// Whether agents keep a log of events, and after how many they write a snapshot.
+    journal: Option<Option<u32>>,
     seed: u64,
 }
 
@@ -192,8 +194,9 @@ fn case() -> impl Strategy<Value = Case> {
             Just(Law::Constant(0.0)),
         ],
     );
-    let rest = (any::<bool>(), 1u16..3, any::<u64>());
-    (prop::collection::vec(step(), 3..12), world, rest).prop_map(|(steps, world, (goes_on, at_once, seed))| {
+    let journal = prop::option::of(prop::option::of(1u32..4));
+    let rest = (any::<bool>(), 1u16..3, journal, any::<u64>());
+    (prop::collection::vec(step(), 3..12), world, rest).prop_map(|(steps, world, (goes_on, at_once, journal, seed))| {
         let (policies, services, faults, loss, duplication, latency) = world;
         Case {
             steps,
@@ -205,6 +208,7 @@ fn case() -> impl Strategy<Value = Case> {
             latency,
             goes_on,
             at_once,
+            journal,
             seed,
         }
     })
@@ -230,6 +234,24 @@ fn plan(case: &Case) -> Plan {
         ..Policy::default()
     }];
     policies.extend(case.policies.iter().cloned());
+    // What is asked of a log is asked until it is answered.
+    policies.push(Policy {
+        timeout: Some(SimDuration::from_millis(80)),
+        attempts: None,
+        backoff: Backoff::Fixed(SimDuration::from_millis(7)),
+        ..Policy::default()
+    });
+    let journal = case.journal.map(|snapshot_every| JournalSpec {
+        server: SERVICES[0],
+        policy: policies.len() as u16 - 1,
+        granularity: Granularity::Steps,
+        event_bytes: 10,
+        snapshot_every,
+        snapshot_bytes: 100,
+        replay: Law::Constant(3.0 * MS),
+        batch: 2,
+    });
+    let events = journal.as_ref().map(|journal| journal.granularity);
     let group = |name: &str, program: Program, site: u32| GroupSpec {
         name: name.into(),
         count: Some(3),
@@ -248,6 +270,7 @@ fn plan(case: &Case) -> Plan {
         nearest: [].into(),
         memories: [].into(),
         caches: [].into(),
+        journal: (site == 0).then(|| journal.clone()).flatten(),
         failure_ends_task: !case.goes_on,
         sites: Sites::One(SiteId(site)),
     };
@@ -290,7 +313,7 @@ fn plan(case: &Case) -> Plan {
         agents: vec![
             Arc::new(group(
                 "agents",
-                Program::compile(&case.steps, &handlers, "agents.agents"),
+                Program::compile_with(&case.steps, &handlers, "agents.agents", events),
                 0,
             )),
             Arc::new(group("peers", Program::compile(&peer, &handlers, "agents.peers"), 1)),
@@ -356,6 +379,7 @@ impl quorate::world::record::Observer for Kinds {
                 What::StepEnded => format!("StepEnded {}", record.b),
                 What::TaskEnded => format!("TaskEnded {}", record.b & 255),
                 What::CallEnded => format!("CallEnded {}", record.c),
+                What::Journal => format!("Journal {}", record.c),
                 what => format!("{what:?}"),
             };
             *self.0.entry(detail).or_default() += 1;
@@ -414,6 +438,11 @@ fn the_random_worlds_cover_what_can_happen() {
         "CallEnded 0",
         "CallEnded 1",
         "CallEnded 2",
+        "Journal 0",
+        "Journal 1",
+        "Journal 3",
+        "Journal 5",
+        "Journal 7",
     ] {
         assert!(
             all.get(kind).is_some_and(|count| *count > 10),

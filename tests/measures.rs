@@ -31,6 +31,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         nearest: [].into(),
         memories: [].into(),
         caches: [].into(),
+        journal: None,
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }

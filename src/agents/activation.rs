@@ -26,6 +26,8 @@ pub enum State {
     Calling,
     /// Waiting to try a call again.
     BackingOff,
+    /// Folding the events of its log, after a crash that took its memory.
+    Replaying,
     /// Waiting to read again, after a conditional write that came too late.
     SwapBackingOff,
     /// An ask is out.

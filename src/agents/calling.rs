@@ -2,10 +2,12 @@
 
 use super::activation::{Settled, State};
 use super::group::AgentGroup;
+use super::journal::JOURNAL;
 use super::locking::LOCK;
 use super::policy::Policy;
 use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
 use crate::kernel::SimDuration;
+use crate::state::journal::Loaded;
 use crate::state::{Context, Op, Token};
 use crate::world::call::{Attempt, Call, Outcome, Part, Parts, Request, attempt_address, call_identity};
 use crate::world::message::{Message, MessageKind};
@@ -27,6 +29,12 @@ pub(super) struct Answer {
     context: Option<Box<Context>>,
     pub token: Option<Box<Token>>,
     pub shown: Option<Box<[u64]>>,
+    loaded: Option<Box<Loaded>>,
+}
+
+/// Whether something is asked of a log.
+fn is_journal(spec: u32) -> bool {
+    spec & (OPERATION | LOCK | JOURNAL) == JOURNAL
 }
 
 impl AgentGroup {
@@ -189,7 +197,8 @@ impl AgentGroup {
     }
 
     pub(super) fn open_call(&mut self, id: u32, spec: u32, server: u32, request: Request, cx: &mut Cx<'_, '_>) {
-        let (address, now) = (self.address(id), cx.now());
+        let address = Self::journal_address(&request).unwrap_or_else(|| self.address(id));
+        let now = cx.now();
         let activation = self.activation(id);
         let generation = activation.generation;
         let member = self.member_of(id);
@@ -201,7 +210,8 @@ impl AgentGroup {
         agent.calls += 1;
         cx.record(What::CallStarted, client, [identity, server as u64, 0]);
         let is_edit = matches!(&request, Request::Update { awaits: Some(_), .. });
-        let idempotent = is_edit || self.policy_of(spec).idempotency_key;
+        // A log knows what is repeated by its number.
+        let idempotent = is_edit || (self.policy_of(spec).idempotency_key && !is_journal(spec));
         let fence = self.fence_of(id, &request, identity, cx);
         let call = Call {
             client,
@@ -240,6 +250,7 @@ impl AgentGroup {
         let policy = match spec {
             _ if spec & OPERATION != 0 => program.operations[(spec & !OPERATION) as usize].policy,
             _ if spec & LOCK != 0 => program.locks[(spec & !LOCK) as usize].policy,
+            _ if is_journal(spec) => self.journal_policy(),
             _ => program.calls[spec as usize].policy,
         };
         &self.spec.policies[policy as usize]
@@ -254,6 +265,7 @@ impl AgentGroup {
         match spec {
             _ if spec & OPERATION != 0 => program.operations[(spec & !OPERATION) as usize].bytes,
             _ if spec & LOCK != 0 => 0,
+            _ if is_journal(spec) => self.journal_bytes(spec),
             _ => program.calls[spec as usize].bytes,
         }
     }
@@ -355,6 +367,7 @@ impl AgentGroup {
                     context: attempt.context.take(),
                     token: attempt.token.take(),
                     shown: attempt.shown.take(),
+                    loaded: attempt.loaded.take(),
                 };
                 if told {
                     let times = attempt.times(until);
@@ -446,7 +459,7 @@ impl AgentGroup {
         let (key, update) = match request {
             Request::Read { key } => (*key, 0),
             Request::Update { key, .. } => (*key, 1),
-            Request::Work { .. } | Request::Acquire => (0, 0),
+            Request::Work { .. } | Request::Acquire | Request::Journal(_) => (0, 0),
         };
         [identity, store << 32 | key as u64, update]
     }
@@ -531,6 +544,9 @@ impl AgentGroup {
         let until = self.enabled(id, cx);
         self.settle_parts(id, parts, cx);
         self.step_ended_at(id, Settled::Done, identity, until, cx);
+        if is_journal(spec) {
+            return self.journal_answered(id, spec, attempt.outcome, attempt.loaded, cx);
+        }
         if spec & (OPERATION | LOCK) == LOCK {
             self.lock_granted(id, spec & !LOCK, identity, attempt.version, cx);
         }

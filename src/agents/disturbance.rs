@@ -86,6 +86,13 @@ impl AgentGroup {
         let main = &mut self.agents[member as usize].main;
         main.state = State::Halted;
         if !keep_state {
+            if self.forget_for_rebuild(member) {
+                // The run goes on once its state is rebuilt: only the tasks within it are over.
+                while self.frame(self.agents[member as usize].main.frame).outer != NIL {
+                    self.pop_frame(member, TaskEnd::Aborted, cx);
+                }
+                return;
+            }
             // The program begins anew after the restart: the run isn't over.
             cx.task_began();
             self.unwind_all(member, TaskEnd::Aborted, cx);
@@ -103,7 +110,9 @@ impl AgentGroup {
             self.settle(member, Part::Down, cx);
             self.step_ended(member, Settled::Back, 0, cx);
             self.activation(member).state = State::Running;
-            self.run(member, cx);
+            if !self.begin_rebuild(member, cx) {
+                self.run(member, cx);
+            }
         } else if std::mem::take(&mut agent.main.failed) {
             self.begin_run(member, cx);
             self.run_came(cx);
@@ -153,9 +162,14 @@ impl AgentGroup {
         all.push(member);
         for &id in &all {
             let activation = self.activation(id);
-            if activation.state == State::Thinking {
+            let part = match activation.state {
+                State::Thinking => Some(Part::Thinking),
+                State::Replaying => Some(Part::Retrying),
+                _ => None,
+            };
+            if let Some(part) = part {
                 let left = activation.due.since(since.max(activation.mark));
-                self.settle_at(id, Part::Thinking, since, cx);
+                self.settle_at(id, part, since, cx);
                 self.settle(id, Part::Down, cx);
                 self.wake_at(id, now + left, cx);
             }

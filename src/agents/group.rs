@@ -6,6 +6,7 @@ use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, 
 use super::caching::Cache;
 use super::calling::OPERATION;
 use super::edits::Progress;
+use super::journal::Journal;
 use super::locking::{Hold, LOCK};
 use super::program::Instruction;
 use super::sessions::Remembered;
@@ -14,7 +15,7 @@ use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, i
 use crate::network::SiteId;
 use crate::state::Context;
 use crate::world::Starter;
-use crate::world::call::Call;
+use crate::world::call::{Call, Request};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
 use crate::world::record::What;
@@ -128,6 +129,8 @@ pub struct AgentGroup {
     pub(super) holds: BTreeMap<u32, Vec<Hold>>,
     /// How many there have been.
     pub(super) holds_made: u32,
+    /// What each agent knows of its log.
+    pub(super) journals: BTreeMap<u32, Journal>,
     pub(super) deferred: BTreeMap<u32, (SimTime, Vec<Deferred>)>,
     /// How long each agent stood still in pauses that are over.
     pub(super) stood: BTreeMap<u32, SimDuration>,
@@ -192,6 +195,7 @@ impl AgentGroup {
             swaps: BTreeMap::new(),
             holds: BTreeMap::new(),
             holds_made: 0,
+            journals: BTreeMap::new(),
             deferred: BTreeMap::new(),
             stood: BTreeMap::new(),
             launching: Vec::new(),
@@ -661,12 +665,16 @@ impl Population for AgentGroup {
             (RENEW, _) => format!("renewal of a lock ({place})"),
             (TIMEOUT, _) => format!("timeout ({place})"),
             (_, Some(State::Thinking)) => format!("end of a think ({place})"),
+            (_, Some(State::Replaying)) => format!("end of a replay (agents.{name}.journal)"),
             (_, Some(State::Sleeping)) => format!("end of a sleep ({place})"),
             _ => format!("end of a backoff ({place})"),
         }
     }
 
     fn place_of(&self, call: &Call) -> Option<String> {
+        if matches!(call.request, Request::Journal(_)) {
+            return Some(format!("agents.{}.journal", self.spec.name));
+        }
         let at = |instruction: &Instruction| match *instruction {
             Instruction::Call(index) => call.spec == index,
             Instruction::Operate(index) => call.spec == index | OPERATION,

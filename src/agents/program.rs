@@ -1,7 +1,8 @@
 //! Programs as they run: one flat array of instructions, shared by a whole group.
 
 use super::edits::Part;
-use super::step::{Action, CallStep, LockStep, OperateStep, SendStep, Step};
+use super::journal::Granularity;
+use super::step::{Action, CallStep, LockStep, OperateStep, SendStep, Step, Swap};
 use crate::kernel::SimDuration;
 use crate::random::Law;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub enum Instruction {
     Call(u32),
     /// An operation on shared state.
     Operate(u32),
+    /// An event is appended to the agent's log.
+    Append,
     /// A lock is asked for.
     Acquire(u32),
     /// It is given back.
@@ -154,12 +157,26 @@ pub struct Program {
 impl Program {
     /// Compiles a main program and handlers by topic. `place` is where the program stands in the scenario.
     pub fn compile(main: &[Step], handlers: &[(u16, Vec<Step>)], place: &str) -> Self {
+        Self::compile_with(main, handlers, place, None)
+    }
+
+    /// The same, of a program some of whose steps are events of a log.
+    pub fn compile_with(
+        main: &[Step],
+        handlers: &[(u16, Vec<Step>)],
+        place: &str,
+        events: Option<Granularity>,
+    ) -> Self {
         let mut compiler = Compiler {
             program: Self::default(),
             depth: 0,
+            events,
+            inside: 0,
+            in_swap: false,
         };
         compiler.block(main, &format!("{place}.program"));
         compiler.emit(Instruction::End, format!("{place}.program"));
+        compiler.events = None;
         for (topic, steps) in handlers {
             let at = compiler.here();
             let path = format!("{place}.on[{topic}]");
@@ -176,6 +193,11 @@ impl Program {
         !matches!(self.code.first(), None | Some(Instruction::End))
     }
 
+    /// Whether it appends events to a log.
+    pub fn has_events(&self) -> bool {
+        self.code.contains(&Instruction::Append)
+    }
+
     /// Where the handler of a topic starts.
     pub fn handler(&self, topic: u16) -> Option<u32> {
         self.handlers.iter().find(|(of, _)| *of == topic).map(|(_, at)| *at)
@@ -185,6 +207,12 @@ impl Program {
 struct Compiler {
     program: Program,
     depth: u16,
+    /// Which steps are events.
+    events: Option<Granularity>,
+    /// How many steps are around this one that are events as a whole.
+    inside: u32,
+    /// Within a compare-and-swap, which is done again as a whole.
+    in_swap: bool,
 }
 
 impl Compiler {
@@ -200,7 +228,54 @@ impl Compiler {
 
     fn block(&mut self, steps: &[Step], place: &str) {
         for (index, step) in steps.iter().enumerate() {
-            self.step(step, format!("{place}[{index}]"));
+            let place = format!("{place}[{index}]");
+            let whole = matches!(
+                step,
+                Step::Parallel(_) | Step::Speculate { .. } | Step::Task { .. } | Step::WithLock { .. }
+            );
+            self.inside += u32::from(whole);
+            self.step(step, place.clone());
+            self.inside -= u32::from(whole);
+            if self.is_event(step) {
+                self.emit(Instruction::Append, place);
+            }
+        }
+    }
+
+    /// Whether an event follows a step that was compiled just now.
+    fn is_event(&mut self, step: &Step) -> bool {
+        if let Step::Operate(operate) = step {
+            match operate.swap {
+                Some(Swap::Read) => self.in_swap = true,
+                Some(Swap::Write { .. }) => self.in_swap = false,
+                None => {}
+            }
+        }
+        if self.inside > 0 || self.in_swap {
+            return false;
+        }
+        match self.events {
+            None => false,
+            Some(Granularity::Tasks) => matches!(step, Step::Task { .. }),
+            Some(Granularity::Steps) => match step {
+                Step::Think(_)
+                | Step::Sleep(_)
+                | Step::Call(_)
+                | Step::Operate(_)
+                | Step::Ask { .. }
+                | Step::Wait { .. }
+                | Step::Parallel(_)
+                | Step::Speculate { .. }
+                | Step::Task { .. }
+                | Step::WithLock { .. }
+                | Step::Edit(_) => true,
+                Step::Send(_)
+                | Step::Reply { .. }
+                | Step::Repeat { .. }
+                | Step::Choose(_)
+                | Step::When { .. }
+                | Step::Stop => false,
+            },
         }
     }
 

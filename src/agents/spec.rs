@@ -1,6 +1,7 @@
 //! A group of agents as described: how many, where, when they start, what they do.
 
 use super::caching::CacheSpec;
+use super::journal::JournalSpec;
 use super::policy::Policy;
 use super::program::Program;
 use super::step::Action;
@@ -41,6 +42,8 @@ pub struct GroupSpec {
     pub memories: Arc<[Memory]>,
     /// For each store, the cache that each agent has in front of it; none where it isn't said.
     pub caches: Arc<[Option<CacheSpec>]>,
+    /// How they keep their state as a log of events; `None`: they don't.
+    pub journal: Option<JournalSpec>,
     /// Whether a failed call ends the task around it; otherwise the agent goes on.
     pub failure_ends_task: bool,
     /// Where they are.

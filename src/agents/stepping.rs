@@ -41,6 +41,7 @@ impl AgentGroup {
                     }
                     self.step_over(id);
                 }
+                Instruction::Append => return self.begin_append(id, cx),
                 Instruction::Acquire(lock) => return self.begin_lock(id, lock, cx),
                 Instruction::Release => {
                     self.release_last(id, cx);
@@ -244,6 +245,7 @@ impl AgentGroup {
                 self.run(id, cx);
             }
             State::BackingOff => self.launch(id, cx),
+            State::Replaying => self.replayed(id, cx),
             State::SwapBackingOff => self.swap_backed_off(id, cx),
             _ => {}
         }
@@ -432,7 +434,11 @@ impl AgentGroup {
     /// Goes to where an activation goes on after a failure.
     fn fail(&mut self, id: u32) {
         let pc = self.activation(id).pc as usize;
-        if self.spec.failure_ends_task {
+        let rebuilding = self.is_rebuilding(id);
+        if self.spec.failure_ends_task || rebuilding {
+            if rebuilding {
+                self.rebuild_failed(id);
+            }
             let frame = self.activation(id).frame;
             let exit = self.frame(frame).exit;
             let activation = self.activation(id);

@@ -174,6 +174,16 @@ impl CriticalPath {
             }
             return Ok(vec![(until, Way::Part(Part::Thinking))]);
         }
+        if is(State::Replaying) {
+            if until - thread.mark != open.left {
+                return Err(format!(
+                    "replayed for {} ns where {} were left",
+                    until - thread.mark,
+                    open.left
+                ));
+            }
+            return Ok(vec![(until, Way::Part(Part::Retrying))]);
+        }
         if is(State::Sleeping) {
             if until != open.about {
                 return Err(format!("slept until {until}, not {}", open.about));
@@ -273,10 +283,12 @@ impl CriticalPath {
         self.pauses.entry(agent).or_default().push((since, now));
         for thread in self.threads.values_mut().filter(|thread| thread.agent == agent) {
             if let Some(open) = &mut thread.open
-                && open.state == State::Thinking as u64
+                && let Some(part) = [(State::Thinking, Part::Thinking), (State::Replaying, Part::Retrying)]
+                    .into_iter()
+                    .find_map(|(state, part)| (open.state == state as u64).then_some(part))
             {
                 open.left -= since - thread.mark;
-                thread.push(since, Way::Part(Part::Thinking));
+                thread.push(since, Way::Part(part));
                 thread.push(now, Way::Part(Part::Down));
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Each measure keeps its own table beside its code; a test runs worlds and asserts that nothing on a sheet is missing here.
 
-use super::{Better, MeasureInfo, Unit, herd, locks, tasks, traffic};
+use super::{Better, MeasureInfo, Unit, herd, journal, locks, tasks, traffic};
 
 /// A static table of [`MeasureInfo`]: `name, unit, better, doc;` line by line.
 macro_rules! measure_table {
@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 18] = [
+const TABLES: [&[MeasureInfo]; 19] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -27,6 +27,7 @@ const TABLES: [&[MeasureInfo]; 18] = [
     herd::SERVICE_ONLY,
     herd::RECOVERY,
     locks::LOCK,
+    journal::JOURNAL,
     traffic::MESSAGES,
     traffic::KINDS,
     traffic::CAUSES,

@@ -15,6 +15,7 @@ mod doubts;
 mod edits;
 mod expect;
 mod faults;
+mod journals;
 mod laws;
 mod network;
 mod operations;

@@ -4,7 +4,9 @@ use super::books::Books;
 use super::job::{Job, Moment};
 use super::limit::Bucket;
 use super::spec::{Excess, ServiceSpec};
+use crate::agents::journal::event;
 use crate::kernel::{Entry, Liveness, SimDuration, SimTime, Ticket, Words};
+use crate::state::journal::{LogRequest, Position, Streams, Written};
 use crate::world::call::{Outcome, Request};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
@@ -69,6 +71,8 @@ pub struct Service {
     /// When it last went down, came back or changed its speed, and how long it had been down or stood still by then.
     changed: Moment,
     books: Books,
+    /// The logs of agents that keep theirs here.
+    logs: Streams,
     name: String,
 }
 
@@ -96,6 +100,7 @@ impl Service {
                 stood: SimDuration::ZERO,
             },
             books: Books::default(),
+            logs: Streams::new(),
             name: name.to_string(),
         }
     }
@@ -311,7 +316,8 @@ impl Service {
             );
             cx.executed(self.endpoint.id, job.attempt);
         }
-        self.answer(job.attempt, Outcome::Done, cx);
+        let outcome = self.keep_log(job.attempt, cx);
+        self.answer(job.attempt, outcome, cx);
         if let Some(known) = self.known.get_mut(&job.identity)
             && let Known::InWork(_, waiting) = std::mem::replace(known, Known::Done)
         {
@@ -323,6 +329,55 @@ impl Service {
             }
         }
         self.serve_next(cx);
+    }
+
+    /// Does what is asked of a log, if it is.
+    fn keep_log(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) -> Outcome {
+        let now = cx.now();
+        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
+            return Outcome::Done;
+        };
+        let Request::Journal(entry) = &call.request else {
+            return Outcome::Done;
+        };
+        let client = call.client;
+        let stream = self.logs.entry(client).or_default();
+        let (number, bytes, written) = match &**entry {
+            LogRequest::Append { epoch, number, event } => {
+                (*number, event.bytes, stream.append(*epoch, *number, event, now))
+            }
+            LogRequest::Keep { epoch, snapshot } => {
+                (snapshot.number, snapshot.bytes, stream.keep(*epoch, snapshot, now))
+            }
+            LogRequest::Load { epoch, after, most } => {
+                let Some(loaded) = stream.load(*epoch, *after, *most) else {
+                    cx.record(What::Journal, self.endpoint.id, [client.into(), 0, event::REFUSED]);
+                    return Outcome::Fenced;
+                };
+                let (events, bytes) = (loaded.events.len() as u64, loaded.bytes());
+                attempt.loaded = Some(Box::new(loaded));
+                let words = [client.into(), events, event::READ];
+                cx.record_with(What::Journal, self.endpoint.id, words, &[bytes]);
+                return Outcome::Done;
+            }
+        };
+        let is_snapshot = matches!(**entry, LogRequest::Keep { .. });
+        let extra = match &**entry {
+            _ if !matches!(written, Written::Added) => Vec::new(),
+            LogRequest::Append { event, .. } => event.words(),
+            LogRequest::Keep { snapshot, .. } => Position::default().event_to(&snapshot.position, bytes).words(),
+            LogRequest::Load { .. } => Vec::new(),
+        };
+        let (what, outcome) = match written {
+            Written::Added if is_snapshot => (event::KEPT, Outcome::Done),
+            Written::Added => (event::APPENDED, Outcome::Done),
+            Written::Repeated => (event::REPEATED, Outcome::Done),
+            Written::Succeeded => (event::REFUSED, Outcome::Fenced),
+            Written::Gap => (event::GAP, Outcome::Moved),
+        };
+        let words = [client.into(), number.into(), what];
+        cx.record_with(What::Journal, self.endpoint.id, words, &extra);
+        outcome
     }
 
     fn serve_next(&mut self, cx: &mut Cx<'_, '_>) {
@@ -365,7 +420,12 @@ impl Service {
         if attempt.started == attempt.arrived && matches!(outcome, Outcome::Refused { .. }) {
             attempt.started = now;
         }
-        let message = Message::new(MessageKind::Response, call.client, 0, self.spec.answer_bytes).with(handle);
+        let loaded = attempt.loaded.as_ref().map_or(0, |loaded| loaded.bytes());
+        let bytes = self
+            .spec
+            .answer_bytes
+            .saturating_add(u32::try_from(loaded).unwrap_or(u32::MAX));
+        let message = Message::new(MessageKind::Response, call.client, 0, bytes).with(handle);
         let (key, about) = (call.key, call.about_answer(attempt));
         cx.send_about(&mut self.endpoint, message, key, about);
     }
@@ -395,6 +455,7 @@ impl Service {
             }
             return;
         }
+        self.logs.clear();
         let in_work = lost.len();
         lost.extend(self.queue.drain(..));
         lost.extend(self.door.drain(..));

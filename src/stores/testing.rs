@@ -145,7 +145,9 @@ impl Population for Clients {
             let (key, update) = match call.request {
                 Request::Read { key } => (key, 0),
                 Request::Update { key, .. } => (key, 1),
-                Request::Work { .. } | Request::Acquire => unreachable!("clients don't ask for work"),
+                Request::Work { .. } | Request::Acquire | Request::Journal(_) => {
+                    unreachable!("clients don't ask for work")
+                }
             };
             let refused = matches!(attempt.outcome, Outcome::Refused { .. });
             let context = attempt.context.clone().map(|context| *context);

@@ -2,6 +2,7 @@
 
 use super::slab::Handle;
 use crate::kernel::{Key, SimDuration, SimTime};
+use crate::state::journal::{Loaded, LogRequest};
 use crate::state::{Context, Op, Token};
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +113,8 @@ pub enum Request {
     },
     /// A lock.
     Acquire,
+    /// Something of the log of the client's events.
+    Journal(Box<LogRequest>),
 }
 
 /// Under which lock an update is sent, for stores that refuse those whose lock somebody else has got since.
@@ -136,7 +139,7 @@ impl Request {
     pub fn tokens(&self) -> (u32, u32) {
         match self {
             Self::Work { tokens_in, tokens_out } => (*tokens_in, *tokens_out),
-            Self::Read { .. } | Self::Update { .. } | Self::Acquire => (0, 0),
+            Self::Read { .. } | Self::Update { .. } | Self::Acquire | Self::Journal(_) => (0, 0),
         }
     }
 }
@@ -243,6 +246,8 @@ pub struct Attempt {
     pub token: Option<Box<Token>>,
     /// What a read showed, in the words of records, for a client that keeps it.
     pub shown: Option<Box<[u64]>>,
+    /// What was read of a log.
+    pub loaded: Option<Box<Loaded>>,
 }
 
 /// The address of the draws about attempt `number` of a call whose step has this address.
@@ -278,6 +283,7 @@ impl Call {
             Request::Work { tokens_in, tokens_out } => (1, (*tokens_in as u64) << 32 | *tokens_out as u64),
             Request::Read { key } => (2, *key as u64),
             Request::Acquire => (12, 0),
+            Request::Journal(entry) => (13, entry.digest()),
             Request::Update { key, op, expects, .. } => {
                 let (kind, value) = match *op {
                     Op::Write(value) => (3, value),
@@ -310,7 +316,9 @@ impl Call {
         let fence = self.fence.map(|fence| fence.token ^ u64::from(fence.lock) << 48);
         let tokens = [&self.token, &attempt.token].into_iter().flatten();
         let words = [tag, word, outcome, attempt.number as u64];
-        let all = words.into_iter().chain(fence);
+        let loaded = attempt.loaded.as_ref();
+        let loaded = loaded.map(|loaded| u64::from(loaded.last) << 32 | loaded.events.len() as u64);
+        let all = words.into_iter().chain(fence).chain(loaded);
         all.chain(tokens.map(|token| token.digest())).fold(0, fold)
     }
 }
@@ -337,6 +345,7 @@ impl Attempt {
             amount: 0,
             token: None,
             shown: None,
+            loaded: None,
         }
     }
 

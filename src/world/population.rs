@@ -55,6 +55,8 @@ pub mod purpose {
     pub const REPLICATION: Purpose = Purpose(0x10c);
     /// When a member of a group stands for election.
     pub const ELECTION: Purpose = Purpose(0x10d);
+    /// How long an agent takes to fold an event of its log.
+    pub const REPLAY: Purpose = Purpose(0x10e);
     /// What a holder tells a lock service.
     pub const LOCK: Purpose = Purpose(0x10f);
     /// The first purpose free for users' own populations.

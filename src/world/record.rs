@@ -180,6 +180,9 @@ pub enum What {
     /// Subject: the replica; a: store and key; b: which of the records, from 0; extra: where characters stand in the table, and
     /// how many, in the two halves of a word.
     Shows,
+    /// Something happened to an agent's log, or to an agent that is rebuilt from it. Subject, words and extra: see the event, which is c
+    /// ([`crate::agents::journal::event`]).
+    Journal,
     /// How many pairs of changes of texts a replica has transformed, once the run is over and drained. Subject: the replica; a: store;
     /// b: how many.
     Transformed,
@@ -187,13 +190,13 @@ pub enum What {
 
 /// A set of [`What`]s.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Mask(u64);
+pub struct Mask(u128);
 
 impl Mask {
     /// Nothing.
     pub const NONE: Self = Self(0);
     /// Everything.
-    pub const ALL: Self = Self(u64::MAX);
+    pub const ALL: Self = Self(u128::MAX);
 
     /// These.
     pub const fn of(kinds: &[What]) -> Self {

@@ -3,7 +3,7 @@
 use super::Names;
 use super::laws::TimeLaw;
 use super::steps::Steps;
-use crate::scenario::syntax::quantity::{Duration, Positive, Rate};
+use crate::scenario::syntax::quantity::{Bytes, Duration, Positive, Rate};
 use crate::scenario::syntax::{Named, Part, Spanned};
 
 crate::language! {
@@ -29,6 +29,39 @@ crate::language! {
         on_failure: Part<OnFailure> = Part::from(OnFailure::EndTask),
         /// What each agent keeps of what it has read, by store. Without it every read asks a replica.
         caches: Named<Part<Cache>> = Named::default(),
+        /// That each agent keeps its state as a log of events, from which it is rebuilt after a crash that takes its memory. Without it the
+        /// program begins anew then.
+        journal: Part<Option<Spanned<Journal>>>,
+    }
+
+    /// An agent's state as an append-only log. It goes on after an event once that is in the log; after a crash with `keep: Nothing` it
+    /// reads its newest snapshot and the events behind it, folds them, and goes on behind the newest event.
+    pub struct Journal {
+        /// The service that keeps the log. Its servers, its queue and its `time` are what a write or a read of the log takes.
+        log: Part<Spanned<String>>,
+        /// Which steps are events.
+        events: Part<Events> = Part::from(Events::Steps),
+        /// The size of an event.
+        event_bytes: Part<Spanned<Bytes>> = Part::from(Bytes(1024)),
+        /// After how many events the agent writes a snapshot, and waits until it is there. Without it never.
+        snapshot_every: Part<Option<Spanned<Positive<u32>>>>,
+        /// The size of a snapshot; without it 64 KiB.
+        snapshot_bytes: Part<Option<Spanned<Bytes>>>,
+        /// How long an agent takes to fold an event.
+        replay: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),
+        /// How many events are read at once.
+        batch: Part<Positive<u32>> = Part::from(super::positive(100)),
+        /// The policy by which the log is asked, whose attempts are `Unlimited`. Without it each attempt takes 2 s at most, and the wait
+        /// between two grows from 100 ms to 5 s, with jitter.
+        policy: Part<Option<Spanned<String>>>,
+    }
+
+    /// Which steps are events of a journal.
+    pub enum Events {
+        /// Every step that takes time. Parallel branches, guesses, tasks, compare-and-swaps and steps under a lock are one event each.
+        Steps,
+        /// Every named task.
+        Tasks,
     }
 
     /// An agent's cache in front of a store. A read that it answers sends nothing and takes no time. An agent's own update of a key

@@ -2,7 +2,7 @@
 
 use super::Resolver;
 use crate::agents::step::Step;
-use crate::agents::{Arrivals, GroupSpec, Policy, Program};
+use crate::agents::{Arrivals, GroupSpec, JournalSpec, Policy, Program};
 use crate::kernel::{SimDuration, SimTime};
 use crate::random::Law;
 use crate::scenario::data::Stamps;
@@ -186,6 +186,7 @@ impl Resolver<'_, '_> {
         let arrivals = self.arrivals(group);
         let stagger = group.stagger.each(|law| self.time(law));
         let caches = self.caches(group);
+        let journal = group.journal.each(|journal| self.journal(group, journal, policies));
         let policies = self.used_policies(name, group, policies);
         let main = self.steps(&group.program, name, &policies);
         let handlers: Vec<Option<(u16, Vec<Step>)>> = group
@@ -212,7 +213,29 @@ impl Resolver<'_, '_> {
         }
         let mut clients = vec![Policy::default()];
         clients.extend(policies.canonical().map(|(_, policy)| policy.clone()));
-        let program = Program::compile(&main?, &handlers?, &format!("agents.{}", name.value));
+        let policy = u16::try_from(clients.len()).ok();
+        let journal = match &journal? {
+            None => None,
+            Some((spec, client)) => {
+                clients.push(client.clone());
+                Some(JournalSpec {
+                    policy: policy?,
+                    ..spec.clone()
+                })
+            }
+        };
+        let events = journal.as_ref().map(|journal| journal.granularity);
+        let program = Program::compile_with(&main?, &handlers?, &format!("agents.{}", name.value), events);
+        if let (Some(span), false) = (group.journal.given().map(|journal| journal.span), program.has_events())
+            && journal.is_some()
+        {
+            self.error(
+                Code::BadJournal,
+                span,
+                "no step of this program is an event of its journal",
+            );
+            return None;
+        }
         Some(GroupSpec {
             name: name.value.clone(),
             count: match group.count.get()?.value {
@@ -231,6 +254,7 @@ impl Resolver<'_, '_> {
             nearest: Arc::clone(&near.nearest),
             memories: Arc::clone(&near.memories),
             caches: caches?,
+            journal,
             failure_ends_task: matches!(group.on_failure.get()?, OnFailure::EndTask),
             sites: match sites?.as_slice() {
                 [one] => Sites::One(*one),

@@ -156,7 +156,9 @@ impl<R: Resolution> Store<R> {
                 let (key, op, context, expects) = (*key, *op, context.clone(), *expects);
                 self.append(member, key, (op, context.as_deref()), expects, handle, cx);
             }
-            Request::Work { .. } | Request::Acquire => unreachable!("a store isn't asked to work"),
+            Request::Work { .. } | Request::Acquire | Request::Journal(_) => {
+                unreachable!("a store isn't asked to work")
+            }
         }
     }
 

@@ -127,7 +127,9 @@ impl<R: Resolution> Store<R> {
                     self.pass_on(member, key, handle, cx);
                 }
             }
-            Request::Work { .. } | Request::Acquire => unreachable!("a store isn't asked to work"),
+            Request::Work { .. } | Request::Acquire | Request::Journal(_) => {
+                unreachable!("a store isn't asked to work")
+            }
         }
     }
 

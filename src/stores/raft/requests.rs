@@ -59,7 +59,9 @@ impl<R: Resolution> Store<R> {
                 };
                 self.propose(member, identity, command, handle, cx);
             }
-            Request::Work { .. } | Request::Acquire => unreachable!("a store isn't asked to work"),
+            Request::Work { .. } | Request::Acquire | Request::Journal(_) => {
+                unreachable!("a store isn't asked to work")
+            }
         }
     }
 

@@ -40,7 +40,7 @@ fn scenario(journal: &str, network: &str, faults: &str) -> String {
     )
 }
 
-const JOURNAL: &str = r#"journal: (log: "ledger", replay: "3ms", event_bytes: 100, snapshot_bytes: 5000, batch: 4"#;
+const JOURNAL: &str = r#"journal: (log: "ledger", replay: "3ms", event_bytes: "100B", snapshot_bytes: "5kB", batch: 4"#;
 const CRASH: &str = r#""dies": Crash(who: "a", at: "10500ms", for: "2s", keep: Nothing)"#;
 /// An event: the way there, the write, the way back.
 const WRITE: f64 = 0.025;

@@ -327,8 +327,8 @@ mod tests {
             next,
             steps,
             registers: registers.to_vec(),
-            amount: (next % 3 == 0).then_some(i64::from(steps)),
-            key: (next % 2 == 0).then_some(next),
+            amount: next.is_multiple_of(3).then_some(i64::from(steps)),
+            key: next.is_multiple_of(2).then_some(next),
         }
     }
 

@@ -5,8 +5,8 @@ mod common;
 use common::{measured, read};
 
 /// One store, and agents that do this.
-fn numbers(sites: &str, keys: &str, model: &str, agents: &str) -> std::collections::BTreeMap<String, f64> {
-    let text = format!(
+fn scenario(sites: &str, keys: &str, model: &str, agents: &str) -> String {
+    format!(
         r#"(
             quorate: 1, name: "amounts", until: AllDone(within: "1h"), sites: [{sites}],
             network: (default: (one_way: "100ms"), local: (one_way: "0s")),
@@ -18,8 +18,13 @@ fn numbers(sites: &str, keys: &str, model: &str, agents: &str) -> std::collectio
             policies: {{"again": (attempts: Unlimited, backoff: None)}},
             agents: {{{agents}}},
         )"#
-    );
-    measured(&read(&text), 0, 0).sheet.numbers
+    )
+}
+
+fn numbers(sites: &str, keys: &str, model: &str, agents: &str) -> std::collections::BTreeMap<String, f64> {
+    measured(&read(&scenario(sites, keys, model, agents)), 0, 0)
+        .sheet
+        .numbers
 }
 
 /// How often an agent went either way, by the services that it called.
@@ -99,4 +104,18 @@ fn what_was_sold_twice_counts_whatever_the_store_remembers() {
         "east": (count: 1, at: "y", program: [Sleep("1s"), Add(key: "stock", by: -1)])"#;
     let of = numbers(r#""x", "y""#, r#""stock": Counter()"#, "LastWriteWins", agents);
     assert_eq!((of["state.overdrawn"], of["state.lost_updates"]), (1.0, 1.0));
+}
+
+#[test]
+fn who_cannot_look_sees_nothing_whatever_he_saw_before() {
+    let agents = r#""a": (count: 1, at: "x", on_failure: Continue, program: [
+        Add(key: "c", by: 3), When(key: "c", at_least: 1, steps: [Call(service: "yes")], otherwise: [Call(service: "no")]),
+        Sleep("10s"),
+        When(key: "c", at_least: 1, policy: "short", steps: [Call(service: "yes")], otherwise: [Call(service: "no")]),
+    ])"#;
+    let text = scenario(r#""x""#, r#""c": Counter()"#, "LastWriteWins", agents).replace(
+        "policies: {",
+        r#"faults: {"down": Crash(who: "shop", at: "5s", for: "1min", keep: State)}, policies: {"short": (timeout: "1s"),"#,
+    );
+    assert_eq!(ways(&measured(&read(&text), 0, 0).sheet.numbers), (1.0, 1.0));
 }

@@ -60,6 +60,10 @@ impl AgentGroup {
     pub(super) fn begin_operation(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) -> bool {
         let spec = Arc::clone(&self.spec);
         let step = &spec.program.operations[index as usize];
+        if step.counts {
+            // Whoever goes by a read that fails has seen nothing.
+            self.amounts.remove(&id);
+        }
         let key = self.choose_key(id, &step.keys);
         let member = self.member_of(id);
         let agent = &self.agents[member as usize];

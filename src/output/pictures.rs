@@ -537,6 +537,20 @@ fn amplification(results: &Results) -> Option<Chart> {
     }))
 }
 
+/// A column for each of these measures and what it is called, in the order of the variants.
+fn columns<'a>(results: &Results, measures: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Measure> {
+    let column = |(measure, called)| Measure {
+        axis: Axis::new(called, unit_of(measure)),
+        values: results
+            .variants
+            .iter()
+            .map(|variant| estimate(variant, measure))
+            .collect(),
+        reference: None,
+    };
+    measures.map(column).collect()
+}
+
 /// Most characters of a title that lists what is shown.
 const TITLE: usize = 40;
 
@@ -551,24 +565,19 @@ fn title_of(answers: &[(String, String)]) -> String {
         title += if index > 0 { ", " } else { "" };
         title += called;
     }
-    let first = title.chars().next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + title.get(1..).unwrap_or_default()
+    let mut letters = title.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
 }
 
 /// The measures that the scenario says answer its question, a row for each variant.
 fn answer(results: &Results) -> Option<Chart> {
-    let column = |(measure, called): &(String, String)| Measure {
-        axis: Axis::new(called, unit_of(measure)),
-        values: results
-            .variants
-            .iter()
-            .map(|variant| estimate(variant, measure))
-            .collect(),
-        reference: None,
-    };
-    let measures: Vec<Measure> = results.answers.iter().map(column).collect();
-    let found = |column: &Measure| column.values.iter().any(Option::is_some);
-    let columns: Vec<Measure> = measures.into_iter().filter(found).collect();
+    let answers = results.answers.iter();
+    let mut columns = columns(
+        results,
+        answers.map(|(measure, called)| (measure.as_str(), called.as_str())),
+    );
+    columns.retain(|column| column.values.iter().any(Option::is_some));
     if columns.is_empty() {
         return None;
     }
@@ -590,25 +599,14 @@ fn answer(results: &Results) -> Option<Chart> {
 /// What the shared state cost, a row for each variant.
 fn state_costs(results: &Results) -> Option<Chart> {
     let candidates = [
-        ("state.conflicts", "conflicts", Unit::Count),
-        ("state.lost_updates", "lost updates", Unit::Count),
-        ("state.lost_effects", "lost effects", Unit::Count),
-        ("state.stale_reads.share", "stale reads", Unit::Share),
-        ("state.healed.max", "healed after", Unit::Time),
+        ("state.conflicts", "conflicts"),
+        ("state.lost_updates", "lost updates"),
+        ("state.lost_effects", "lost effects"),
+        ("state.stale_reads.share", "stale reads"),
+        ("state.healed.max", "healed after"),
     ];
-    let columns: Vec<Measure> = candidates
-        .into_iter()
-        .map(|(measure, label, unit)| Measure {
-            axis: Axis::new(label, unit),
-            values: results
-                .variants
-                .iter()
-                .map(|variant| estimate(variant, measure))
-                .collect(),
-            reference: None,
-        })
-        .filter(|column| column.values.iter().flatten().any(|of| of.value > 0.0))
-        .collect();
+    let mut columns = columns(results, candidates.into_iter());
+    columns.retain(|column| column.values.iter().flatten().any(|of| of.value > 0.0));
     if columns.is_empty() {
         return None;
     }

@@ -455,11 +455,18 @@ impl<R: Resolution> Store<R> {
         if cx.wants(What::ReadServed) {
             self.push_shown(&read.marks, key, &read.entry, &mut shown);
         }
-        let amount = self.model.view(&read.entry).value.amount();
         let (number, id) = (u64::from(read.attempt), self.replicas[member as usize].endpoint.id);
-        let entry = read.entry.clone();
+        // For those who go by it, or keep it.
+        let is_looked_at = waiting.iter().any(|waiting| {
+            let journey = cx.shared.journey(waiting.attempt);
+            journey.is_some_and(|(_, call)| call.counts || call.keeps.is_some())
+        });
+        let entry = is_looked_at.then(|| read.entry.clone());
+        let amount = entry.as_ref().map_or(0, |entry| self.model.view(entry).value.amount());
         for waiting in waiting {
-            self.subscribe(member, key, Some(&entry), waiting.attempt, cx);
+            if entry.is_some() {
+                self.subscribe(member, key, entry.as_ref(), waiting.attempt, cx);
+            }
             let Some((attempt, call)) = cx.shared.journey_mut(waiting.attempt) else {
                 continue;
             };

@@ -50,11 +50,9 @@ impl Observer for Past {
             match record.c {
                 event::APPENDED => {
                     let kept = kept.or_default();
-                    // A log that has lost its state, and its agent with it, begins anew.
-                    let mut position = match kept.last() {
-                        Some((.., position)) if number > 1 => position.clone(),
-                        _ => Position::default(),
-                    };
+                    // A log that has lost its state, and its agent with it, begins anew; and events of an earlier life give way.
+                    let before = kept.iter().rfind(|(_, last, _)| *last + 1 == number);
+                    let mut position = before.map_or_else(Position::default, |(.., position)| position.clone());
                     position.apply(&Event::of_words(batch.extra(record)));
                     kept.push((record.time, number, position));
                 }

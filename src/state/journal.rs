@@ -207,6 +207,8 @@ pub enum Written {
 struct Stored {
     event: Event,
     at: SimTime,
+    /// Which life of the agent wrote it.
+    epoch: u32,
 }
 
 /// The log of one agent: events without a gap, and snapshots.
@@ -232,21 +234,31 @@ impl Stream {
     }
 
     /// Appends an event at `now`.
+    ///
+    /// A log that has lost its state can't know who has been succeeded, and may take a late write of an earlier life. The events of
+    /// the life that goes on then take their places: what lies there from an earlier life goes, with all behind it.
     pub fn append(&mut self, epoch: u32, number: u32, event: &Event, now: SimTime) -> Written {
         if epoch < self.epoch {
             return Written::Succeeded;
         }
         self.epoch = epoch;
         let last = self.last();
-        match number {
-            _ if number <= last => Written::Repeated,
-            _ if number == last + 1 => {
-                let event = event.clone();
-                self.events.push(Stored { event, at: now });
-                Written::Added
-            }
-            _ => Written::Gap,
+        if number > last + 1 {
+            return Written::Gap;
         }
+        let Some(place) = number.checked_sub(self.first() + 1) else {
+            return Written::Repeated;
+        };
+        if let Some(stored) = self.events.get(place as usize) {
+            if stored.epoch == epoch {
+                return Written::Repeated;
+            }
+            self.events.truncate(place as usize);
+            self.snapshots.retain(|snapshot| snapshot.number < number);
+        }
+        let event = event.clone();
+        self.events.push(Stored { event, at: now, epoch });
+        Written::Added
     }
 
     /// Keeps a snapshot. One that is ahead of the log is what the log goes on from: what came before it is lost.
@@ -360,6 +372,25 @@ mod tests {
         assert_eq!(stream.keep(0, &snapshot(2, &to), SimTime::ZERO), Written::Succeeded);
         assert_eq!(stream.load(0, None, 10), None);
         assert_eq!(stream.append(1, 2, &event, SimTime::ZERO), Written::Added);
+    }
+
+    #[test]
+    fn late_writes_of_an_earlier_life_give_way_to_those_of_the_life_that_goes_on() {
+        let (mut stream, to) = (Stream::default(), position(3, 4, &[]));
+        let [stale, meant] = [to.clone(), position(5, 6, &[])].map(|to| Position::default().event_to(&to, 10));
+        // The log knows of nobody: it takes what comes.
+        assert_eq!(stream.append(0, 1, &stale, SimTime::from_nanos(1)), Written::Added);
+        assert_eq!(stream.append(0, 2, &stale, SimTime::from_nanos(2)), Written::Added);
+        assert_eq!(
+            stream.keep(0, &snapshot(2, &to), SimTime::from_nanos(2)),
+            Written::Added
+        );
+        assert_eq!(stream.append(1, 1, &meant, SimTime::from_nanos(3)), Written::Added);
+        assert_eq!(stream.append(1, 1, &meant, SimTime::from_nanos(4)), Written::Repeated);
+        assert_eq!(stream.last(), 1);
+        let (_, state) = stream.state_at(SimTime::from_nanos(3)).unwrap();
+        assert_eq!((state.next, state.steps), (5, 6));
+        assert_eq!(stream.load(1, None, 10).unwrap().snapshot, None);
     }
 
     #[test]

@@ -89,27 +89,28 @@ impl<B: Copy> Out<'_, B> {
             "an entry for {at} was scheduled at {}: time never goes back",
             self.now
         );
-        let mut entry = Entry {
+        // Made anew for each way that it may go, so that its fields go there from registers: a copy of what was only just written
+        // would wait for the cache.
+        let entry = |step| Entry {
             time: at,
             body,
             origin: ticket.rank,
             number: ticket.number,
             target,
-            step: 0,
+            step,
             kind,
         };
         if at > self.now {
-            return self.queue.push(entry);
+            return self.queue.push(entry(0));
         }
         let Some(step) = self.step.checked_add(1) else {
             *self.livelock = Some(target);
             return;
         };
-        entry.step = step;
         if self.next.is_none() && self.queue.holds_nothing_until(at) {
-            *self.next = Some(entry);
+            *self.next = Some(entry(step));
         } else {
-            self.push_at_once(entry);
+            self.push_at_once(entry(step));
         }
     }
 
@@ -243,74 +244,77 @@ impl<M: Model> Kernel<M> {
         if limit == 0 {
             return End::EventLimit;
         }
-        let mut next = None;
-        let how = self.run_from(&mut next, end, limit);
-        if let Some(entry) = next {
+        let mut places = [None; 2];
+        let how = self.run_from(&mut places, end, limit);
+        for entry in places.into_iter().flatten() {
             self.queue.push(entry);
         }
         how
     }
 
-    /// The loop. `next` is an entry of the present instant that is known to be the next one, and so doesn't pass through the
-    /// queue: a hop without latency costs half of one with it.
-    fn run_from(&mut self, next: &mut Option<Entry<M::Body>>, end: SimTime, limit: u64) -> End {
+    /// The loop. One of two places holds the entry that is being handled. The other takes one of the present instant that is known
+    /// to be the next, and so doesn't pass through the queue: a hop without latency costs half of one with it. They change
+    /// their parts at each entry, so that none is copied.
+    fn run_from(&mut self, places: &mut [Option<Entry<M::Body>>; 2], end: SimTime, limit: u64) -> End {
+        let [mut place, mut next] = places.each_mut();
         let (mut stop, mut livelock) = (false, None);
         let mut left = limit;
         let mut words = Words::new();
         loop {
             let model = &self.model;
-            let entry = if let Some(entry) = next.take() {
-                entry
-            } else if let Some(entry) = self.queue.pop_until(end, |coming| model.touch(coming)) {
-                *entry
-            } else if self.queue.is_empty() {
-                return End::Drained;
-            } else {
-                return End::TimeReached;
+            let entry: &Entry<_> = match place {
+                Some(entry) => entry,
+                None => {
+                    let Some(entry) = self.queue.pop_until(end, |coming| model.touch(coming)) else {
+                        let is_over = self.queue.is_empty();
+                        return if is_over { End::Drained } else { End::TimeReached };
+                    };
+                    place.insert(*entry)
+                }
             };
-            debug_assert!(entry.time >= self.now, "time never goes back");
-            self.now = entry.time;
-            words.restart(&entry);
-            let live = self.model.digest(&entry, &mut words) == Liveness::Live;
+            let now = entry.time;
+            debug_assert!(now >= self.now, "time never goes back");
+            self.now = now;
+            words.restart(entry);
+            let live = self.model.digest(entry, &mut words) == Liveness::Live;
             let mut out = Out {
                 queue: &mut self.queue,
                 next,
-                now: entry.time,
+                now,
                 step: entry.step,
                 stop: &mut stop,
                 livelock: &mut livelock,
             };
-            if !live {
-                self.skipped += 1;
-                self.model.skip(&entry, &mut out);
-                if let Some(target) = livelock {
-                    return End::Livelock { at: entry.time, target };
+            if live {
+                if self.perturbation.is_some() || self.witness.is_some() {
+                    let index = self.fingerprint.handled();
+                    watch(
+                        &self.model,
+                        &self.perturbation,
+                        &mut self.witness,
+                        index,
+                        entry,
+                        &mut words,
+                    );
                 }
-                continue;
+                self.fingerprint.add(now, words.hash());
+                self.model.handle(entry, &mut out);
+                left -= 1;
+            } else {
+                self.skipped += 1;
+                self.model.skip(entry, &mut out);
             }
-            if self.perturbation.is_some() || self.witness.is_some() {
-                let index = self.fingerprint.handled();
-                watch(
-                    &self.model,
-                    &self.perturbation,
-                    &mut self.witness,
-                    index,
-                    &entry,
-                    &mut words,
-                );
-            }
-            self.fingerprint.add(entry.time, words.hash());
-            self.model.handle(&entry, &mut out);
+            *place = None;
             if let Some(target) = livelock {
-                return End::Livelock { at: entry.time, target };
+                return End::Livelock { at: now, target };
             }
             if stop {
                 return End::Stopped;
             }
-            left -= 1;
             if left == 0 {
                 return End::EventLimit;
             }
+            std::mem::swap(&mut place, &mut next);
         }
     }
 

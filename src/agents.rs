@@ -12,6 +12,7 @@ pub mod edits;
 pub mod group;
 pub mod journal;
 pub mod locking;
+mod memory;
 pub mod messaging;
 pub mod policy;
 pub mod program;

@@ -205,11 +205,16 @@ impl AgentGroup {
         cx: &mut Cx<'_, '_>,
     ) {
         self.acts_on_cache.remove(&id);
-        let Some((spec, shown)) = self.cache_spec(store).zip(answer.shown.take()) else {
+        let Some((spec, shown)) = self.cache_spec(store).zip(
+            answer
+                .findings
+                .as_mut()
+                .and_then(|findings| Some((findings.shown.take()?, findings.amount))),
+        ) else {
             return;
         };
         let cache = self.caches.entry((member, store)).or_default();
-        if let Some(evicted) = cache.insert(key, cx.now(), (shown, answer.amount), spec.size) {
+        if let Some(evicted) = cache.insert(key, cx.now(), shown, spec.size) {
             let word = store_key(u32::from(store), evicted);
             cx.record(What::Cached, self.base + member, [word, cached::EVICTED, 0]);
         }
@@ -232,13 +237,6 @@ impl AgentGroup {
             false => cached::NOTHING_TO_INVALIDATE,
         };
         cx.record(What::Cached, self.base + member, [message.value, what, 0]);
-    }
-
-    /// An agent has lost its state, or has ended.
-    pub(super) fn forget_caches(&mut self, member: u32) {
-        if !self.caches.is_empty() {
-            self.caches.retain(|(other, _), _| *other != member);
-        }
     }
 }
 

@@ -69,8 +69,7 @@ impl AgentGroup {
         agent.handlers = 0;
         agent.thinking = 0;
         if !keep_state {
-            self.forget_sessions(member);
-            self.forget_caches(member);
+            self.forget_memory(member);
         }
         self.empty_mailbox(member, cx);
         if self.agents[member as usize].main.state == State::Idle {

@@ -422,8 +422,7 @@ impl AgentGroup {
         cx.record(What::AgentEnded, agent.endpoint.id, [0; 3]);
         self.empty_mailbox(member, cx);
         if self.spec.is_stream {
-            self.forget_sessions(member);
-            self.forget_caches(member);
+            self.forget_memory(member);
             self.free_slots.push(member);
         }
     }

@@ -42,7 +42,7 @@ impl AgentGroup {
     /// An operation on a store was answered.
     pub(super) fn note_session(&mut self, member: u32, store: u16, sent: Option<&Token>, answer: &Answer) {
         let memory = self.memory(store);
-        if let Some(got) = answer.token.as_deref().filter(|_| memory.has_token()) {
+        if let Some(got) = answer.token().filter(|_| memory.has_token()) {
             let remembered = self.sessions.entry((member, store)).or_default();
             remembered.session.note(memory, sent, got);
         }
@@ -82,12 +82,5 @@ impl AgentGroup {
             return None;
         }
         self.sessions.get(&(member, step.store))?.replica
-    }
-
-    /// An agent has lost its state, or has ended.
-    pub(super) fn forget_sessions(&mut self, member: u32) {
-        if !self.sessions.is_empty() {
-            self.sessions.retain(|(other, _), _| *other != member);
-        }
     }
 }

@@ -7,9 +7,10 @@ use super::locking::LOCK;
 use super::policy::Policy;
 use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
 use crate::kernel::SimDuration;
-use crate::state::journal::Loaded;
 use crate::state::{Context, Op, Token};
-use crate::world::call::{Attempt, Call, Outcome, Part, Parts, Request, attempt_address, call_identity};
+use crate::world::call::{
+    Attempt, Basis, Call, Findings, Outcome, Part, Parts, Request, Terms, attempt_address, call_identity,
+};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose, request_bytes};
 use crate::world::record::What;
@@ -25,11 +26,21 @@ pub(super) struct Answer {
     call: Handle,
     outcome: Outcome,
     version: u64,
-    pub amount: i64,
     context: Option<Box<Context>>,
-    pub token: Option<Box<Token>>,
-    pub shown: Option<Box<[u64]>>,
-    loaded: Option<Box<Loaded>>,
+    pub findings: Option<Box<Findings>>,
+}
+
+impl Answer {
+    /// What the answer adds to the client's session.
+    pub fn token(&self) -> Option<&Token> {
+        self.findings.as_ref()?.token.as_deref()
+    }
+}
+
+/// Whether work is asked for, which is what services are for.
+#[inline]
+fn is_plain(spec: u32) -> bool {
+    spec & (OPERATION | LOCK | JOURNAL) == 0
 }
 
 /// Whether something is asked of a log.
@@ -53,7 +64,7 @@ impl AgentGroup {
                 )
             }
         };
-        self.open_call(id, index, server, Request::Work { tokens_in, tokens_out }, cx);
+        self.open_call_here(id, index, server, Request::Work { tokens_in, tokens_out }, cx);
     }
 
     /// A step on shared state begins; true if it is over at once, since a cache has answered.
@@ -141,9 +152,12 @@ impl AgentGroup {
                 Request::Update {
                     key,
                     op,
-                    context: step.carries_context.then(seen).flatten().map(Box::new),
-                    expects: (matches!(step.swap, Some(Swap::Write { .. }))).then(|| self.expected(id)),
-                    awaits: None,
+                    basis: Basis {
+                        context: step.carries_context.then(seen).flatten(),
+                        expects: (matches!(step.swap, Some(Swap::Write { .. }))).then(|| self.expected(id)),
+                        awaits: None,
+                    }
+                    .of_request(),
                 }
             }
         };
@@ -161,9 +175,12 @@ impl AgentGroup {
         let request = Request::Update {
             key,
             op,
-            context: Some(Box::new(context)),
-            expects: None,
-            awaits: Some(awaits),
+            basis: Basis {
+                context: Some(context),
+                expects: None,
+                awaits: Some(awaits),
+            }
+            .of_request(),
         };
         let fresh = self.agents[member as usize].calls;
         let number = self.edit_call(member, edit, fresh);
@@ -201,23 +218,32 @@ impl AgentGroup {
     }
 
     pub(super) fn open_call(&mut self, id: u32, spec: u32, server: u32, request: Request, cx: &mut Cx<'_, '_>) {
+        self.open_call_here(id, spec, server, request, cx);
+    }
+
+    /// The same, as code of its own where it is called, for the calls that there are most of.
+    #[inline(always)]
+    fn open_call_here(&mut self, id: u32, spec: u32, server: u32, request: Request, cx: &mut Cx<'_, '_>) {
         let address = Self::journal_address(&request).unwrap_or_else(|| self.address(id));
         let now = cx.now();
         let activation = self.activation(id);
         let generation = activation.generation;
         let member = self.member_of(id);
-        let token = self.token(member, spec, &request);
-        let keeps = self.keeps(spec, matches!(request, Request::Read { .. }));
         let agent = &mut self.agents[member as usize];
         let (client, key) = (agent.endpoint.id, agent.endpoint.key);
         let identity = call_identity(client, agent.calls);
         agent.calls += 1;
         cx.record(What::CallStarted, client, [identity, server as u64, 0]);
-        let is_edit = matches!(&request, Request::Update { awaits: Some(_), .. });
+        let is_edit = request.awaits().is_some();
         // A log knows what is repeated by its number.
         let idempotent = is_edit || (self.policy_of(spec).idempotency_key && !is_journal(spec));
-        let fence = self.fence_of(id, &request, identity, cx);
-        let call = Call {
+        let terms = match spec & OPERATION {
+            0 => None,
+            _ => self.terms(id, spec, &request, identity, cx),
+        };
+        let keeps = terms.as_ref().is_some_and(|terms| terms.keeps.is_some());
+        let counts = keeps || self.goes_by_amount(spec);
+        let handle = cx.shared.calls.insert_with(|| Call {
             client,
             key,
             idempotent,
@@ -225,7 +251,7 @@ impl AgentGroup {
             generation,
             open: true,
             failed: false,
-            counts: keeps.is_some() || self.goes_by_amount(spec),
+            counts,
             paths: 0,
             executed: 0,
             tries: 0,
@@ -236,11 +262,8 @@ impl AgentGroup {
             began: now,
             backoff: SimDuration::ZERO,
             request,
-            fence,
-            token,
-            keeps,
-        };
-        let handle = cx.shared.calls.insert(call);
+            terms,
+        });
         self.activation(id).handle = handle;
         self.begin_step(id, State::Calling, identity, cx);
         self.launch(id, cx);
@@ -249,13 +272,24 @@ impl AgentGroup {
         }
     }
 
+    /// What an operation on shared state asks beyond its request.
+    fn terms(&self, id: u32, spec: u32, request: &Request, identity: u64, cx: &mut Cx<'_, '_>) -> Option<Box<Terms>> {
+        let terms = Terms {
+            fence: self.fence_of(id, request, identity, cx),
+            token: self.token(self.member_of(id), spec, request),
+            keeps: self.keeps(spec, matches!(request, Request::Read { .. })),
+        };
+        terms.of_call()
+    }
+
+    #[inline]
     pub(super) fn policy_of(&self, spec: u32) -> &Policy {
         let program = &self.spec.program;
         let policy = match spec {
+            _ if is_plain(spec) => program.calls[spec as usize].policy,
             _ if spec & OPERATION != 0 => program.operations[(spec & !OPERATION) as usize].policy,
             _ if spec & LOCK != 0 => program.locks[(spec & !LOCK) as usize].policy,
-            _ if is_journal(spec) => self.journal_policy(),
-            _ => program.calls[spec as usize].policy,
+            _ => self.journal_policy(),
         };
         &self.spec.policies[policy as usize]
     }
@@ -264,13 +298,14 @@ impl AgentGroup {
         spec & OPERATION != 0 && self.spec.program.operations[(spec & !OPERATION) as usize].counts
     }
 
+    #[inline]
     fn bytes_of(&self, spec: u32) -> u32 {
         let program = &self.spec.program;
         match spec {
+            _ if is_plain(spec) => program.calls[spec as usize].bytes,
             _ if spec & OPERATION != 0 => program.operations[(spec & !OPERATION) as usize].bytes,
             _ if spec & LOCK != 0 => 0,
-            _ if is_journal(spec) => self.journal_bytes(spec),
-            _ => program.calls[spec as usize].bytes,
+            _ => self.journal_bytes(spec),
         }
     }
 
@@ -309,11 +344,11 @@ impl AgentGroup {
         }
         let (spec, identity, server, tries) = (call.spec, call.identity, call.server, call.tries);
         let (client, began, key, address) = (call.client, call.began, call.key, call.address);
-        let token_bytes = call.token.as_ref().map_or(0, |token| token.bytes() as u32);
+        let token_bytes = call.token().map_or(0, |token| token.bytes() as u32);
         let bytes = request_bytes(&call.request, self.bytes_of(spec)).saturating_add(token_bytes);
         let words = [identity, server as u64, tries as u64];
         cx.record_with(What::AttemptSent, client, words, &[began.as_nanos()]);
-        let attempt = cx.shared.attempts.insert(Attempt::new(handle, tries, now));
+        let attempt = cx.shared.attempts.insert_with(|| Attempt::new(handle, tries, now));
         if let Some(timeout) = self.policy_of(spec).timeout {
             self.arm(id, now.saturating_add(timeout), cx);
         }
@@ -367,11 +402,8 @@ impl AgentGroup {
                     call: attempt.call,
                     outcome,
                     version: attempt.version,
-                    amount: attempt.amount,
                     context: attempt.context.take(),
-                    token: attempt.token.take(),
-                    shown: attempt.shown.take(),
-                    loaded: attempt.loaded.take(),
+                    findings: attempt.findings.take(),
                 };
                 if told {
                     let times = attempt.times(until);
@@ -502,43 +534,24 @@ impl AgentGroup {
 
     /// A call is answered: its attempt's journey is over, and the program goes on.
     #[inline]
-    fn call_over(&mut self, id: u32, parts: &Parts, mut attempt: Answer, cx: &mut Cx<'_, '_>) {
+    fn call_over(&mut self, id: u32, parts: &Parts, answer: Answer, cx: &mut Cx<'_, '_>) {
         let member = self.member_of(id);
         let activation = self.activation(id);
         activation.handle = Handle::NONE;
         activation.generation = activation.generation.wrapping_add(1);
-        let Some(call) = cx.shared.calls.get(attempt.call) else {
+        let Some(call) = cx.shared.calls.get(answer.call) else {
             return;
         };
         let (spec, identity, server, began) = (call.spec, call.identity, call.server, call.began);
-        let moved = attempt.outcome == Outcome::Moved;
-        let sent = call.token.clone();
-        let operation = (spec & OPERATION != 0).then(|| {
-            let mut words = self.operation_words(spec, identity, &call.request);
-            words[2] |= u64::from(attempt.number) << 1;
-            (words, matches!(call.request, Request::Update { expects: Some(_), .. }))
-        });
-        cx.finish_call(attempt.call);
-        if let Some((words, conditional)) = operation
-            && !moved
-        {
-            self.note_version(id, words[2] & 1 == 1, conditional, attempt.version);
-            if self.goes_by_amount(spec) {
-                self.amounts.insert(id, attempt.amount);
-            }
-            cx.record(What::OperationAcknowledged, self.base + member, words);
-            let store = (words[1] >> 32) as u16;
-            self.note_session(member, store, sent.as_deref(), &attempt);
-            if words[2] & 1 == 0 {
-                self.fill_cache(id, member, (store, words[1] as u32), &mut attempt, cx);
-            }
-            if self.carries_contexts[store as usize]
-                && let Some(context) = attempt.context
-            {
-                self.contexts.insert((member, store, words[1] as u32), *context);
-            }
+        let (outcome, number, version) = (answer.outcome, answer.number, answer.version);
+        let (mut operation, mut loaded) = (None, None);
+        if spec & OPERATION != 0 {
+            operation = Some(self.operation_over(id, answer, cx));
+        } else {
+            cx.finish_call(answer.call);
+            loaded = answer.findings.and_then(|findings| findings.loaded);
         }
-        let extra = [began.as_nanos(), attempt.number as u64];
+        let extra = [began.as_nanos(), number as u64];
         cx.record_with(
             What::CallEnded,
             self.base + member,
@@ -548,23 +561,56 @@ impl AgentGroup {
         let until = self.enabled(id, cx);
         self.settle_parts(id, parts, cx);
         self.step_ended_at(id, Settled::Done, identity, until, cx);
-        if is_journal(spec) {
-            return self.journal_answered(id, spec, attempt.outcome, attempt.loaded, cx);
+        match operation {
+            None if is_journal(spec) => return self.journal_answered(id, spec, outcome, loaded, cx),
+            None if spec & LOCK != 0 => self.lock_granted(id, spec & !LOCK, identity, version, cx),
+            None => {}
+            Some(words) if outcome == Outcome::Moved => {
+                return self.swap_refused(id, spec, [identity, words[1], words[2] & 1], cx);
+            }
+            Some(words) if words[2] & 1 == 0 && self.is_update(spec) => {
+                // What the cache had shown was read anew: now the update itself, whose draws are others.
+                self.activation(id).steps += 1;
+                return self.run(id, cx);
+            }
+            Some(_) => {}
         }
-        if spec & (OPERATION | LOCK) == LOCK {
-            self.lock_granted(id, spec & !LOCK, identity, attempt.version, cx);
-        }
-        if let Some((words, _)) = operation
-            && moved
-        {
-            return self.swap_refused(id, spec, [identity, words[1], words[2] & 1], cx);
-        }
-        match operation.is_some_and(|(words, _)| words[2] & 1 == 0) && self.is_update(spec) {
-            // What the cache had shown was read anew: now the update itself, whose draws are others.
-            true => self.activation(id).steps += 1,
-            false => self.step_over(id),
-        }
+        self.step_over(id);
         self.run(id, cx);
+    }
+
+    /// An operation on shared state is answered: its client remembers what the answer says. Returns the operation's words in records.
+    fn operation_over(&mut self, id: u32, mut answer: Answer, cx: &mut Cx<'_, '_>) -> [u64; 3] {
+        let member = self.member_of(id);
+        let Some(call) = cx.shared.calls.get(answer.call) else {
+            unreachable!("a call lives until it is finished")
+        };
+        let spec = call.spec;
+        let mut words = self.operation_words(spec, call.identity, &call.request);
+        words[2] |= u64::from(answer.number) << 1;
+        let conditional = call.request.expects().is_some();
+        let sent = call.token().cloned();
+        cx.finish_call(answer.call);
+        if answer.outcome == Outcome::Moved {
+            return words;
+        }
+        self.note_version(id, words[2] & 1 == 1, conditional, answer.version);
+        if self.goes_by_amount(spec) {
+            let amount = answer.findings.as_ref().map_or(0, |findings| findings.amount);
+            self.amounts.insert(id, amount);
+        }
+        cx.record(What::OperationAcknowledged, self.base + member, words);
+        let store = (words[1] >> 32) as u16;
+        self.note_session(member, store, sent.as_ref(), &answer);
+        if words[2] & 1 == 0 {
+            self.fill_cache(id, member, (store, words[1] as u32), &mut answer, cx);
+        }
+        if self.carries_contexts[store as usize]
+            && let Some(context) = answer.context
+        {
+            self.contexts.insert((member, store, words[1] as u32), *context);
+        }
+        words
     }
 
     /// Whether an operation's step updates.

@@ -16,8 +16,8 @@ impl AgentGroup {
     /// Runs an activation from its instruction on, until it waits or ends.
     pub(super) fn run(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
         self.activation(id).state = State::Running;
+        let member = self.member_of(id);
         for _ in 0..MOST_STEPS_AT_ONCE {
-            let member = self.member_of(id);
             let pc = self.activation(id).pc;
             match self.spec.program.code[pc as usize] {
                 Instruction::Think(law) => {

@@ -174,7 +174,7 @@ impl Service {
         cx.record(What::Admitted, self.endpoint.id, [identity, waits, 0]);
         self.note_budget(cx);
         let arrived = self.moment(now);
-        let job = Job {
+        let job = self.jobs.insert_with(|| Job {
             attempt,
             identity,
             arrived,
@@ -187,8 +187,7 @@ impl Service {
             ticket: Ticket { rank: 0, number: 0 },
             slot: 0,
             again: false,
-        };
-        let job = self.jobs.insert(job);
+        });
         if idempotent {
             self.known.insert(identity, Known::InWork(job, Vec::new()));
         }
@@ -355,7 +354,7 @@ impl Service {
                     return Outcome::Fenced;
                 };
                 let (events, bytes) = (loaded.events.len() as u64, loaded.bytes());
-                attempt.loaded = Some(Box::new(loaded));
+                attempt.findings_mut().loaded = Some(Box::new(loaded));
                 let words = [client.into(), events, event::READ];
                 cx.record_with(What::Journal, self.endpoint.id, words, &[bytes]);
                 return Outcome::Done;
@@ -420,7 +419,7 @@ impl Service {
         if attempt.started == attempt.arrived && matches!(outcome, Outcome::Refused { .. }) {
             attempt.started = now;
         }
-        let loaded = attempt.loaded.as_ref().map_or(0, |loaded| loaded.bytes());
+        let loaded = attempt.loaded().map_or(0, |loaded| loaded.bytes());
         let bytes = self
             .spec
             .answer_bytes

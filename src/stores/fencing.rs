@@ -18,7 +18,7 @@ impl<R: Resolution> Store<R> {
         let Some((_, call)) = cx.shared.journey(handle) else {
             return false;
         };
-        let (Some(fence), identity) = (call.fence, call.identity) else {
+        let (Some(fence), identity) = (call.fence(), call.identity) else {
             return false;
         };
         let replica = &mut self.replicas[member as usize];

@@ -117,16 +117,11 @@ impl<R: Resolution> Store<R> {
                 }
                 self.read(member, key, handle, cx);
             }
-            Request::Update {
-                key,
-                op,
-                context,
-                expects,
-                awaits,
-            } => {
-                let (key, op, context, expects) = (*key, *op, context.clone(), *expects);
-                if let Some(awaits) = *awaits
-                    && self.must_wait(member, key, context.as_deref())
+            Request::Update { key, op, .. } => {
+                let (key, op, expects) = (*key, *op, call.request.expects());
+                let (context, awaits) = (call.request.context().cloned(), call.request.awaits());
+                if let Some(awaits) = awaits
+                    && self.must_wait(member, key, context.as_ref())
                 {
                     return self.park_update(member, handle, awaits, cx);
                 }
@@ -150,7 +145,7 @@ impl<R: Resolution> Store<R> {
                         return self.refuse_update(member, identity, Outcome::Moved, handle, cx);
                     }
                 }
-                let delta = self.update(member, key, op, context.as_deref(), handle, cx);
+                let delta = self.update(member, key, op, context.as_ref(), handle, cx);
                 self.replicate(member, key, delta, about, cx);
                 let waiting = self.replicas[member as usize].known.get_mut(&identity);
                 if let Some(Known::InWork(waiting)) = waiting.map(|known| std::mem::replace(known, Known::Done)) {
@@ -180,11 +175,13 @@ impl<R: Resolution> Store<R> {
         let token = self.token_of_read(member, key);
         let token_bytes = token.as_ref().map_or(0, |token| token.bytes());
         let bytes = size.content(self.spec.value_bytes) + context.bytes() + token_bytes;
-        attempt.token = token;
+        if token.is_some() {
+            attempt.findings_mut().token = token;
+        }
         attempt.context = Some(Box::new(context));
         attempt.version = version;
         if call.counts {
-            attempt.amount = self.model.view(entry).value.amount();
+            attempt.findings_mut().amount = self.model.view(entry).value.amount();
         }
         attempt.outcome = Outcome::Done;
         let (identity, number) = (call.identity, attempt.number);
@@ -215,7 +212,7 @@ impl<R: Resolution> Store<R> {
         cx.executed(self.replicas[member as usize].endpoint.id, handle);
         let mut bytes = accepted.context.bytes();
         if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
-            bytes += attempt.token.as_ref().map_or(0, |token| token.bytes());
+            bytes += attempt.token().map_or(0, |token| token.bytes());
             attempt.context = Some(Box::new(accepted.context));
             attempt.outcome = Outcome::Done;
         }
@@ -277,8 +274,8 @@ impl<R: Resolution> Store<R> {
         let informed = matches!(op, Op::Write(_) | Op::InsertText { .. } | Op::DeleteText { .. });
         let keeps_all = self.model.keeping(op.key_type()) == Keeping::All;
         // A view of its own is one of the effects that its context names; whole values are replaced by what was made of them.
-        let is_view = keeps_all && matches!(call.request, Request::Update { awaits: Some(_), .. });
-        let replaces = !keeps_all && matches!(call.request, Request::Update { awaits: Some(_), .. });
+        let is_view = keeps_all && call.request.awaits().is_some();
+        let replaces = !keeps_all && call.request.awaits().is_some();
         let blind = u64::from(context.is_none() || !informed || replaces);
         let [what, with] = op_words(op);
         self.words.clear();
@@ -312,7 +309,7 @@ impl<R: Resolution> Store<R> {
         let context = self
             .model
             .context(&self.replicas[member as usize].slots[key as usize].entry);
-        let bytes = context.bytes() + attempt.token.as_ref().map_or(0, |token| token.bytes());
+        let bytes = context.bytes() + attempt.token().map_or(0, |token| token.bytes());
         attempt.context = Some(Box::new(context));
         attempt.outcome = Outcome::Done;
         self.answer(member, handle, bytes, cx);

@@ -104,13 +104,13 @@ impl<R: Resolution> Store<R> {
         let Some((_, call)) = cx.shared.journey(handle) else {
             return;
         };
-        let Some(lease) = call.keeps else { return };
+        let Some(lease) = call.keeps() else { return };
         let (now, client, of) = (cx.now(), call.client, call.key);
         let mut shown = Vec::new();
         let own = &self.replicas[member as usize].slots[key as usize].entry;
         self.push_shown(&[], key, entry.unwrap_or(own), &mut shown);
         if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
-            attempt.shown = Some(shown.into());
+            attempt.findings_mut().shown = Some(shown.into());
         }
         if lease == SimDuration::ZERO {
             return;

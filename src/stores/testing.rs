@@ -6,7 +6,7 @@ use crate::kernel::{Entry, Kernel, Key, Origin, SimDuration, SimTime};
 use crate::network::{Network, NetworkSpec, SiteId};
 use crate::state::{Context, Memory, Op, Session};
 use crate::world::World;
-use crate::world::call::{Attempt, Call, Outcome, Parts, Request, call_identity};
+use crate::world::call::{Attempt, Basis, Call, Outcome, Parts, Request, Terms, call_identity};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Directory, Endpoint, Population, Sites, kind};
 use crate::world::record::{Observer, Records, What};
@@ -84,9 +84,11 @@ impl Population for Clients {
                     Request::Update {
                         key,
                         op,
-                        context: context.map(Box::new),
-                        expects: None,
-                        awaits: None,
+                        basis: Basis {
+                            context,
+                            ..Basis::default()
+                        }
+                        .of_request(),
                     },
                     self.attempts,
                 )
@@ -120,9 +122,11 @@ impl Population for Clients {
             began: now,
             backoff: SimDuration::ZERO,
             request,
-            fence: None,
-            token,
-            keeps: None,
+            terms: Terms {
+                token,
+                ..Terms::default()
+            }
+            .of_call(),
         });
         for number in 1..=attempts {
             let attempt = cx.shared.attempts.insert(Attempt::new(call, number.into(), now));
@@ -157,8 +161,8 @@ impl Population for Clients {
                 "an answer has a context, and a refusal none"
             );
             let context = context.unwrap_or_default();
-            if let Some(got) = attempt.token.as_deref() {
-                self.sessions[member as usize].note(self.memory, call.token.as_deref(), got);
+            if let Some(got) = attempt.token() {
+                self.sessions[member as usize].note(self.memory, call.token(), got);
             }
             if !refused {
                 self.contexts[member as usize][key as usize] = context.clone();

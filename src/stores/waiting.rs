@@ -106,7 +106,7 @@ impl<R: Resolution> Store<R> {
             .iter()
             .position(|parked| match cx.shared.journey(parked.attempt) {
                 Some((_, call)) => match &call.request {
-                    Request::Update { key, context, .. } => !self.must_wait(member, *key, context.as_deref()),
+                    Request::Update { key, .. } => !self.must_wait(member, *key, call.request.context()),
                     _ => true,
                 },
                 // Its journey is over: nobody is left to be answered.
@@ -128,10 +128,10 @@ impl<R: Resolution> Store<R> {
             let Some((_, call)) = cx.shared.journey_mut(parked.attempt) else {
                 continue;
             };
-            let Request::Update { key, context, .. } = &mut call.request else {
+            let Request::Update { key, basis, .. } = &mut call.request else {
                 continue;
             };
-            if let Some(context) = context {
+            if let Some(context) = basis.as_mut().and_then(|basis| basis.context.as_mut()) {
                 let has = replica.has(&self.model, *key);
                 let tops = context.seen.vector().tops().iter();
                 let there = tops.map(|top| Dot::new(top.origin, top.number.min(has.get(top.origin))));

@@ -103,18 +103,32 @@ pub enum Request {
         key: u32,
         /// What to do with it.
         op: Op,
-        /// What the client has seen, where the step says that it sends it.
-        context: Option<Box<Context>>,
-        /// The version of the key that must still be there (compare-and-swap); `None`: whatever is there.
-        expects: Option<u64>,
-        /// Whether the replica is to hold it back until it has all that the context names; the agent's view is made of that
-        /// alone. `None`: the replica takes it as it comes.
-        awaits: Option<Awaits>,
+        /// What it is made on, where it says so.
+        basis: Option<Box<Basis>>,
     },
     /// A lock.
     Acquire,
     /// Something of the log of the client's events.
     Journal(Box<LogRequest>),
+}
+
+/// What an update is made on. Plain ones don't say, so it lies apart.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Basis {
+    /// What the client has seen, where the step says that it sends it.
+    pub context: Option<Context>,
+    /// The version of the key that must still be there (compare-and-swap); `None`: whatever is there.
+    pub expects: Option<u64>,
+    /// Whether the replica is to hold it back until it has all that the context names; the agent's view is made of that alone.
+    /// `None`: the replica takes it as it comes.
+    pub awaits: Option<Awaits>,
+}
+
+impl Basis {
+    /// The basis as a request has it: nothing, if nothing is said.
+    pub fn of_request(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 /// Under which lock an update is sent, for stores that refuse those whose lock somebody else has got since.
@@ -134,6 +148,29 @@ pub struct Awaits {
 }
 
 impl Request {
+    /// What an update is made on, where it says so.
+    fn basis(&self) -> Option<&Basis> {
+        match self {
+            Self::Update { basis, .. } => basis.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What the client of an update has seen, where it sends that.
+    pub fn context(&self) -> Option<&Context> {
+        self.basis()?.context.as_ref()
+    }
+
+    /// The version of the key that a conditional update expects.
+    pub fn expects(&self) -> Option<u64> {
+        self.basis()?.expects
+    }
+
+    /// How an update waits for what it builds on, if it does.
+    pub fn awaits(&self) -> Option<Awaits> {
+        self.basis()?.awaits
+    }
+
     /// Tokens in and out.
     #[inline]
     pub fn tokens(&self) -> (u32, u32) {
@@ -201,12 +238,39 @@ pub struct Call {
     pub backoff: SimDuration,
     /// What is asked for.
     pub request: Request,
+    /// What is asked beyond that, if anything is.
+    pub terms: Option<Box<Terms>>,
+}
+
+/// What an operation on shared state asks beyond its request. Calls of services have none of it, so it lies apart.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
     /// The lock under which it is asked for, if its token is sent along.
     pub fence: Option<Fence>,
     /// What the client's session with a store asks of the replica that serves it.
     pub token: Option<Box<Token>>,
     /// Of a read whose client keeps what it shows: how long it wants to hear of changes, which may be not at all.
     pub keeps: Option<SimDuration>,
+}
+
+impl Terms {
+    /// The terms as a call has them: nothing, if nothing is asked.
+    pub fn of_call(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
+/// What an answer brings beyond an outcome, a version and a context. Services bring none of it, so it lies apart.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Findings {
+    /// How much a read showed, where its client goes by it: see [`Value::amount`](crate::state::Value::amount).
+    pub amount: i64,
+    /// What the answer adds to the client's session.
+    pub token: Option<Box<Token>>,
+    /// What a read showed, in the words of records, for a client that keeps it.
+    pub shown: Option<Box<[u64]>>,
+    /// What was read of a log.
+    pub loaded: Option<Box<Loaded>>,
 }
 
 /// One attempt of a call.
@@ -240,14 +304,8 @@ pub struct Attempt {
     pub context: Option<Box<Context>>,
     /// The version of the key that a read returned, or the token of a lock that was granted.
     pub version: u64,
-    /// How much the read showed, where its client goes by it: see [`Value::amount`](crate::state::Value::amount).
-    pub amount: i64,
-    /// What the answer adds to the client's session.
-    pub token: Option<Box<Token>>,
-    /// What a read showed, in the words of records, for a client that keeps it.
-    pub shown: Option<Box<[u64]>>,
-    /// What was read of a log.
-    pub loaded: Option<Box<Loaded>>,
+    /// What it brings beyond that, if it does.
+    pub findings: Option<Box<Findings>>,
 }
 
 /// The address of the draws about attempt `number` of a call whose step has this address.
@@ -258,6 +316,21 @@ pub fn attempt_address(address: u64, number: u32) -> u64 {
 }
 
 impl Call {
+    /// The lock under which it is asked for, if its token is sent along.
+    pub fn fence(&self) -> Option<Fence> {
+        self.terms.as_ref()?.fence
+    }
+
+    /// What the client's session with a store asks of the replica that serves it.
+    pub fn token(&self) -> Option<&Token> {
+        self.terms.as_ref()?.token.as_deref()
+    }
+
+    /// Of a read whose client keeps what it shows: how long it wants to hear of changes.
+    pub fn keeps(&self) -> Option<SimDuration> {
+        self.terms.as_ref()?.keeps
+    }
+
     /// The address of the draws about an attempt, under the caller's key.
     #[inline]
     pub fn about(&self, attempt: &Attempt) -> u64 {
@@ -284,7 +357,7 @@ impl Call {
             Request::Read { key } => (2, *key as u64),
             Request::Acquire => (12, 0),
             Request::Journal(entry) => (13, entry.digest()),
-            Request::Update { key, op, expects, .. } => {
+            Request::Update { key, op, .. } => {
                 let (kind, value) = match *op {
                     Op::Write(value) => (3, value),
                     Op::Add(delta) => (4, delta as u64),
@@ -301,7 +374,10 @@ impl Call {
                     Op::Drop { field } => (11, u64::from(field)),
                     Op::DeleteText { at, length } => (8, u64::from(at) << 32 | u64::from(length)),
                 };
-                let expected = expects.map_or(0, |version| (version + 1).rotate_left(32));
+                let expected = self
+                    .request
+                    .expects()
+                    .map_or(0, |version| (version + 1).rotate_left(32));
                 (kind | (*key as u64) << 8, value ^ expected)
             }
         };
@@ -313,10 +389,10 @@ impl Call {
             Outcome::Refused { retry_after } => 2 | retry_after.map_or(0, |wait| wait.as_nanos() << 2),
         };
         let fold = |hash: u64, word: u64| (hash.rotate_left(25) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let fence = self.fence.map(|fence| fence.token ^ u64::from(fence.lock) << 48);
-        let tokens = [&self.token, &attempt.token].into_iter().flatten();
+        let fence = self.fence().map(|fence| fence.token ^ u64::from(fence.lock) << 48);
+        let tokens = [self.token(), attempt.token()].into_iter().flatten();
         let words = [tag, word, outcome, attempt.number as u64];
-        let loaded = attempt.loaded.as_ref();
+        let loaded = attempt.loaded();
         let loaded = loaded.map(|loaded| u64::from(loaded.last) << 32 | loaded.events.len() as u64);
         let all = words.into_iter().chain(fence).chain(loaded);
         all.chain(tokens.map(|token| token.digest())).fold(0, fold)
@@ -342,11 +418,23 @@ impl Attempt {
             outcome: Outcome::Pending,
             context: None,
             version: 0,
-            amount: 0,
-            token: None,
-            shown: None,
-            loaded: None,
+            findings: None,
         }
+    }
+
+    /// What the answer adds to the client's session.
+    pub fn token(&self) -> Option<&Token> {
+        self.findings.as_ref()?.token.as_deref()
+    }
+
+    /// What was read of a log.
+    pub fn loaded(&self) -> Option<&Loaded> {
+        self.findings.as_ref()?.loaded.as_deref()
+    }
+
+    /// What the answer brings, to be filled in.
+    pub fn findings_mut(&mut self) -> &mut Findings {
+        self.findings.get_or_insert_default()
     }
 
     /// The times on its way whose answer was there at `until`, as a record has them.

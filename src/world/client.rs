@@ -51,9 +51,7 @@ impl Cx<'_, '_> {
             began: now,
             backoff: SimDuration::ZERO,
             request,
-            fence: None,
-            token: None,
-            keeps: None,
+            terms: None,
         });
         self.record_with(
             What::AttemptSent,

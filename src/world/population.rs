@@ -475,39 +475,47 @@ impl Cx<'_, '_> {
 
     /// Sends a message whose journey is drawn under `key` at `address`.
     #[inline]
-    pub fn send_about(&mut self, from: &mut Endpoint, mut message: Message, key: Key, address: u64) {
-        message.from = from.id;
-        message.number = from.sent;
-        message.sent = self.now();
-        message.about = key.bits().wrapping_add(address.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    pub fn send_about(&mut self, from: &mut Endpoint, message: Message, key: Key, address: u64) {
+        let (sender, number, sent) = (from.id, from.sent, self.now());
+        let about = key.bits().wrapping_add(address.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let Message { to, kind, bytes, .. } = message;
+        // Made where it goes, from what is at hand then: see [`Slab::insert_with`].
+        let filled_in = |epoch| Message {
+            from: sender,
+            number,
+            sent,
+            about,
+            epoch,
+            ..message
+        };
         from.sent += 1;
-        let peer = (message.to as u64) << 8 | message.kind as u64;
         if self.wants(What::Sent) {
-            self.record(What::Sent, from.id, [peer, message.bytes as u64, message.identity()]);
+            let peer = (to as u64) << 8 | kind as u64;
+            self.record(What::Sent, sender, [peer, bytes as u64, filled_in(0).identity()]);
         }
         debug_assert_eq!(from.site, self.shared.directory.site(from.id));
         let Shared { network, directory, .. } = &mut *self.shared;
-        let sites = (from.site, directory.site(message.to));
-        let verdict = network.route_plainly(sites, message.sent, (key, address));
+        let sites = (from.site, directory.site(to));
+        let verdict = network.route_plainly(sites, sent, (key, address));
         let verdict = verdict.unwrap_or_else(|place| {
-            let outgoing = outgoing(sites, &message, key, address);
+            let outgoing = outgoing(sites, &filled_in(0), key, address);
             network.route_otherwise(&outgoing, place)
         });
         match verdict {
             Verdict::At(leg) => {
-                message.epoch = leg.epoch;
-                let handle = self.shared.messages.insert(message);
+                let handle = self.shared.messages.insert_with(|| filled_in(leg.epoch));
                 let ticket = from.origin.take();
-                self.schedule_in_place(ticket, leg.at, kind::DELIVER, message.to, handle.to_word());
+                self.schedule_in_place(ticket, leg.at, kind::DELIVER, to, handle.to_word());
             }
-            Verdict::Lost(cause) => self.lose(message, cause as u64),
-            Verdict::Twice(first, second) => self.send_twice(from, message, [first, second]),
-            Verdict::Held(ticket) => self.shared.hold(ticket, message),
+            Verdict::Lost(cause) => self.lose(filled_in(0), cause as u64),
+            Verdict::Twice(first, second) => self.send_twice(from, filled_in(0), [first, second]),
+            Verdict::Held(ticket) => self.shared.hold(ticket, filled_in(0)),
         }
     }
 
     /// Sends a message that the network makes a copy of.
     #[cold]
+    #[inline(never)]
     fn send_twice(&mut self, from: &mut Endpoint, message: Message, legs: [Leg; 2]) {
         for (copy, leg) in legs.into_iter().enumerate() {
             let epoch = leg.epoch;
@@ -521,6 +529,7 @@ impl Cx<'_, '_> {
     }
 
     /// A message is lost: records it and frees what it stood for.
+    #[inline(never)]
     pub(super) fn lose(&mut self, message: Message, cause: u64) {
         let peer = (message.from as u64) << 8 | message.kind as u64;
         let words = [peer, cause, message.identity()];
@@ -586,7 +595,7 @@ impl Cx<'_, '_> {
         if let Some(call) = self.shared.calls.get_mut(handle) {
             call.paths -= 1;
             if call.paths == 0 && !call.open {
-                self.shared.calls.remove(handle);
+                self.shared.calls.free(handle);
             }
         }
     }
@@ -598,7 +607,7 @@ impl Cx<'_, '_> {
             call.paths -= 1;
             call.open = false;
             if call.paths == 0 {
-                self.shared.calls.remove(handle);
+                self.shared.calls.free(handle);
             }
         }
     }
@@ -609,7 +618,7 @@ impl Cx<'_, '_> {
         if let Some(call) = self.shared.calls.get_mut(handle) {
             call.open = false;
             if call.paths == 0 {
-                self.shared.calls.remove(handle);
+                self.shared.calls.free(handle);
             }
         }
     }
@@ -661,6 +670,7 @@ impl Shared {
     }
 
     /// Keeps a message that a cut holds.
+    #[cold]
     pub(super) fn hold(&mut self, ticket: u32, message: Message) {
         let place = ticket as usize;
         if self.held.len() <= place {
@@ -680,7 +690,7 @@ impl Endpoint {
 
 /// The size on the wire of a request, beside what it carries.
 pub fn request_bytes(request: &Request, stated: u32) -> u32 {
-    let Request::Update { op, context, .. } = request else {
+    let Request::Update { op, .. } = request else {
         return stated;
     };
     // An edit of a text says where, how many characters, and which; a character weighs a byte.
@@ -689,7 +699,7 @@ pub fn request_bytes(request: &Request, stated: u32) -> u32 {
         Op::DeleteText { .. } => 8,
         _ => 0,
     };
-    let context = context.as_ref().map_or(0, |context| context.bytes() as u32);
+    let context = request.context().map_or(0, |context| context.bytes() as u32);
     stated.saturating_add(edit).saturating_add(context)
 }
 

@@ -63,23 +63,40 @@ impl<T> Slab<T> {
     /// Keeps `value`.
     #[inline]
     pub fn insert(&mut self, value: T) -> Handle {
-        if let Some(index) = self.free.pop() {
-            let slot = &mut self.slots[index as usize];
-            let vacant = slot.value.replace(value);
-            debug_assert!(vacant.is_none(), "a free place is empty");
-            // It has nothing to drop, which the compiler can't know.
-            std::mem::forget(vacant);
-            return Handle {
-                index,
-                generation: slot.generation,
-            };
+        self.insert_with(|| value)
+    }
+
+    /// Keeps what `make` makes, which goes straight to its place.
+    ///
+    /// That is why its place is found before, and why this is always inlined: a value that is made first, and then copied in wider
+    /// pieces than it was written in, waits until all of it has reached the cache.
+    #[inline(always)]
+    pub fn insert_with(&mut self, make: impl FnOnce() -> T) -> Handle {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => self.grow(),
+        };
+        let slot = &mut self.slots[index as usize];
+        let vacant = slot.value.replace(make());
+        debug_assert!(vacant.is_none(), "a free place is empty");
+        // It has nothing to drop, which the compiler can't know.
+        std::mem::forget(vacant);
+        Handle {
+            index,
+            generation: slot.generation,
         }
+    }
+
+    /// A place more.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) -> u32 {
         let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 values at once");
         self.slots.push(Slot {
             generation: 0,
-            value: Some(value),
+            value: None,
         });
-        Handle { index, generation: 0 }
+        index
     }
 
     /// Takes the value out, if it is still there.

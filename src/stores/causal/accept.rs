@@ -25,7 +25,7 @@ impl<R: Resolution> Store<R> {
         let mut causes = VersionVector::default();
         if let After::Causes | After::Session = spec.after
             && let Some((_, call)) = cx.shared.journey(handle)
-            && let Some(token) = &call.token
+            && let Some(token) = call.token()
         {
             token
                 .updates()
@@ -60,7 +60,7 @@ impl<R: Resolution> Store<R> {
         let mut token = Token::default();
         token.writes.raise(replica.origin, number);
         if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
-            attempt.token = Some(Box::new(token));
+            attempt.findings_mut().token = Some(Box::new(token));
         }
     }
 

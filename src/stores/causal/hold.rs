@@ -18,7 +18,7 @@ impl<R: Resolution> Store<R> {
             return false;
         };
         let order = &mut self.replicas[member as usize].order;
-        let covered = call.token.as_deref().is_none_or(|token| order.covers(token));
+        let covered = call.token().is_none_or(|token| order.covers(token));
         if covered || spec.flaw == Some(Flaw::DropsTokens) {
             return false;
         }
@@ -49,7 +49,7 @@ impl<R: Resolution> Store<R> {
             let order = &mut self.replicas[member as usize].order;
             let is_free = |held: &Held| {
                 let journey = cx.shared.journey(held.attempt);
-                let token = journey.and_then(|(_, call)| call.token.as_deref());
+                let token = journey.and_then(|(_, call)| call.token());
                 token.is_none_or(|token| order.covers(token))
             };
             let Some(place) = order.held.iter().position(is_free) else {
@@ -82,10 +82,7 @@ impl<R: Resolution> Store<R> {
     /// A request has waited long enough: it is refused, unless all that lacks was lost with the state of its origins.
     fn lapse(&mut self, member: u32, held: Held, cx: &mut Cx<'_, '_>) {
         let order = &mut self.replicas[member as usize].order;
-        let token = cx
-            .shared
-            .journey(held.attempt)
-            .and_then(|(_, call)| call.token.as_deref());
+        let token = cx.shared.journey(held.attempt).and_then(|(_, call)| call.token());
         let lacking: Vec<Dot> = token
             .into_iter()
             .flat_map(|token| token.updates())

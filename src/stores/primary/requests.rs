@@ -146,15 +146,10 @@ impl<R: Resolution> Store<R> {
                 }
                 self.read(member, key, handle, cx);
             }
-            Request::Update {
-                key,
-                op,
-                context,
-                expects,
-                ..
-            } => {
-                let (key, op, context, expects) = (*key, *op, context.clone(), *expects);
-                self.append(member, key, (op, context.as_deref()), expects, handle, cx);
+            Request::Update { key, op, .. } => {
+                let (key, op, expects) = (*key, *op, call.request.expects());
+                let context = call.request.context().cloned();
+                self.append(member, key, (op, context.as_ref()), expects, handle, cx);
             }
             Request::Work { .. } | Request::Acquire | Request::Journal(_) => {
                 unreachable!("a store isn't asked to work")
@@ -186,7 +181,7 @@ impl<R: Resolution> Store<R> {
         if self.is_fenced(member, handle, cx) {
             return self.wait_for(member, 0, handle, Outcome::Fenced, cx);
         }
-        let fence = cx.shared.journey(handle).and_then(|(_, call)| call.fence);
+        let fence = cx.shared.journey(handle).and_then(|(_, call)| call.fence());
         if self.model.refuses(self.spec.keys[key as usize].1, op).is_some() {
             return self.wait_for(member, 0, handle, Outcome::Refused { retry_after: None }, cx);
         }

@@ -119,10 +119,10 @@ impl<R: Resolution> Store<R> {
         };
         match &call.request {
             Request::Read { key } => self.coordinate_read(member, *key, handle, cx),
-            Request::Update { key, op, context, .. } => {
-                let (key, op, context) = (*key, *op, context.clone());
+            Request::Update { key, op, .. } => {
+                let (key, op, context) = (*key, *op, call.request.context().cloned());
                 if self.rules().keeps(member, key) {
-                    self.coordinate_update(member, key, op, context.as_deref(), handle, cx);
+                    self.coordinate_update(member, key, op, context.as_ref(), handle, cx);
                 } else {
                     self.pass_on(member, key, handle, cx);
                 }
@@ -459,7 +459,7 @@ impl<R: Resolution> Store<R> {
         // For those who go by it, or keep it.
         let is_looked_at = waiting.iter().any(|waiting| {
             let journey = cx.shared.journey(waiting.attempt);
-            journey.is_some_and(|(_, call)| call.counts || call.keeps.is_some())
+            journey.is_some_and(|(_, call)| call.counts || call.keeps().is_some())
         });
         let entry = is_looked_at.then(|| read.entry.clone());
         let amount = entry.as_ref().map_or(0, |entry| self.model.view(entry).value.amount());
@@ -473,7 +473,7 @@ impl<R: Resolution> Store<R> {
             attempt.outcome = Outcome::Done;
             attempt.context = Some(Box::new(context.clone()));
             if call.counts {
-                attempt.amount = amount;
+                attempt.findings_mut().amount = amount;
             }
             let words = [call.identity, store_key(self.index, key), number];
             let mut extra = vec![call.began.as_nanos(), u64::from(call.client)];

@@ -31,18 +31,12 @@ impl<R: Resolution> Store<R> {
                 self.member(member).reads.insert(token, (key, waiting));
                 self.drive(member, cx, |node, now| node.read(token, now));
             }
-            Request::Update {
-                key,
-                op,
-                context,
-                expects,
-                ..
-            } => {
+            Request::Update { key, op, .. } => {
                 let command = Command {
                     key: *key,
                     op: *op,
-                    expects: *expects,
-                    informed: context.is_some(),
+                    expects: call.request.expects(),
+                    informed: call.request.context().is_some(),
                     source,
                 };
                 if self

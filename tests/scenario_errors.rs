@@ -23,7 +23,7 @@ const SAMPLE: &str = r#"(
                 Think("10ms"),
                 Call(service: "model", policy: "polite"),
                 Send(to: Any("worker"), topic: "hello"),
-                Update(key: "notes"),
+                Update(key: "notes", policy: "polite"),
             ]),
         ], on: {"hello": [Think("1ms")]}),
     },
@@ -99,10 +99,10 @@ fn names() {
             ("\"model\": (at: \"a\"", "\"model\": (at: \"A\""),
             ("at: [\"b\", \"c\"], program", "at: [\"b\", \"d\"], program"),
             ("service: \"model\"", "service: \"modle\""),
-            ("policy: \"polite\"", "policy: \"patient\""),
+            ("\"model\", policy: \"polite\"", "\"model\", policy: \"patient\""),
             ("Send(to: Any(\"worker\")", "Send(to: Any(\"workers\")"),
-            ("Update(key: \"notes\")", "Update(key: \"note\")"),
-            ("Update(key: \"notes\")", "Update(key: \"notes\", store: \"memori\")"),
+            ("Update(key: \"notes\", policy: \"polite\")", "Update(key: \"note\", policy: \"polite\")"),
+            ("Update(key: \"notes\", policy: \"polite\")", "Update(key: \"notes\", store: \"memori\", policy: \"polite\")"),
             ("Think(\"10ms\")", "Thnik(\"10ms\")"),
             ("name: \"task.time.mean\"", "name: \"task.tiem.mean\""),
             ("is: AtMost(\"10s\")", "variant: \"nera\", is: AtMost(\"10s\")"),
@@ -139,7 +139,7 @@ fn quorums() {
             model("model: Quorum(resolve: VersionVectors(register: Sum))"),
             model("model: Quorum(legs: (write: Exponential(mean: \"-1ms\")))"),
             model("model: Quorum, replication: (delay: \"1ms\")"),
-            ("Update(key: \"notes\")", "CompareAndSwap(key: \"notes\")"),
+            ("Update(key: \"notes\", policy: \"polite\")", "CompareAndSwap(key: \"notes\", policy: \"polite\")"),
         ]),
     );
     let swap = with("model: LastWriteWins", "model: Quorum").replace("Update(key", "CompareAndSwap(key");
@@ -342,13 +342,13 @@ fn programs() {
 
 #[test]
 fn doubts() {
-    let program = "Send(to: Any(\"worker\"), topic: \"hello\"),\n                Update(key: \"notes\"),\n            ]),\n        ], on: {\"hello\": [Think(\"1ms\")]}),";
+    let program = "Send(to: Any(\"worker\"), topic: \"hello\"),\n                Update(key: \"notes\", policy: \"polite\"),\n            ]),\n        ], on: {\"hello\": [Think(\"1ms\")]}),";
     let steps = |steps: &str| format!("{steps}]), ]),");
     let silent = [
         // After a wait, an ask or in a handler there is somebody, and what is sent is waited for.
         "Wait(topic: \"hello\", timeout: \"1s\"), Reply(), Send(to: Sender, topic: \"hello\"), Send(to: Any(\"worker\"), topic: \"hello\")",
         "Parallel([[Wait()], [Think(\"1ms\")]]), Reply()",
-        "Add(key: \"done\", by: -2), Add(key: \"done\", by: Uniform(low: -5, high: 5)), Write(key: \"notes\", which: 2)",
+        "Add(key: \"done\", by: -2, policy: \"polite\"), Add(key: \"done\", by: Uniform(low: -5, high: 5), policy: \"polite\"), Write(key: \"notes\", which: 2, policy: \"polite\")",
     ];
     for text in silent {
         let outcome = outcome(&with(program, &steps(text)));
@@ -450,11 +450,11 @@ fn laws_speak_in_the_units_of_a_scenario() {
             ("Think(\"10ms\"),", "Think(LogNormal(p50: \"2s\", p90: \"1500ms\")),"),
             ("Think(\"10ms\"),", "Think(Scaled(by: -2e300, law: \"1s\")),"),
             (
-                "Update(key: \"notes\")",
+                "Update(key: \"notes\", policy: \"polite\")",
                 "Update(key: \"notes\", which: Uniform(low: 3e300, high: 2))",
             ),
             (
-                "Update(key: \"notes\")",
+                "Update(key: \"notes\", policy: \"polite\")",
                 "Update(key: \"notes\", which: Poisson(mean: 1e300))",
             ),
         ]),

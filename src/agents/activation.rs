@@ -145,6 +145,8 @@ pub struct Frame {
     pub task: Option<u64>,
     /// The task's name.
     pub name: u16,
+    /// Whether a step in it failed beyond its policy and the program went on.
+    pub gave_up: bool,
 }
 
 impl Frame {
@@ -154,6 +156,7 @@ impl Frame {
         exit: 0,
         task: None,
         name: 0,
+        gave_up: false,
         began: SimTime::ZERO,
         parts: Parts([0; 7]),
     };

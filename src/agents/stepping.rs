@@ -362,6 +362,7 @@ impl AgentGroup {
             exit,
             task,
             name,
+            gave_up: false,
             began,
             parts: Parts::default(),
         };
@@ -393,8 +394,10 @@ impl AgentGroup {
         let outer = self.frame(index).outer;
         self.activation(id).frame = outer;
         if outer != NIL {
-            let parts = self.frame(index).parts;
-            self.frame_mut(outer).parts.merge(&parts);
+            let Frame { parts, gave_up, .. } = *self.frame(index);
+            let around = self.frame_mut(outer);
+            around.parts.merge(&parts);
+            around.gave_up |= gave_up;
         }
         let frame = self.frame(index);
         if let Some(identity) = frame.task {
@@ -408,7 +411,7 @@ impl AgentGroup {
                 let mut extra = [0; 8];
                 extra[0] = frame.began.as_nanos();
                 extra[1..].copy_from_slice(&frame.parts.0);
-                let how = end as u64 | (frame.name as u64) << 8;
+                let how = end as u64 | (frame.name as u64) << 8 | u64::from(frame.gave_up) << 32;
                 let (subject, activation) = (self.base + self.member_of(id), self.name_of(id));
                 cx.record_with(What::TaskEnded, subject, [identity, how, activation], &extra);
             }
@@ -445,7 +448,13 @@ impl AgentGroup {
             activation.failed = true;
             activation.pc = exit;
             activation.steps += 1;
-        } else if let Instruction::Acquire(lock) = self.spec.program.code[pc] {
+            return;
+        }
+        let frame = self.activation(id).frame;
+        if frame != NIL {
+            self.frame_mut(frame).gave_up = true;
+        }
+        if let Instruction::Acquire(lock) = self.spec.program.code[pc] {
             // What the lock was for isn't done without it.
             let after = self.spec.program.locks[lock as usize].release + 1;
             let activation = self.activation(id);
@@ -582,7 +591,11 @@ impl AgentGroup {
         while self.activation(id).frame != NIL {
             frame = self.pop_frame(id, TaskEnd::Done, cx);
         }
-        let parts = self.frame(frame).parts;
+        let Frame { parts, gave_up, .. } = *self.frame(frame);
+        let around = self.activation(parent).frame;
+        if gave_up && around != NIL {
+            self.frame_mut(around).gave_up = true;
+        }
         let (member, name) = (self.member_of(id), self.name_of(id));
         cx.record(What::ActivationEnded, self.base + member, [name, 0, 0]);
         self.free(id);

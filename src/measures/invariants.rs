@@ -34,13 +34,19 @@ pub const INVARIANTS: &[Invariant] = &[
     invariant(
         "no_lost_updates",
         "state.lost_updates",
-        "No acknowledged update is lost.",
+        "No acknowledged update is lost that nobody had built on. Increments want `no_lost_effects`: whoever adds has built on all \
+         that was added before.",
+    ),
+    invariant(
+        "no_lost_effects",
+        "state.lost_effects",
+        "What was acknowledged is there once the run is drained, unless somebody who had it before his eyes took it away.",
     ),
     invariant("no_conflicts", "state.conflicts", "No two concurrent updates conflict."),
     invariant(
         "no_stale_reads",
         "state.stale_reads",
-        "No read lacks an update acknowledged before it began.",
+        "No read lacks an update acknowledged before it began that the store would keep.",
     ),
     invariant(
         "read_your_writes",
@@ -82,6 +88,11 @@ pub const INVARIANTS: &[Invariant] = &[
         "no_duplicate_effects",
         "calls.duplicate_effects",
         "No call is executed more than once.",
+    ),
+    invariant(
+        "no_duplicate_updates",
+        "state.duplicate_effects",
+        "No update of shared state takes effect more than once.",
     ),
     invariant(
         "no_dropped_messages",

@@ -17,7 +17,8 @@ macro_rules! task_table {
     ($prefix:literal) => {
         measure_table![
             concat!($prefix, "started"), Count, Neither, "Tasks begun after the warm-up.";
-            concat!($prefix, "done"), Count, Higher, "Tasks whose steps were all done.";
+            concat!($prefix, "done"), Count, Higher, "Tasks that came to the end of their steps; where the group goes on after failures (`on_failure: Continue`), whether these were all done or not.";
+            concat!($prefix, "gave_up"), Count, Lower, "Of the tasks done, those in which a step had failed beyond its policy and the agent went on (`on_failure: Continue`).";
             concat!($prefix, "done_share"), Share, Higher, "The part of the tasks that ended that were done.";
             concat!($prefix, "failed"), Count, Lower, "Tasks that a step ended by failing beyond its policy.";
             concat!($prefix, "aborted"), Count, Lower, "Tasks given up: their agent crashed and lost its state, or their branch was thrown away.";
@@ -53,6 +54,8 @@ pub(super) const NAMED: &[MeasureInfo] = task_table!("task.*.");
 struct Kind {
     started: u64,
     ended: [u64; 3],
+    /// Of those done, those in which a step was given up.
+    gave_up: u64,
     /// Tasks done after the warm-up, whenever they began.
     completed: u64,
     times: Recorder,
@@ -134,7 +137,7 @@ impl Tasks {
 
     fn task_ended(&mut self, record: &Record, extra: &[u64]) {
         let began = SimTime::from_nanos(extra[0]);
-        let (name, end) = ((record.b >> 8) as usize, record.b as u8);
+        let (name, end) = (usize::from((record.b >> 8) as u16), record.b as u8);
         let measured = record.time >= self.setting.warm_up;
         self.kind(name).completed += u64::from(measured && end == TaskEnd::Done as u8);
         if began < self.setting.warm_up {
@@ -155,6 +158,7 @@ impl Tasks {
             for (sum, part) in kind.parts.iter_mut().zip(parts.0) {
                 *sum += u128::from(part);
             }
+            kind.gave_up += record.b >> 32 & 1;
             self.calls_done += calls as u64;
         }
         self.ended += 1;
@@ -185,6 +189,7 @@ impl Tasks {
         for (label, count) in ["done", "failed", "aborted"].into_iter().zip(kind.ended) {
             sheet.count(name(label), count);
         }
+        sheet.count(name("gave_up"), kind.gave_up);
         let ended: u64 = kind.ended.iter().sum();
         sheet.number(
             name("done_share"),

@@ -25,6 +25,7 @@ mod raft;
 mod services;
 mod state;
 mod steps;
+mod timeouts;
 mod times;
 
 pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registry, What};
@@ -108,6 +109,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     resolver.check_topics();
     resolver.check_received();
     resolver.check_calls();
+    resolver.check_operations();
     resolver.check_edited();
     if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);

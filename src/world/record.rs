@@ -20,7 +20,8 @@ pub enum What {
     AgentEnded,
     /// A task began. Subject: the agent; a: task identity; b: its name; c: activation.
     TaskStarted,
-    /// A task ended. Subject: the agent; a: task identity; b: outcome in the low byte, name above; c: activation;
+    /// A task ended. Subject: the agent; a: task identity; b: outcome in the low byte, name in the next two, 1 in bit 32 if a step
+    /// in it was given up and the program went on; c: activation;
     /// extra: start, then the parts.
     TaskEnded,
     /// A message was sent. Subject: the sender; a: receiver and kind; b: bytes; c: message identity.

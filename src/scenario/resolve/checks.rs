@@ -187,48 +187,6 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn check_timeout(
-        &mut self,
-        group: &Group,
-        called: &Service,
-        service: &Spanned<String>,
-        policy: Option<&Spanned<String>>,
-    ) {
-        let waits_for_ever = match policy {
-            None => true,
-            Some(policy) => {
-                let policy = self.file.policies.known_value(policy);
-                policy.is_some_and(|policy| matches!(policy.timeout.get(), Some(None)))
-            }
-        };
-        if !waits_for_ever {
-            return;
-        }
-        let lossless = |class: &crate::network::LinkSpec| class.loss.mean() == 0.0;
-        if self.network.classes.iter().all(lossless) {
-            return;
-        }
-        let sites = &self.file.sites.0;
-        let place = |name: &Spanned<String>| sites.position(name).map(|at| crate::network::SiteId(at as u32));
-        let Some(there) = called.at.get().and_then(place) else {
-            return;
-        };
-        let names = group.at.get().map_or(&[][..], |names| names.value.0.as_slice());
-        let lossy = names
-            .iter()
-            .filter_map(|site| place(site.get()?))
-            .any(|here| self.loses(here, there) || self.loses(there, here));
-        if lossy {
-            let message = format!(
-                "calls of {} have no timeout, and the link loses messages",
-                write::quoted(service)
-            );
-            let problem = Diagnostic::warning(Code::NoTimeout, policy.unwrap_or(service).span, message);
-            self.out
-                .push(problem.help("whoever loses a message waits for ever: name a policy with a `timeout`"));
-        }
-    }
-
     fn check_retries(&mut self, called: &Service, service: &Spanned<String>, policy: Option<&Spanned<String>>) {
         let Some(written) = policy.and_then(|policy| self.file.policies.known_value(policy)) else {
             return;

@@ -458,7 +458,7 @@ impl<'a> Resolver<'a, '_> {
     }
 
     /// Whom the agents of a store ask unless a step says it.
-    fn store_choice(&self, number: u16) -> Option<ReplicaChoice> {
+    pub(super) fn store_choice(&self, number: u16) -> Option<ReplicaChoice> {
         Some(match &self.store(number)?.model.get()?.value {
             Model::Quorum { coordinator, .. } => match coordinator.get()? {
                 Coordinator::Nearest => ReplicaChoice::Nearest,

@@ -239,7 +239,8 @@ codes! {
     "A message is sent to a group that neither handles its topic (`on: {\"topic\": [...]}`) nor waits for it. An `Ask` is answered \
      by a handler with a `Reply`.";
     NoTimeout = 453, "no timeout on a link that loses messages",
-    "A call over a link with loss, under a policy without `timeout`, waits for ever once its request or its answer is lost.";
+    "A call of a service, or an operation on shared state, over a link with loss, under a policy without `timeout`, waits for ever \
+     once its request or its answer is lost.";
     RetryStorm = 454, "attempts without end and without a pause",
     "The policy tries again at once and without end, and the service refuses what is too much: whoever is refused floods it. \
      Give the policy a `backoff`, or a number of `attempts`.";

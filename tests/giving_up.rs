@@ -34,7 +34,10 @@ fn a_step_that_was_given_up_is_said_of_every_task_around_it() {
 
 #[test]
 fn a_task_that_a_failure_ends_gave_nothing_up() {
-    let of = numbers("EndTask", &format!(r#"Task(name: "inner", steps: [{FAILS}]), Think("1ms")"#));
+    let of = numbers(
+        "EndTask",
+        &format!(r#"Task(name: "inner", steps: [{FAILS}]), Think("1ms")"#),
+    );
     assert_eq!((of["task.inner.failed"], of["task.inner.gave_up"]), (1.0, 0.0));
     assert_eq!((of["task.done"], of["task.gave_up"]), (1.0, 0.0));
 }

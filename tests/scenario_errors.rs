@@ -101,8 +101,14 @@ fn names() {
             ("service: \"model\"", "service: \"modle\""),
             ("\"model\", policy: \"polite\"", "\"model\", policy: \"patient\""),
             ("Send(to: Any(\"worker\")", "Send(to: Any(\"workers\")"),
-            ("Update(key: \"notes\", policy: \"polite\")", "Update(key: \"note\", policy: \"polite\")"),
-            ("Update(key: \"notes\", policy: \"polite\")", "Update(key: \"notes\", store: \"memori\", policy: \"polite\")"),
+            (
+                "Update(key: \"notes\", policy: \"polite\")",
+                "Update(key: \"note\", policy: \"polite\")",
+            ),
+            (
+                "Update(key: \"notes\", policy: \"polite\")",
+                "Update(key: \"notes\", store: \"memori\", policy: \"polite\")",
+            ),
             ("Think(\"10ms\")", "Thnik(\"10ms\")"),
             ("name: \"task.time.mean\"", "name: \"task.tiem.mean\""),
             ("is: AtMost(\"10s\")", "variant: \"nera\", is: AtMost(\"10s\")"),
@@ -139,7 +145,10 @@ fn quorums() {
             model("model: Quorum(resolve: VersionVectors(register: Sum))"),
             model("model: Quorum(legs: (write: Exponential(mean: \"-1ms\")))"),
             model("model: Quorum, replication: (delay: \"1ms\")"),
-            ("Update(key: \"notes\", policy: \"polite\")", "CompareAndSwap(key: \"notes\", policy: \"polite\")"),
+            (
+                "Update(key: \"notes\", policy: \"polite\")",
+                "CompareAndSwap(key: \"notes\", policy: \"polite\")",
+            ),
         ]),
     );
     let swap = with("model: LastWriteWins", "model: Quorum").replace("Update(key", "CompareAndSwap(key");

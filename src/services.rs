@@ -3,10 +3,13 @@
 pub mod books;
 mod job;
 pub mod limit;
+mod line;
 pub mod lock;
 pub mod service;
+mod sharing;
 pub mod spec;
 
+pub use line::Discipline;
 pub use lock::{LockService, LockSpec};
 pub use service::Service;
 pub use spec::{Budget, Excess, RateLimit, ServiceSpec, ServiceTime, Tokens};

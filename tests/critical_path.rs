@@ -58,6 +58,7 @@ fn leaf() -> impl Strategy<Value = Step> {
             policy,
             bytes: 10,
             tokens: None,
+            priority: 0,
         })
     });
     prop_oneof![
@@ -280,6 +281,7 @@ fn plan(case: &Case) -> Plan {
         policy: 1,
         bytes: 1,
         tokens: None,
+        priority: 0,
     });
     let handlers = vec![
         (HANDLED, vec![think(4.0), Step::Reply { bytes: 5 }, think(2.0)]),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{measured, read};
+use common::{measured, observed, read};
 use quorate::check::critical_path::CriticalPath;
 use quorate::check::past::Past;
 use quorate::kernel::{SimDuration, SimTime};
@@ -149,25 +149,15 @@ fn under_loss_duplication_and_crashes_every_step_is_done_and_every_event_there_o
         close(&all, "journal.events", 20.0);
         close(&all, "task.done", 1.0);
         close(&all, "journal.gaps", 0.0);
-        let path = observed(&text, seed, CriticalPath::new());
+        let path = observed(&read(&text), seed, CriticalPath::new());
         assert_eq!((path.wrong(), path.checked()), (&[] as &[String], 1), "{seed}");
     }
-}
-
-/// A run of a scenario, and what an observer saw of it.
-fn observed<O: quorate::world::record::Observer + 'static>(text: &str, seed: u64, observer: O) -> O {
-    let plan = &read(text).variants[0];
-    let run = quorate::scenario::build(plan, seed, 0, vec![Box::new(observer)]);
-    let (_, mut world, _) = run.finish(10_000_000);
-    let observers = std::mem::take(&mut world.shared.records).into_observers();
-    let seen = observers.into_iter().next().expect("one observes").into_any();
-    *seen.downcast().expect("it is the one that was given")
 }
 
 #[test]
 fn the_state_at_any_past_time_is_what_the_agent_had_in_its_log() {
     let text = scenario(&format!("{JOURNAL}, snapshot_every: 4),"), "", CRASH);
-    let past = observed(&text, 3, Past::new());
+    let past = observed(&read(&text), 3, Past::new());
     let agent = read(&text).variants[0].addresses().agents[0];
     let at = |ms: u64| SimTime::ZERO + SimDuration::from_millis(ms);
     // Round n is in the log 1.015 s after its begin; each takes 1.025 s, and a snapshot another 25 ms.

@@ -108,6 +108,7 @@ fn call(server: u32, policy: u16) -> Step {
         policy,
         bytes: 100,
         tokens: None,
+        priority: 0,
     })
 }
 

@@ -52,7 +52,7 @@ impl AgentGroup {
     /// A call step begins.
     pub(super) fn begin_call(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
         let step = &self.spec.program.calls[index as usize];
-        let server = step.server;
+        let (server, priority) = (step.server, step.priority);
         let (tokens_in, tokens_out) = match &step.tokens {
             None => (0, 0),
             Some((tokens_in, tokens_out)) => {
@@ -64,7 +64,12 @@ impl AgentGroup {
                 )
             }
         };
-        self.open_call_here(id, index, server, Request::Work { tokens_in, tokens_out }, cx);
+        let request = Request::Work {
+            tokens_in,
+            tokens_out,
+            priority,
+        };
+        self.open_call_here(id, index, server, request, cx);
     }
 
     /// A step on shared state begins; true if it is over at once, since a cache has answered.

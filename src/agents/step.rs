@@ -113,6 +113,8 @@ pub struct CallStep {
     pub bytes: u32,
     /// Tokens of the prompt and of the answer, where the call states them.
     pub tokens: Option<(Law, Law)>,
+    /// How urgent it is, where the service goes by that.
+    pub priority: u32,
 }
 
 /// An operation on shared state.

@@ -90,6 +90,7 @@ impl Herd {
         let warm_up = self.setting.warm_up;
         let window = self.clock.at(record.time);
         let prices = self.setting.limits.get(service).map_or([0; 3], |(_, prices)| *prices);
+        let servers = self.setting.servers.get(service).copied().flatten();
         let tally = &mut self.tallies[service];
         match record.what {
             What::RequestArrived => {
@@ -102,7 +103,7 @@ impl Herd {
                     tally.refused[(record.b as usize).min(2)] += 1;
                 }
             }
-            _ => tally.at_work(record, extra, warm_up, prices),
+            _ => tally.at_work(record, extra, warm_up, (servers, prices)),
         }
     }
 }

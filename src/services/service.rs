@@ -3,11 +3,13 @@
 use super::books::Books;
 use super::job::{Job, Moment};
 use super::limit::Bucket;
+use super::line::{Discipline, Line, rank_of_priority, rank_of_size};
+use super::sharing::{Sharing, Speed};
 use super::spec::{Excess, ServiceSpec};
 use crate::agents::journal::event;
 use crate::kernel::{Entry, Liveness, SimDuration, SimTime, Ticket, Words};
 use crate::state::journal::{LogRequest, Position, Streams, Written};
-use crate::world::call::{Outcome, Request};
+use crate::world::call::{Attempt, Call, Outcome, Request};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
 use crate::world::record::What;
@@ -54,7 +56,10 @@ pub struct Service {
     spec: Arc<ServiceSpec>,
     endpoint: Endpoint,
     jobs: Slab<Job>,
-    queue: VecDeque<Handle>,
+    queue: Line,
+    sharing: Option<Sharing>,
+    /// Who is done first of those who share the servers.
+    first: Option<Handle>,
     door: VecDeque<Handle>,
     in_work: Vec<Handle>,
     bucket: Bucket,
@@ -80,10 +85,12 @@ impl Service {
     /// A service that works as `spec` says.
     pub fn new(name: &str, spec: Arc<ServiceSpec>, endpoint: Endpoint) -> Self {
         Self {
+            queue: Line::new(spec.discipline),
+            sharing: (spec.discipline == Discipline::Sharing).then(Sharing::default),
+            first: None,
             spec,
             endpoint,
             jobs: Slab::default(),
-            queue: VecDeque::new(),
             door: VecDeque::new(),
             in_work: Vec::new(),
             bucket: Bucket::default(),
@@ -113,7 +120,9 @@ impl Service {
         };
         (attempt.arrived, attempt.started, attempt.finished) = (now, now, now);
         if let Some(tokens) = &self.spec.tokens
-            && let Request::Work { tokens_in, tokens_out } = &mut call.request
+            && let Request::Work {
+                tokens_in, tokens_out, ..
+            } = &mut call.request
             && (*tokens_in, *tokens_out) == (0, 0)
         {
             (*tokens_in, *tokens_out) =
@@ -203,8 +212,27 @@ impl Service {
         if self.has_free_server() {
             self.start(job, cx);
         } else {
-            self.queue.push_back(job);
+            let rank = self.rank(job, cx);
+            self.queue.push(job, rank);
         }
+    }
+
+    /// The rank of a request among those who wait, where ranks count.
+    fn rank(&self, job: Handle, cx: &Cx<'_, '_>) -> u64 {
+        let journey = self.jobs.get(job).and_then(|job| cx.shared.journey(job.attempt));
+        match (self.spec.discipline, journey) {
+            (Discipline::Priority, Some((_, call))) => rank_of_priority(call.request.priority()),
+            (Discipline::ShortestFirst, Some((attempt, call))) => rank_of_size(self.work(attempt, call)),
+            _ => 1,
+        }
+    }
+
+    /// How long the work on a request takes: the same whenever it is asked for.
+    fn work(&self, attempt: &Attempt, call: &Call) -> SimDuration {
+        let (tokens_in, tokens_out) = call.request.tokens();
+        let address = call.about(attempt);
+        let mut stream = call.key.stream(purpose::SERVICE, address);
+        self.spec.time.sample(&mut stream, address, tokens_in, tokens_out)
     }
 
     /// This moment, which isn't before the last change.
@@ -231,10 +259,15 @@ impl Service {
             && self
                 .spec
                 .servers
-                .is_none_or(|servers| self.in_work.len() < servers as usize)
+                .is_none_or(|servers| self.sharing.is_some() || self.in_work.len() < servers as usize)
     }
 
     fn is_full(&self) -> bool {
+        if self.sharing.is_some() {
+            let room = self.spec.queue.zip(self.spec.servers);
+            let here = self.in_work.len() + self.queue.len() + self.door.len();
+            return room.is_some_and(|(queue, servers)| here >= queue as usize + servers as usize);
+        }
         let waiting = self.queue.len() + self.door.len();
         !self.has_free_server() && self.spec.queue.is_some_and(|bound| waiting >= bound as usize)
     }
@@ -291,8 +324,51 @@ impl Service {
         let words = [identity, arrived.as_nanos(), token_word(tokens_in, tokens_out)];
         let extra: &[u64] = if again { &[1] } else { &[] };
         cx.record_with(What::ServiceStarted, self.endpoint.id, words, extra);
-        cx.schedule_in_place(ticket, due, SERVED, self.endpoint.id, handle.to_word());
+        match &mut self.sharing {
+            None => cx.schedule_in_place(ticket, due, SERVED, self.endpoint.id, handle.to_word()),
+            Some(_) => self.share(Some((handle, duration)), cx),
+        }
         self.note_budget(cx);
+    }
+
+    /// The speed at which requests share the servers.
+    fn speed(&self) -> Speed {
+        Speed {
+            servers: self.spec.servers,
+            pace: self.pace(),
+        }
+    }
+
+    /// One more shares the servers, or what there is to share has changed: whoever is done first now is due then.
+    #[inline(never)]
+    fn share(&mut self, joins: Option<(Handle, SimDuration)>, cx: &mut Cx<'_, '_>) {
+        let (now, speed) = (cx.now(), self.speed());
+        let Some(sharing) = &mut self.sharing else { return };
+        sharing.advance(now, speed);
+        if let Some((handle, work)) = joins {
+            sharing.add(handle, work);
+            if let Some(job) = self.jobs.get_mut(handle) {
+                (job.due, job.queued) = (SimTime::NEVER, SimTime::NEVER);
+            }
+        }
+        let first = sharing.first(speed);
+        if let Some(before) = self
+            .first
+            .filter(|before| first.is_none_or(|(handle, _)| handle != *before))
+            && let Some(job) = self.jobs.get_mut(before)
+        {
+            job.due = SimTime::NEVER;
+        }
+        self.first = first.map(|(handle, _)| handle);
+        if let Some((handle, due)) = first
+            && let Some(job) = self.jobs.get_mut(handle)
+        {
+            job.due = due;
+            if due < job.queued {
+                job.queued = due;
+                cx.schedule_in_place(job.ticket, due, SERVED, self.endpoint.id, handle.to_word());
+            }
+        }
     }
 
     /// Work on a request has ended.
@@ -300,6 +376,13 @@ impl Service {
         let now = cx.now();
         let job = self.jobs.remove(handle).expect("a live end of work has its job");
         self.forget_in_work(job.slot);
+        if let Some(sharing) = &mut self.sharing {
+            let pace = if self.pauses > 0 { 0.0 } else { self.speed };
+            let servers = self.spec.servers;
+            sharing.advance(now, Speed { servers, pace });
+            sharing.remove(handle);
+            self.first = None;
+        }
         self.books.leave(job.arrived.at, now);
         let ends = self.moment(now);
         if let Some((attempt, call)) = cx.shared.journey_mut(job.attempt) {
@@ -326,6 +409,9 @@ impl Service {
                 }
                 self.answer(handle, Outcome::Done, cx);
             }
+        }
+        if self.sharing.is_some() {
+            self.share(None, cx);
         }
         self.serve_next(cx);
     }
@@ -381,7 +467,7 @@ impl Service {
 
     fn serve_next(&mut self, cx: &mut Cx<'_, '_>) {
         while self.has_free_server()
-            && let Some(next) = self.queue.pop_front()
+            && let Some(next) = self.queue.pop()
         {
             self.start(next, cx);
         }
@@ -435,6 +521,10 @@ impl Service {
         self.changed = self.moment(now);
         self.down = true;
         let mut lost: Vec<Handle> = self.in_work.drain(..).collect();
+        if let Some(sharing) = &mut self.sharing {
+            sharing.clear();
+            self.first = None;
+        }
         if keep_state {
             // Requests in work start again after the restart, ahead of those that waited.
             for handle in lost.drain(..).rev() {
@@ -449,14 +539,14 @@ impl Service {
                     {
                         *known = again;
                     }
-                    self.queue.push_front(again);
+                    self.queue.push_ahead(again);
                 }
             }
             return;
         }
         self.logs.clear();
         let in_work = lost.len();
-        lost.extend(self.queue.drain(..));
+        lost.extend(self.queue.take());
         lost.extend(self.door.drain(..));
         for (index, handle) in lost.into_iter().enumerate() {
             let Some(job) = self.jobs.remove(handle) else { continue };
@@ -480,13 +570,21 @@ impl Service {
     /// Changes the speed: the ends of all work in progress move.
     fn change_pace(&mut self, change: impl FnOnce(&mut Self), cx: &mut Cx<'_, '_>) {
         let (before, changed) = (self.pace(), self.moment(cx.now()));
+        let (now, speed) = (cx.now(), self.speed());
+        if let Some(sharing) = &mut self.sharing {
+            sharing.advance(now, speed);
+        }
         change(self);
-        let (after, now) = (self.pace(), cx.now());
+        let after = self.pace();
         if before == after {
             return;
         }
         self.changed = changed;
         cx.record(What::Paced, self.endpoint.id, [after.to_bits(), 0, 0]);
+        if self.sharing.is_some() {
+            self.share(None, cx);
+            return self.serve_next(cx);
+        }
         for index in 0..self.in_work.len() {
             let handle = self.in_work[index];
             let Some(job) = self.jobs.get_mut(handle) else { continue };

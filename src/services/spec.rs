@@ -1,5 +1,6 @@
 //! What a service is: its servers, its queue, how long it works, and what it allows.
 
+use super::line::Discipline;
 use crate::kernel::{SimDuration, Stream};
 use crate::random::{Law, Order, Rows};
 use std::sync::Arc;
@@ -9,7 +10,10 @@ use std::sync::Arc;
 pub struct ServiceSpec {
     /// How many requests are in work at once; `None`: any number.
     pub servers: Option<u32>,
-    /// How many requests may wait; `None`: any number.
+    /// Who is served next.
+    pub discipline: Discipline,
+    /// How many requests may wait; `None`: any number. Where requests share the servers: how many more than there are servers may be
+    /// in work.
     pub queue: Option<u32>,
     /// How long the work on a request takes.
     pub time: ServiceTime,
@@ -36,6 +40,7 @@ impl ServiceSpec {
     pub fn new(servers: Option<u32>, time: Law) -> Self {
         Self {
             servers,
+            discipline: Discipline::Fifo,
             queue: None,
             time: ServiceTime::Law(time),
             tokens: None,

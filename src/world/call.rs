@@ -91,6 +91,8 @@ pub enum Request {
         tokens_in: u32,
         /// Tokens of the answer.
         tokens_out: u32,
+        /// How urgent it is, where a service goes by that: the higher, the earlier.
+        priority: u32,
     },
     /// A read of shared state.
     Read {
@@ -148,6 +150,14 @@ pub struct Awaits {
 }
 
 impl Request {
+    /// How urgent it is.
+    pub fn priority(&self) -> u32 {
+        match self {
+            Self::Work { priority, .. } => *priority,
+            _ => 0,
+        }
+    }
+
     /// What an update is made on, where it says so.
     fn basis(&self) -> Option<&Basis> {
         match self {
@@ -175,7 +185,9 @@ impl Request {
     #[inline]
     pub fn tokens(&self) -> (u32, u32) {
         match self {
-            Self::Work { tokens_in, tokens_out } => (*tokens_in, *tokens_out),
+            Self::Work {
+                tokens_in, tokens_out, ..
+            } => (*tokens_in, *tokens_out),
             Self::Read { .. } | Self::Update { .. } | Self::Acquire | Self::Journal(_) => (0, 0),
         }
     }
@@ -353,7 +365,14 @@ impl Call {
     /// What is asked and how an attempt came back, as one word for the fingerprint.
     pub fn digest(&self, attempt: &Attempt) -> u64 {
         let (tag, word) = match &self.request {
-            Request::Work { tokens_in, tokens_out } => (1, (*tokens_in as u64) << 32 | *tokens_out as u64),
+            Request::Work {
+                tokens_in,
+                tokens_out,
+                priority,
+            } => {
+                let urgency = u64::from(*priority).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                (1, ((*tokens_in as u64) << 32 | *tokens_out as u64) ^ urgency)
+            }
             Request::Read { key } => (2, *key as u64),
             Request::Acquire => (12, 0),
             Request::Journal(entry) => (13, entry.digest()),

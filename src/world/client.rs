@@ -30,6 +30,7 @@ impl Cx<'_, '_> {
         let request = Request::Work {
             tokens_in: 0,
             tokens_out: 0,
+            priority: 0,
         };
         self.record(What::CallStarted, from.id, [identity, server as u64, 0]);
         let call = self.shared.calls.insert(Call {

@@ -49,6 +49,15 @@ pub fn read(text: &str) -> Scenario {
     outcome.scenario.unwrap_or_else(|| panic!("{said}"))
 }
 
+/// A run of a scenario's base, and what an observer saw of it.
+pub fn observed<O: quorate::world::record::Observer + 'static>(scenario: &Scenario, seed: u64, observer: O) -> O {
+    let run = quorate::scenario::build(&scenario.variants[0], seed, 0, vec![Box::new(observer)]);
+    let (_, mut world, _) = run.finish(10_000_000);
+    let observers = std::mem::take(&mut world.shared.records).into_observers();
+    let seen = observers.into_iter().next().expect("one observes").into_any();
+    *seen.downcast().expect("it is the one that was given")
+}
+
 /// One run, which neither stops early nor breaks a law.
 pub fn measured(scenario: &Scenario, variant: usize, replicate: u32) -> Cell {
     let options = Options {

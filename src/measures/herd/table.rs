@@ -77,7 +77,7 @@ pub(crate) const CALLS_ONLY: &[MeasureInfo] = measure_table![
 /// What is measured of one service alone.
 pub(crate) const SERVICE_ONLY: &[MeasureInfo] = measure_table![
     "service.*.busy", Count, Neither, "Mean number of requests in work.";
-    "service.*.utilisation", Share, Neither, "Mean number of requests in work over the number of servers; none where that is unlimited.";
+    "service.*.utilisation", Share, Neither, "Mean number of servers at work over their number, the mean number of requests in work where each has one; none where that is unlimited.";
     "service.*.queue.peak", Count, Lower, "The most requests that waited at one time; those that were worked on at once aren't among them.";
     "service.*.last_start", Seconds, Lower, "When the work on a request began last.";
     "service.*.limit", PerSecond, Neither, "The rate limit.";

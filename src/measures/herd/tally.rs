@@ -49,6 +49,8 @@ pub(super) struct Tally {
     pub in_flight: Level,
     waiting: Level,
     in_work: Level,
+    /// In work beyond the number of servers, which those share who are in work.
+    company: Level,
     /// What merged tallies had waiting, since levels of their own can't be merged.
     merged_waiting: (f64, Vec<f64>, u64),
 }
@@ -95,6 +97,7 @@ impl Tally {
             in_flight: level(),
             waiting: level(),
             in_work: level(),
+            company: level(),
             merged_waiting: (0.0, Vec::new(), 0),
         }
     }
@@ -126,7 +129,24 @@ impl Tally {
 
     /// Something happened to a request inside the server.
     #[inline]
-    pub(super) fn at_work(&mut self, record: &Record, extra: &[u64], warm_up: SimTime, prices: [u64; 3]) {
+    pub(super) fn at_work(
+        &mut self,
+        record: &Record,
+        extra: &[u64],
+        warm_up: SimTime,
+        (servers, prices): (Option<u32>, [u64; 3]),
+    ) {
+        self.follow(record, extra, warm_up, prices);
+        let beyond = servers.map_or(0, |servers| self.in_work.now().saturating_sub(servers.into()));
+        let company = self.company.now();
+        if beyond > company {
+            self.company.up(record.time, beyond - company);
+        } else if beyond < company {
+            self.company.down(record.time, company - beyond);
+        }
+    }
+
+    fn follow(&mut self, record: &Record, extra: &[u64], warm_up: SimTime, prices: [u64; 3]) {
         let now = record.time;
         let measured = u64::from(now >= warm_up);
         match record.what {
@@ -337,7 +357,10 @@ impl Tally {
         let busy = self.in_work.mean(end);
         sheet.number(name("busy"), busy);
         let servers = setting.servers.get(index).copied().flatten();
-        let utilisation = busy.zip(servers).map(|(busy, servers)| busy / servers as f64);
+        let company = self.company.mean(end).unwrap_or(0.0);
+        let utilisation = busy
+            .zip(servers)
+            .map(|(busy, servers)| (busy - company) / servers as f64);
         sheet.number(name("utilisation"), utilisation);
         sheet.count(name("queue.peak"), self.waiting.peak());
         sheet.number(name("last_start"), self.last_start.map(SimTime::as_secs_f64));

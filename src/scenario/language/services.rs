@@ -11,7 +11,10 @@ crate::language! {
         at: Part<Spanned<String>>,
         /// How many requests are in work at once.
         servers: Part<Servers> = Part::from(Servers::Unlimited),
-        /// How many requests may wait for a server; one more is refused. Without it any number may.
+        /// Who is served next.
+        discipline: Part<Discipline> = Part::from(Discipline::Fifo),
+        /// How many requests may wait for a server; one more is refused. Without it any number may. Where requests share the servers
+        /// nobody waits: so many more than there are servers may be in work.
         queue: Part<Option<u32>>,
         /// How long the work on a request takes.
         time: Part<ServiceTime> = Part::from(ServiceTime::Law(constant())),
@@ -47,6 +50,21 @@ crate::language! {
         Unlimited,
         /// So many; the number alone means this.
         Count(Positive<u32>) as bare,
+    }
+
+    /// Who is served next. Nobody who is in work is interrupted for somebody else.
+    pub enum Discipline {
+        /// Who came first.
+        Fifo,
+        /// Who came last.
+        Lifo,
+        /// Who has the highest `priority`, which calls say; of these who came first.
+        Priority,
+        /// Whose work takes the least time, which the service knows when he comes; of these who came first.
+        ShortestFirst,
+        /// All at once: they share the servers in equal parts, none more than one server (processor sharing). A request's time at work
+        /// grows with the company that it has.
+        Sharing,
     }
 
     /// How long the work on a request takes.

@@ -57,6 +57,8 @@ steps! {
             request: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
             /// How many tokens the request has; otherwise the service says it.
             tokens: Part<Option<CallTokens>>,
+            /// How urgent it is, for a service whose `discipline` is `Priority`: the higher, the earlier.
+            priority: Part<Spanned<u32>> = Part::from(0),
         },
         /// A message; no answer is waited for.
         Send {

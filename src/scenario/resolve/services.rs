@@ -2,14 +2,18 @@
 
 use super::Resolver;
 use crate::agents::{Backoff, Policy};
-use crate::random::{Law, Order};
+use crate::random::{Law, Order as RowsIn};
 use crate::scenario::language::policies::{Attempts, Backoff as Waiting};
-use crate::scenario::language::services::{Excess, Lock, RowOrder, Servers, ServiceTime as Time, Tokens as Counted};
+use crate::scenario::language::services::{
+    Discipline, Excess, Lock, RowOrder, Servers, ServiceTime as Time, Tokens as Counted,
+};
 use crate::scenario::language::{Policy as Written, Service};
 use crate::scenario::plan::ServicePlan;
 use crate::scenario::syntax::quantity::Money;
 use crate::scenario::syntax::{Bytes, Code, Diagnostic, Part, Span, Spanned};
-use crate::services::{Budget, Excess as Beyond, LockSpec, RateLimit, ServiceSpec, ServiceTime, Tokens};
+use crate::services::{
+    Budget, Discipline as Order, Excess as Beyond, LockSpec, RateLimit, ServiceSpec, ServiceTime, Tokens,
+};
 use std::sync::Arc;
 
 impl Resolver<'_, '_> {
@@ -78,6 +82,13 @@ impl Resolver<'_, '_> {
                 Servers::Unlimited => None,
                 Servers::Count(count) => Some(**count),
             },
+            discipline: match service.discipline.get()? {
+                Discipline::Fifo => Order::Fifo,
+                Discipline::Lifo => Order::Lifo,
+                Discipline::Priority => Order::Priority,
+                Discipline::ShortestFirst => Order::ShortestFirst,
+                Discipline::Sharing => Order::Sharing,
+            },
             queue: *service.queue.get()?,
             time: time?,
             tokens: tokens?,
@@ -95,6 +106,7 @@ impl Resolver<'_, '_> {
     fn lock(&mut self, service: &Service, lock: &Spanned<Lock>) -> Option<LockSpec> {
         let works = !matches!(service.servers.get(), Some(Servers::Unlimited))
             || service.queue.given().is_some()
+            || !matches!(service.discipline.get(), Some(Discipline::Fifo))
             || service.tokens.given().is_some()
             || service.limit.given().is_some()
             || service.budget.given().is_some()
@@ -161,8 +173,8 @@ impl Resolver<'_, '_> {
                 }
                 Some(Tokens::Rows {
                     order: match order.get()? {
-                        RowOrder::Random => Order::Random,
-                        RowOrder::Replay => Order::Replay,
+                        RowOrder::Random => RowsIn::Random,
+                        RowOrder::Replay => RowsIn::Replay,
                     },
                     tokens_in: tokens_in.as_ref().map(|_| columns.len() - 1),
                     tokens_out: 0,

@@ -4,6 +4,7 @@ use super::Resolver;
 use crate::agents::Policy;
 use crate::agents::step::{CallStep, LockStep, Peers as To, SendStep, Step};
 use crate::scenario::language::agents::Count;
+use crate::scenario::language::services::Discipline;
 use crate::scenario::language::steps::{Peers, Times};
 use crate::scenario::language::{Group, Step as Written, Steps};
 use crate::scenario::syntax::quantity::Bytes;
@@ -79,6 +80,20 @@ impl Group {
 }
 
 impl Resolver<'_, '_> {
+    /// How urgent a call is; says so if the service doesn't go by that.
+    fn priority(&mut self, service: &Part<Spanned<String>>, priority: &Part<Spanned<u32>>) -> Option<u32> {
+        let urgency = priority.get()?;
+        let called = service.get().and_then(|name| self.file.services.known_value(name));
+        let ignored =
+            called.is_some_and(|called| !matches!(called.discipline.get(), Some(Discipline::Priority) | None));
+        if urgency.value > 0 && ignored {
+            let message = "the service doesn't go by priorities";
+            let problem = Diagnostic::warning(Code::PriorityUnread, urgency.span, message);
+            self.out.push(problem.help("give the service `discipline: Priority`"));
+        }
+        Some(urgency.value)
+    }
+
     /// The steps of one list; the problems of all are reported. `group` is whose program it is.
     pub(super) fn steps(
         &mut self,
@@ -116,6 +131,7 @@ impl Resolver<'_, '_> {
                 policy,
                 request,
                 tokens,
+                priority,
             } => {
                 let file = self.file;
                 let known = service.get().and_then(|service| {
@@ -147,6 +163,7 @@ impl Resolver<'_, '_> {
                     policy: policy_of(policy)?,
                     bytes: bytes?,
                     tokens: tokens?,
+                    priority: self.priority(service, priority)?,
                 }));
             }
             Written::Send { to, topic, bytes } => {

@@ -12,6 +12,7 @@ pub mod agents;
 pub mod compare;
 pub mod faults;
 pub mod laws;
+pub mod models;
 pub mod network;
 pub mod policies;
 pub mod services;

@@ -316,7 +316,7 @@ impl Resolver<'_, '_> {
         if let Some(primary) = self.primary(store, sites)? {
             return Some(Protocol::Primary(Box::new(primary)));
         }
-        if let Some(raft) = self.raft(store, sites)? {
+        if let Some(raft) = self.raft(store, keys, sites)? {
             return Some(Protocol::Raft(Box::new(raft)));
         }
         if let Some(central) = self.central(store, sites)? {

@@ -15,6 +15,7 @@ pub mod laws;
 pub mod models;
 pub mod network;
 pub mod policies;
+pub mod presets;
 pub mod services;
 pub mod state;
 pub mod steps;

@@ -1,10 +1,10 @@
-//! `state`: the consistency models.
+//! `state`: the consistency models, and the presets that are made of them.
 
 use super::state::{
     Blind, Confirmation, Coordinator, Copies, CounterType, Failover, HintedHandoff, Leaders, Legs, MergeRule,
     RaftReads, Reads, RegisterType, SetType, Ship, Split, StampClock,
 };
-use crate::scenario::syntax::quantity::{Duration, Positive};
+use crate::scenario::syntax::quantity::{Drift, Duration, Positive};
 use crate::scenario::syntax::{Part, Spanned};
 
 /// The model of a quorum that doesn't name one.
@@ -18,6 +18,32 @@ fn last_write_wins() -> Model {
 fn last_cause_wins() -> Model {
     Model::LastWriteWins {
         clock: Part::from(StampClock::Hybrid),
+    }
+}
+
+/// So many seconds.
+fn seconds(seconds: u64) -> Positive<Duration> {
+    super::positive(Duration::from_secs(seconds))
+}
+
+/// Another primary is voted for after so many seconds.
+fn elected_after(after: u64) -> Failover {
+    Failover::Majority(Spanned::from(seconds(after)))
+}
+
+/// Hints: after how many seconds one is kept, between two offers, and for how long.
+fn hints((after, retry, keep): (u64, u64, u64)) -> HintedHandoff {
+    HintedHandoff {
+        after: Part::from(seconds(after)),
+        retry: Part::from(seconds(retry)),
+        keep: Part::from(seconds(keep)),
+    }
+}
+
+/// A lease as `Lease()` has it.
+fn lease() -> Confirmation {
+    Confirmation::Lease {
+        drift: Part::from(Drift(500_000)),
     }
 }
 
@@ -157,6 +183,89 @@ crate::language! {
             remember: Part<Positive<u32>> = Part::from(super::positive(10_000)),
             /// How long a request waits at its replica before it is refused.
             timeout: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(5))),
+        },
+        /// Preset: a document store with a single leader and asynchronous followers, as replica sets of MongoDB. `Primary` with other
+        /// defaults.
+        DocumentStore {
+            /// As in `Primary`.
+            primary: Part<Option<Spanned<String>>>,
+            /// As in `Primary`: the write concern.
+            copies: Part<Spanned<Copies>> = Part::from(Copies::None),
+            /// As in `Primary`: the read preference.
+            reads: Part<Reads> = Part::from(Reads::Primary),
+            /// As in `Primary`: the election timeout.
+            failover: Part<Spanned<Failover>> = Part::from(elected_after(10)),
+            /// As in `Primary`.
+            heartbeat: Part<Option<Spanned<Positive<Duration>>>> = Part::from(Some(Spanned::from(seconds(2)))),
+            /// As in `Primary`.
+            timeout: Part<Positive<Duration>> = Part::from(seconds(30)),
+        },
+        /// Preset: a wide-column store after Dynamo, as Cassandra. `Quorum` with other defaults.
+        WideColumn {
+            /// As in `Quorum`: the replication factor. Without it 3, or all replicas if they are fewer.
+            n: Part<Option<Spanned<Positive<u32>>>>,
+            /// As in `Quorum`: the consistency level of reads.
+            r: Part<Option<Spanned<Positive<u32>>>> = Part::from(Some(Spanned::from(super::positive(1)))),
+            /// As in `Quorum`: the consistency level of writes.
+            w: Part<Option<Spanned<Positive<u32>>>> = Part::from(Some(Spanned::from(super::positive(1)))),
+            /// As in `Quorum`.
+            resolve: Part<Box<Spanned<Model>>> = Part::from(Box::new(Spanned::from(last_write_wins()))),
+            /// As in `Quorum`. Without it, if a read waits for more than one answer.
+            read_repair: Part<Option<bool>>,
+            /// As in `Quorum`; `None` for none.
+            hinted_handoff: Part<Option<HintedHandoff>> = Part::from(Some(hints((2, 10, 3 * 3600)))),
+            /// As in `Quorum`.
+            timeout: Part<Spanned<Positive<Duration>>> = Part::from(seconds(5)),
+        },
+        /// Preset: a relational store whose keys are divided among Raft groups (NewSQL), as CockroachDB and TiKV. `Raft` with other
+        /// defaults.
+        NewSql {
+            /// As in `Raft`. Without it one for each replica, or for each key if there are fewer keys.
+            shards: Part<Option<Spanned<Positive<u32>>>>,
+            /// As in `Raft`.
+            split: Part<Split> = Part::from(Split::Range),
+            /// As in `Raft`.
+            leaders: Part<Leaders> = Part::from(Leaders::Spread),
+            /// As in `Raft`.
+            reads: Part<RaftReads> = Part::from(RaftReads::Leader(Spanned::from(lease()))),
+            /// As in `Raft`.
+            election_min: Part<Spanned<Positive<Duration>>> = Part::from(seconds(3)),
+            /// As in `Raft`.
+            election_max: Part<Spanned<Positive<Duration>>> = Part::from(seconds(6)),
+            /// As in `Raft`.
+            heartbeat: Part<Spanned<Positive<Duration>>> = Part::from(seconds(1)),
+            /// As in `Raft`.
+            timeout: Part<Positive<Duration>> = Part::from(seconds(5)),
+        },
+        /// Preset: a time-series store to which points are added and never changed, as InfluxDB Enterprise. `Quorum` over grow-only
+        /// sets: all keys are sets, and nothing is removed.
+        TimeSeries {
+            /// As in `Quorum`: the replication factor. Without it 3, or all replicas if they are fewer.
+            n: Part<Option<Spanned<Positive<u32>>>>,
+            /// As in `Quorum`.
+            r: Part<Option<Spanned<Positive<u32>>>> = Part::from(Some(Spanned::from(super::positive(1)))),
+            /// As in `Quorum`: the write consistency.
+            w: Part<Option<Spanned<Positive<u32>>>> = Part::from(Some(Spanned::from(super::positive(1)))),
+            /// As in `Quorum`; `None` for none.
+            hinted_handoff: Part<Option<HintedHandoff>> = Part::from(Some(hints((1, 1, 168 * 3600)))),
+            /// As in `Quorum`.
+            timeout: Part<Spanned<Positive<Duration>>> = Part::from(seconds(10)),
+        },
+        /// Preset: a graph store with a single writer, whose followers answer reads once they have what the session has seen
+        /// (bookmarks), as clusters of Neo4j. `Raft` with local reads, and with session guarantees by tokens.
+        GraphStore {
+            /// The site of the writer, as `leaders: At(...)` in `Raft`; without it the first by name.
+            writer: Part<Option<Spanned<String>>>,
+            /// As in `Raft`.
+            reads: Part<RaftReads> = Part::from(RaftReads::Local),
+            /// As in `Raft`.
+            election_min: Part<Spanned<Positive<Duration>>> = Part::from(seconds(20)),
+            /// As in `Raft`.
+            election_max: Part<Spanned<Positive<Duration>>> = Part::from(seconds(23)),
+            /// As in `Raft`.
+            heartbeat: Part<Spanned<Positive<Duration>>> = Part::from(seconds(1)),
+            /// As in `Raft`.
+            timeout: Part<Positive<Duration>> = Part::from(seconds(30)),
         },
     }
 }

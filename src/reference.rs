@@ -2,8 +2,9 @@
 
 use crate::check::history::Fault;
 use crate::measures::{self, Better, INVARIANTS, MeasureInfo};
-use crate::scenario::language::Scenario;
-use crate::scenario::syntax::{Code, FieldDescription, Reference};
+use crate::scenario::language::presets::PRESETS;
+use crate::scenario::language::{Scenario, Store};
+use crate::scenario::syntax::{Code, FieldDescription, Reference, from_text};
 use crate::stores;
 
 /// What the measures of losses say of a run that can be followed by hand.
@@ -150,6 +151,56 @@ pub fn models() -> String {
             keys.join(", "),
             model.doc
         ));
+    }
+    text.push_str(&presets());
+    text
+}
+
+/// The presets: what each stands for, from the code that puts it there, and where its defaults are from.
+fn presets() -> String {
+    let mut text = String::from(
+        "\n# Presets\n\nStores that people choose between: each is a configuration of the models above, with the defaults of the kind of \
+         store that it is named after. An option that is said wins over a default. `quorate check` says what a scenario's presets stand \
+         for. Facts about other stores are those of the pages named beside them.\n",
+    );
+    let reference = Reference::of::<Scenario>();
+    let model = reference.types().iter().find(|of| of.name == "Model");
+    for preset in PRESETS {
+        let written = format!(
+            "(at: [\"a\", \"b\", \"c\"], keys: {{\"k\": Set(count: 9)}}, model: {})",
+            preset.name
+        );
+        let mut store: Store = from_text(&written).expect("a preset's options have defaults");
+        let expanded = store.expand_alone().expect("it is a preset");
+        text.push_str(&format!(
+            "\n## {} (`{}`)\n\n{}\n",
+            preset.title, preset.name, preset.doc
+        ));
+        text.push_str(&format!(
+            "At three sites, `a`, `b` and `c`, with nine keys, `model: {}` is\n\n```ron\nmodel: {}",
+            preset.name, expanded.model
+        ));
+        if let Some(sessions) = expanded.sessions {
+            text.push_str(&format!(",\nsessions: {sessions}"));
+        }
+        text.push_str("\n```\n\n| option | default | from |\n|---|---|---|\n");
+        let variant = model.and_then(|model| model.variants.iter().find(|of| of.name == preset.name));
+        for origin in preset.origins {
+            let field = variant.and_then(|of| of.fields.iter().find(|field| field.name == origin.option));
+            let default = match field.and_then(|field| field.default.as_deref()) {
+                Some(default) => format!("`{default}`"),
+                None => origin.instead.to_string(),
+            };
+            let sources = origin.sources.iter();
+            let sources: Vec<String> = sources
+                .map(|(title, address)| format!("[{title}]({address})"))
+                .collect();
+            let from = match sources.is_empty() {
+                true => format!("a choice: {}", origin.why),
+                false => format!("{} ({})", origin.why, sources.join("; ")),
+            };
+            text.push_str(&format!("| `{}` | {default} | {from} |\n", origin.option));
+        }
     }
     text
 }

@@ -432,4 +432,14 @@ pub(crate) mod hash {
     pub const fn chain(hash: u64, word: u64) -> u64 {
         mix(hash.rotate_left(5) ^ word)
     }
+
+    /// The hash of a name; equal names hash equally on every platform.
+    pub fn of_name(name: &str) -> u64 {
+        let start = mix(name.len() as u64);
+        name.as_bytes().chunks(8).fold(start, |hash, part| {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            chain(hash, u64::from_le_bytes(word))
+        })
+    }
 }

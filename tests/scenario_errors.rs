@@ -181,6 +181,35 @@ fn primaries() {
 }
 
 #[test]
+fn presets_and_shards() {
+    let model = |model: &'static str| ("model: LastWriteWins", model);
+    snapshot(
+        "presets_and_shards",
+        all(&[
+            model("model: DocumentStore"),
+            model("model: DocumentStore(copies: Majority, write_concern: One)"),
+            model("model: DocumentStore(primary: \"nowhere\")"),
+            model("model: DocumentStore(heartbeat: \"8s\")"),
+            model("model: DocumentStore, sessions: ()"),
+            model("model: WideColumn(r: 9)"),
+            model("model: WideColumn(n: 5)"),
+            model("model: WideColumn(resolve: NewSql)"),
+            model("model: WideColumn(resolve: Raft)"),
+            model("model: NewSql(shards: 5000)"),
+            model("model: NewSql(leaders: At(\"nowhere\"))"),
+            model("model: NewSql(election_min: \"9s\")"),
+            model("model: NewSql, sessions: ()"),
+            model("model: TimeSeries"),
+            model("model: GraphStore(writer: \"nowhere\")"),
+            model("model: GraphStore(reads: Leader(RoundTrip))"),
+            model("model: Raft(shards: 0)"),
+            model("model: Raft(reads: Local), sessions: (by: Sticky)"),
+            model("model: Primary(failover: Majority(\"1s\"), heartbeat: \"800ms\")"),
+        ]),
+    );
+}
+
+#[test]
 fn orders_and_caches() {
     let model = |model: &'static str| ("model: LastWriteWins", model);
     snapshot(

@@ -6,7 +6,7 @@ use crate::kernel::{Key, Purpose, SimDuration, Stream};
 use crate::network::{Cut, Group, InTransit, Latency, LinkSpec, Loss, NetworkSpec, SiteId};
 use crate::random::Law;
 use crate::state::{Clock, KeyType, LastWriteWins, Op};
-use crate::stores::raft::Reads;
+use crate::stores::raft::{Leaders, Reads, Sharding};
 use crate::stores::testing::{Act, Bench, FaultAction, ms};
 use crate::stores::{Protocol, RaftSpec, StoreSpec};
 use crate::world::record::{Batch, Mask, Observer};
@@ -234,4 +234,41 @@ fn a_lease_is_linearizable_within_its_bound_and_only_there() {
 #[test]
 fn local_reads_are_not_linearizable() {
     some_break(20, 3, &quick(Reads::Local), FAULTS);
+}
+
+/// Each of the two registers is decided about by a group of its own.
+fn in_two_groups(reads: Reads, leaders: Leaders) -> RaftSpec {
+    RaftSpec {
+        sharding: Sharding::by_range(2, 2),
+        leaders,
+        ..quick(reads)
+    }
+}
+
+#[test]
+fn keys_of_several_groups_are_linearizable_wherever_their_leaders_are() {
+    let steps = Suffering {
+        clock_steps: true,
+        slow: 700_000_000,
+        ..FAULTS
+    };
+    all_hold(40, 3, &in_two_groups(Reads::RoundTrip, Leaders::Spread), steps);
+    all_hold(20, 4, &in_two_groups(Reads::RoundTrip, Leaders::Elected), steps);
+    // Who hands over doesn't answer by its lease any more.
+    all_hold(60, 3, &in_two_groups(Reads::Lease(0), Leaders::Spread), FAULTS);
+    all_hold(30, 3, &in_two_groups(Reads::Lease(0), Leaders::At(2)), FAULTS);
+    let disks = Suffering {
+        disks_die: true,
+        ..FAULTS
+    };
+    all_hold(30, 3, &in_two_groups(Reads::Lease(0), Leaders::Spread), disks);
+}
+
+#[test]
+fn a_key_that_two_groups_decide_about_is_found_out() {
+    let misrouted = RaftSpec {
+        misroutes: true,
+        ..in_two_groups(Reads::RoundTrip, Leaders::Spread)
+    };
+    some_break(10, 3, &misrouted, FAULTS);
 }

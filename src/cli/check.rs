@@ -58,6 +58,9 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode> {
                     }
                 };
                 print(&line)?;
+                if let Some(scenario) = &opened.scenario {
+                    print(&session::presets(scenario))?;
+                }
             }
         }
         Format::Json => {

@@ -166,6 +166,7 @@ fn dry_run(scenario: &Scenario, options: &Options, format: Format) -> Result<Exi
                 output::tables::numbers::count(cell.handled),
                 output::tables::numbers::quantity(total, &output::tables::numbers::Unit::Time),
             ))?;
+            print(&session::presets(scenario))?;
         }
     }
     Ok(ExitCode::Ok)

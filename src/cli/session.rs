@@ -189,11 +189,40 @@ fn refuse_baseline(path: &Path) -> Result<()> {
 
 /// What `--format json` prints of a scenario instead of its results: its problems.
 pub fn problems(path: &Path, opened: &Opened) -> serde_json::Value {
+    let plans = opened.scenario.iter().flat_map(|scenario| &scenario.variants);
+    let presets: Vec<_> = plans
+        .flat_map(|plan| plan.presets.iter().map(move |preset| (&plan.variant, preset)))
+        .map(|(variant, it)| {
+            serde_json::json!({
+                "variant": variant, "store": it.store, "preset": it.preset, "model": it.model, "sessions": it.sessions,
+            })
+        })
+        .collect();
     serde_json::json!({
         "scenario": path.display().to_string(),
         "ok": opened.scenario.is_some(),
         "diagnostics": reports(&opened.diagnostics, &opened.sources),
+        "presets": presets,
     })
+}
+
+/// What the presets of a scenario stand for, a line for each: once, where several variants have the same.
+pub fn presets(scenario: &Scenario) -> String {
+    let mut lines: Vec<(String, Vec<&str>)> = Vec::new();
+    for (plan, title) in scenario.variants.iter().zip(scenario.titles()) {
+        for it in &plan.presets {
+            let sessions = it.sessions.as_ref().map(|sessions| format!(", sessions: {sessions}"));
+            let sessions = sessions.unwrap_or_default();
+            let line = format!("state.{}.model: {} is {}{sessions}", it.store, it.preset, it.model);
+            match lines.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, titles)) => titles.push(title),
+                None => lines.push((line, vec![title])),
+            }
+        }
+    }
+    let lines = lines.iter();
+    let lines = lines.map(|(line, titles)| format!("  {line}\n    in {}\n", titles.join("; ")));
+    lines.collect()
 }
 
 /// Reports the problems of a scenario, and gives it back if it can be run.

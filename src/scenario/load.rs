@@ -5,6 +5,7 @@
 
 use super::data::DataSets;
 use super::language;
+use super::language::presets::Expanded;
 use super::plan::Plan;
 use super::resolve::{self, Expectation, Measures};
 use super::syntax::{
@@ -120,6 +121,8 @@ impl Loading<'_> {
         let mut data = DataSets::new(self.sources);
         data.declare(&file.data, self.map, self.path);
         let plan = resolve::plan(base.file(), "base", &mut data, self.out);
+        let presets = base.presets.clone();
+        let plan = plan.map(|plan| Plan { presets, ..plan });
         let expectations = resolve::expectations(file, self.known, self.map, self.out);
         let answers = resolve::answers(file, self.known, self.out);
         let mut variants = Vec::from_iter(plan);
@@ -256,7 +259,9 @@ impl Loading<'_> {
         // What the other changes do is looked at even so: all problems are said at once.
         let file = decode(&mut root, base.complete, own)?;
         data.declare(&file.scenario.data, self.map, self.path);
-        resolve::plan(file.file(), name, data, own).filter(|_| good)
+        let plan = resolve::plan(file.file(), name, data, own).filter(|_| good);
+        let presets = file.presets;
+        plan.map(|plan| Plan { presets, ..plan })
     }
 }
 
@@ -272,6 +277,8 @@ fn without_comparisons(root: &Node) -> Node {
 /// A tree as a scenario.
 struct Decoded {
     scenario: language::Scenario,
+    /// What became of its presets.
+    presets: Vec<Expanded>,
     /// Whether the tree says everything that the scenario says.
     complete: bool,
     /// Whether it has no holes.
@@ -297,8 +304,12 @@ fn decode(root: &mut Node, complete: bool, out: &mut Diagnostics) -> Option<Deco
     cx.correct(root);
     let whole = complete && cx.open.is_empty() && !cx.diagnostics.has_errors();
     out.append(cx.diagnostics);
+    let mut scenario = scenario?;
+    let stores = scenario.state.known_mut();
+    let presets = stores.filter_map(|(name, store)| store.expand(&name.value, out));
     Some(Decoded {
-        scenario: scenario?,
+        presets: presets.collect(),
+        scenario,
         complete,
         whole,
         open: cx.open,

@@ -5,6 +5,7 @@ use crate::agents::GroupSpec;
 use crate::faults::FaultSpec;
 use crate::kernel::{SimDuration, SimTime};
 use crate::network::{NetworkSpec, SiteId};
+use crate::scenario::language::presets::Expanded;
 use crate::services::ServiceSpec;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// The stores of shared state, by name.
     pub stores: Vec<StorePlan>,
+    /// The stores whose models were presets, and what these stand for.
+    pub presets: Vec<Expanded>,
     /// The groups of agents, by name.
     pub agents: Vec<Arc<GroupSpec>>,
     /// What goes wrong.

@@ -130,6 +130,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         network: Arc::new(resolver.network),
         services,
         stores,
+        presets: Vec::new(),
         agents,
         faults: Arc::new(faults),
         task_names,

@@ -65,6 +65,10 @@ too: `Count` of half the replicas is what stays available. The new primary shows
 refuse letters of an older epoch, which is how an old primary hears that it isn't one: it refuses those who wait, and what the new log
 doesn't have is undone, as far as it had been shown by taking over the new primary's state.
 
+*Votes.* With `failover: Majority(\"10s\")` whoever takes over needs the promises of a majority, itself counted, however few copies are waited
+for; and a primary that a majority hasn't confirmed for so long steps down, and refuses what it is asked. So a minority has no primary for
+longer than that. As replica sets of document stores do, it still loses what only the old primary had.
+
 *The lease* (`failover: After(\"10s\")`, `lease: \"5s\"`): the primary answers reads only while `copies` backups have confirmed letters that
 it sent less than the lease ago, and nobody promises anything to another one for so long after the primary's last letter. Of any replicas
 that suffice for a takeover one has confirmed, so that no other primary acknowledges anything while the lease lasts. Leases run by timers that count true
@@ -138,6 +142,9 @@ pub struct Failover {
     pub heartbeat: SimDuration,
     /// How long the primary may answer reads after its backups have confirmed; `None`: always. Shorter than `after`.
     pub lease: Option<SimDuration>,
+    /// Whether a majority has to promise, however few copies there are; and a primary steps down that hasn't been confirmed by a
+    /// majority, itself counted, for `after`.
+    pub majority: bool,
 }
 
 /// Ways to be wrong, for tests that the checks see them.
@@ -185,12 +192,14 @@ impl PrimarySpec {
     }
 
     /// How many replicas, itself counted, promise to follow whoever takes over. Any so many have, between them, every update
-    /// that so many backups had; without synchronous copies nothing can be had from them.
+    /// that so many backups had; without synchronous copies nothing can be had from them, but that no other has a majority.
     fn promises(&self, replicas: u32) -> u32 {
-        match self.needed(replicas) {
+        let enough = match self.needed(replicas) {
             0 => 1,
             copies => replicas - copies,
-        }
+        };
+        let votes = self.failover.is_some_and(|failover| failover.majority);
+        enough.max(if votes { replicas / 2 + 1 } else { 0 })
     }
 }
 
@@ -325,7 +334,7 @@ pub(super) struct Desk<R: Resolution> {
     diverged: bool,
     /// As a backup: what has come early, by its place.
     early: BTreeMap<u64, log::Update<R>>,
-    /// When it heard the primary last.
+    /// When it heard the primary last; as the primary, when it began to be it.
     heard: SimTime,
     beat: SimTime,
     campaign: Option<Campaign<R>>,

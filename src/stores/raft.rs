@@ -1,7 +1,8 @@
-//! A linearizable store: its replicas are members of one Raft group ([`crate::coordination::raft`]), and apply one log in one order.
+//! A linearizable store: its replicas are members of a Raft group ([`crate::coordination::raft`]), or of several, of which each decides
+//! about some of the keys; they apply one log in one order.
 //!
 //! A layer in [`Store`](super::Store), as quorums are: replicas, records, requests and what faults do to them are the store's own. In
-//! reading order: `member` is what a replica keeps as a member; `requests` waits for what agents ask; `applying` takes the log into
+//! reading order: [`sharding`] divides the keys among groups; `member` is what a replica keeps as a member of one; `requests` waits for what agents ask; `applying` takes the log into
 //! the keys; `driving` hands a member its input and does what it wants done; `weight` says what messages weigh.
 //!
 //! Guarantees: an update counts from when its entry is committed: it is accepted, for the records, where its entry is applied
@@ -14,10 +15,14 @@ mod driving;
 mod member;
 mod requests;
 #[cfg(test)]
+mod sharded_tests;
+pub mod sharding;
+#[cfg(test)]
 mod tests;
 mod weight;
 
 pub(super) use member::{Image, Member};
+pub use sharding::{Leaders, MOST_SHARDS, Sharding};
 
 use crate::coordination::raft::{Flaw, Settings};
 use crate::kernel::SimDuration;
@@ -34,13 +39,13 @@ pub const INFO: ModelInfo = ModelInfo {
     title: "Raft",
     keys: KeyType::ALL,
     doc: "\
-Every replica is a member of one group, which agrees on one log (Ongaro and Ousterhout 2014). An elected leader puts each update into
+Every replica is a member of a group, which agrees on one log (Ongaro and Ousterhout 2014). An elected leader puts each update into
 the log; it is committed when a majority has it on disk; every replica applies the log in its order. The store is linearizable: each
 operation takes effect at one moment between its call and its answer. Where no majority can talk to each other nothing is decided,
 and operations are refused after `timeout`.
 
 *The way of an operation.* Agents ask any replica. One that doesn't lead sends the proposal to the leader that it knows, again if
-there is a new one, and answers as soon as it has applied the entry itself, as etcd does: an update costs the way to the leader, the
+there is a new one or after `election_min`, a second at most, and answers as soon as it has applied the entry itself, as etcd does: an update costs the way to the leader, the
 leader's way to a majority, and the way back. A proposal carries the call's idempotency key, or one that the replica gives to the
 attempt, and takes effect once, however often it is sent, as long as its entry isn't older than `remember` entries. An update that
 was refused after `timeout` may still take effect.
@@ -51,6 +56,22 @@ all that ask meanwhile. `Leader(Lease(drift: ...))`: the leader says so at once 
 heartbeat that a majority has answered; a voter refuses candidates for `election_min` after it heard one. That is linearizable as long
 as no two replicas' clocks differ in speed by more than `drift`, and none is stepped; beyond that reads may be stale. `Local`: the
 replica answers from its state without asking: stale by as much as it lags, and linearizable no more.
+
+*Sessions.* With local reads a store may have `sessions`: an agent remembers, of each group, up to where the log was applied where it was
+answered last (its bookmark, 8 bytes), and brings that with each read. A replica that hasn't applied so much waits, and refuses after the `wait` of the
+sessions; with 0 at once. So agents read their own writes, and never older states of a key than before. Updates are in the one order of
+their group's log in any case.
+
+*Groups.* With `shards` above one the keys are divided among so many groups, by hashes of their names or, with `split: Range`, in ranges of
+their order. Each group is all that this page says, with a member at each replica: a log, a leader, elections, snapshots, timers and
+messages of its own; a crash or a lost disk hits all members of a replica. A replica hands a request to its member of the key's group. Each
+key is linearizable, and so all keys are together (Herlihy and Wing 1990); nothing is done to several keys at once. Which group it is about
+costs each message 4 bytes; heartbeats aren't shared.
+
+*Who leads.* With `leaders: Spread` the replicas are to lead the groups in turn, by name, and with `At(...)` one of them leads all. Whoever is to
+lead stands for election at the start. Another leader hands over (Ongaro 2014, 3.10) as soon as it has heard the one that should lead less than
+`election_min` ago: it takes no proposals for as long, brings that one up to date, and has it stand for election at once. Its lease is void from then on. If
+nothing comes of that, it leads for ten election timeouts before it tries again.
 
 *Elections.* A member that hears no leader for a time between `election_min` and `election_max`, drawn each time, stands for election;
 with `pre_vote` it asks first whether it could win. `heartbeat` is the leader's period. These run on the replicas' own clocks, with
@@ -75,7 +96,7 @@ replica.
 ",
 };
 
-/// How a group works.
+/// How groups work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RaftSpec {
     /// The shortest time without a leader after which a member stands for election, by its own clock.
@@ -98,8 +119,16 @@ pub struct RaftSpec {
     pub remember: u32,
     /// How long a request waits at its replica before it is refused.
     pub timeout: SimDuration,
+    /// Which group decides about which key.
+    pub sharding: Sharding,
+    /// Who is to lead the groups.
+    pub leaders: Leaders,
+    /// How long a local read waits for what its session has seen, before it is refused. `None`: clients bring no sessions.
+    pub sessions: Option<SimDuration>,
     /// What is wrong with the members: for tests.
     pub flaw: Flaw,
+    /// Whether the first replica takes each key for one of the next group: for tests.
+    pub misroutes: bool,
 }
 
 /// Who may answer a read.
@@ -109,7 +138,7 @@ pub enum Reads {
     RoundTrip,
     /// The same, confirmed ahead for as long as clocks allow that differ in speed by so many parts per billion.
     Lease(i64),
-    /// Any replica.
+    /// Any replica, from what it has applied; where there are sessions, once that is what the client has seen.
     Local,
 }
 
@@ -127,7 +156,11 @@ impl Default for RaftSpec {
             snapshot_every: 10_000,
             remember: 10_000,
             timeout: SimDuration::from_secs(5),
+            sharding: Sharding::one(),
+            leaders: Leaders::Elected,
+            sessions: None,
             flaw: Flaw::None,
+            misroutes: false,
         }
     }
 }

@@ -68,7 +68,7 @@ impl<R: Resolution> Store<R> {
                 released.extend(self.shipments.remove(shipment).map(|shipment| shipment.payload));
             }
         }
-        dropped.extend(self.crash_member(member, keep_state));
+        dropped.extend(self.crash_members(member, keep_state));
         for attempt in dropped {
             if let Some(identity) = cx.shared.journey(attempt).map(|(_, call)| call.identity) {
                 cx.record(What::RequestDropped, id, [identity, 0, 0]);
@@ -101,7 +101,7 @@ impl<R: Resolution> Store<R> {
             desk.stand(now - since);
         }
         self.stall_held(member, since, cx);
-        self.stall_member(member, now - since);
+        self.stall_members(member, now - since);
         self.stall_parked(member, since, cx);
         if self.replicas[member as usize].down {
             return;
@@ -133,7 +133,7 @@ impl<R: Resolution> Store<R> {
         self.central_back(member, cx);
         self.set_handoff(member, cx);
         let orders = self.spec.causal().is_some();
-        self.member_is_back(member, cx);
+        self.members_are_back(member, cx);
         if self.spec.anti_entropy.is_none() && !orders {
             return;
         }

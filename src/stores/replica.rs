@@ -117,8 +117,8 @@ pub(super) struct Replica<R: Resolution> {
     pub(super) order: Order<R>,
     /// Which clients hear of changes.
     pub(super) subscriptions: Subscriptions,
-    /// What it keeps as a member of a group.
-    pub(super) raft: Option<Box<Member<R>>>,
+    /// What it keeps as a member of each group, by the group.
+    pub(super) raft: Vec<Member<R>>,
     /// What it keeps of its talk with a central server.
     pub(super) central: ot::Desk,
     /// Updates that wait for what they build on, in the order of arrival.

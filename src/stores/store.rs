@@ -48,9 +48,9 @@ pub(super) const TICK: u16 = kind::OWN + 16;
 
 /// Something waits for what came before it, and it is time to look at it. Body: which request; 0 for the updates.
 pub(super) const ORDER: u16 = kind::OWN + 6;
-/// A timer of a member of a group is due. Body: its number.
+/// A timer of a member of a group is due. Body: which group, and its number.
 pub(super) const ELECTION: u16 = kind::OWN + 7;
-/// A request has waited for its group long enough.
+/// A request has waited for its group long enough. Body: which group.
 pub(super) const DEADLINE: u16 = kind::OWN + 8;
 
 /// The patience of an update that waits is over. Body: which one.
@@ -77,8 +77,8 @@ pub struct Store<R: Resolution> {
     pub(super) operations: Slab<Operation<R>>,
     /// Whether the measured time is over: somebody has asked whether the store is at rest.
     pub(super) draining: bool,
-    /// How much of the log of a group some replica has applied.
-    pub(super) agreed: u64,
+    /// How much of the log of each group some replica has applied.
+    pub(super) agreed: Vec<u64>,
     /// Words of a record, kept for their room.
     #[serde(skip)]
     pub(super) words: Vec<u64>,
@@ -124,13 +124,13 @@ impl<R: Resolution> Store<R> {
         let ordered = spec.causal().map_or((0, 0), |_| (slots.len(), endpoints.len()));
         let count = spec.replicas.len() as u32;
         let origin = |place| Origin::new(u16::try_from(place).expect("fewer than 2^16 replicas"), 0);
-        let member = |place, endpoint: &Endpoint| {
-            let founder = |raft| Box::new(Member::founder(raft, origin(place), endpoint, count));
-            spec.raft().map(founder)
+        let members = |place, endpoint: &Endpoint| {
+            let raft = spec.raft();
+            raft.map_or_else(Vec::new, |raft| Member::founders(raft, origin(place), endpoint, count))
         };
         let replicas = endpoints.into_iter().zip(&spec.replicas).enumerate();
         let replicas = replicas.map(|(place, (endpoint, replica))| Replica {
-            raft: member(place, &endpoint),
+            raft: members(place, &endpoint),
             endpoint,
             stamps: Stamps::new(replica.clock.clone(), spec.stamping),
             origin: origin(place),
@@ -161,6 +161,7 @@ impl<R: Resolution> Store<R> {
             waits: 0,
             heard: BTreeMap::new(),
         });
+        let groups = spec.raft().map_or(0, |raft| raft.sharding.count() as usize);
         Self {
             replicas: replicas.collect(),
             spec,
@@ -172,7 +173,7 @@ impl<R: Resolution> Store<R> {
             jobs: Slab::default(),
             operations: Slab::default(),
             draining: false,
-            agreed: 0,
+            agreed: vec![0; groups],
             words: Vec::new(),
         }
     }
@@ -203,8 +204,8 @@ impl<R: Resolution> Population for Store<R> {
             RESEND => self.send_central_again(member, cx),
             HANDOFF => self.hand_off(member, cx),
             ORDER => self.order_due(member, entry.body, cx),
-            ELECTION => self.member_timer(member, cx),
-            DEADLINE => self.deadline(member, cx),
+            ELECTION => self.member_timer(member, entry.body, cx),
+            DEADLINE => self.deadline(member, entry.body, cx),
             _ => {}
         }
     }

@@ -18,7 +18,7 @@ impl<R: Resolution> Store<R> {
         if self.spec.primary().is_some() {
             return self.version_of(&replica.slots[key as usize].entry);
         }
-        let life = if replica.raft.is_some() {
+        let life = if self.spec.raft().is_some() {
             0
         } else {
             replica.origin.life()

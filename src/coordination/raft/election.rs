@@ -19,6 +19,14 @@ impl<C: Clone, S: Clone> Node<C, S> {
         }
     }
 
+    /// The member stands for election at once, as the first of a new group does that is to lead it. It begins to take part.
+    pub fn start_as_candidate(&mut self, now: i64) {
+        self.start(now);
+        if self.members().has_voter(self.id) {
+            self.stand(true, false, now);
+        }
+    }
+
     /// The leader wants this member to take over.
     pub(super) fn take_lead(&mut self, now: i64) {
         if self.members().has_voter(self.id) && self.role != Role::Leader {
@@ -170,6 +178,14 @@ impl<C: Clone, S: Clone> Node<C, S> {
         self.hand_over(to);
         self.replicate(to, now);
         true
+    }
+
+    /// Hands the lead over to a voter that is there: it was heard less than `election_min` ago. `false`: it doesn't lead, isn't current, is
+    /// handing over already, or the other isn't there.
+    pub fn hand_over_if_there(&mut self, to: Id, now: i64) -> bool {
+        let heard = self.progress.get(&to).and_then(|progress| progress.heard);
+        let is_there = heard.is_some_and(|heard| (0..self.settings.election_min).contains(&now.saturating_sub(heard)));
+        is_there && self.transfer.is_none() && self.is_current() && self.transfer(to, now)
     }
 
     /// Tells the member that is to take over, if it has the whole log.

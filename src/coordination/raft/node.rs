@@ -11,6 +11,9 @@ use crate::kernel::{Key, Purpose};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The longest time after which a member sends a proposal or a question again, in nanoseconds.
+const MOST_PATIENCE: i64 = 1_000_000_000;
+
 /// What a member is in its term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Role {
@@ -264,7 +267,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
         let election = within(self.election_due, self.settings.election_max);
         let others = [
             within(self.heartbeat_due, self.settings.heartbeat),
-            within(self.retry_due, self.settings.election_min),
+            within(self.retry_due, self.retry_period()),
             within(self.join_due, self.settings.election_min),
         ];
         others.into_iter().fold(election, i64::min)
@@ -273,10 +276,11 @@ impl<C: Clone, S: Clone> Node<C, S> {
     /// Does what is due.
     pub fn tick(&mut self, now: i64) {
         let (election, short) = (self.settings.election_max, self.settings.election_min);
+        let retry = self.retry_period();
         for (due, period) in [
             (&mut self.election_due, election),
             (&mut self.heartbeat_due, self.settings.heartbeat),
-            (&mut self.retry_due, short),
+            (&mut self.retry_due, retry),
             (&mut self.join_due, short),
         ] {
             if *due != i64::MAX {
@@ -345,8 +349,13 @@ impl<C: Clone, S: Clone> Node<C, S> {
         }
     }
 
+    /// How long a member waits before it sends again what its host wants: as long as an election takes at least, and a second at most.
+    fn retry_period(&self) -> i64 {
+        self.settings.election_min.min(MOST_PATIENCE)
+    }
+
     pub(super) fn set_retry_timer(&mut self, now: i64) {
-        self.retry_due = self.retry_due.min(now.saturating_add(self.settings.election_min));
+        self.retry_due = self.retry_due.min(now.saturating_add(self.retry_period()));
     }
 
     /// Something comes from the leader of the member's term.

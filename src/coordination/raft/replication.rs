@@ -16,6 +16,8 @@ pub(super) struct Progress {
     pub matched: Index,
     /// The last round that it has answered.
     pub round: u64,
+    /// When it was heard last, in this term.
+    pub heard: Option<i64>,
     /// The commit index that it was told.
     told: Index,
     /// What is on its way.
@@ -42,6 +44,7 @@ impl Progress {
             next,
             matched: 0,
             round: 0,
+            heard: None,
             told: 0,
             in_flight: VecDeque::new(),
             probing: true,
@@ -190,7 +193,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
         if self.role != Role::Leader {
             return;
         }
-        self.note_round(from, round);
+        self.note_round(from, round, now);
         let Some(progress) = self.progress.get_mut(&from) else {
             return;
         };
@@ -223,7 +226,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
         if self.role != Role::Leader {
             return;
         }
-        self.note_round(from, round);
+        self.note_round(from, round, now);
         let last = term.and_then(|term| self.disk.log.last_of_term(term));
         if let Some(progress) = self.progress.get_mut(&from)
             && before > progress.matched
@@ -243,7 +246,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
         if self.role != Role::Leader {
             return;
         }
-        self.note_round(from, round);
+        self.note_round(from, round, now);
         let (heartbeat, patience) = (self.settings.heartbeat, self.settings.election_max);
         if let Some(progress) = self.progress.get_mut(&from) {
             let overtaken = |sent: &InFlight| sent.round < round && now.saturating_sub(sent.left) >= heartbeat;
@@ -259,9 +262,10 @@ impl<C: Clone, S: Clone> Node<C, S> {
         self.confirm(now);
     }
 
-    fn note_round(&mut self, from: Id, round: u64) {
+    fn note_round(&mut self, from: Id, round: u64, now: i64) {
         if let Some(progress) = self.progress.get_mut(&from) {
             progress.round = progress.round.max(round);
+            progress.heard = Some(now);
         }
     }
 

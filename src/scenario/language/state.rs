@@ -2,22 +2,10 @@
 
 use super::Names;
 use super::laws::TimeLaw;
+pub use super::models::Model;
+pub(in crate::scenario) use super::models::resolution;
 use crate::scenario::syntax::quantity::{Bytes, Drift, Duration, Positive, SignedDuration};
 use crate::scenario::syntax::{Named, Part, Spanned};
-
-/// The model of a quorum that doesn't name one.
-fn last_write_wins() -> Model {
-    Model::LastWriteWins {
-        clock: Part::from(StampClock::Wall),
-    }
-}
-
-/// The model of a causal store that doesn't name one.
-fn last_cause_wins() -> Model {
-    Model::LastWriteWins {
-        clock: Part::from(StampClock::Hybrid),
-    }
-}
 
 crate::language! {
     /// A store of typed keys, with a replica at each of its sites. An operation is accepted by one replica, and told to the
@@ -34,8 +22,8 @@ crate::language! {
         /// How replicas compare what they hold from time to time, which makes good what was lost. Without it they don't. It has
         /// nothing to do under `Primary` and `Raft`, which send what was lost again.
         anti_entropy: Part<Option<AntiEntropy>>,
-        /// What an agent's session with the store guarantees, whatever replicas it asks. Not with `Quorum`, and not with `Causal`, which
-        /// keeps all four guarantees.
+        /// What an agent's session with the store guarantees, whatever replicas it asks. Not with `Quorum` and `Primary`, not with `Raft`
+        /// but where reads are `Local`, and not with `Causal`, which keeps all four guarantees.
         sessions: Part<Option<Spanned<Sessions>>>,
         /// The clocks of its replicas, by site. Others are right.
         clocks: Named<Part<SiteClock>> = Named::default(),
@@ -74,137 +62,6 @@ crate::language! {
         },
     }
 
-    /// The consistency model.
-    pub enum Model {
-        /// Of concurrent updates the one of the highest stamp stays, by the clocks of the replicas that accepted them.
-        LastWriteWins {
-            /// Where the stamps come from.
-            clock: Part<StampClock> = Part::from(StampClock::Wall),
-        },
-        /// Concurrent writes stay beside each other as siblings, told apart by version vectors, and are merged by rules.
-        VersionVectors {
-            /// What a reader makes of a register's siblings.
-            register: Part<MergeRule> = Part::from(MergeRule::KeepAll),
-            /// What a reader makes of a counter's siblings.
-            counter: Part<MergeRule> = Part::from(MergeRule::Max),
-            /// What a reader makes of a set's siblings.
-            set: Part<MergeRule> = Part::from(MergeRule::Union),
-            /// What a write does that carries no context.
-            blind: Part<Blind> = Part::from(Blind::Sibling),
-        },
-        /// As version vectors, with a dot for each write, so that clients behind one replica make no false conflicts.
-        DottedVersionVectors {
-            /// What a reader makes of a register's siblings.
-            register: Part<MergeRule> = Part::from(MergeRule::KeepAll),
-            /// What a reader makes of a counter's siblings.
-            counter: Part<MergeRule> = Part::from(MergeRule::Max),
-            /// What a reader makes of a set's siblings.
-            set: Part<MergeRule> = Part::from(MergeRule::Union),
-            /// What a write does that carries no context.
-            blind: Part<Blind> = Part::from(Blind::Sibling),
-        },
-        /// Conflict-free replicated data types: counters add up, sets keep what wasn't seen to be removed.
-        Crdt {
-            /// The type of registers.
-            register: Part<RegisterType> = Part::from(RegisterType::MultiValue),
-            /// The type of counters.
-            counter: Part<CounterType> = Part::from(CounterType::UpAndDown),
-            /// The type of sets.
-            set: Part<SetType> = Part::from(SetType::AddWins),
-            /// What an update ships to the other replicas.
-            ship: Part<Ship> = Part::from(Ship::Delta),
-            /// What a write to a multi-value register does that carries no context.
-            blind: Part<Blind> = Part::from(Blind::Sibling),
-        },
-        /// Texts alone: edits are transformed by way of a central server (Jupiter, Google Docs), and accepted by whom they reach.
-        OperationalTransformation {
-            /// The site of the replica that is the server; without it the first of the store's `at`.
-            server: Part<Option<Spanned<String>>>,
-            /// How long something may be without an answer before it is sent again.
-            resend: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(1))),
-        },
-        /// Quorums, as in Dynamo and Cassandra: the replica that is asked sends a write to all `n` replicas that keep the key and
-        /// waits for `w`, or joins the first `r` answers to a read.
-        Quorum {
-            /// How many replicas keep a key: without it all. With fewer, a ring of hashes of names says which.
-            n: Part<Option<Spanned<Positive<u32>>>>,
-            /// How many answers a read waits for; without it a majority of `n`.
-            r: Part<Option<Spanned<Positive<u32>>>>,
-            /// How many acknowledgements a write waits for; without it a majority of `n`.
-            w: Part<Option<Spanned<Positive<u32>>>>,
-            /// What becomes of concurrent updates: one of the other models.
-            resolve: Part<Box<Spanned<Model>>> = Part::from(Box::new(Spanned::from(last_write_wins()))),
-            /// Whether what a read has found is sent to the replicas that answered with something else.
-            read_repair: Part<bool> = Part::from(false),
-            /// How hints are kept for replicas that don't acknowledge a write. Without it they aren't.
-            hinted_handoff: Part<Option<HintedHandoff>>,
-            /// Whether hints are kept by the next replicas beyond the `n`, and count as acknowledgements.
-            sloppy: Part<Spanned<bool>> = Part::from(false),
-            /// How long the replica that is asked waits for enough answers before it refuses.
-            timeout: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(1))),
-            /// Whom an agent asks whose step doesn't say it.
-            coordinator: Part<Coordinator> = Part::from(Coordinator::Nearest),
-            /// How long the parts of an operation take, in addition to the network.
-            legs: Part<Legs> = Part::from(super::of_defaults::<Legs>()),
-        },
-        /// A single primary: one replica puts all updates into a log, and copies it to the others. Replicas forward to it what they
-        /// are asked.
-        Primary {
-            /// The site of the replica that is the primary at the start; without it the first by name.
-            primary: Part<Option<Spanned<String>>>,
-            /// How many backups have an update before it is acknowledged.
-            copies: Part<Spanned<Copies>> = Part::from(Copies::All),
-            /// Who answers reads.
-            reads: Part<Reads> = Part::from(Reads::Primary),
-            /// How long a request waits at a replica, for copies or for a primary, before it is refused.
-            timeout: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(1))),
-            /// How long a letter to a backup may go unconfirmed before it is sent again.
-            resend: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(1))),
-            /// How long a backup may lack something before the primary goes on without it; with `copies: All` alone.
-            in_sync: Part<Option<Spanned<Positive<Duration>>>>,
-            /// Whether another replica takes over when the primary isn't heard.
-            failover: Part<Spanned<Failover>> = Part::from(Failover::None),
-            /// With failover: the time between two letters that say that the primary is there. Without it a quarter of the time after which
-            /// it is replaced, and a second at most.
-            heartbeat: Part<Option<Spanned<Positive<Duration>>>>,
-            /// With failover: how long the primary may answer reads after its backups have confirmed that it is. Without it always.
-            lease: Part<Option<Spanned<Positive<Duration>>>>,
-        },
-        /// Causal order: a replica takes an update in after all that it depends on, and an agent finds what it has seen at every
-        /// replica.
-        Causal {
-            /// What becomes of concurrent updates: one of the other models, without quorums. Without it the last write wins, by
-            /// hybrid logical clocks.
-            resolve: Part<Box<Spanned<Model>>> = Part::from(Box::new(Spanned::from(last_cause_wins()))),
-            /// How long a replica that lacks what an agent has seen waits for it before it refuses; with 0 it refuses at once. And how
-            /// long an update waits in the buffer before its origin is asked for what lacks.
-            wait: Part<Duration> = Part::from(Duration::from_secs(1)),
-        },
-        /// Raft: the replicas agree on one order of all updates, by an elected leader. Linearizable.
-        Raft {
-            /// Who may answer a read.
-            reads: Part<RaftReads> = Part::from(RaftReads::Leader(Spanned::from(Confirmation::RoundTrip))),
-            /// The shortest time without a leader after which a replica stands for election, by its own clock.
-            election_min: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(1))),
-            /// The longest; each is drawn between the two.
-            election_max: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(2))),
-            /// The time between two heartbeats of a leader, by its own clock.
-            heartbeat: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_millis(200))),
-            /// Whether a replica asks first whether it could be elected.
-            pre_vote: Part<bool> = Part::from(true),
-            /// The most entries in one message.
-            batch: Part<Positive<u32>> = Part::from(super::positive(64)),
-            /// The most messages with entries on their way to one replica.
-            in_flight: Part<Positive<u32>> = Part::from(super::positive(16)),
-            /// How many entries are applied before the log is compacted.
-            snapshot_every: Part<Positive<u32>> = Part::from(super::positive(10_000)),
-            /// For how many entries an update is remembered, so that another attempt at it isn't applied again.
-            remember: Part<Positive<u32>> = Part::from(super::positive(10_000)),
-            /// How long a request waits at its replica before it is refused.
-            timeout: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(5))),
-        },
-    }
-
     /// What an agent's session with a store guarantees (Terry et al. 1994).
     pub struct Sessions {
         /// A read shows what its agent has written.
@@ -237,6 +94,8 @@ crate::language! {
         All,
         /// So many.
         Count(Spanned<Positive<u32>>),
+        /// As many as make a majority of all replicas together with the primary.
+        Majority,
         /// None: they follow later.
         None,
     }
@@ -255,6 +114,26 @@ crate::language! {
         None,
         /// The next one does that hasn't heard it for so long.
         After(Spanned<Positive<Duration>>),
+        /// The same, with the promises of a majority; and a primary that a majority hasn't confirmed for so long steps down.
+        Majority(Spanned<Positive<Duration>>),
+    }
+
+    /// How keys are divided among groups.
+    pub enum Split {
+        /// By hashes of their names: another key moves none.
+        Hash,
+        /// In ranges: each group has as many neighbours in the order of names, as far as that comes out even.
+        Range,
+    }
+
+    /// Who is to lead groups.
+    pub enum Leaders {
+        /// Whoever is elected.
+        Elected,
+        /// The replicas in turn, by name: each stands for election at the start, and a leader in the place of another one hands over to it.
+        Spread,
+        /// The replica at this site, in the same way.
+        At(Spanned<String>),
     }
 
     /// Who may answer a read of a store under `Raft`.
@@ -405,14 +284,5 @@ crate::language! {
         skew: Part<SignedDuration> = Part::from(SignedDuration(0)),
         /// How fast it gains.
         drift: Part<Spanned<Drift>> = Part::from(Drift(0)),
-    }
-}
-
-/// How a model resolves conflicts: the model itself, or what a quorum says; a primary has last write wins by places in its log.
-/// `None`: it couldn't be read.
-pub(in crate::scenario) fn resolution(model: &Spanned<Model>) -> Option<&Spanned<Model>> {
-    match &model.value {
-        Model::Quorum { resolve, .. } | Model::Causal { resolve, .. } => resolve.get().map(|resolve| &**resolve),
-        _ => Some(model),
     }
 }

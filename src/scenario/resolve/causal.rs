@@ -51,14 +51,7 @@ impl Resolver<'_, '_> {
         let Some(sessions) = sessions else {
             return Some(None);
         };
-        let of = guarantees(&sessions.value)?;
-        if of == Guarantees::default() {
-            let message = "these sessions guarantee nothing: all four are `false`";
-            let problem = Diagnostic::error(Code::BadOrder, sessions.span, message);
-            self.out
-                .push(problem.help("leave `sessions` out, or leave one of them on"));
-            return None;
-        }
+        let of = self.check_guarantees(sessions)?;
         let after = match sessions.value.by.get()? {
             SessionsBy::Token => After::Session,
             SessionsBy::Sticky if of.writes_follow_reads => After::Replica,
@@ -68,6 +61,19 @@ impl Resolver<'_, '_> {
         };
         let (wait, flaw) = (*sessions.value.wait.get()?, None);
         Some(Some(CausalSpec { after, wait, flaw }))
+    }
+
+    /// What sessions guarantee, which is something.
+    pub(super) fn check_guarantees(&mut self, sessions: &Spanned<Sessions>) -> Option<Guarantees> {
+        let of = guarantees(&sessions.value)?;
+        if of == Guarantees::default() {
+            let message = "these sessions guarantee nothing: all four are `false`";
+            let problem = Diagnostic::error(Code::BadOrder, sessions.span, message);
+            self.out
+                .push(problem.help("leave `sessions` out, or leave one of them on"));
+            return None;
+        }
+        Some(of)
     }
 
     /// Sessions are for stores that don't keep their guarantees anyway.

@@ -338,7 +338,13 @@ impl<'a> Resolver<'a, '_> {
             if matches!(self.store(read.store)?.model.get()?.value, Model::Quorum { .. }) {
                 let message =
                     "`CompareAndSwap` needs a store without quorums: two coordinators could let a write pass each";
-                self.error(Code::WrongKeyType, on.key.get()?.span, message);
+                let problem = Diagnostic::error(Code::WrongKeyType, on.key.get()?.span, message);
+                let problem = problem.note(
+                    "stores after Dynamo run a consensus for each key instead, as Cassandra's lightweight transactions do; quorums here don't",
+                );
+                self.out.push(problem.help(
+                    "use `model: Raft`, where a log decides which change came first, with `shards: ...` for many keys; or `Primary`",
+                ));
                 return None;
             }
             // One log decides which came first.

@@ -29,6 +29,14 @@ impl Resolver<'_, '_> {
         };
         let errors = self.out.error_count();
         self.check_ways(store, model.span);
+        if let Some(sessions) = store.sessions.given() {
+            let message = "a primary and its backups keep no sessions: a backup shows what it knows to be acknowledged, whoever asks";
+            let problem = Diagnostic::error(Code::Conflicting, sessions.span, message);
+            let problem = problem.label(model.span, "the model");
+            self.out.push(problem.help(
+                "`reads: Primary` shows all that was acknowledged; `Raft(reads: Local)` answers anywhere, and keeps `sessions`",
+            ));
+        }
         let all = sites.map(|sites| sites.len() as u32);
         if let Some(all) = all.filter(|all| *all as usize > MOST_REPLICAS) {
             let message =
@@ -40,6 +48,11 @@ impl Resolver<'_, '_> {
             Written::All => Copies::All,
             Written::None => Copies::None,
             Written::Count(count) => Copies::Count(*count.value),
+            // A majority of one or two replicas is all of them.
+            Written::Majority => match all.unwrap_or_default() {
+                0..=2 => Copies::All,
+                replicas => Copies::Count(replicas / 2),
+            },
         });
         if let (Some(Copies::Count(count)), Some(all), Some(written)) = (copied, all, copies.get())
             && count > all.saturating_sub(1)
@@ -53,7 +66,7 @@ impl Resolver<'_, '_> {
         }
         let after = failover.get().map(|failover| match &failover.value {
             Takeover::None => None,
-            Takeover::After(after) => Some((*after.value, after.span)),
+            Takeover::After(after) | Takeover::Majority(after) => Some((*after.value, after.span)),
         });
         if let (Some(in_sync), Some(copied)) = (in_sync.given(), copied)
             && copied != Copies::All
@@ -94,6 +107,7 @@ impl Resolver<'_, '_> {
                     None => SimDuration::from_nanos(after.as_nanos().div_ceil(4)).min(SimDuration::from_secs(1)),
                 },
                 lease: lease.get()?.as_ref().map(|lease| *lease.value),
+                majority: matches!(failover.get()?.value, Takeover::Majority(_)),
             }),
         };
         let spec = PrimarySpec {

@@ -1,17 +1,24 @@
 //! `state`: stores whose replicas agree by Raft.
 
 use super::Resolver;
+use crate::kernel::SimDuration;
 use crate::network::SiteId;
 use crate::scenario::language::Store;
-use crate::scenario::language::state::{Confirmation, Model, RaftReads};
+use crate::scenario::language::state::{Confirmation, Leaders as Written, Model, RaftReads, SessionsBy, Split};
 use crate::scenario::syntax::quantity::{Duration, Positive};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned};
+use crate::state::KeyType;
 use crate::stores::RaftSpec;
-use crate::stores::raft::{MOST_REPLICAS, Reads};
+use crate::stores::raft::{Leaders, MOST_REPLICAS, MOST_SHARDS, Reads, Sharding};
 
 impl Resolver<'_, '_> {
     /// How the replicas of a store agree, if they do by Raft. `None`: something of it can't be.
-    pub(super) fn raft(&mut self, store: &Store, sites: Option<&[SiteId]>) -> Option<Option<RaftSpec>> {
+    pub(super) fn raft(
+        &mut self,
+        store: &Store,
+        keys: Option<&[(String, KeyType)]>,
+        sites: Option<&[SiteId]>,
+    ) -> Option<Option<RaftSpec>> {
         let model = store.model.get()?;
         if let Model::Quorum { resolve, .. } = &model.value
             && let Some(inner) = resolve.get()
@@ -22,6 +29,9 @@ impl Resolver<'_, '_> {
             return None;
         }
         let Model::Raft {
+            shards,
+            split,
+            leaders,
             reads,
             election_min,
             election_max,
@@ -44,6 +54,16 @@ impl Resolver<'_, '_> {
         }
         self.check_order(("heartbeat", heartbeat), ("election_min", election_min), false);
         self.check_order(("election_min", election_min), ("election_max", election_max), true);
+        let sharding = self.sharding(shards, split, keys);
+        let leaders = match leaders.get() {
+            None => None,
+            Some(Written::Elected) => Some(Leaders::Elected),
+            Some(Written::Spread) => Some(Leaders::Spread),
+            Some(Written::At(site)) => sites
+                .and_then(|sites| self.replica(site, sites))
+                .map(|at| Leaders::At(u32::from(at))),
+        };
+        let sessions = self.bookmarks(store, reads.get());
         let reads = match reads.get()? {
             RaftReads::Local => Reads::Local,
             RaftReads::Leader(how) => match &how.value {
@@ -65,8 +85,59 @@ impl Resolver<'_, '_> {
             snapshot_every: **snapshot_every.get()?,
             remember: **remember.get()?,
             timeout: **timeout.get()?,
+            sharding: sharding?,
+            leaders: leaders?,
+            sessions: sessions?,
             ..RaftSpec::default()
         }))
+    }
+
+    /// Which group decides about which key.
+    fn sharding(
+        &mut self,
+        shards: &Part<Spanned<Positive<u32>>>,
+        split: &Part<Split>,
+        keys: Option<&[(String, KeyType)]>,
+    ) -> Option<Sharding> {
+        let shards = shards.get()?;
+        let (count, keys) = (*shards.value, keys?);
+        let most = keys.len().min(MOST_SHARDS as usize);
+        if count as usize > most {
+            let what = if keys.len() == most {
+                "the number of keys"
+            } else {
+                "the most groups of a store"
+            };
+            let message = format!("`shards` is {count}, and at most {most}, {what}");
+            let problem = Diagnostic::error(Code::TooMany, shards.span, message);
+            self.out
+                .push(problem.replace(format!("write {most}"), shards.span, most.to_string()));
+            return None;
+        }
+        Some(match split.get()? {
+            Split::Hash => Sharding::by_hash(count, keys.iter().map(|(name, _)| name.as_str())),
+            Split::Range => Sharding::by_range(count, keys.len()),
+        })
+    }
+
+    /// How long local reads wait for what their sessions have seen, if clients have sessions.
+    fn bookmarks(&mut self, store: &Store, reads: Option<&RaftReads>) -> Option<Option<SimDuration>> {
+        let Some(sessions) = store.sessions.get()? else {
+            return Some(None);
+        };
+        if matches!(reads, Some(RaftReads::Leader(_))) {
+            let message =
+                "reads through the leader show all that was acknowledged before: `sessions` have nothing to add";
+            let problem = Diagnostic::error(Code::Conflicting, sessions.span, message);
+            let note = "`Raft(reads: Local)` answers from any replica, and with `sessions` what an agent has seen";
+            self.out.push(problem.note(note));
+            return None;
+        }
+        self.check_guarantees(sessions)?;
+        Some(match sessions.value.by.get()? {
+            SessionsBy::Token => Some(*sessions.value.wait.get()?),
+            SessionsBy::Sticky => None,
+        })
     }
 
     /// Updates get to replicas by the log, and by nothing else.

@@ -247,9 +247,15 @@ impl Resolver<'_, '_> {
             Model::OperationalTransformation { .. } => {
                 Built::OperationalTransformation(OperationalTransformation::default())
             }
-            Model::Quorum { .. } | Model::Primary { .. } | Model::Raft { .. } => {
-                let message =
-                    "a quorum resolves conflicts by one of the other models, not by a quorum, a primary or a log";
+            Model::Quorum { .. }
+            | Model::Primary { .. }
+            | Model::Raft { .. }
+            | Model::DocumentStore { .. }
+            | Model::WideColumn { .. }
+            | Model::NewSql { .. }
+            | Model::TimeSeries { .. }
+            | Model::GraphStore { .. } => {
+                let message = "a quorum resolves conflicts by one of the other models, not by a quorum, a primary, a log or a preset";
                 self.error(Code::BadQuorum, model.span, message);
                 return None;
             }
@@ -316,7 +322,7 @@ impl Resolver<'_, '_> {
         if let Some(primary) = self.primary(store, sites)? {
             return Some(Protocol::Primary(Box::new(primary)));
         }
-        if let Some(raft) = self.raft(store, sites)? {
+        if let Some(raft) = self.raft(store, keys, sites)? {
             return Some(Protocol::Raft(Box::new(raft)));
         }
         if let Some(central) = self.central(store, sites)? {

@@ -129,6 +129,13 @@ impl<T> Named<Part<T>> {
         self.canonical().filter_map(|(name, value)| Some((name, value.get()?)))
     }
 
+    /// The same, to be changed.
+    pub fn known_mut(&mut self) -> impl Iterator<Item = (&Spanned<String>, &mut T)> {
+        self.entries
+            .iter_mut()
+            .filter_map(|(name, value)| Some((&*name, value.get_mut()?)))
+    }
+
     /// The value of this name, if it could be read.
     pub fn known_value(&self, name: &str) -> Option<&T> {
         self.get(name)?.get()

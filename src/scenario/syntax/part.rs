@@ -21,6 +21,11 @@ impl<T> Part<T> {
         self.0.as_ref()
     }
 
+    /// The value, to be changed, if it could be read.
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        self.0.as_mut()
+    }
+
     /// Whether reading it failed.
     pub fn is_unread(&self) -> bool {
         self.0.is_none()

@@ -79,6 +79,28 @@ impl<R: Resolution> Store<R> {
         }
     }
 
+    /// When a primary that is voted for steps down, unless a majority confirms before that it hears it.
+    pub(super) fn step_down_due(&self, member: u32) -> Option<SimTime> {
+        let failover = self.law().failover.filter(|failover| failover.majority)?;
+        let (desk, others) = (self.desk_of(member), self.replicas.len() / 2);
+        if desk.role != Role::Primary || others == 0 {
+            return None;
+        }
+        let peers = (0u32..).zip(&desk.peers).filter(|(peer, _)| *peer != member);
+        let mut heard: Vec<SimTime> = peers
+            .map(|(_, peer)| peer.confirmed.unwrap_or_default().max(desk.heard))
+            .collect();
+        heard.sort_unstable();
+        Some(heard[heard.len() - others].saturating_add(failover.after))
+    }
+
+    /// A primary gives up: it doesn't reach a majority, and somebody else may be voted for.
+    pub(super) fn step_down(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let desk = self.desk(member);
+        (desk.role, desk.heard) = (Role::Backup, cx.now());
+        self.refuse_updates(member, cx);
+    }
+
     /// A replica wants to take over, or asks those again who haven't promised yet.
     pub(super) fn campaign(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         let again = cx.now().saturating_add(self.law().resend);
@@ -202,7 +224,7 @@ impl<R: Resolution> Store<R> {
         let desk = self.desk(member);
         let last = desk.log.last();
         desk.floor = last;
-        desk.beat = cx.now();
+        (desk.beat, desk.heard) = (cx.now(), cx.now());
         for peer in &mut desk.peers {
             *peer = Peer {
                 next: last + 1,

@@ -145,6 +145,7 @@ fn another_takes_over_and_the_old_one_follows_it() {
         after: millis(2000),
         heartbeat: millis(500),
         lease: None,
+        majority: false,
     });
     bench.faults.push((
         ms(1000),
@@ -174,6 +175,66 @@ fn another_takes_over_and_the_old_one_follows_it() {
     assert!(agree_on(&records, 0, 3));
 }
 
+/// Five replicas whose primary, which waits for no copies, is cut off with another one, and who acknowledges what at either side.
+fn cut_off_with_one(majority: bool) -> (Vec<Vec<bool>>, bool) {
+    let mut bench = bench(MODELS[0], 5, 20);
+    bench.spec.protocol = Protocol::Primary(Box::new(PrimarySpec {
+        copies: Copies::None,
+        resend: millis(100),
+        failover: Some(Failover {
+            after: millis(2000),
+            heartbeat: millis(500),
+            lease: None,
+            majority,
+        }),
+        ..PrimarySpec::new()
+    }));
+    bench.network.cuts.push(Cut {
+        name: "split".into(),
+        from: Group::sites([SiteId(0), SiteId(1)]),
+        to: Group::sites([SiteId(2), SiteId(3), SiteId(4)]),
+        both_ways: true,
+        in_flight: InTransit::Lost,
+        sent: InTransit::Lost,
+    });
+    bench.faults.push((ms(5000), ms(20_000), FaultAction::Cut(0)));
+    // Before, right after the cut, later on, and after the heal.
+    let at = [1000, 5500, 15_000, 30_000];
+    for site in [0, 1, 3] {
+        let script = at
+            .map(|at| (ms(at), write(0, site, Op::Write(at + u64::from(site)))))
+            .to_vec();
+        bench.clients.push((SiteId(site), script));
+    }
+    let (ran, records) = run(bench, ms(40_000), &[What::Visible]);
+    // What was forwarded into the cut is never answered.
+    let was_done = |client, act| {
+        let mut log = ran.log.iter();
+        log.any(|(by, seen)| (*by, seen.act, seen.outcome) == (client, act, Outcome::Done))
+    };
+    let done = |client| (0..4).map(|act| was_done(client, act)).collect();
+    ((0..3).map(done).collect(), agree_on(&records, 0, 5))
+}
+
+#[test]
+fn a_minority_has_no_primary_for_long_where_a_majority_votes() {
+    // The old primary goes on until it has missed a majority for two seconds; on the other side one is found in the meantime.
+    let (done, agree) = cut_off_with_one(true);
+    assert_eq!(
+        done,
+        [
+            [true, true, false, true],
+            [true, true, false, true],
+            [true, false, true, true]
+        ]
+    );
+    assert!(agree);
+    // Without votes both sides have one for as long as the cut lasts.
+    let (done, agree) = cut_off_with_one(false);
+    assert_eq!(done, [[true; 4], [true; 4], [true, false, true, true]]);
+    assert!(agree);
+}
+
 /// Everything at once: losses, copies, a cut, crashes, a pause, several updates of each attempt.
 fn busy_primary() -> Bench {
     let mut bench = bench(MODELS[0], 5, 20);
@@ -186,6 +247,7 @@ fn busy_primary() -> Bench {
             after: millis(900),
             heartbeat: millis(100),
             lease: Some(millis(400)),
+            majority: false,
         }),
         ..PrimarySpec::new()
     }));

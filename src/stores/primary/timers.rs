@@ -24,6 +24,7 @@ impl<R: Resolution> Store<R> {
             at(self.takeover_due(member));
         }
         if desk.role == Role::Primary {
+            at(self.step_down_due(member).filter(|_| !rests));
             if let Some(failover) = rules.failover.filter(|_| !rests) {
                 at(Some(desk.beat.saturating_add(failover.heartbeat)));
             }
@@ -101,6 +102,9 @@ impl<R: Resolution> Store<R> {
         let rests = self.draining && self.is_level();
         if !rests && self.takeover_due(member).is_some_and(|due| due <= now) {
             self.campaign(member, cx);
+        }
+        if !rests && self.step_down_due(member).is_some_and(|due| due <= now) {
+            self.step_down(member, cx);
         }
         if self.desk_of(member).role == Role::Primary {
             if let Some(failover) = self.law().failover.filter(|_| !rests)

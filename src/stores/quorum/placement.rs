@@ -4,7 +4,7 @@
 //! of its own name on (Karger et al., STOC 1997; DeCandia et al., SOSP 2007, sections 4.2 and 4.3). Guarantees: the order
 //! depends on names alone, so no seed moves a key, and another replica moves only the keys that it takes.
 
-use crate::state::hash::{chain, mix};
+use crate::state::hash::{chain, mix, of_name};
 
 /// Places of a replica on the ring.
 const PLACES: u64 = 64;
@@ -17,16 +17,6 @@ pub struct Placement {
     orders: Vec<u8>,
     /// Of each key its place on the ring; empty if there is one order for all.
     places: Vec<u16>,
-}
-
-/// The hash of a name.
-fn hash_of(name: &str) -> u64 {
-    let start = mix(name.len() as u64);
-    name.as_bytes().chunks(8).fold(start, |hash, part| {
-        let mut word = [0; 8];
-        word[..part.len()].copy_from_slice(part);
-        chain(hash, u64::from_le_bytes(word))
-    })
 }
 
 impl Placement {
@@ -54,7 +44,7 @@ impl Placement {
         assert!((1..=super::MOST_REPLICAS).contains(&replicas.len()), "1 to 64 replicas");
         let mut ring: Vec<(u64, u8)> = Vec::with_capacity(replicas.len() * PLACES as usize);
         for (name, member) in replicas.iter().zip(0u8..) {
-            ring.extend((0..PLACES).map(|place| (mix(chain(hash_of(name), place)), member)));
+            ring.extend((0..PLACES).map(|place| (mix(chain(of_name(name), place)), member)));
         }
         ring.sort_unstable();
         let mut orders = Vec::with_capacity(ring.len() * replicas.len());
@@ -70,7 +60,7 @@ impl Placement {
             }
         }
         let place = |key: &str| {
-            let hash = mix(hash_of(key));
+            let hash = mix(of_name(key));
             (ring.partition_point(|(at, _)| *at < hash) % ring.len()) as u16
         };
         Self {

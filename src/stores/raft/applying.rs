@@ -3,7 +3,7 @@
 use super::super::replica::{show, tell};
 use super::super::store::Store;
 use super::super::words::{op_words, push_versions, store_key};
-use super::member::{Command, Image};
+use super::member::{Command, Image, Seat};
 use crate::coordination::raft::Committed;
 use crate::state::{Accept, Context, Dot, Fate, Op, Origin, Resolution};
 use crate::world::population::Cx;
@@ -11,7 +11,7 @@ use crate::world::record::What;
 
 impl<R: Resolution> Store<R> {
     /// Applies an entry, and answers who waits for it here.
-    pub(super) fn apply_entry(&mut self, member: u32, committed: Committed<Command>, cx: &mut Cx<'_, '_>) {
+    pub(super) fn apply_entry(&mut self, seat: Seat, committed: Committed<Command>, cx: &mut Cx<'_, '_>) {
         let Committed {
             index,
             identity,
@@ -19,13 +19,14 @@ impl<R: Resolution> Store<R> {
             fresh,
         } = committed;
         let remember = u64::from(self.group().remember);
-        let it = self.member(member);
+        let it = self.member(seat);
         it.decided = index;
         it.moved.forget(index, remember);
+        let (member, agreed) = (seat.replica, &mut self.agreed[seat.shard as usize]);
         if fresh {
             // Every replica does the same here; only the first is where it happens, for the records.
-            let is_first = index > self.agreed;
-            self.agreed = self.agreed.max(index);
+            let is_first = index > *agreed;
+            *agreed = (*agreed).max(index);
             let slot = &self.replicas[member as usize].slots[command.key as usize];
             let holds = command.expects.is_none_or(|version| version == u64::from(slot.number));
             if is_first && command.expects.is_some() {
@@ -39,10 +40,11 @@ impl<R: Resolution> Store<R> {
             if holds {
                 self.apply_command(member, index, &command, is_first, cx);
             } else {
-                self.member(member).moved.note(identity, index, remember);
+                self.member(seat).moved.note(identity, index, remember);
             }
         }
-        self.answer_update(member, identity, command.key, cx);
+        self.answer_update(seat, identity, command.key, cx);
+        self.serve_behind(seat, cx);
     }
 
     /// Applies a command as the next version of its key.
@@ -99,14 +101,15 @@ impl<R: Resolution> Store<R> {
         }
     }
 
-    /// The state of a replica, in place of the log.
-    pub(super) fn member_image(&mut self, member: u32) -> Image<R> {
-        let slots = (0u32..).zip(&self.replicas[member as usize].slots);
+    /// The state of the keys of a group at a replica, in place of the log.
+    pub(super) fn member_image(&mut self, seat: Seat) -> Image<R> {
+        let slots = (0u32..).zip(&self.replicas[seat.replica as usize].slots);
+        let sharding = &self.group().sharding;
         let keys = slots
-            .filter(|(_, slot)| slot.number > 0)
+            .filter(|(key, slot)| slot.number > 0 && sharding.shard(*key) == seat.shard)
             .map(|(key, slot)| (key, slot.entry.clone(), slot.number));
         let keys = keys.collect();
-        let it = self.member(member);
+        let it = self.member(seat);
         Image {
             keys,
             moved: it.moved.clone(),
@@ -115,8 +118,8 @@ impl<R: Resolution> Store<R> {
     }
 
     /// A replica takes over the state that the leader has sent, and answers who waits for what that has.
-    pub(super) fn install(&mut self, member: u32, image: Image<R>, cx: &mut Cx<'_, '_>) {
-        let replica = &mut self.replicas[member as usize];
+    pub(super) fn install(&mut self, seat: Seat, image: Image<R>, cx: &mut Cx<'_, '_>) {
+        let replica = &mut self.replicas[seat.replica as usize];
         let id = replica.endpoint.id;
         for (key, entry, number) in image.keys {
             let (slot, word) = (&mut replica.slots[key as usize], store_key(self.index, key));
@@ -128,18 +131,19 @@ impl<R: Resolution> Store<R> {
                 show(&self.model, slot, id, word, cx);
             }
         }
-        let it = self.member(member);
+        let it = self.member(seat);
         (it.moved, it.decided) = (image.moved, image.decided);
         let waiting: Vec<_> = it.updates.keys().copied().collect();
         for identity in waiting {
-            let it = self.member(member);
+            let it = self.member(seat);
             let attempt = it.updates[&identity].first().map(|waiting| waiting.attempt);
             if it.node.disk().sessions.knows(identity)
                 && let Some((_, call)) = attempt.and_then(|attempt| cx.shared.journey(attempt))
                 && let crate::world::call::Request::Update { key, .. } = call.request
             {
-                self.answer_update(member, identity, key, cx);
+                self.answer_update(seat, identity, key, cx);
             }
         }
+        self.serve_behind(seat, cx);
     }
 }

@@ -2,12 +2,12 @@
 
 use super::RaftSpec;
 use crate::coordination::raft::{Id, Identity, Index, Members, Node, Sessions};
-use crate::kernel::{SimDuration, SimTime};
+use crate::kernel::{Key, SimDuration, SimTime};
 use crate::state::{Op, Origin, Resolution};
 use crate::world::population::{Endpoint, purpose};
 use crate::world::slab::Handle;
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// An update in the log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -70,6 +70,29 @@ pub(super) struct Timer {
     pub overdue: bool,
 }
 
+/// A replica's place in one of the groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::stores) struct Seat {
+    pub replica: u32,
+    pub shard: u32,
+}
+
+/// The bits of a timer's word that are its number; the group is above them.
+const NUMBER_BITS: u32 = 48;
+
+impl Seat {
+    /// The word of a timer of this member.
+    pub(super) fn timer_word(self, number: u64) -> u64 {
+        number | u64::from(self.shard) << NUMBER_BITS
+    }
+
+    /// Which member's timer it is, and its number.
+    pub(super) fn of_timer(replica: u32, word: u64) -> (Self, u64) {
+        let shard = (word >> NUMBER_BITS) as u32;
+        (Self { replica, shard }, word & ((1 << NUMBER_BITS) - 1))
+    }
+}
+
 /// A replica as a member of a group.
 #[derive(Debug, Clone, Serialize)]
 #[serde(bound(serialize = ""))]
@@ -77,9 +100,12 @@ pub(in crate::stores) struct Member<R: Resolution> {
     pub(super) node: Node<Command, Image<R>>,
     pub(super) updates: BTreeMap<Identity, Vec<Waiting>>,
     pub(super) reads: BTreeMap<u64, (u32, Waiting)>,
-    /// Ascending: all wait equally long.
+    /// Of those the ones that wait for what their session has seen, by the entry.
+    pub(super) behind: BTreeSet<(Index, u64)>,
+    /// Ascending.
     pub(super) deadlines: VecDeque<(SimTime, Deadline)>,
-    pub(super) deadline_set: bool,
+    /// When the entry comes that looks at them first.
+    pub(super) deadline_at: Option<SimTime>,
     pub(super) timer: Timer,
     /// The names that it has given to proposals and reads, on disk.
     pub(super) names: u64,
@@ -93,6 +119,16 @@ pub(in crate::stores) struct Member<R: Resolution> {
     pub(super) decided: Index,
     /// It has crashed, and hasn't begun again.
     pub(super) crashed: bool,
+    /// As a leader in the place of another one: after how many more of its timers it hands over.
+    pub(super) patience: u32,
+}
+
+/// The key of a member's draws: those of the first group are the replica's own, so that more groups change nothing about it.
+fn key_of(endpoint: &Endpoint, shard: u32) -> Key {
+    match shard {
+        0 => endpoint.key,
+        shard => endpoint.key.child("shard").member(u64::from(shard)),
+    }
 }
 
 /// The name of a replica as a member, in one of its lives.
@@ -106,17 +142,25 @@ pub(super) fn place_of(id: Id) -> u32 {
 }
 
 impl<R: Resolution> Member<R> {
-    /// A founder of a group of so many.
-    pub(in crate::stores) fn founder(spec: &RaftSpec, origin: Origin, endpoint: &Endpoint, replicas: u32) -> Self {
-        let founders = Members::of((0..replicas).map(Id));
-        let node = Node::new(
-            id_of(origin),
-            spec.settings(),
-            founders,
-            endpoint.key,
-            purpose::ELECTION,
-        );
-        Self::with(node)
+    /// A founder of each of a store's groups, of so many replicas.
+    pub(in crate::stores) fn founders(
+        spec: &RaftSpec,
+        origin: Origin,
+        endpoint: &Endpoint,
+        replicas: u32,
+    ) -> Vec<Self> {
+        let found = |shard| {
+            let founders = Members::of((0..replicas).map(Id));
+            let key = key_of(endpoint, shard);
+            Self::with(Node::new(
+                id_of(origin),
+                spec.settings(),
+                founders,
+                key,
+                purpose::ELECTION,
+            ))
+        };
+        (0..spec.sharding.count()).map(found).collect()
     }
 
     fn with(node: Node<Command, Image<R>>) -> Self {
@@ -124,8 +168,9 @@ impl<R: Resolution> Member<R> {
             node,
             updates: BTreeMap::new(),
             reads: BTreeMap::new(),
+            behind: BTreeSet::new(),
             deadlines: VecDeque::new(),
-            deadline_set: false,
+            deadline_at: None,
             timer: Timer::default(),
             names: 0,
             sent: 0,
@@ -133,15 +178,22 @@ impl<R: Resolution> Member<R> {
             moved: Sessions::default(),
             decided: 0,
             crashed: false,
+            patience: 0,
         }
     }
 
     /// The member that a replica becomes whose disk is gone.
-    pub(super) fn reborn(&mut self, spec: &RaftSpec, origin: Origin, contacts: Vec<Id>, endpoint: &Endpoint) {
+    pub(super) fn reborn(
+        &mut self,
+        spec: &RaftSpec,
+        (origin, shard): (Origin, u32),
+        contacts: Vec<Id>,
+        endpoint: &Endpoint,
+    ) {
         let lives = (0..origin.life()).map(|life| id_of(Origin::new(origin.replica(), life)));
         let way = (contacts, lives.collect());
         // A life draws timeouts of its own.
-        let key = endpoint.key.member(u64::from(origin.life()));
+        let key = key_of(endpoint, shard).member(u64::from(origin.life()));
         self.node = Node::joining(id_of(origin), spec.settings(), way, key, purpose::ELECTION);
         self.moved = Sessions::default();
         (self.decided, self.names) = (0, 0);

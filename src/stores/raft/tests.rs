@@ -15,7 +15,7 @@ fn millis(ms: u64) -> SimDuration {
     SimDuration::from_millis(ms)
 }
 
-fn quick() -> RaftSpec {
+pub(super) fn quick() -> RaftSpec {
     RaftSpec {
         election_min: millis(150),
         election_max: millis(300),
@@ -26,13 +26,13 @@ fn quick() -> RaftSpec {
     }
 }
 
-fn group(replicas: u32, latency: u64, raft: RaftSpec) -> Bench {
+pub(super) fn group(replicas: u32, latency: u64, raft: RaftSpec) -> Bench {
     let mut bench = bench(MODELS[0], replicas, latency);
     bench.spec.protocol = Protocol::Raft(Box::new(raft));
     bench
 }
 
-fn cut_off(bench: &mut Bench, alone: &[u32], replicas: u32, from: u64, to: u64) {
+pub(super) fn cut_off(bench: &mut Bench, alone: &[u32], replicas: u32, from: u64, to: u64) {
     let of = |is: bool| Group::sites((0..replicas).filter(|n| alone.contains(n) == is).map(SiteId));
     bench.network.cuts.push(Cut {
         name: format!("cut {}", bench.network.cuts.len()),

@@ -17,9 +17,18 @@ const MEMBER: u64 = 4;
 /// A key's version.
 const VERSION: u64 = 8;
 
-/// The bytes of a message, where a value weighs so many.
-pub(super) fn of_message<R: Resolution>(model: &R, message: &Message<Command, Image<R>>, value: u64) -> u64 {
-    HEAD + match &message.body {
+/// The name of a group, where there are several.
+const SHARD: u64 = 4;
+
+/// The bytes of a message, which names its group or not, where a value weighs so many.
+pub(super) fn of_message<R: Resolution>(
+    model: &R,
+    message: &Message<Command, Image<R>>,
+    names_shard: bool,
+    value: u64,
+) -> u64 {
+    let head = HEAD + if names_shard { SHARD } else { 0 };
+    head + match &message.body {
         Body::PreVote { .. } | Body::Vote { .. } => INDEX + TERM + FLAG,
         Body::PreVoted { .. } | Body::Voted { .. } => FLAG,
         Body::Append { entries, .. } => {

@@ -37,7 +37,7 @@ impl<R: Resolution> Store<R> {
         match &call.request {
             Request::Read { key } if self.group().reads == Reads::Local => {
                 let (key, seat) = (*key, self.seat(member, *key));
-                let needs = call.token.as_deref().map_or(0, |token| entry_in(token, seat.shard));
+                let needs = call.token().map_or(0, |token| entry_in(token, seat.shard));
                 if needs <= self.member(seat).decided {
                     return self.read(member, key, handle, cx);
                 }
@@ -147,7 +147,9 @@ impl<R: Resolution> Store<R> {
             let told = token.as_ref().map_or(0, |token| token.bytes());
             let bytes = told + if moved { 0 } else { context.bytes() };
             if let Some(attempt) = cx.shared.attempts.get_mut(waiting.attempt) {
-                attempt.token.clone_from(&token);
+                if token.is_some() {
+                    attempt.findings_mut().token.clone_from(&token);
+                }
                 if moved {
                     attempt.outcome = Outcome::Moved;
                 } else {

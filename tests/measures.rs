@@ -86,6 +86,7 @@ fn setting(plan: &Plan) -> Setting {
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         edited: Vec::new(),
+        replays: false,
         state: None,
         directory: addresses.into_directory(),
         warm_up: plan.warm_up,
@@ -259,12 +260,13 @@ fn everything_on_a_sheet_is_in_the_registry() {
                 .any(|of| pattern.contains(of))
         })
         .collect();
-    // Stores and their caches, locks, sessions of editing, journals, and pairs of variants, have tests of their own.
+    // Stores and their caches, locks, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
     let elsewhere = [
         "state.",
         "cache.",
         "lock.",
         "text.",
+        "replay.",
         "journal.",
         "recovery.",
         "latency_trap.",

@@ -5,7 +5,8 @@ use super::group::AgentGroup;
 use super::journal::JOURNAL;
 use super::locking::LOCK;
 use super::policy::Policy;
-use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
+use super::program::Instruction;
+use super::step::{Action, CallTokens, KeyChoice, ReplicaChoice, Swap};
 use crate::kernel::SimDuration;
 use crate::state::journal::Loaded;
 use crate::state::{Context, Op, Token};
@@ -46,11 +47,11 @@ impl AgentGroup {
             None => (0, 0),
             Some((tokens_in, tokens_out)) => {
                 let (mut stream, number) = self.draws(id, purpose::TOKENS);
-                let drawn_in = tokens_in.sample(&mut stream, number);
-                (
-                    (drawn_in + 0.5) as u32,
-                    (tokens_out.sample(&mut stream, number) + 0.5) as u32,
-                )
+                let mut many = |tokens: &CallTokens| match tokens {
+                    CallTokens::Law(law) => (law.sample(&mut stream, number) + 0.5) as u32,
+                    CallTokens::OfRow { register, of } => of[self.peek_register(id, *register) as usize],
+                };
+                (many(tokens_in), many(tokens_out))
             }
         };
         self.open_call(id, index, server, Request::Work { tokens_in, tokens_out }, cx);
@@ -66,6 +67,15 @@ impl AgentGroup {
         }
         let key = self.choose_key(id, &step.keys);
         let member = self.member_of(id);
+        if let Some(Swap::ReadUnlessSeen { ahead }) = step.swap
+            && self.swaps_by_seen(id, (member, step.store, key))
+        {
+            self.activation(id).pc += ahead;
+            let Instruction::Operate(write) = spec.program.code[self.activation(id).pc as usize] else {
+                unreachable!("a compare-and-swap ends with its conditional update");
+            };
+            return self.begin_operation(id, write, cx);
+        }
         let agent = &self.agents[member as usize];
         let (base, count) = spec.stores[step.store as usize];
         let server = match step.replica {
@@ -189,7 +199,10 @@ impl AgentGroup {
             (_, 1) => 0,
             (None, count) => self.draws(id, purpose::KEY).0.below(count as u64) as u32,
             (Some(law), count) => {
-                let (mut stream, number) = self.draws(id, purpose::KEY);
+                let (mut stream, number) = match keys.of_run {
+                    Some(place) => self.run_draws(id, place),
+                    None => self.draws(id, purpose::KEY),
+                };
                 (law.sample(&mut stream, number) as u32).min(count - 1)
             }
         };
@@ -523,6 +536,7 @@ impl AgentGroup {
             && !moved
         {
             self.note_version(id, words[2] & 1 == 1, conditional, attempt.version);
+            self.note_seen(member, words, attempt.version);
             if self.goes_by_amount(spec) {
                 self.amounts.insert(id, attempt.amount);
             }

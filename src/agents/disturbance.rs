@@ -71,6 +71,8 @@ impl AgentGroup {
         if !keep_state {
             self.forget_sessions(member);
             self.forget_caches(member);
+            self.forget_runs(member);
+            self.forget_seen(member);
         }
         self.empty_mailbox(member, cx);
         if self.agents[member as usize].main.state == State::Idle {

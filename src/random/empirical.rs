@@ -7,7 +7,7 @@ mod labels;
 mod reading;
 
 pub use labels::Labels;
-pub use reading::{TableError, decompressed};
+pub use reading::{TableError, decompressed, row_count};
 
 use crate::kernel::Stream;
 

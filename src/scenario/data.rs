@@ -8,7 +8,7 @@ use super::syntax::{Code, Diagnostic, Diagnostics, Named, Part, SourceMap, Sourc
 use super::written;
 use crate::agents::edits::Session;
 use crate::network::measured::{Measured, MeasuredError};
-use crate::random::{Column, Labels, Rows, TableError, decompressed};
+use crate::random::{Column, Labels, Rows, TableError, decompressed, row_count};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -276,6 +276,13 @@ impl<'a> DataSets<'a> {
             self.labels.insert(key.clone(), read.map_err(failure));
         }
         report(&self.labels[&key], self.declared_at(data), (data, column), out)
+    }
+
+    /// How many rows a table has. One without rows is reported.
+    pub fn row_count(&mut self, data: &Spanned<String>, out: &mut Diagnostics) -> Option<usize> {
+        let bytes = self.bytes(data, out)?;
+        let read = row_count(&bytes).map_err(failure);
+        report(&read, self.declared_at(data), (data, data), out)
     }
 
     /// Several columns of one table, in this order.

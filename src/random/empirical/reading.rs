@@ -152,6 +152,26 @@ fn each(
     Ok(())
 }
 
+/// How many rows a CSV table with a header line has.
+///
+/// # Errors
+/// Refuses malformed CSV, and a table without rows or columns.
+pub fn row_count(bytes: &[u8]) -> Result<usize, TableError> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut reader = csv::ReaderBuilder::new().from_reader(bytes);
+    let header = reader.headers().map_err(|error| malformed(bytes, error))?;
+    let column = header.get(0).map(str::to_owned);
+    let mut count = 0;
+    for record in reader.records() {
+        record.map_err(|error| malformed(bytes, error))?;
+        count += 1;
+    }
+    match count {
+        0 => Err(TableError::Empty { column }),
+        count => Ok(count),
+    }
+}
+
 /// Where the column called `name` is.
 fn place(header: &[String], name: &str) -> Result<usize, TableError> {
     let mut places = (0..header.len()).filter(|&i| header[i] == name);

@@ -400,6 +400,13 @@ fn a_success_on_record_whose_write_is_lost_is_spoiled() {
     assert_eq!(numbers(blind, &other), [0.5, 0.5, 0.0, 1.0]);
     let swap = r#"CompareAndSwap(key: "record", seen: true, think: "5s", policy: "again")"#;
     assert_eq!(numbers(swap, TWO), [0.5, 0.5, 0.0, 0.0]);
+    // All that the registry promises of recorded runs is on this sheet.
+    let all = measured(&read(&two_writers(swap), TWO));
+    let promised = quorate::measures::infos().into_iter().map(|info| info.name);
+    let missing: Vec<&str> = promised
+        .filter(|name| name.starts_with("replay.") && !all.contains_key(*name))
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Recorded runs as agents replay them: rows of a table, performed one after the other.
 //!
 //! Guarantees: an agent performs the rows of the run that it has taken in their recorded order, each as the program says by what
-//! stands in it, and the next when that is over. Which run it takes follows from its number in its group and from how many it has taken before
-//! (or is drawn under its own key by the latter): nobody else has any part in it. Place and count lie in its registers, as the counts
-//! of its loops do: a crash that takes its memory takes both, and a journal brings both back.
+//! stands in it, and the next when that is over. Which run it takes follows from its number in its group and from how many it has
+//! taken before (or is drawn under its own key by the latter): nobody else has any part in it. Place and count lie in its registers,
+//! as the counts of its loops do: a crash that takes its memory takes both, and a journal brings both back.
 
 use super::activation::EXTRA;
 use super::group::AgentGroup;
@@ -75,8 +75,8 @@ impl Runs {
 /// Which run an agent takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Take {
-    /// The agents take them in turn: of `n` agents number `a` takes `a`, then `a + n`, and so on, from the first again after the last. Agents of a
-    /// stream take one after the other.
+    /// The agents take them in turn: of `n` agents number `a` takes `a`, then `a + n`, and so on, from the first again after the
+    /// last. Agents of a stream take one after the other.
     InOrder,
     /// Any, anew each time.
     Random,

@@ -185,8 +185,8 @@ pub struct KeyChoice {
     pub law: Option<Law>,
     /// The key that the last step with the same mark chose, so that a read and the write after it are about one key.
     pub same: bool,
-    /// The law is drawn once for the recorded run around it, and all operations of the run that have the same law mean the same. Where the run's
-    /// place is kept the compiler says.
+    /// The law is drawn once for the recorded run around it, and all operations of the run that have the same law mean the same.
+    /// Where the run's place is kept the compiler says.
     pub of_run: Option<super::rows::RowPlace>,
 }
 

@@ -49,8 +49,8 @@ impl AgentGroup {
         swap.refused == 0
     }
 
-    /// Keeps the version that a read returned, where the program goes by it later, until the agent changes the key itself. `words` name the
-    /// operation in records.
+    /// Keeps the version that a read returned, where the program goes by it later, until the agent changes the key itself.
+    /// `words` name the operation in records.
     pub(super) fn note_seen(&mut self, member: u32, words: [u64; 3], version: u64) {
         if !self.goes_by_seen {
             return;

@@ -1,9 +1,9 @@
 //! Recorded runs that agents replay: how many come to their end, and what has become of those that were a success on record.
 //!
-//! On record every run had the data to itself. Here they share it. A run counts as a success here if it was one on record, came to its end, and
-//! nothing of what it wrote is lost: then all that it did is there, as it was on record. What else other agents did to it (a read that was
-//! stale, an answer that would have been another one) can't be known from a record that has no contents, and isn't counted against it: the share
-//! of successes is an upper bound.
+//! On record every run had the data to itself. Here they share it. A run counts as a success here if it was one on record, came to
+//! its end, and nothing of what it wrote is lost: then all that it did is there, as it was on record. What else other agents did to
+//! it (a read that was stale, an answer that would have been another one) can't be known from a record that has no contents, and
+//! isn't counted against it: the share of successes is an upper bound.
 
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Sheet};

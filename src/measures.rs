@@ -8,6 +8,7 @@
 //! - [`editing`]: whether texts end as recorded.
 //! - [`journal`]: what is written to logs of events and read from them, and how long it takes to rebuild an agent.
 //! - [`locks`]: how long locks are waited for and held, and what is done under those that are over.
+//! - [`replay`]: what becomes of recorded runs.
 //! - [`traffic`]: messages and bytes, the end of the run, the intervals of faults.
 //! - [`invariants`]: the counts that have to be zero where a scenario says `Always`.
 //! - [`windows`]: counts and levels in windows of time, which the others use.
@@ -20,6 +21,7 @@ pub mod journal;
 pub mod locks;
 mod ordering;
 pub mod registry;
+pub mod replay;
 pub mod shared_state;
 pub mod sheet;
 pub mod state;
@@ -63,6 +65,8 @@ pub struct Setting {
     pub state: Option<shared_state::Watched>,
     /// The texts that recorded sessions edit.
     pub edited: Vec<editing::EditedText>,
+    /// Whether agents replay recorded runs.
+    pub replays: bool,
 }
 
 /// How much is kept of what was measured, and how long a trigger's aftermath is watched.
@@ -101,14 +105,14 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         Box::new(journal::Journals::new(Arc::clone(&setting))),
         Box::new(locks::Locks::new(Arc::clone(&setting))),
     ];
+    let replays = setting.replays.then(|| replay::Replays::from(setting.warm_up));
     if let Some(watched) = &setting.state {
-        all.push(Box::new(state::SharedState::new(
-            watched,
-            setting.window,
-            options.sample,
-        )));
+        let shared = state::SharedState::new(watched, setting.window, options.sample);
+        all.push(Box::new(shared.with(replays)));
         all.push(Box::new(ordering::Ordering::new(Arc::clone(&setting))));
         all.push(Box::new(caching::Caching::new(Arc::clone(&setting))));
+    } else if let Some(replays) = replays {
+        all.push(Box::new(replays));
     }
     if !setting.edited.is_empty() {
         all.push(Box::new(editing::Editing::new(&setting)));

@@ -18,7 +18,7 @@
 //! # Ok::<(), quorate::random::LawError>(())
 //! ```
 //!
-//! [`Column`] and [`Rows`] are measured tables, read from CSV; the plain functions ([`standard_normal`], [`exponential`],
+//! [`Column`], [`Rows`] and [`Labels`] are measured tables, read from CSV; the plain functions ([`standard_normal`], [`exponential`],
 //! [`gamma`], ...) are for models of one's own.
 
 mod continuous;
@@ -34,7 +34,7 @@ mod tests;
 
 pub use continuous::{beta, gamma};
 pub use discrete::{Zipf, poisson};
-pub use empirical::{Column, Order, Rows, TableError, decompressed};
+pub use empirical::{Column, Labels, Order, Rows, TableError, decompressed, row_count};
 pub use law::{Law, LawError};
 pub use truncated::Truncated;
 pub use ziggurat::{exponential, normal, standard_exponential, standard_normal};

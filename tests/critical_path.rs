@@ -312,6 +312,7 @@ fn plan(case: &Case) -> Plan {
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services,
         stores: vec![],
+        presets: vec![],
         agents: vec![
             Arc::new(group(
                 "agents",

@@ -57,6 +57,7 @@ fn plan(one_way_ms: f64, loss: f64, until: f64) -> Plan {
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services: vec![],
         stores: vec![],
+        presets: vec![],
         agents: vec![],
         faults: Arc::new(vec![]),
         task_names: vec![String::new(), "look".into()],
@@ -86,6 +87,7 @@ fn setting(plan: &Plan) -> Setting {
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         edited: Vec::new(),
+        replays: false,
         state: None,
         directory: addresses.into_directory(),
         warm_up: plan.warm_up,
@@ -260,12 +262,13 @@ fn everything_on_a_sheet_is_in_the_registry() {
                 .any(|of| pattern.contains(of))
         })
         .collect();
-    // Stores and their caches, locks, sessions of editing, journals, and pairs of variants, have tests of their own.
+    // Stores and their caches, locks, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
     let elsewhere = [
         "state.",
         "cache.",
         "lock.",
         "text.",
+        "replay.",
         "journal.",
         "recovery.",
         "latency_trap.",

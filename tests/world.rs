@@ -51,6 +51,7 @@ fn plan(one_way_ms: f64, loss: f64) -> Plan {
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services: vec![],
         stores: vec![],
+        presets: vec![],
         agents: vec![],
         faults: Arc::new(vec![]),
         task_names: vec![String::new()],

@@ -5,7 +5,8 @@ use super::group::AgentGroup;
 use super::journal::JOURNAL;
 use super::locking::LOCK;
 use super::policy::Policy;
-use super::step::{Action, KeyChoice, ReplicaChoice, Swap};
+use super::program::Instruction;
+use super::step::{Action, CallTokens, KeyChoice, ReplicaChoice, Swap};
 use crate::kernel::SimDuration;
 use crate::state::{Context, Op, Token};
 use crate::world::call::{
@@ -57,11 +58,11 @@ impl AgentGroup {
             None => (0, 0),
             Some((tokens_in, tokens_out)) => {
                 let (mut stream, number) = self.draws(id, purpose::TOKENS);
-                let drawn_in = tokens_in.sample(&mut stream, number);
-                (
-                    (drawn_in + 0.5) as u32,
-                    (tokens_out.sample(&mut stream, number) + 0.5) as u32,
-                )
+                let mut many = |tokens: &CallTokens| match tokens {
+                    CallTokens::Law(law) => (law.sample(&mut stream, number) + 0.5) as u32,
+                    CallTokens::OfRow { register, of } => of[self.peek_register(id, *register) as usize],
+                };
+                (many(tokens_in), many(tokens_out))
             }
         };
         let request = Request::Work {
@@ -82,6 +83,15 @@ impl AgentGroup {
         }
         let key = self.choose_key(id, &step.keys);
         let member = self.member_of(id);
+        if let Some(Swap::ReadUnlessSeen { ahead }) = step.swap
+            && self.swaps_by_seen(id, (member, step.store, key))
+        {
+            self.activation(id).pc += ahead;
+            let Instruction::Operate(write) = spec.program.code[self.activation(id).pc as usize] else {
+                unreachable!("a compare-and-swap ends with its conditional update");
+            };
+            return self.begin_operation(id, write, cx);
+        }
         let agent = &self.agents[member as usize];
         let (base, count) = spec.stores[step.store as usize];
         let server = match step.replica {
@@ -211,7 +221,10 @@ impl AgentGroup {
             (_, 1) => 0,
             (None, count) => self.draws(id, purpose::KEY).0.below(count as u64) as u32,
             (Some(law), count) => {
-                let (mut stream, number) = self.draws(id, purpose::KEY);
+                let (mut stream, number) = match keys.of_run {
+                    Some(place) => self.run_draws(id, place),
+                    None => self.draws(id, purpose::KEY),
+                };
                 (law.sample(&mut stream, number) as u32).min(count - 1)
             }
         };
@@ -600,6 +613,7 @@ impl AgentGroup {
             return words;
         }
         self.note_version(id, words[2] & 1 == 1, conditional, answer.version);
+        self.note_seen(member, words, answer.version);
         if self.goes_by_amount(spec) {
             let amount = answer.findings.as_ref().map_or(0, |findings| findings.amount);
             self.amounts.insert(id, amount);

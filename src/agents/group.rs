@@ -10,6 +10,7 @@ use super::journal::Journal;
 use super::locking::{Hold, LOCK};
 use super::program::Instruction;
 use super::sessions::Remembered;
+use super::step::Swap;
 use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, in_large_pages, prefetch};
 use crate::network::SiteId;
@@ -125,6 +126,9 @@ pub struct AgentGroup {
     pub(super) edits: BTreeMap<(u32, u32), Progress>,
     /// The compare-and-swaps under way, by activation.
     pub(super) swaps: BTreeMap<u32, SwapState>,
+    /// The version of each key that an agent has read, where its program goes by it.
+    pub(super) seen: BTreeMap<(u32, u16, u32), u64>,
+    pub(super) goes_by_seen: bool,
     /// The locks that activations hold, the newest last.
     pub(super) holds: BTreeMap<u32, Vec<Hold>>,
     /// How many there have been.
@@ -193,6 +197,10 @@ impl AgentGroup {
             chosen: BTreeMap::new(),
             edits: BTreeMap::new(),
             swaps: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            goes_by_seen: operations
+                .iter()
+                .any(|step| matches!(step.swap, Some(Swap::ReadUnlessSeen { .. }))),
             holds: BTreeMap::new(),
             holds_made: 0,
             journals: BTreeMap::new(),
@@ -314,6 +322,7 @@ impl AgentGroup {
                     ..agent.endpoint
                 };
                 self.biographies[member as usize] = Biography { ordinal, runs: 0 };
+                self.forget_runs(member);
                 member
             }
             None => {

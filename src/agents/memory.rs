@@ -12,6 +12,7 @@ impl AgentGroup {
         forget(&mut self.sessions, (member, 0)..=(member, u16::MAX));
         forget(&mut self.caches, (member, 0)..=(member, u16::MAX));
         forget(&mut self.contexts, (member, 0, 0)..=(member, u16::MAX, u32::MAX));
+        forget(&mut self.seen, (member, 0, 0)..=(member, u16::MAX, u32::MAX));
         self.amounts.remove(&member);
         self.chosen.remove(&member);
         self.acts_on_cache.remove(&member);

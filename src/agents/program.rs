@@ -2,10 +2,13 @@
 
 use super::edits::Part;
 use super::journal::Granularity;
+use super::rows::{Replay, RowPlace};
 use super::step::{Action, CallStep, LockStep, OperateStep, SendStep, Step, Swap};
 use crate::kernel::SimDuration;
 use crate::random::Law;
 use std::sync::Arc;
+
+mod rows;
 
 /// One instruction. Numbers index the tables of the [`Program`]; `u32` targets are places in its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +75,29 @@ pub enum Instruction {
         /// Which session.
         edit: u32,
         /// Where the next one begins.
+        start: u32,
+    },
+    /// Takes a recorded run, and begins with its first row.
+    Rows {
+        /// Which register keeps the row; the next one keeps how many runs were taken before.
+        register: u16,
+        /// Which of the program's replays.
+        step: u32,
+    },
+    /// Goes to the place of a table that the row says.
+    Match {
+        /// Which register keeps the row.
+        register: u16,
+        /// Which table.
+        table: u32,
+    },
+    /// Goes back for the next row of a run, if there is one.
+    NextRow {
+        /// Which register keeps the row.
+        register: u16,
+        /// Which of the program's replays.
+        step: u32,
+        /// Where a row begins.
         start: u32,
     },
     /// The end of a branch.
@@ -146,6 +172,10 @@ pub struct Program {
     pub guesses: Vec<Guess>,
     /// Recorded sessions, and the law of thinking before a transaction.
     pub edits: Vec<(Arc<Part>, Option<u32>)>,
+    /// Recorded runs.
+    pub replays: Vec<Replay>,
+    /// Of recorded rows the number of their case, and the places of the cases.
+    pub dispatches: Vec<(Arc<[u32]>, Vec<u32>)>,
     /// Handlers: topic and place.
     pub handlers: Vec<(u16, u32)>,
     /// Loop registers of one activation.
@@ -173,6 +203,7 @@ impl Program {
             events,
             inside: 0,
             in_swap: false,
+            row: None,
         };
         compiler.block(main, &format!("{place}.program"));
         compiler.emit(Instruction::End, format!("{place}.program"));
@@ -185,6 +216,7 @@ impl Program {
             compiler.emit(Instruction::End, path);
             compiler.program.handlers.push((*topic, at));
         }
+        compiler.count_runs();
         compiler.program
     }
 
@@ -213,6 +245,8 @@ struct Compiler {
     inside: u32,
     /// Within a compare-and-swap, which is done again as a whole.
     in_swap: bool,
+    /// Where the row is kept that the steps here belong to.
+    row: Option<RowPlace>,
 }
 
 impl Compiler {
@@ -246,7 +280,7 @@ impl Compiler {
     fn is_event(&mut self, step: &Step) -> bool {
         if let Step::Operate(operate) = step {
             match operate.swap {
-                Some(Swap::Read) => self.in_swap = true,
+                Some(Swap::Read | Swap::ReadUnlessSeen { .. }) => self.in_swap = true,
                 Some(Swap::Write { .. }) => self.in_swap = false,
                 None => {}
             }
@@ -272,6 +306,8 @@ impl Compiler {
                 Step::Send(_)
                 | Step::Reply { .. }
                 | Step::Repeat { .. }
+                | Step::EachRow(_)
+                | Step::Match(_)
                 | Step::Choose(_)
                 | Step::When { .. }
                 | Step::Stop => false,
@@ -295,11 +331,13 @@ impl Compiler {
                 self.emit(I::Sleep(law), place);
             }
             Step::Call(call) => {
-                let call = push(&mut self.program.calls, call.clone());
+                let call = self.call_in_row(call);
+                let call = push(&mut self.program.calls, call);
                 self.emit(I::Call(call), place);
             }
             Step::Operate(operation) => {
-                let operation = push(&mut self.program.operations, operation.clone());
+                let operation = self.operation_in_row(operation);
+                let operation = push(&mut self.program.operations, operation);
                 self.emit(I::Operate(operation), place);
             }
             Step::Send(send) => {
@@ -326,6 +364,8 @@ impl Compiler {
                 self.emit(I::Wait(wait), place);
             }
             Step::Repeat { times, steps } => self.repeat(times.as_ref(), steps, place),
+            Step::EachRow(each) => self.each_row(each, place),
+            Step::Match(dispatch) => self.dispatch(dispatch, place),
             Step::Parallel(branches) => {
                 let fork = push(&mut self.program.forks, (Vec::new(), 0));
                 self.emit(I::Fork(fork), place.clone());
@@ -421,9 +461,12 @@ impl Compiler {
         self.depth -= 1;
     }
 
-    /// A branch has registers of its own, and ends with a join.
+    /// A branch has registers of its own, and ends with a join. Within a row it keeps those of the loops around it.
     fn branch(&mut self, steps: &[Step], place: String) -> (u32, u32) {
-        let depth = std::mem::take(&mut self.depth);
+        let depth = self.depth;
+        if self.row.is_none() {
+            self.depth = 0;
+        }
         let at = self.here();
         self.block(steps, &place);
         let exit = self.emit(Instruction::Join, place);

@@ -44,6 +44,10 @@ pub enum Step {
         /// What.
         steps: Vec<Step>,
     },
+    /// Takes a recorded run, and performs its rows in their order.
+    EachRow(super::rows::EachRow),
+    /// Goes by another column of the row that is performed.
+    Match(super::rows::Dispatch),
     /// Branches at once; goes on when all are done.
     Parallel(Vec<Vec<Step>>),
     /// One of these, with probabilities in proportion to the weights.
@@ -112,9 +116,23 @@ pub struct CallStep {
     /// The request's size.
     pub bytes: u32,
     /// Tokens of the prompt and of the answer, where the call states them.
-    pub tokens: Option<(Law, Law)>,
+    pub tokens: Option<(CallTokens, CallTokens)>,
     /// How urgent it is, where the service goes by that.
     pub priority: u32,
+}
+
+/// How many tokens of one kind a call has.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallTokens {
+    /// Drawn.
+    Law(Law),
+    /// As many as the row says that is performed.
+    OfRow {
+        /// Which register keeps the row: the compiler says it.
+        register: u16,
+        /// The number of each row, in the order of runs.
+        of: std::sync::Arc<[u32]>,
+    },
 }
 
 /// An operation on shared state.
@@ -146,6 +164,11 @@ pub struct OperateStep {
 pub enum Swap {
     /// It reads the version that the write is going to expect.
     Read,
+    /// The same, unless its agent has read the key before: then the write, so many instructions ahead, expects what that read returned.
+    ReadUnlessSeen {
+        /// How many.
+        ahead: u32,
+    },
     /// It updates, if the key still has that version. If not, the read so many instructions before is done again after a backoff.
     Write {
         /// How many.
@@ -164,6 +187,9 @@ pub struct KeyChoice {
     pub law: Option<Law>,
     /// The key that the last step with the same mark chose, so that a read and the write after it are about one key.
     pub same: bool,
+    /// The law is drawn once for the recorded run around it, and all operations of the run that have the same law mean the same.
+    /// Where the run's place is kept the compiler says.
+    pub of_run: Option<super::rows::RowPlace>,
 }
 
 /// What an operation does.

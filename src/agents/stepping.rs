@@ -154,6 +154,19 @@ impl AgentGroup {
                     self.step_over(id);
                     self.activation(id).pc = start;
                 }
+                Instruction::Rows { register, step } => {
+                    self.begin_rows(id, step, register, cx);
+                    self.step_over(id);
+                }
+                Instruction::Match { register, table } => {
+                    let at = self.case_of_row(id, table, register);
+                    self.step_over(id);
+                    self.activation(id).pc = at;
+                }
+                Instruction::NextRow { register, step, start } => {
+                    let again = self.next_row(id, step, register, cx);
+                    self.activation(id).pc = if again { start } else { pc + 1 };
+                }
                 Instruction::Join => return self.branch_ended(id, cx),
                 Instruction::TaskBegin { name, exit } => {
                     let run = self.activation(id).path;
@@ -214,7 +227,7 @@ impl AgentGroup {
         self.spec.program.laws[law as usize].sample_duration(&mut stream, number)
     }
 
-    fn register(&mut self, id: u32, register: u16) -> &mut u32 {
+    pub(super) fn register(&mut self, id: u32, register: u16) -> &mut u32 {
         let stride = self.spec.program.registers as usize;
         let (registers, index) = if id & EXTRA == 0 {
             (&mut self.registers, id)
@@ -222,6 +235,15 @@ impl AgentGroup {
             (&mut self.extra_registers, id & !EXTRA)
         };
         &mut registers[index as usize * stride + register as usize]
+    }
+
+    pub(super) fn peek_register(&self, id: u32, register: u16) -> u32 {
+        let stride = self.spec.program.registers as usize;
+        let (registers, index) = match id & EXTRA {
+            0 => (&self.registers, id),
+            _ => (&self.extra_registers, id & !EXTRA),
+        };
+        registers[index as usize * stride + register as usize]
     }
 
     /// A think, a sleep or a backoff is over.
@@ -540,6 +562,7 @@ impl AgentGroup {
             // Branch paths hang below the step that forks, so that another branch shifts nobody's draws.
             let path = branch_path(path, steps, index as u64);
             let branch = self.spawn(member, *place, id, index as u16, path, cx.now());
+            self.hand_row_on(id, branch);
             let words = [self.name_of(branch), self.name_of(id), index as u64];
             cx.record(What::ActivationBegan, self.base + member, words);
             branches.push(branch);

@@ -39,6 +39,29 @@ impl AgentGroup {
         }
     }
 
+    /// A compare-and-swap begins that goes by what its agent has read of the key: true if it has, and this is the first round.
+    pub(super) fn swaps_by_seen(&mut self, id: u32, key: (u32, u16, u32)) -> bool {
+        self.begin_swap(id);
+        let (Some(version), Some(swap)) = (self.seen.get(&key), self.swaps.get_mut(&id)) else {
+            return false;
+        };
+        swap.version = *version;
+        swap.refused == 0
+    }
+
+    /// Keeps the version that a read returned, where the program goes by it later, until the agent changes the key itself.
+    /// `words` name the operation in records.
+    pub(super) fn note_seen(&mut self, member: u32, words: [u64; 3], version: u64) {
+        if !self.goes_by_seen {
+            return;
+        }
+        let key = (member, (words[1] >> 32) as u16, words[1] as u32);
+        match words[2] & 1 {
+            0 => self.seen.insert(key, version),
+            _ => self.seen.remove(&key),
+        };
+    }
+
     /// Keeps the version that the read of a compare-and-swap returned; forgets a swap whose conditional update was applied.
     pub(super) fn note_version(&mut self, id: u32, update: bool, conditional: bool, version: u64) {
         if conditional {

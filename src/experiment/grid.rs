@@ -372,6 +372,7 @@ pub fn setting(plan: &Plan) -> Setting {
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         state: watched(plan, &addresses.stores),
         edited: edited(plan, &addresses.stores),
+        replays: plan.agents.iter().any(|group| !group.program.replays.is_empty()),
         limits: plan.services.iter().map(|service| limit(&service.spec)).collect(),
         warm_up: plan.warm_up,
         window: plan.window,

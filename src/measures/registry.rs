@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 19] = [
+const TABLES: [&[MeasureInfo]; 20] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -37,6 +37,7 @@ const TABLES: [&[MeasureInfo]; 19] = [
     super::ordering::ORDERING,
     super::caching::CACHING,
     super::editing::EDITED,
+    super::replay::REPLAY,
     COMPARED,
 ];
 

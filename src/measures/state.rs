@@ -1,5 +1,6 @@
 //! Shared state as a measure: what the judge found, on the sheet.
 
+use super::replay::Replays;
 use super::shared_state::{Samples, SharedStateJudge, Steps, Watched};
 use super::{Better, Measure, MeasureInfo, Sample, Series, Sheet, Unit};
 use crate::kernel::{SimDuration, SimTime};
@@ -49,6 +50,8 @@ pub struct SharedState {
     sample: usize,
     /// Pairs of changes transformed, where stores do that.
     transforms: Option<u64>,
+    /// The recorded runs that are replayed, if any are.
+    replays: Option<Replays>,
 }
 
 impl SharedState {
@@ -58,18 +61,29 @@ impl SharedState {
             judge: SharedStateJudge::new(watched).in_windows(window),
             sample,
             transforms: None,
+            replays: None,
         }
+    }
+
+    /// The same, which also says what became of recorded runs.
+    pub(super) fn with(mut self, replays: Option<Replays>) -> Self {
+        self.replays = replays;
+        self
     }
 }
 
 impl Measure for SharedState {
     fn wants(&self) -> Mask {
-        self.judge.wants().union(Mask::of(&[What::Transformed]))
+        let replays = self.replays.as_ref().map_or(Mask::NONE, |_| Replays::wants());
+        self.judge.wants().union(Mask::of(&[What::Transformed])).union(replays)
     }
 
     fn batch(&mut self, batch: Batch<'_>) {
         for record in batch.records.iter().filter(|record| record.what == What::Transformed) {
             *self.transforms.get_or_insert(0) += record.b;
+        }
+        if let Some(replays) = &mut self.replays {
+            replays.batch(batch);
         }
         self.judge.batch(batch);
     }
@@ -81,6 +95,9 @@ impl Measure for SharedState {
 
     fn finish(mut self: Box<Self>, end: SimTime, sheet: &mut Sheet) {
         let results = self.judge.results(end);
+        if let Some(replays) = self.replays {
+            replays.finish(&results.lost, sheet);
+        }
         if let Some(transforms) = self.transforms {
             sheet.number("state.transforms", Some(transforms as f64));
         }

@@ -1,11 +1,13 @@
-//! Measured tables: columns of numbers to draw from, and rows of several numbers that belong together.
+//! Measured tables: columns of numbers to draw from, rows of several numbers that belong together, and columns of texts.
 //!
-//! Read from CSV with a header line; nothing is skipped or guessed: what isn't a finite number is an error that names the
+//! Read from CSV with a header line; nothing is skipped or guessed: of numbers, what isn't finite is an error that names the
 //! place. Tables are immutable and meant to be shared behind an `Arc`.
 
+mod labels;
 mod reading;
 
-pub use reading::{TableError, decompressed};
+pub use labels::Labels;
+pub use reading::{TableError, decompressed, row_count};
 
 use crate::kernel::Stream;
 

@@ -8,7 +8,7 @@ use super::syntax::{Code, Diagnostic, Diagnostics, Named, Part, SourceMap, Sourc
 use super::written;
 use crate::agents::edits::Session;
 use crate::network::measured::{Measured, MeasuredError};
-use crate::random::{Column, Rows, TableError, decompressed};
+use crate::random::{Column, Labels, Rows, TableError, decompressed, row_count};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,14 @@ const EDITS: &str = "github.com/josephg/editing-traces (Joseph Gentle), CC BY 4.
 const RTT: &[u8] = file!("wan-latency-fantoch/rtt.csv");
 
 /// The data sets that come with Quorate, by name.
-pub const BUILT_IN: [BuiltIn; 9] = [
+pub const BUILT_IN: [BuiltIn; 10] = [
+    BuiltIn {
+        name: "airline-calls",
+        title: "recorded runs of a customer-service agent with tools, for `EachRow`",
+        source: "github.com/sierra-research/tau-bench (Yao et al., 2024), MIT",
+        set: None,
+        bytes: file!("tau-bench-tool-calls/gpt4o_airline_calls.csv.gz"),
+    },
     BuiltIn {
         name: "aws-latency",
         title: "round trips between 19 regions of AWS",
@@ -150,6 +157,7 @@ pub struct DataSets<'a> {
     kept: bool,
     tables: BTreeMap<TableKey, Read<Arc<Rows>>>,
     columns: BTreeMap<(String, String), Read<Arc<Column>>>,
+    labels: BTreeMap<(String, String), Read<Arc<Labels>>>,
     times: BTreeMap<(String, String), Read<Arc<Stamps>>>,
     measured: BTreeMap<(String, Option<String>), Read<Measured>>,
     sessions: BTreeMap<String, Read<Arc<Session>>>,
@@ -185,6 +193,7 @@ impl<'a> DataSets<'a> {
             kept: true,
             tables: BTreeMap::new(),
             columns: BTreeMap::new(),
+            labels: BTreeMap::new(),
             times: BTreeMap::new(),
             measured: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -214,6 +223,7 @@ impl<'a> DataSets<'a> {
             self.files.remove(&name);
             self.tables.retain(|(of, _), _| *of != name);
             self.columns.retain(|(of, _), _| *of != name);
+            self.labels.retain(|(of, _), _| *of != name);
             self.times.retain(|(of, _), _| *of != name);
             self.measured.retain(|(of, _), _| *of != name);
             self.sessions.remove(&name);
@@ -250,6 +260,29 @@ impl<'a> DataSets<'a> {
             self.columns.insert(key.clone(), read.map_err(failure));
         }
         report(&self.columns[&key], self.declared_at(data), (data, column), out)
+    }
+
+    /// A column of texts.
+    pub fn labels(
+        &mut self,
+        data: &Spanned<String>,
+        column: &Spanned<String>,
+        out: &mut Diagnostics,
+    ) -> Option<Arc<Labels>> {
+        let key = (data.value.clone(), column.value.clone());
+        if !self.labels.contains_key(&key) {
+            let bytes = self.bytes(data, out)?;
+            let read = Labels::from_csv(&bytes, column).map(Arc::new);
+            self.labels.insert(key.clone(), read.map_err(failure));
+        }
+        report(&self.labels[&key], self.declared_at(data), (data, column), out)
+    }
+
+    /// How many rows a table has. One without rows is reported.
+    pub fn row_count(&mut self, data: &Spanned<String>, out: &mut Diagnostics) -> Option<usize> {
+        let bytes = self.bytes(data, out)?;
+        let read = row_count(&bytes).map_err(failure);
+        report(&read, self.declared_at(data), (data, data), out)
     }
 
     /// Several columns of one table, in this order.
@@ -534,6 +567,7 @@ mod tests {
         let mut data = DataSets::new(&sources);
         assert!(BUILT_IN.windows(2).all(|pair| pair[0].name < pair[1].name));
         for (name, column, rows) in [
+            ("airline-calls", "args_chars", 5308),
             ("azure-code", "GeneratedTokens", 8819),
             ("azure-conv", "ContextTokens", 19_366),
             ("swe-tool-times", "execution_time_s", 40),
@@ -547,6 +581,8 @@ mod tests {
                 out.iter().next()
             );
         }
+        let tools = data.labels(&"airline-calls".into(), &"tool".into(), &mut out).unwrap();
+        assert_eq!((tools.len(), tools.names().len()), (5308, 15));
         let code = data
             .stamps(&"azure-code".into(), &"TIMESTAMP".into(), &mut out)
             .unwrap();

@@ -22,6 +22,7 @@ mod operations;
 mod primary;
 mod quorum;
 mod raft;
+mod rows;
 mod services;
 mod state;
 mod steps;
@@ -62,6 +63,10 @@ pub(super) struct Resolver<'a, 'd> {
     until: Option<plan::Until>,
     /// Within steps under a lock whose token updates carry: where it is named.
     fenced: Option<Span>,
+    /// Within an `EachRow`: its rows.
+    row: Option<rows::Scope>,
+    /// Within a guess: where its `Speculate` stands.
+    guess: Option<Span>,
 }
 
 /// A scenario as it was read.
@@ -95,6 +100,8 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         network_known: true,
         until,
         fenced: None,
+        row: None,
+        guess: None,
     };
     let errors = resolver.out.error_count();
     resolver.check_run();

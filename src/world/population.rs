@@ -59,6 +59,10 @@ pub mod purpose {
     pub const REPLAY: Purpose = Purpose(0x10e);
     /// What a holder tells a lock service.
     pub const LOCK: Purpose = Purpose(0x10f);
+    /// Which recorded run an agent takes.
+    pub const RUN: Purpose = Purpose(0x110);
+    /// Which key a recorded run is about.
+    pub const RUN_KEY: Purpose = Purpose(0x111);
     /// The first purpose free for users' own populations.
     pub const OWN: u16 = 0x200;
 }

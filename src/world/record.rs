@@ -187,6 +187,9 @@ pub enum What {
     /// How many pairs of changes of texts a replica has transformed, once the run is over and drained. Subject: the replica; a: store;
     /// b: how many.
     Transformed,
+    /// An activation begins a row of a recorded run, or is through with the run. Subject: the agent; a: activation; b: the run and, in the
+    /// low half, the row's place in it; c: which, and what is recorded of the run ([`crate::agents::rows::event`]).
+    Row,
 }
 
 /// A set of [`What`]s.

@@ -487,6 +487,17 @@ impl Ledger {
         }
     }
 
+    /// The entities of the agents, by their places.
+    pub fn entities(&self) -> Vec<u32> {
+        let mut entities = vec![NONE; self.agents.len()];
+        for (entity, place) in (0..).zip(&self.agent_of) {
+            if *place != NONE {
+                entities[*place as usize] = entity;
+            }
+        }
+        entities
+    }
+
     /// The update of an agent under a number: its first version.
     pub fn update_of(&self, agent: u32, number: u32) -> Option<u32> {
         let writes = &self.agents[agent as usize].writes;

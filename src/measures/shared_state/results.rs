@@ -8,6 +8,7 @@ use super::visibility::Visibility;
 use crate::kernel::SimTime;
 use crate::measures::{Better, MeasureInfo, Unit};
 use crate::state::{Keeping, Op};
+use crate::world::call::call_identity;
 use std::collections::BTreeMap;
 
 /// What is counted while the run goes on.
@@ -65,6 +66,8 @@ pub struct SharedState {
     pub lost_effects: u64,
     pub lost_updates: u64,
     pub lost_characters: u64,
+    /// The calls of the updates that have lost effects.
+    pub lost: Vec<u64>,
     /// The most versions of one key that a read showed beside each other.
     pub siblings: u64,
     pub stale_reads: u64,
@@ -211,7 +214,7 @@ impl SharedStateJudge {
             self.end_measured(end);
         }
         self.check_order();
-        let (lost_effects, lost_updates, lost_characters) = self.lost();
+        let ((lost_effects, lost_updates, lost_characters), lost) = self.lost();
         let tally = self.tally.clone();
         SharedState {
             writes: tally.writes,
@@ -228,6 +231,7 @@ impl SharedStateJudge {
             lost_effects,
             lost_updates,
             lost_characters,
+            lost,
             siblings: tally.siblings,
             stale_reads: tally.stale_reads,
             stale_age: tally.stale_age,
@@ -273,8 +277,8 @@ impl SharedStateJudge {
     }
 
     /// Acknowledged effects that no replica contains and nobody took away, those of them that no other update had seen, and
-    /// those of the first that are inserted characters.
-    fn lost(&self) -> (u64, u64, u64) {
+    /// those of the first that are inserted characters; and the calls that the first came from.
+    fn lost(&self) -> ((u64, u64, u64), Vec<u64>) {
         let ledger = &self.ledger;
         let mut contained = vec![false; ledger.writes.len()];
         let copies = ledger.replicas.iter().flat_map(|replica| &replica.copies);
@@ -287,6 +291,7 @@ impl SharedStateJudge {
         }
         let ended = Endings::of(&ledger.writes, &ledger.keys);
         let (mut effects, mut unseen, mut characters) = (0, 0, 0);
+        let (entities, mut calls) = (ledger.entities(), Vec::new());
         for (place, write) in (0..).zip(&ledger.writes) {
             if write.flags & flag::COUNTED == 0 || write.acked == 0 {
                 continue;
@@ -315,12 +320,13 @@ impl SharedStateJudge {
             if !was_replaced {
                 effects += lost.effects;
                 characters += lost.characters;
+                calls.push(call_identity(entities[write.agent as usize], write.number - 1));
             }
             if !was_seen {
                 unseen += lost.effects;
             }
         }
-        (effects, unseen, characters)
+        ((effects, unseen, characters), calls)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tables from CSV bytes.
 
-use super::{Column, Rows};
+use super::{Column, Labels, Rows};
 use std::borrow::Cow;
 use std::io::Read;
 use thiserror::Error;
@@ -90,8 +90,42 @@ impl Rows {
     }
 }
 
+impl Labels {
+    /// The column called `column` of a CSV table with a header line, whatever its fields hold.
+    ///
+    /// # Errors
+    /// Refuses malformed CSV, a missing or ambiguous column, and a table without rows.
+    pub fn from_csv(bytes: &[u8], column: &str) -> Result<Self, TableError> {
+        let mut labels = Self::new(column);
+        each(bytes, &[column], |_, _, text| {
+            labels.push(text);
+            Ok(())
+        })?;
+        labels.or_empty()
+    }
+}
+
 /// The values of the named columns, each in the order of the rows.
 fn read(bytes: &[u8], names: &[&str]) -> Result<Vec<Vec<f64>>, TableError> {
+    let mut values = vec![Vec::new(); names.len()];
+    each(bytes, names, |line, place, text| {
+        let (column, value) = (names[place].to_owned(), text.to_owned());
+        match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => values[place].push(number),
+            Ok(_) => return Err(TableError::NotFinite { line, column, value }),
+            Err(_) => return Err(TableError::NotANumber { line, column, value }),
+        }
+        Ok(())
+    })?;
+    Ok(values)
+}
+
+/// Gives every field of the named columns to `take`: its line, which of the columns it is in, and what it holds.
+fn each(
+    bytes: &[u8],
+    names: &[&str],
+    mut take: impl FnMut(u64, usize, &str) -> Result<(), TableError>,
+) -> Result<(), TableError> {
     // A byte order mark, as spreadsheets write it, is no part of the first name.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
@@ -105,24 +139,37 @@ fn read(bytes: &[u8], names: &[&str]) -> Result<Vec<Vec<f64>>, TableError> {
         .iter()
         .map(|name| place(&header, name))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut values = vec![Vec::new(); names.len()];
     let mut record = csv::StringRecord::new();
     while reader
         .read_record(&mut record)
         .map_err(|error| malformed(bytes, error))?
     {
         let line = line(bytes, record.position());
-        for ((name, &place), values) in names.iter().zip(&places).zip(&mut values) {
-            let text = record.get(place).unwrap_or_default();
-            let (column, value) = (name.to_string(), text.to_owned());
-            match text.parse::<f64>() {
-                Ok(number) if number.is_finite() => values.push(number),
-                Ok(_) => return Err(TableError::NotFinite { line, column, value }),
-                Err(_) => return Err(TableError::NotANumber { line, column, value }),
-            }
+        for (index, place) in places.iter().enumerate() {
+            take(line, index, record.get(*place).unwrap_or_default())?;
         }
     }
-    Ok(values)
+    Ok(())
+}
+
+/// How many rows a CSV table with a header line has.
+///
+/// # Errors
+/// Refuses malformed CSV, and a table without rows or columns.
+pub fn row_count(bytes: &[u8]) -> Result<usize, TableError> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut reader = csv::ReaderBuilder::new().from_reader(bytes);
+    let header = reader.headers().map_err(|error| malformed(bytes, error))?;
+    let column = header.get(0).map(str::to_owned);
+    let mut count = 0;
+    for record in reader.records() {
+        record.map_err(|error| malformed(bytes, error))?;
+        count += 1;
+    }
+    match count {
+        0 => Err(TableError::Empty { column }),
+        count => Ok(count),
+    }
 }
 
 /// Where the column called `name` is.

@@ -2,10 +2,15 @@
 
 use super::laws::{NumberLaw, TimeLaw};
 use crate::scenario::syntax::quantity::{Bytes, Duration, Positive, Probability};
-use crate::scenario::syntax::{Part, Spanned};
+use crate::scenario::syntax::{Named, OneOrMany, Part, Spanned};
 
 /// The position at the end of any text.
 pub(super) const END: NumberLaw = NumberLaw::Constant(4_294_967_295.0);
+
+/// No tokens.
+fn no_tokens() -> TokenCount {
+    TokenCount::Law(NumberLaw::Constant(0.0).into())
+}
 
 /// A list of steps.
 pub type Steps = Part<Vec<Part<Spanned<Step>>>>;
@@ -27,7 +32,7 @@ macro_rules! steps {
                         /// The store, where two stores have a key of this name.
                         store: Part<Option<Spanned<String>>>,
                         /// Which of several keys of this name, from 0 and rounded down; without it any, all alike.
-                        which: Part<Option<Spanned<NumberLaw>>>,
+                        which: Part<Option<Spanned<Which>>>,
                         $( $(#[doc = $fdoc])* $field: $ty $(= $default)?, )*
                         /// Which replica is asked; without it the nearest, or whom a `Quorum` says.
                         replica: Part<Option<Replica>>,
@@ -100,6 +105,37 @@ steps! {
             times: Part<Times>,
             /// What.
             steps: Steps,
+        },
+        /// Performs the rows of one recorded run, in the order of the file, each as its `cases` say. The first row is begun when the step is,
+        /// every other when the one before is over. An agent counts the runs that it takes in a step: the count and its place in the
+        /// rows are part of its memory, as places in loops are. A crash that takes the memory takes both, so that the agent begins anew with the
+        /// first row of its first run; a `journal` brings both back. A failed step ends what it would end anywhere else: with
+        /// `on_failure: Continue` the row goes on. Not within the `guess` of a `Speculate`, which would be done again with another run.
+        EachRow {
+            /// The data set, as `"airline-calls"`.
+            data: Part<Spanned<String>>,
+            /// The columns that name a run: rows that agree in all of them are one run. Runs are numbered by their first rows.
+            /// Without it all rows are one run.
+            run: Part<Option<Spanned<OneOrMany<Part<Spanned<String>>>>>>,
+            /// Which run an agent takes.
+            take: Part<Take> = Part::from(Take::InOrder),
+            /// The column by which a row's steps are chosen.
+            column: Part<Spanned<String>>,
+            /// What is done, by the value of the column.
+            cases: Named<Steps> = Named::default(),
+            /// What is done in rows with a value that no case names. Without it there may be no such row.
+            otherwise: Option<Steps>,
+            /// Which runs were a success on record, for the measures `replay.*`.
+            success: Part<Option<Success>>,
+        },
+        /// Goes by another column of the row that the `EachRow` around it performs.
+        Match {
+            /// The column.
+            column: Part<Spanned<String>>,
+            /// What is done, by the value of the column.
+            cases: Named<Steps> = Named::default(),
+            /// What is done in rows with a value that no case names. Without it no such row may come here.
+            otherwise: Option<Steps>,
         },
         /// Branches, all at once; it is over when the last is.
         Parallel(Part<Vec<Steps>>),
@@ -238,7 +274,10 @@ steps! {
             /// The change.
             op: Part<Spanned<UpdateOp>> = Part::from(UpdateOp::Write),
             /// The least amount that the read shows for the agent to go on; with less there is no change. See `When`.
-            at_least: Part<Option<i64>>
+            at_least: Part<Option<i64>>,
+            /// Whether an agent that has read the key in an earlier step changes it as it saw it then: without a read and a think
+            /// before it, if nobody has changed the key since that read. If somebody has, it reads and thinks as above. Not with `at_least`.
+            seen: Part<bool> = Part::from(false)
         },
     }
 }
@@ -294,9 +333,49 @@ crate::language! {
     /// How many tokens a call has.
     pub struct CallTokens {
         /// Tokens of the prompt.
-        tokens_in: Part<Spanned<NumberLaw>> = Part::from(NumberLaw::Constant(0.0)),
+        tokens_in: Part<Spanned<TokenCount>> = Part::from(no_tokens()),
         /// Tokens of the answer.
-        tokens_out: Part<Spanned<NumberLaw>> = Part::from(NumberLaw::Constant(0.0)),
+        tokens_out: Part<Spanned<TokenCount>> = Part::from(no_tokens()),
+    }
+
+    /// How many tokens of one kind a call has.
+    pub enum TokenCount {
+        /// Drawn by a law, which alone means this.
+        Law(Spanned<NumberLaw>) as bare,
+        /// As the row says that the `EachRow` around it performs.
+        OfRow {
+            /// The columns, of numbers that aren't negative: they are added up.
+            columns: Part<Spanned<OneOrMany<Part<Spanned<String>>>>>,
+            /// What a 1 in them means, in tokens: 0.25 if they count characters of English.
+            times: Part<f64> = Part::from(1.0),
+            /// Whether the rows before it in the run are meant, all together, and not the row itself: a model reads the conversation so far.
+            before: Part<bool> = Part::from(false),
+        },
+    }
+
+    /// Which of several keys of one name.
+    pub enum Which {
+        /// Drawn by a law for each operation anew; the law alone means this.
+        Law(Spanned<NumberLaw>) as bare,
+        /// Drawn once for the run that the `EachRow` around it replays: all of the run's operations with the same law are about the same key.
+        OfRun(Spanned<NumberLaw>),
+    }
+
+    /// Which recorded run an agent takes.
+    pub enum Take {
+        /// In turn: of a group of `n` agents number `a` (from 0) takes run `a`, next time run `a + n`, and so on; behind the last run comes
+        /// the first again, so that with more agents than runs several take the same. Agents of a stream take one after the other.
+        InOrder,
+        /// Any, all alike, by a draw of the agent's own for each run that it takes.
+        Random,
+    }
+
+    /// Which runs were a success on record.
+    pub struct Success {
+        /// The column that says so, with the same value in all rows of a run.
+        column: Part<Spanned<String>>,
+        /// What it says of a success.
+        is: Part<Spanned<String>>,
     }
 
     /// How often steps are repeated.

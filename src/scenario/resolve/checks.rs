@@ -32,6 +32,8 @@ pub(super) fn may_leave_or_wait(steps: &[Step]) -> bool {
         Step::Choose(options) => options
             .iter()
             .any(|(weight, steps)| *weight > 0.0 && may_leave_or_wait(steps)),
+        Step::EachRow(each) => each.dispatch.cases.iter().any(|(_, steps)| may_leave_or_wait(steps)),
+        Step::Match(dispatch) => dispatch.cases.iter().any(|(_, steps)| may_leave_or_wait(steps)),
         // The read before it is a step of its own.
         Step::When { steps, otherwise, .. } => may_leave_or_wait(steps) || may_leave_or_wait(otherwise),
         Step::Speculate { basis, guess, .. } => may_leave_or_wait(basis) || may_leave_or_wait(guess),

@@ -2,15 +2,17 @@
 
 use super::Resolver;
 use super::state::KeyPlace;
+use crate::agents::rows::RowPlace;
 use crate::agents::step::{Action, KeyChoice, OperateStep, ReplicaChoice, Step, Swap};
 use crate::random::Law;
 use crate::scenario::language::state::{Coordinator, Model};
-use crate::scenario::language::steps::{Replica, UpdateOp};
+use crate::scenario::language::steps::{Replica, UpdateOp, Which};
 use crate::scenario::language::{NumberLaw, Step as Written, Store, TimeLaw};
 use crate::scenario::syntax::{Code, Diagnostic, Part, Spanned, suggest, unknown_name, write};
 use crate::state::{KeyType, Op};
 
-/// What laws of maps and texts are about, for messages.
+/// What laws of keys, maps and texts are about, for messages.
+const KEY: &str = "the number of a key";
 const FIELD: &str = "the number of a field";
 const POSITION: &str = "a position";
 const CHARACTERS: &str = "a number of characters";
@@ -25,7 +27,7 @@ type Policy = Part<Option<Spanned<String>>>;
 pub(super) struct Operation<'s> {
     pub key: &'s Part<Spanned<String>>,
     pub store: &'s Part<Option<Spanned<String>>>,
-    pub which: &'s Part<Option<Spanned<NumberLaw>>>,
+    pub which: &'s Part<Option<Spanned<Which>>>,
     pub replica: &'s Part<Option<Replica>>,
 }
 
@@ -223,12 +225,22 @@ impl<'a> Resolver<'a, '_> {
                 think,
                 op,
                 at_least,
+                seen,
                 replica,
                 policy,
             } => {
                 let on = operation!(key, store, which, replica);
-                let steps = self.compare_and_swap(&on, policy_of(policy), think, op, at_least)?;
-                guarded(steps, *at_least.get()?)
+                let mut steps = self.compare_and_swap(&on, policy_of(policy), think, op, at_least)?;
+                let at_least = *at_least.get()?;
+                if let (true, Step::Operate(read)) = (*seen.get()?, &mut steps[0]) {
+                    if at_least.is_some() {
+                        let message = "`seen` goes without a read, and `at_least` by what a read shows";
+                        self.error(Code::Conflicting, key.get()?.span, message);
+                        return None;
+                    }
+                    read.swap = Some(Swap::ReadUnlessSeen { ahead: 2 });
+                }
+                guarded(steps, at_least)
             }
             _ => unreachable!("the other steps are no operations on shared state"),
         })
@@ -372,7 +384,11 @@ impl<'a> Resolver<'a, '_> {
         carries_context: bool,
     ) -> Option<OperateStep> {
         let place = on.key.get().and_then(|key| self.key(key, on.store.get()?.as_ref()));
-        let law = on.which.each(|law| self.amount(law, "the number of a key"));
+        let law = on.which.each(|which| match &which.value {
+            Which::Law(law) => self.amount(law, KEY),
+            Which::OfRun(law) => self.in_run(which.span, "`OfRun`").and(self.amount(law, KEY)),
+        });
+        let of_run = matches!(on.which.given().map(|which| &which.value), Some(Which::OfRun(_)));
         let place = place?;
         let keys = place.keys;
         let fits = match (kind, keys) {
@@ -408,6 +424,7 @@ impl<'a> Resolver<'a, '_> {
                 count: keys.count,
                 law,
                 same: false,
+                of_run: of_run.then(RowPlace::default),
             },
             action,
             carries_context,

@@ -45,6 +45,12 @@ impl Written {
             }
             Self::Speculate { basis, guess, .. } => vec![basis, guess],
             Self::When { steps, otherwise, .. } => vec![steps, otherwise],
+            Self::EachRow { cases, otherwise, .. } | Self::Match { cases, otherwise, .. } => {
+                if !cases.is_whole() {
+                    return None;
+                }
+                cases.iter().map(|(_, steps)| steps).chain(otherwise).collect()
+            }
             _ => Vec::new(),
         })
     }
@@ -152,8 +158,8 @@ impl Resolver<'_, '_> {
                 });
                 let tokens = tokens.each(|tokens| {
                     let laws = (
-                        self.amount_of(&tokens.tokens_in, "a number of tokens"),
-                        self.amount_of(&tokens.tokens_out, "a number of tokens"),
+                        self.token_count(tokens.tokens_in.get()),
+                        self.token_count(tokens.tokens_out.get()),
                     );
                     laws.0.zip(laws.1)
                 });
@@ -211,6 +217,43 @@ impl Resolver<'_, '_> {
                 }
                 into.push(Step::Repeat { times, steps: inner });
             }
+            Written::EachRow {
+                data,
+                run,
+                take,
+                column,
+                cases,
+                otherwise,
+                success,
+            } => {
+                let each = super::rows::Each {
+                    data,
+                    run,
+                    take,
+                    success,
+                };
+                let by = super::rows::By {
+                    column,
+                    cases,
+                    otherwise,
+                };
+                into.push(self.each_row(step.span, &each, &by, (group, policies))?);
+            }
+            Written::Match {
+                column,
+                cases,
+                otherwise,
+            } => {
+                let by = super::rows::By {
+                    column,
+                    cases,
+                    otherwise,
+                };
+                let known = self.in_run(step.span.head(5), "`Match`");
+                let dispatch = self.dispatch(&by, (group, policies));
+                known?;
+                into.push(Step::Match(dispatch?));
+            }
             Written::Parallel(branches) => {
                 let branches = branches.get()?;
                 if branches.is_empty() {
@@ -266,7 +309,10 @@ impl Resolver<'_, '_> {
                 });
             }
             Written::Speculate { basis, guess, right } => {
-                let both = (self.steps(basis, group, policies), self.steps(guess, group, policies));
+                let basis = self.steps(basis, group, policies);
+                let outer = self.guess.replace(step.span);
+                let both = (basis, self.steps(guess, group, policies));
+                self.guess = outer;
                 into.push(Step::Speculate {
                     basis: both.0?,
                     guess: both.1?,

@@ -325,6 +325,14 @@ codes! {
      what handlers change is in no event. Its policy tries until it is answered: an event that may be in the log or not would leave its agent \
      without a known state. With `events: Tasks` the program has a task that isn't part of a larger step.\n\n```ron\n(count: 10, at: \"a\", \
      journal: (log: \"ledger\", snapshot_every: 100), program: [Repeat(times: 1000, steps: [Think(\"1s\")])])\n```";
+    BadRows = 492, "recorded rows that can't be performed",
+    "`EachRow` says for every row of a recorded run what is done, by the value of a column: each value has a case, or there is an `otherwise`. \
+     What goes by a row stands within its steps: `Match`, `OfRow` and `OfRun`. A run was a success on record or it wasn't, so the column that \
+     says so holds one value for all of its rows.\n\n```ron\nEachRow(data: \"airline-calls\", run: [\"task_id\", \"trial\"], column: \"role\", \
+     cases: {\"tool\": [Think(\"1s\")]})\n```\n\nThe rows of the system, the user and the assistant have no case: `otherwise: []` leaves them out.";
+    UnusedCase = 493, "a case that never occurs",
+    "No row that gets there has this value in the column: the case is never done. Values are compared as text, with case, and without the \
+     blanks around them.";
     BadLock = 495, "a lock that can't be",
     "A lock service (`lock: (lease: \"10s\")`) grants its lock to the steps of a `WithLock`, and does nothing else: it isn't called, and has \
      no servers, limits or prices. A renewal comes before the lease is over. With `fencing` updates under the lock carry a token, which \

@@ -69,7 +69,8 @@ pub(super) fn check_view(view: &Logs<'_>, all: &Logs<'_>, causal: bool) -> Optio
 fn check_more(logs: &Logs<'_>, all: &Logs<'_>, keeps: Keeps, causal: bool) -> Option<Finding> {
     let mut graph = Graph {
         logs,
-        all,
+        // What others read is no evidence for what one process saw, unless all goes by it.
+        all: if causal { all } else { logs },
         order: Order {
             before: vec![Vec::new(); logs.txns.len()],
         },

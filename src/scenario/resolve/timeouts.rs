@@ -13,59 +13,28 @@ struct Asked<'s> {
     key: &'s Part<Spanned<String>>,
     store: &'s Part<Option<Spanned<String>>>,
     replica: Option<&'s Part<Option<Replica>>>,
+    policy: &'s Part<Option<Spanned<String>>>,
 }
 
 /// What a step on shared state says of whom it asks; `None` of other steps.
 fn asked(step: &Written) -> Option<Asked<'_>> {
-    match step {
-        Written::Read {
-            key, store, replica, ..
-        }
-        | Written::When {
-            key, store, replica, ..
-        }
-        | Written::Write {
-            key, store, replica, ..
-        }
-        | Written::Add {
-            key, store, replica, ..
-        }
-        | Written::Insert {
-            key, store, replica, ..
-        }
-        | Written::Remove {
-            key, store, replica, ..
-        }
-        | Written::Put {
-            key, store, replica, ..
-        }
-        | Written::Increase {
-            key, store, replica, ..
-        }
-        | Written::Drop {
-            key, store, replica, ..
-        }
-        | Written::InsertText {
-            key, store, replica, ..
-        }
-        | Written::DeleteText {
-            key, store, replica, ..
-        }
-        | Written::Update {
-            key, store, replica, ..
-        }
-        | Written::CompareAndSwap {
-            key, store, replica, ..
-        } => {
-            let replica = Some(replica);
-            Some(Asked { key, store, replica })
-        }
-        Written::Edit { key, store, .. } => {
-            let replica = None;
-            Some(Asked { key, store, replica })
-        }
-        _ => None,
+    macro_rules! asked {
+        ($($operation:ident)*) => {
+            match step {
+                $(Written::$operation { key, store, replica, policy, .. } => {
+                    let replica = Some(replica);
+                    Some(Asked { key, store, replica, policy })
+                })*
+                // Whoever replays a session has a replica of its own.
+                Written::Edit { key, store, policy, .. } => {
+                    let replica = None;
+                    Some(Asked { key, store, replica, policy })
+                }
+                _ => None,
+            }
+        };
     }
+    asked!(Read When Write Add Insert Remove Put Increase Drop InsertText DeleteText Update CompareAndSwap)
 }
 
 impl Resolver<'_, '_> {
@@ -81,13 +50,14 @@ impl Resolver<'_, '_> {
             let mut problems = Vec::new();
             group.each_step(&mut |step| {
                 let Some(asked) = asked(&step.value) else { return };
-                let policy = step.value.policy();
+                let (Some(key), Some(named), Some(policy)) = (asked.key.get(), asked.store.get(), asked.policy.get())
+                else {
+                    return;
+                };
+                let policy = policy.as_ref();
                 if !self.waits_for_ever(policy) {
                     return;
                 }
-                let (Some(key), Some(named)) = (asked.key.get(), asked.store.get()) else {
-                    return;
-                };
                 let store = match named {
                     Some(store) => file.state.position(store),
                     None => self

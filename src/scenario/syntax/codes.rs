@@ -320,11 +320,6 @@ codes! {
      A `heartbeat` comes at least twice in that time. `in_sync` says when `copies: All` doesn't wait for a backup any more; nobody \
      else would know of it, so nobody may take over.\n\n```ron\n(at: [\"a\", \"b\", \"c\"], model: Primary(copies: Count(1), \
      failover: After(\"10s\"), lease: \"5s\"))\n```";
-    BadJournal = 494, "a journal that can't be",
-    "A journal is kept by a service, not by a lock, for a group of a fixed number of agents that run their program once, and have no handlers: \
-     what handlers change is in no event. Its policy tries until it is answered: an event that may be in the log or not would leave its agent \
-     without a known state. With `events: Tasks` the program has a task that isn't part of a larger step.\n\n```ron\n(count: 10, at: \"a\", \
-     journal: (log: \"ledger\", snapshot_every: 100), program: [Repeat(times: 1000, steps: [Think(\"1s\")])])\n```";
     BadRows = 492, "recorded rows that can't be performed",
     "`EachRow` says for every row of a recorded run what is done, by the value of a column: each value has a case, or there is an `otherwise`. \
      What goes by a row stands within its steps: `Match`, `OfRow` and `OfRun`. A run was a success on record or it wasn't, so the column that \
@@ -333,6 +328,11 @@ codes! {
     UnusedCase = 493, "a case that never occurs",
     "No row that gets there has this value in the column: the case is never done. Values are compared as text, with case, and without the \
      blanks around them.";
+    BadJournal = 494, "a journal that can't be",
+    "A journal is kept by a service, not by a lock, for a group of a fixed number of agents that run their program once, and have no handlers: \
+     what handlers change is in no event. Its policy tries until it is answered: an event that may be in the log or not would leave its agent \
+     without a known state. With `events: Tasks` the program has a task that isn't part of a larger step.\n\n```ron\n(count: 10, at: \"a\", \
+     journal: (log: \"ledger\", snapshot_every: 100), program: [Repeat(times: 1000, steps: [Think(\"1s\")])])\n```";
     BadLock = 495, "a lock that can't be",
     "A lock service (`lock: (lease: \"10s\")`) grants its lock to the steps of a `WithLock`, and does nothing else: it isn't called, and has \
      no servers, limits or prices. A renewal comes before the lease is over. With `fencing` updates under the lock carry a token, which \

@@ -390,10 +390,14 @@ fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
         .zip(0u32..)
         .filter(|(fault, _)| matches!(fault.kind, FaultKind::Partition { .. }));
     let loses = |kind: &FaultKind| matches!(kind, FaultKind::Crash { keep: Keep::Nothing });
+    let mut policies = plan.agents.iter().flat_map(|group| &group.policies);
+    let mut classes = plan.network.classes.iter();
+    let each_once = policies.all(|policy| policy.attempts == Some(1)) && classes.all(|class| class.duplication == 0.0);
     (!stores.is_empty()).then(|| Watched {
         stores,
         cuts: of_cuts.map(|(_, index)| index).collect(),
         may_lose_state: plan.faults.iter().any(|fault| loses(&fault.kind)),
+        each_once,
         from: plan.warm_up,
     })
 }

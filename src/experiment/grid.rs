@@ -401,6 +401,7 @@ fn edited(plan: &Plan, bases: &[u32]) -> Vec<EditedText> {
 /// What is watched of shared state.
 fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
     use crate::faults::{FaultKind, Keep};
+    use crate::stores::Protocol;
     let stores = plan.stores.iter().zip(bases);
     let stores: Vec<_> = stores
         .enumerate()
@@ -418,11 +419,20 @@ fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
         .zip(0u32..)
         .filter(|(fault, _)| matches!(fault.kind, FaultKind::Partition { .. }));
     let loses = |kind: &FaultKind| matches!(kind, FaultKind::Crash { keep: Keep::Nothing });
+    let mut policies = plan.agents.iter().flat_map(|group| &group.policies);
+    let mut classes = plan.network.classes.iter();
+    let each_once = policies.all(|policy| policy.attempts == Some(1))
+        && classes.all(|class| class.duplication == 0.0)
+        && plan
+            .stores
+            .iter()
+            .all(|store| matches!(store.spec.protocol, Protocol::Alone));
     (!stores.is_empty()).then(|| Watched {
         stores,
         cuts: of_cuts.map(|(_, index)| index).collect(),
         may_lose_state: plan.faults.iter().any(|fault| loses(&fault.kind))
             || plan.stores.iter().any(|store| store.spec.primary().is_some()),
+        each_once,
         from: plan.warm_up,
     })
 }

@@ -82,6 +82,8 @@ pub struct Watched {
     pub cuts: Vec<u32>,
     /// Whether replicas may lose their state, or take back what they showed: then nothing is forgotten before the end.
     pub may_lose_state: bool,
+    /// Whether no update is ever sent or delivered twice: then nobody accepts one whose agent is done with it.
+    pub each_once: bool,
     /// Updates accepted, and reads begun, before this aren't counted.
     pub from: SimTime,
 }

@@ -12,7 +12,6 @@ use crate::stores::words::{of_op_words, of_version_words};
 use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Judges shared state by records. Register it as an observer; ask for [`SharedStateJudge::results`] once the run is over.
 ///
@@ -76,16 +75,22 @@ impl SharedStateJudge {
 
     /// The operation under way with this identity; one whose beginning wasn't seen begins now.
     pub(super) fn pending(&mut self, identity: u64, agent: u32, began: SimTime) -> &mut Pending {
-        let (AgentState { past, told, .. }, acks_before) = (&self.ledger.agents[agent as usize], self.acks);
-        self.ledger.pending.entry(identity).or_insert_with(|| Pending {
-            agent,
-            past: past.clone(),
-            told: told.clone(),
-            acks_before,
-            began,
-            views: Vec::new(),
-            answers: Vec::new(),
-            seen: None,
+        let acks_before = self.acks;
+        let ledger = &mut self.ledger;
+        let AgentState { past, told, open, .. } = &mut ledger.agents[agent as usize];
+        ledger.pending.entry(identity).or_insert_with(|| {
+            ledger.overlaps |= *open > 0;
+            *open += 1;
+            Pending {
+                agent,
+                past: past.clone(),
+                told: told.clone(),
+                acks_before,
+                began,
+                views: Vec::new(),
+                answers: Vec::new(),
+                seen: None,
+            }
         })
     }
 
@@ -109,16 +114,16 @@ impl SharedStateJudge {
         let (blind, number) = (extra[1] >> 32 & 1 == 1, number_of(record.a));
         let op = of_op_words([extra[3], extra[4]]);
         let measured = self.is_measured(record.time);
-        let write = self.ledger.writes.len() as u32;
         let ledger = &mut self.ledger;
         let mut past = match ledger.pending.get(&record.a) {
             Some(pending) => pending.past.clone(),
             None => ledger.agents[agent as usize].past.clone(),
         };
         if blind {
-            let copy = ledger.copy(replica, key);
-            past.join(&copy.past);
-            past.join(&copy.own);
+            past.join(&ledger.past_at(replica, key));
+            if let Some(own) = ledger.accepted_at(replica, key) {
+                past.join(own);
+            }
             if ledger.keys[key as usize].logs
                 && let Versions::Heads(heads) = of_version_words(&extra[5..])
             {
@@ -138,7 +143,9 @@ impl SharedStateJudge {
         let state = &mut ledger.keys[key as usize];
         if first.is_none() {
             // A second version of an update has seen the first one, but nobody meant to replace it.
-            state.seen.join(&past);
+            if state.keeping != Keeping::Ranked {
+                state.seen.join(&past);
+            }
             // A write of a field may end another of the same side, so its past is taken without itself.
             if let Some((field, side)) = side_of(op) {
                 state.fields.entry(field).or_default()[side].seen.join(&past);
@@ -153,15 +160,19 @@ impl SharedStateJudge {
         }
         ledger.agents[agent as usize].past.join(&past);
         if ledger.keys[key as usize].joins {
-            ledger.copy_mut(replica, key).own.join(&past);
+            ledger.accept_at(replica, key, &past);
         }
         let counted = measured && first.is_none();
         let mut flags = if counted { flag::COUNTED } else { 0 };
         flags |= if first.is_some() { flag::DUPLICATE } else { 0 };
-        ledger.writes.push(Write {
+        let (dot, stamp) = (Dot::from_bits(record.c), extra[2] as i64);
+        let highest = &mut ledger.keys[key as usize].highest;
+        let topmost = *highest <= Some((stamp, dot));
+        *highest = (*highest).max(Some((stamp, dot)));
+        let write = ledger.add(Write {
             op,
-            dot: Dot::from_bits(record.c),
-            stamp: extra[2] as i64,
+            dot,
+            stamp,
             key,
             agent,
             number,
@@ -175,12 +186,9 @@ impl SharedStateJudge {
             heard_by: 0,
             held_by: 0,
             flags,
+            settled: false,
+            topmost,
         });
-        ledger.keys[key as usize].note(Dot::from_bits(record.c), extra[2] as i64, write);
-        let replicas = Arc::clone(&ledger.keys[key as usize].replicas);
-        for &replica in replicas.iter() {
-            ledger.miss(replica, write);
-        }
         match first {
             Some(first) => {
                 let mut last = first as usize;
@@ -192,9 +200,6 @@ impl SharedStateJudge {
                 self.tally.duplicate_effects += u64::from(measured && !logs);
             }
             None => {
-                let writes = &mut ledger.agents[agent as usize].writes;
-                let place = writes.partition_point(|(other, _)| *other < number);
-                writes.insert(place, (number, write));
                 self.tally.writes += u64::from(counted);
                 self.find_concurrent(write);
                 self.find_deps(write);
@@ -257,20 +262,22 @@ impl SharedStateJudge {
 
     /// Notes what the agent of a new write had read, as far as some replica may still lack it.
     fn find_deps(&mut self, write: u32) {
+        let agent = self.ledger.writes[write as usize].agent;
+        self.ledger.forget_reads(agent);
         let ledger = &self.ledger;
-        let it = &ledger.writes[write as usize];
-        let store = ledger.store_of(it.key);
+        let store = ledger.store_of(ledger.writes[write as usize].key);
         let mut deps = Vec::new();
-        for (&key, so_far) in &ledger.agents[it.agent as usize].reads {
+        for (&key, so_far) in &ledger.agents[agent as usize].reads {
             if ledger.store_of(key) != store {
                 continue;
             }
             let replicas = &ledger.keys[key as usize].replicas;
             let spreading = |head: &u32| (ledger.writes[*head as usize].heard_by as usize) < replicas.len();
             deps.extend(so_far.heads.iter().copied().filter(spreading).map(Dep::Read));
-            if replicas
-                .iter()
-                .any(|&replica| !ledger.copy(replica, key).heard.includes(&so_far.effects))
+            if !so_far.effects.is_empty()
+                && replicas
+                    .iter()
+                    .any(|&replica| !ledger.noted(replica, key).includes(&so_far.effects))
             {
                 deps.push(Dep::Effects(key, so_far.effects.clone()));
             }
@@ -286,7 +293,7 @@ impl SharedStateJudge {
         if record.c & 1 == 0 {
             return self.read_acknowledged(record.a, (record.c >> 1) as u16, record.time);
         }
-        let Some(pending) = self.ledger.pending.remove(&record.a) else {
+        let Some(pending) = self.ledger.close(record.a) else {
             return;
         };
         let Some(write) = self.ledger.update_of(agent, number_of(record.a)) else {
@@ -304,6 +311,7 @@ impl SharedStateJudge {
         if let Some(past) = pending.seen {
             let own = OwnWrite { acked, write, past };
             self.ledger.agents[agent as usize].own.insert(key, own);
+            self.ledger.forget_own(write);
         }
         if pending.began >= self.from {
             self.tally.acknowledged += 1;
@@ -317,7 +325,7 @@ impl SharedStateJudge {
         let counted = pending.map_or(record.time, |pending| pending.began) >= self.from;
         // An update that its agent has given up may still be accepted.
         if !update {
-            self.ledger.pending.remove(&record.a);
+            self.ledger.close(record.a);
         }
         self.tally.unavailable_reads += u64::from(counted && !update);
         self.tally.unavailable_updates += u64::from(counted && update);
@@ -333,7 +341,7 @@ impl SharedStateJudge {
         self.tally.swaps += counted;
         if record.c == 0 {
             self.tally.swaps_refused += counted;
-            self.ledger.pending.remove(&record.a);
+            self.ledger.close(record.a);
         }
     }
 
@@ -353,7 +361,8 @@ impl SharedStateJudge {
         match record.what {
             What::Sent => {
                 if let Some(agent) = self.ledger.known_agent(record.subject) {
-                    let AgentState { past, told, .. } = &self.ledger.agents[agent as usize];
+                    let AgentState { past, told, open, .. } = &self.ledger.agents[agent as usize];
+                    self.ledger.overlaps |= *open > 0;
                     if !past.is_empty() {
                         let knows = [past.clone(), told.clone()];
                         self.sent.insert(record.c, (record.entry, knows));
@@ -387,18 +396,18 @@ impl SharedStateJudge {
             return;
         };
         let key = self.ledger.key(record.a);
-        let copy = self.ledger.copy(replica, key);
+        let held = self.ledger.copy(replica, key).held();
         let agrees = match of_version_words(extra) {
             Versions::Heads(heads) => {
                 let found: Vec<_> = heads
                     .iter()
                     .filter_map(|head| self.ledger.keys[key as usize].find(*head))
                     .collect();
-                let agrees = found.len() == heads.len() && found.iter().all(|head| copy.held.contains(head));
+                let agrees = found.len() == heads.len() && found.iter().all(|head| held.contains(head));
                 self.holds.extend(found);
                 agrees
             }
-            Versions::Effects(effects) => effects == copy.heard,
+            Versions::Effects(effects) => self.ledger.has_heard_just(replica, key, &effects),
         };
         if !agrees {
             let problem = format!(

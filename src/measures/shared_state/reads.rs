@@ -60,7 +60,7 @@ impl SharedStateJudge {
         self.pending(record.a, agent, began);
         let pending = &self.ledger.pending[&record.a];
         let mut view = ReadView::new(record.c as u16, key);
-        let copy = self.ledger.copy(replica, key);
+        let ledger = &self.ledger;
         match reply.versions {
             Versions::Heads(heads) => {
                 let found = heads
@@ -68,25 +68,20 @@ impl SharedStateJudge {
                     .filter_map(|head| self.ledger.keys[key as usize].find(*head));
                 view.heads = found.collect();
                 for head in &view.heads {
-                    if let Some(past) = &self.ledger.writes[*head as usize].past {
+                    if let Some(past) = &ledger.writes[*head as usize].past {
                         view.past.join(past);
                     }
                 }
             }
             Versions::Effects(effects) => {
-                view.past = copy.past.clone();
+                view.past = ledger.past_at(replica, key);
                 view.effects = effects;
             }
         }
-        self.find_lacking(&Known::at(copy), copy.missing.iter(), pending, &mut view, record.time);
-        // What a replica will never lack needn't be looked at again.
-        let ledger = &self.ledger;
-        let settled: Vec<u32> = copy
-            .missing
-            .iter()
-            .filter(|write| ledger.never_lacks(replica, *write))
-            .collect();
-        settled.into_iter().for_each(|write| self.ledger.unmiss(replica, write));
+        let spreading = ledger.keys[key as usize].spreading.iter().copied();
+        let unheard =
+            spreading.filter(|write| !ledger.writes[*write as usize].settled && !ledger.has_heard(replica, *write));
+        self.find_lacking(&ledger.known(replica, key), unheard, pending, &mut view, record.time);
         if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
             pending.views.push(view);
         }
@@ -173,9 +168,60 @@ impl SharedStateJudge {
         earlier.iter().copied().filter(expected).collect()
     }
 
+    /// Remembers what an agent has read of a key, as far as a later read or a write may be held to it.
+    fn remember_read(&mut self, agent: u32, view: &ReadView) {
+        let (key, acked) = (view.key, self.acks);
+        let noted = self.ledger.is_noted(key);
+        let keeping = self.ledger.keys[key as usize].keeping;
+        let reads = &mut self.ledger.agents[agent as usize].reads;
+        let earlier = reads.get_mut(&key).map(|so_far| std::mem::take(&mut so_far.heads));
+        let had = earlier.is_some();
+        let ledger = &self.ledger;
+        let mut heads = match earlier {
+            Some(earlier) if noted || ledger.keys[key as usize].has_heads() => {
+                self.still_expected(&earlier, &view.heads)
+            }
+            Some(earlier) => earlier,
+            None => Vec::new(),
+        };
+        heads.extend(&view.heads);
+        if !noted {
+            let of_key = ledger.keys[key as usize].spreading.iter().copied();
+            let news = of_key.filter(|write| view.effects.contains(ledger.writes[*write as usize].dot));
+            let news: Vec<u32> = news.filter(|write| !heads.contains(write)).collect();
+            heads.extend(news);
+            heads.retain(|head| !ledger.writes[*head as usize].settled);
+        }
+        let it = &mut self.ledger.agents[agent as usize];
+        if keeping == Keeping::Ranked {
+            match view.heads.first() {
+                Some(head) => it.latest.insert(key, *head),
+                None => it.latest.remove(&key),
+            };
+        }
+        if heads.is_empty() && !noted {
+            if had {
+                it.reads.remove(&key);
+            }
+            return;
+        }
+        let so_far = it.reads.entry(key).or_insert_with(|| ReadSoFar {
+            acked,
+            heads: Vec::new(),
+            effects: DotSet::default(),
+        });
+        (so_far.acked, so_far.heads) = (acked, heads);
+        if noted {
+            so_far.effects.join(&view.effects);
+        }
+        if it.reads.len() > it.reads_limit {
+            self.ledger.forget_reads(agent);
+        }
+    }
+
     /// The answer of a read reaches its agent.
     pub(super) fn read_acknowledged(&mut self, identity: u64, attempt: u16, now: SimTime) {
-        let Some(pending) = self.ledger.pending.remove(&identity) else {
+        let Some(pending) = self.ledger.close(identity) else {
             return;
         };
         let chosen = pending
@@ -189,21 +235,7 @@ impl SharedStateJudge {
         let siblings = view.heads.len() as u64;
         let agent = &mut self.ledger.agents[pending.agent as usize];
         agent.past.join(&view.past);
-        let acked = self.acks;
-        let so_far = agent.reads.entry(view.key).or_insert_with(|| ReadSoFar {
-            acked,
-            heads: Vec::new(),
-            latest: Vec::new(),
-            effects: DotSet::default(),
-        });
-        so_far.acked = acked;
-        so_far.effects.join(&view.effects);
-        let earlier = std::mem::take(&mut so_far.heads);
-        let mut heads = self.still_expected(&earlier, &view.heads);
-        heads.extend(&view.heads);
-        if let Some(so_far) = self.ledger.agents[pending.agent as usize].reads.get_mut(&view.key) {
-            (so_far.heads, so_far.latest) = (heads, view.heads);
-        }
+        self.remember_read(pending.agent, &view);
         if began < self.from {
             return;
         }

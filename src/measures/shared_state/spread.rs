@@ -2,7 +2,7 @@
 //! again.
 
 use super::SharedStateJudge;
-use super::ledger::{Copy, Dep, Known, flag};
+use super::ledger::{Dep, flag};
 use crate::kernel::SimTime;
 use crate::state::{Dot, Keeping};
 use crate::stores::words::of_range_words;
@@ -31,18 +31,14 @@ impl SharedStateJudge {
             self.hear(replica, write);
             let ledger = &mut self.ledger;
             let (heads, keeping) = (ledger.keys[key as usize].has_heads(), ledger.keys[key as usize].keeping);
-            let it = &mut ledger.writes[write as usize];
-            let rank = (it.stamp, it.dot);
-            if heads && !ledger.copy(replica, key).held.contains(&write) {
+            if heads && ledger.copy_mut(replica, key).hold(write) {
                 ledger.writes[write as usize].held_by += 1;
-                ledger.copy_mut(replica, key).held.push(write);
             }
-            let copy = ledger.copy_mut(replica, key);
             if keeping == Keeping::Removals {
-                copy.gone.remove(&write);
+                ledger.copy_mut(replica, key).unbury(write);
             }
             if keeping == Keeping::Ranked {
-                copy.top = copy.top.max(Some(rank));
+                ledger.raise_top(replica, write);
             }
             self.to_check.push((replica, write));
         }
@@ -50,21 +46,10 @@ impl SharedStateJudge {
 
     /// A replica hears of a write.
     fn hear(&mut self, replica: u32, write: u32) {
-        let (key, dot) = {
-            let it = &self.ledger.writes[write as usize];
-            (it.key, it.dot)
-        };
-        if self.ledger.copy_mut(replica, key).heard.insert(dot) {
-            self.ledger.unmiss(replica, write);
-            let it = &mut self.ledger.writes[write as usize];
-            it.heard_by += 1;
-            let is_first = it.heard_by == 1;
-            if let Some(past) = it.past.clone() {
-                self.ledger.copy_mut(replica, key).past.join(&past);
-            }
-            if is_first && self.ledger.keys[key as usize].logs && self.ledger.is_shown_again(write) {
-                self.tally.duplicate_effects += u64::from(self.is_measured(self.now));
-            }
+        let is_first = self.ledger.hear(replica, write) && self.ledger.writes[write as usize].heard_by == 1;
+        let key = self.ledger.writes[write as usize].key;
+        if is_first && self.ledger.keys[key as usize].logs && self.ledger.is_shown_again(write) {
+            self.tally.duplicate_effects += u64::from(self.is_measured(self.now));
         }
         self.to_retire.push(write);
         self.touched.push((replica, key));
@@ -84,10 +69,9 @@ impl SharedStateJudge {
         let removals = ledger.keys[key as usize].keeping == Keeping::Removals;
         let copy = ledger.copy_mut(replica, key);
         if removals {
-            copy.gone.insert(loser);
+            copy.bury(loser);
         }
-        if let Some(place) = copy.held.iter().position(|held| *held == loser) {
-            copy.held.swap_remove(place);
+        if copy.let_go(loser) {
             ledger.writes[loser as usize].held_by -= 1;
         }
         if let Some(winner) = winner {
@@ -127,7 +111,7 @@ impl SharedStateJudge {
                 (it.agent, it.number, it.flags)
             };
             let mut found = 0;
-            if flags & flag::MONOTONIC_WRITES == 0 && self.lacks_earlier(replica, agent, number) {
+            if flags & flag::MONOTONIC_WRITES == 0 && self.ledger.lacks_earlier(replica, agent, number) {
                 found |= flag::MONOTONIC_WRITES;
             }
             let it = &self.ledger.writes[write as usize];
@@ -140,7 +124,7 @@ impl SharedStateJudge {
                     && match dep {
                         Dep::Read(other) => self.ledger.lacks(replica, *other),
                         Dep::Effects(key, effects) => {
-                            let known = Known::at(self.ledger.copy(replica, *key));
+                            let known = self.ledger.known(replica, *key);
                             self.ledger.is_lacking_any(&known, *key, effects)
                         }
                     };
@@ -177,29 +161,6 @@ impl SharedStateJudge {
         self.touched.clear();
     }
 
-    /// Whether a replica lacks a write of an agent before this number. What it never will lack is forgotten.
-    fn lacks_earlier(&mut self, replica: u32, agent: u32, number: u32) -> bool {
-        let ledger = &self.ledger;
-        let Some(missing) = ledger.replicas[replica as usize].missing_of.get(&agent) else {
-            return false;
-        };
-        let earlier = missing
-            .iter()
-            .filter(|write| ledger.writes[*write as usize].number < number);
-        let (mut gone, mut lacking) = (Vec::new(), false);
-        for write in earlier {
-            if ledger.lacks(replica, write) {
-                lacking = true;
-                break;
-            }
-            if ledger.never_lacks(replica, write) {
-                gone.push(write);
-            }
-        }
-        gone.into_iter().for_each(|write| self.ledger.unmiss(replica, write));
-        lacking
-    }
-
     /// A cut ends.
     pub(super) fn healed(&mut self, now: SimTime) {
         let ledger = &self.ledger;
@@ -212,9 +173,9 @@ impl SharedStateJudge {
                 .filter(|replica| ledger.replicas[*replica as usize].live)
             {
                 let key = key as u32;
-                let missing = ledger.copy(replica, key).missing.iter();
+                let lacking = it.spreading.iter().copied();
                 let lacking =
-                    missing.filter(|write| ledger.writes[*write as usize].acked != 0 && ledger.lacks(replica, *write));
+                    lacking.filter(|write| ledger.writes[*write as usize].acked != 0 && ledger.lacks(replica, *write));
                 let lacking: Vec<u32> = lacking.collect();
                 if !lacking.is_empty() {
                     left.insert((replica, key), lacking);
@@ -230,9 +191,11 @@ impl SharedStateJudge {
         self.ledger.replicas[replica as usize].live = false;
         if loses_state {
             let first = self.ledger.first_key[self.ledger.replicas[replica as usize].store as usize];
-            let keys = self.ledger.replicas[replica as usize].copies.len() as u32;
+            let keys = self.ledger.replicas[replica as usize].keys;
             for key in first..first + keys {
-                self.forget(replica, key);
+                if self.ledger.keeps(replica, key) {
+                    self.ledger.forget(replica, key);
+                }
             }
         }
         self.compare_all(replica);
@@ -242,34 +205,10 @@ impl SharedStateJudge {
     pub(super) fn taken_back(&mut self, record: &Record) {
         if let Some(replica) = self.ledger.replica(record.subject) {
             let key = self.ledger.key(record.a);
-            self.forget(replica, key);
-            self.touched.push((replica, key));
-        }
-    }
-
-    fn forget(&mut self, replica: u32, key: u32) {
-        if !self.ledger.keeps(replica, key) {
-            return;
-        }
-        let ledger = &mut self.ledger;
-        let copy = ledger.copy_mut(replica, key);
-        let fresh = Copy {
-            shown: copy.shown,
-            ..Copy::default()
-        };
-        let old = std::mem::replace(copy, fresh);
-        for held in old.held {
-            ledger.writes[held as usize].held_by -= 1;
-        }
-        let all: Vec<u32> = ledger.keys[key as usize].writes().collect();
-        for write in &all {
-            let it = &mut ledger.writes[*write as usize];
-            if old.heard.contains(it.dot) {
-                it.heard_by -= 1;
+            if self.ledger.keeps(replica, key) {
+                self.ledger.forget(replica, key);
             }
-        }
-        for write in all {
-            ledger.miss(replica, write);
+            self.touched.push((replica, key));
         }
     }
 
@@ -281,7 +220,7 @@ impl SharedStateJudge {
 
     fn compare_all(&mut self, replica: u32) {
         let first = self.ledger.first_key[self.ledger.replicas[replica as usize].store as usize];
-        let keys = self.ledger.replicas[replica as usize].copies.len() as u32;
+        let keys = self.ledger.replicas[replica as usize].keys;
         (first..first + keys).for_each(|key| self.compare(key));
     }
 

@@ -102,6 +102,7 @@ pub(super) fn watched(bench: &Bench) -> Watched {
             .faults
             .iter()
             .any(|(_, _, what)| matches!(what, FaultAction::Crash { keep_state: false, .. })),
+        each_once: bench.attempts == 1,
         from: SimTime::ZERO,
     }
 }

@@ -82,7 +82,10 @@ impl<R: Resolution> Store<R> {
 
     /// Something comes from another member.
     pub(in crate::stores) fn hear_member(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
-        let content = self.payloads.get(message.handle).map(|payload| payload.content.clone());
+        let content = self
+            .payloads
+            .get(message.handle)
+            .map(|payload| payload.content().clone());
         self.release(message.handle);
         let Some(Content::Raft(mut said)) = content else { return };
         if matches!(said.body, Body::Join { .. }) {

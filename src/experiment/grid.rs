@@ -410,6 +410,13 @@ fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
                 .agents
                 .iter()
                 .any(|group| group.caches.get(place).is_some_and(Option::is_some)),
+            blind: !plan
+                .agents
+                .iter()
+                .flat_map(|group| &group.program.operations)
+                .any(|step| {
+                    step.store as usize == place && (step.carries_context || matches!(step.action, Action::Edit(_)))
+                }),
             ..WatchedStore::new(&store.model, &store.spec, *base)
         })
         .collect();
@@ -421,7 +428,10 @@ fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
     let loses = |kind: &FaultKind| matches!(kind, FaultKind::Crash { keep: Keep::Nothing });
     let mut policies = plan.agents.iter().flat_map(|group| &group.policies);
     let mut classes = plan.network.classes.iter();
-    let each_once = policies.all(|policy| policy.attempts == Some(1))
+    // Whoever crashes may do something again that was done before.
+    let crashes = |kind: &FaultKind| matches!(kind, FaultKind::Crash { .. });
+    let each_once = !plan.faults.iter().any(|fault| crashes(&fault.kind))
+        && policies.all(|policy| policy.attempts == Some(1))
         && classes.all(|class| class.duplication == 0.0)
         && plan
             .stores

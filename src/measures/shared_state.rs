@@ -99,6 +99,8 @@ pub struct WatchedStore {
     pub joins: bool,
     /// Whether an update is taken into a log, and builds on what stands there, before anybody is shown it.
     pub logs: bool,
+    /// Whether no update says what its agent had read before.
+    pub blind: bool,
     /// Whether agents keep what they read, in caches.
     pub is_kept: bool,
     /// Which replicas keep a key, by their places, ascending: the lists that there are.

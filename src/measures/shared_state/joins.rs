@@ -63,7 +63,9 @@ impl SharedStateJudge {
         } else {
             heard == *self.ledger.noted(replica, key)
         };
-        let past = self.ledger.past_at(replica, key);
+        let mut past = Past::default();
+        self.ledger
+            .pasts_at(replica, key, |_, _| false, |heard| past.join(heard));
         if !agrees {
             let problem = format!("replica {} tells of key {key} what it doesn't hold", record.subject);
             self.breaches.push(problem);
@@ -112,12 +114,12 @@ impl SharedStateJudge {
                 view.heads = found.collect();
                 for head in &view.heads {
                     if let Some(past) = ledger.past_of(&known, *head) {
-                        view.past.join(past);
+                        view.pasts.add(past);
                     }
                 }
             }
             Versions::Effects(effects) => {
-                answers.iter().for_each(|answer| view.past.join(&answer.past));
+                answers.iter().for_each(|answer| view.pasts.add(&answer.past));
                 view.effects = effects.clone();
             }
         }

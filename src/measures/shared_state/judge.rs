@@ -13,6 +13,9 @@ use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use std::collections::BTreeMap;
 
+/// So many records ahead the judge asks for the memory of what it remembers of a key at a replica.
+const AHEAD: usize = 16;
+
 /// Judges shared state by records. Register it as an observer; ask for [`SharedStateJudge::results`] once the run is over.
 ///
 /// Its memory grows by some 200 bytes for each accepted update; the causal past of one is kept while a replica holds it or
@@ -33,14 +36,16 @@ pub struct SharedStateJudge {
     pub(super) to_check: Vec<(u32, u32)>,
     /// Writes that may be forgotten once the current entry is over.
     pub(super) to_retire: Vec<u32>,
-    /// Keys that heard of something in the current entry.
+    /// Keys that heard of something in the current entry, as long as a cut isn't healed.
     pub(super) touched: Vec<(u32, u32)>,
+    /// Whether something isn't healed.
+    pub(super) healing: bool,
     pub(super) heals: Vec<Heal>,
     /// How many keys are diverged.
     pub(super) diverged: u64,
     /// When the measured time ended, once it has.
     pub(super) ended: Option<SimTime>,
-    /// Versions that replicas hold at the end.
+    /// Versions that replicas say they hold at the end, and never said before.
     pub(super) holds: Vec<u32>,
     pub(super) breaches: Vec<String>,
 }
@@ -60,6 +65,7 @@ impl SharedStateJudge {
             to_check: Vec::new(),
             to_retire: Vec::new(),
             touched: Vec::new(),
+            healing: false,
             heals: Vec::new(),
             diverged: 0,
             ended: None,
@@ -77,7 +83,13 @@ impl SharedStateJudge {
     pub(super) fn pending(&mut self, identity: u64, agent: u32, began: SimTime) -> &mut Pending {
         let acks_before = self.acks;
         let ledger = &mut self.ledger;
-        let AgentState { past, told, open, .. } = &mut ledger.agents[agent as usize];
+        let AgentState {
+            past,
+            told,
+            begun,
+            open,
+            ..
+        } = &mut ledger.agents[agent as usize];
         ledger.pending.entry(identity).or_insert_with(|| {
             ledger.overlaps |= *open > 0;
             *open += 1;
@@ -85,6 +97,7 @@ impl SharedStateJudge {
                 agent,
                 past: past.clone(),
                 told: told.clone(),
+                begun: *begun,
                 acks_before,
                 began,
                 views: Vec::new(),
@@ -99,11 +112,12 @@ impl SharedStateJudge {
             return;
         }
         let agent = self.ledger.agent(record.subject);
+        // One that begins once more has been under way all the time.
+        self.ledger.overlaps |= self.ledger.pending.contains_key(&record.a);
         self.pending(record.a, agent, record.time);
         let number = number_of(record.a);
         let it = &mut self.ledger.agents[agent as usize];
-        it.past.learn(agent, number);
-        it.told.learn(agent, number);
+        it.begun = it.begun.max(number);
     }
 
     fn accepted(&mut self, record: &Record, extra: &[u64]) {
@@ -115,12 +129,18 @@ impl SharedStateJudge {
         let op = of_op_words([extra[3], extra[4]]);
         let measured = self.is_measured(record.time);
         let ledger = &mut self.ledger;
-        let mut past = match ledger.pending.get(&record.a) {
-            Some(pending) => pending.past.clone(),
-            None => ledger.agents[agent as usize].past.clone(),
+        let (mut past, begun) = match ledger.pending.get(&record.a) {
+            Some(pending) => (pending.past.clone(), pending.begun),
+            None => {
+                let it = &ledger.agents[agent as usize];
+                (it.past.clone(), it.begun)
+            }
         };
+        past.learn(agent, begun);
         if blind {
-            past.join(&ledger.past_at(replica, key));
+            let knew = past.clone();
+            let knows = |agent, number| knew.knows(agent, number);
+            ledger.pasts_at(replica, key, knows, |heard| past.join(heard));
             if let Some(own) = ledger.accepted_at(replica, key) {
                 past.join(own);
             }
@@ -140,6 +160,7 @@ impl SharedStateJudge {
             ledger.look_at(key, &extra[5..], &mut past);
         }
         let first = ledger.update_of(agent, number);
+        ledger.doubled |= first.is_some();
         let state = &mut ledger.keys[key as usize];
         if first.is_none() {
             // A second version of an update has seen the first one, but nobody meant to replace it.
@@ -182,6 +203,7 @@ impl SharedStateJudge {
             bases: Vec::new(),
             deps: Vec::new(),
             winners: Vec::new(),
+            successor: NONE,
             again: NONE,
             heard_by: 0,
             held_by: 0,
@@ -222,6 +244,7 @@ impl SharedStateJudge {
         let state = &mut ledger.keys[it.key as usize];
         let mut concurrent: Vec<u32> = Vec::new();
         let mut conflicts: Vec<u32> = Vec::new();
+        ledger.steps.set(ledger.steps.get() + state.frontier.writers() as u64);
         let any = state
             .frontier
             .confront(&past, agent, counts, |other| concurrent.push(other));
@@ -361,10 +384,11 @@ impl SharedStateJudge {
         match record.what {
             What::Sent => {
                 if let Some(agent) = self.ledger.known_agent(record.subject) {
-                    let AgentState { past, told, open, .. } = &self.ledger.agents[agent as usize];
-                    self.ledger.overlaps |= *open > 0;
-                    if !past.is_empty() {
-                        let knows = [past.clone(), told.clone()];
+                    let it = &self.ledger.agents[agent as usize];
+                    self.ledger.overlaps |= it.open > 0;
+                    if it.begun > 0 || !it.past.is_empty() {
+                        let mut knows = [it.past.clone(), it.told.clone()];
+                        knows.iter_mut().for_each(|known| known.learn(agent, it.begun));
                         self.sent.insert(record.c, (record.entry, knows));
                     }
                 }
@@ -399,12 +423,14 @@ impl SharedStateJudge {
         let held = self.ledger.copy(replica, key).held();
         let agrees = match of_version_words(extra) {
             Versions::Heads(heads) => {
-                let found: Vec<_> = heads
-                    .iter()
-                    .filter_map(|head| self.ledger.keys[key as usize].find(*head))
-                    .collect();
-                let agrees = found.len() == heads.len() && found.iter().all(|head| held.contains(head));
-                self.holds.extend(found);
+                let is_held = |head: &&Dot| held.iter().any(|held| self.ledger.writes[*held as usize].dot == **head);
+                // Only a store that is broken shows others.
+                let others = heads.iter().filter(|head| !is_held(head));
+                let mut agrees = true;
+                for head in others {
+                    agrees = false;
+                    self.holds.extend(self.ledger.keys[key as usize].find(*head));
+                }
                 agrees
             }
             Versions::Effects(effects) => self.ledger.has_heard_just(replica, key, &effects),
@@ -536,7 +562,16 @@ impl Observer for SharedStateJudge {
 
     fn batch(&mut self, batch: Batch<'_>) {
         let wants = self.wants();
-        for record in batch.records.iter().filter(|record| wants.has(record.what)) {
+        for (place, record) in batch.records.iter().enumerate() {
+            if !wants.has(record.what) {
+                continue;
+            }
+            if let Some(ahead) = batch.records.get(place + AHEAD)
+                && matches!(ahead.what, What::Applied | What::Outranked)
+                && let Some(replica) = self.ledger.replica(ahead.subject)
+            {
+                self.ledger.touch(replica, self.ledger.key(ahead.a));
+            }
             self.follow(record, batch.extra(record));
         }
     }

@@ -12,9 +12,10 @@ use super::endings::slot_of;
 use super::frontier::Frontier;
 use super::past::Past;
 use super::text::TextState;
-use crate::kernel::SimTime;
+use crate::kernel::{SimTime, in_large_pages, prefetch};
 use crate::state::{Dot, DotSet, Keeping, KeyType, Op, Origin, Versions};
 use crate::stores::words::of_version_words;
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use std::sync::Arc;
 pub(super) const NONE: u32 = u32::MAX;
 /// From how many spreading writes of a key on those that nobody lacks are taken off.
 const SPREADING: usize = 64;
+/// So many of the spreading writes of a key are looked at before its index of all.
+const NEAR: usize = 4;
 /// So many acknowledgements of a key are remembered, for reads that are under way.
 const ACKS: usize = 8;
 
@@ -59,8 +62,10 @@ pub(super) struct Write {
     pub bases: Vec<u32>,
     /// What its agent had read and not every replica has heard of: it should be visible before.
     pub deps: Vec<Dep>,
-    /// The versions that it was outranked by.
+    /// The versions that it was outranked by, unless ranks say it.
     pub winners: Vec<u32>,
+    /// Of ranked keys: the latest of them that had seen it.
+    pub successor: u32,
     /// Another version of the same update.
     pub again: u32,
     /// How many replicas have heard of it, and how many hold it.
@@ -95,17 +100,19 @@ pub(super) struct KeyState {
     pub logs: bool,
     /// Whether agents keep what they read of it.
     pub is_kept: bool,
+    /// Whether updates may say what their agent had read.
+    pub aware: bool,
     /// The place of its store's first replica among all.
     pub first_replica: u32,
-    /// The place of its first copy among all.
-    first_copy: usize,
     /// The writes that some replica may lack, in the order of their acceptance.
     pub spreading: Vec<u32>,
     /// The pasts of what every replica has heard of, unless replicas note it one by one.
     base: Past,
+    /// The agents of these writes, and the highest number of each.
+    in_base: Vec<(u32, u32)>,
     /// Of ranked keys: the highest rank that was accepted.
     pub highest: Option<(i64, Dot)>,
-    /// The writes by origin and number.
+    /// The writes by origin and number, ascending.
     versions: Vec<(Origin, Vec<u32>)>,
     /// Of ranked keys whose reads join: the writes by rank, ascending.
     by_rank: Vec<(i64, Dot, u32)>,
@@ -154,8 +161,11 @@ pub(super) struct Side {
 impl KeyState {
     /// The write under a dot.
     pub fn find(&self, dot: Dot) -> Option<u32> {
-        let (_, writes) = self.versions.iter().find(|(origin, _)| *origin == dot.origin)?;
-        writes.get(dot.number.checked_sub(1)? as usize).copied()
+        let place = self
+            .versions
+            .binary_search_by_key(&dot.origin, |(origin, _)| *origin)
+            .ok()?;
+        self.versions[place].1.get(dot.number.checked_sub(1)? as usize).copied()
     }
 
     pub fn note(&mut self, dot: Dot, stamp: i64, write: u32) {
@@ -165,9 +175,9 @@ impl KeyState {
                 .partition_point(|(at, other, _)| (*at, *other) < (stamp, dot));
             self.by_rank.insert(place, (stamp, dot, write));
         }
-        match self.versions.iter_mut().find(|(origin, _)| *origin == dot.origin) {
-            Some((_, writes)) => writes.push(write),
-            None => self.versions.push((dot.origin, vec![write])),
+        match self.versions.binary_search_by_key(&dot.origin, |(origin, _)| *origin) {
+            Ok(place) => self.versions[place].1.push(write),
+            Err(place) => self.versions.insert(place, (dot.origin, vec![write])),
         }
     }
 
@@ -222,6 +232,10 @@ pub(super) struct ReplicaState {
     pub live: bool,
     /// How many keys its store has.
     pub keys: u32,
+    /// Where its copy of its store's first key would be among all copies, and how far its copies lie apart: those of a key lie
+    /// together. The place is counted back to the first key of all, and wraps.
+    first_copy: usize,
+    width: usize,
     /// By agent: how many of the agent's first writes it has heard of, or will never lack.
     marks: Vec<u32>,
 }
@@ -250,9 +264,12 @@ pub(super) struct OwnWrite {
 /// An agent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AgentState {
+    /// What it knows, beside what it has begun itself.
     pub past: Past,
-    /// What it has done itself, and what others had who sent it messages: without what replicas had heard of.
+    /// What others had done who sent it messages, and been told: without what replicas had heard of.
     pub told: Past,
+    /// The number of its latest operation that has begun.
+    pub begun: u32,
     /// Its accepted updates by number, each with its further versions after it.
     pub writes: Vec<(u32, u32)>,
     pub reads: BTreeMap<u32, ReadSoFar>,
@@ -270,9 +287,11 @@ pub(super) struct AgentState {
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub agent: u32,
-    /// What its agent knew when it began.
+    /// What its agent knew when it began, beside what it had begun itself.
     pub past: Past,
     pub told: Past,
+    /// The number of the operation that its agent had begun before.
+    pub begun: u32,
     /// The acknowledgements before it began.
     pub acks_before: u64,
     pub began: SimTime,
@@ -282,6 +301,13 @@ pub(super) struct Pending {
     pub answers: Vec<super::joins::Answer>,
     /// What a write to a ranked key had seen when it was accepted first.
     pub seen: Option<Past>,
+}
+
+impl Pending {
+    /// Whether its agent knew of an operation when it began.
+    pub fn knew(&self, agent: u32, number: u32) -> bool {
+        agent == self.agent && number <= self.begun || self.past.knows(agent, number)
+    }
 }
 
 /// Everything that is remembered.
@@ -302,6 +328,8 @@ pub(super) struct Ledger {
     /// Whether an agent ever began an operation, or sent a message, while it had another one under way: then somebody may know of operations that no
     /// replica has accepted.
     pub overlaps: bool,
+    /// Whether an update was ever accepted twice.
+    pub doubled: bool,
     /// The place of each entity among the replicas, and one for those that are none.
     replica_of: Vec<u32>,
     pub agents: Vec<AgentState>,
@@ -312,9 +340,22 @@ pub(super) struct Ledger {
     pub told: BTreeMap<(u32, u64), [Past; 3]>,
     pub may_lose_state: bool,
     each_once: bool,
+    /// How many things were looked at in loops, beside one for each record: what the time of judging grows with.
+    pub(super) steps: Cell<u64>,
 }
 
 impl Ledger {
+    /// So many things are looked at.
+    pub fn look(&self, things: usize) {
+        self.steps.set(self.steps.get() + things as u64);
+    }
+
+    /// How many have been looked at.
+    #[cfg(test)]
+    pub fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
     pub fn new(watched: &Watched) -> Self {
         let widest = watched
             .stores
@@ -322,7 +363,14 @@ impl Ledger {
             .map(|store| store.replicas.len())
             .max()
             .unwrap_or(0);
+        let copies = watched
+            .stores
+            .iter()
+            .map(|store| store.keys.len() * store.replicas.len());
+        let mut room = Vec::with_capacity(copies.sum());
+        in_large_pages(&mut room);
         let mut ledger = Self {
+            copies: room,
             may_lose_state: watched.may_lose_state,
             each_once: watched.each_once,
             heard_words: widest.div_ceil(64),
@@ -346,6 +394,9 @@ impl Ledger {
                     store: store as u32,
                     live: true,
                     keys: spec.keys.len() as u32,
+                    first_copy: (ledger.copies.len() + (place - first) as usize)
+                        .wrapping_sub(ledger.keys.len() * spec.replicas.len()),
+                    width: spec.replicas.len(),
                     marks: Vec::new(),
                 });
                 ledger.places.push(place - first);
@@ -361,10 +412,11 @@ impl Ledger {
                     joins: spec.joins,
                     logs: spec.logs,
                     is_kept: spec.is_kept,
+                    aware: !spec.blind,
                     first_replica: first,
-                    first_copy: ledger.copies.len(),
                     spreading: Vec::new(),
                     base: Past::default(),
+                    in_base: Vec::new(),
                     highest: None,
                     versions: Vec::new(),
                     by_rank: Vec::new(),
@@ -427,8 +479,8 @@ impl Ledger {
     }
 
     fn copy_place(&self, replica: u32, key: u32) -> usize {
-        let key = &self.keys[key as usize];
-        key.first_copy + (replica - key.first_replica) as usize
+        let it = &self.replicas[replica as usize];
+        it.first_copy.wrapping_add(key as usize * it.width)
     }
 
     pub fn copy(&self, replica: u32, key: u32) -> &Copy {
@@ -442,7 +494,23 @@ impl Ledger {
 
     /// Whether a replica keeps a key.
     pub fn keeps(&self, replica: u32, key: u32) -> bool {
-        self.keys[key as usize].replicas.binary_search(&replica).is_ok()
+        let key = &self.keys[key as usize];
+        // Where all of them do, each is at its own place.
+        let place = replica.wrapping_sub(key.first_replica) as usize;
+        key.replicas.get(place) == Some(&replica) || key.replicas.binary_search(&replica).is_ok()
+    }
+
+    /// The write of a key under a dot: mostly one that spreads.
+    pub fn find(&self, key: u32, dot: Dot) -> Option<u32> {
+        let state = &self.keys[key as usize];
+        let mut near = state.spreading.iter().rev().take(NEAR);
+        let near = near.find(|write| self.writes[**write as usize].dot == dot);
+        near.copied().or_else(|| state.find(dot))
+    }
+
+    /// Asks for the memory of what a replica has of a key.
+    pub fn touch(&self, replica: u32, key: u32) {
+        prefetch(self.copy(replica, key));
     }
 
     /// The update of an agent under a number: its first version.
@@ -502,10 +570,13 @@ impl Ledger {
         let Some(pending) = self.pending.get(&identity) else {
             return;
         };
-        self.keys[key as usize].told.join(&pending.told);
+        let told = &mut self.keys[key as usize].told;
+        told.join(&pending.told);
+        told.learn(agent, pending.begun);
         if let Some((slot, side, _)) = slot_of(op) {
             let sides = self.told.entry((key, slot)).or_default();
             sides[side].join(&pending.told);
+            sides[side].learn(agent, pending.begun);
         }
     }
 
@@ -537,6 +608,7 @@ impl Ledger {
     /// Forgets what an agent has read and no replica will lack any more.
     pub fn forget_reads(&mut self, agent: u32) {
         let mut reads = std::mem::take(&mut self.agents[agent as usize].reads);
+        self.look(reads.len());
         reads.retain(|key, so_far| {
             self.is_noted(*key) || {
                 so_far.heads.retain(|head| !self.writes[*head as usize].settled);

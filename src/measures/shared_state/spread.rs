@@ -25,7 +25,7 @@ impl SharedStateJudge {
         };
         let key = self.ledger.key(record.a);
         for dot in of_range_words(record.b, record.c).dots() {
-            let Some(write) = self.ledger.keys[key as usize].find(dot) else {
+            let Some(write) = self.ledger.find(key, dot) else {
                 continue;
             };
             self.hear(replica, write);
@@ -46,13 +46,18 @@ impl SharedStateJudge {
 
     /// A replica hears of a write.
     fn hear(&mut self, replica: u32, write: u32) {
-        let is_first = self.ledger.hear(replica, write) && self.ledger.writes[write as usize].heard_by == 1;
-        let key = self.ledger.writes[write as usize].key;
-        if is_first && self.ledger.keys[key as usize].logs && self.ledger.is_shown_again(write) {
+        let is_new = self.ledger.hear(replica, write);
+        let it = &self.ledger.writes[write as usize];
+        let (key, heard_by) = (&self.ledger.keys[it.key as usize], it.heard_by);
+        if heard_by as usize == key.replicas.len() {
+            self.to_retire.push(write);
+        }
+        if self.healing {
+            self.touched.push((replica, it.key));
+        }
+        if is_new && heard_by == 1 && key.logs && self.ledger.is_shown_again(write) {
             self.tally.duplicate_effects += u64::from(self.is_measured(self.now));
         }
-        self.to_retire.push(write);
-        self.touched.push((replica, key));
     }
 
     /// An effect is outranked at a replica.
@@ -61,8 +66,13 @@ impl SharedStateJudge {
             return;
         };
         let key = self.ledger.key(record.a);
-        let find = |bits| self.ledger.keys[key as usize].find(Dot::from_bits(bits));
-        let Some(loser) = find(record.b) else { return };
+        let find = |bits| self.ledger.find(key, Dot::from_bits(bits));
+        // Mostly it is what was held.
+        let held = self.ledger.copy(replica, key).held().iter().copied();
+        let mut held = held.filter(|held| self.ledger.writes[*held as usize].dot.bits() == record.b);
+        let Some(loser) = held.next().or_else(|| find(record.b)) else {
+            return;
+        };
         let winner = (record.c != u64::MAX).then(|| find(record.c)).flatten();
         self.hear(replica, loser);
         let ledger = &mut self.ledger;
@@ -90,10 +100,19 @@ impl SharedStateJudge {
 
     /// Notes what a write was outranked by, and whether that had seen it.
     fn lost_to(&mut self, loser: u32, winner: u32) {
+        let it = &self.ledger.writes[loser as usize];
+        let is_known = it.winners.contains(&winner);
+        // Of ranked keys the ranks say what outranks what.
+        let is_ranked = self.ledger.keys[it.key as usize].keeping == Keeping::Ranked;
+        if is_known || is_ranked && (it.flags & flag::OVERWRITTEN != 0 || it.successor == winner) {
+            return;
+        }
         let seen = self.ledger.has_seen(winner, loser);
         let it = &mut self.ledger.writes[loser as usize];
-        if !it.winners.contains(&winner) {
+        if !is_ranked {
             it.winners.push(winner);
+        } else if seen {
+            it.successor = winner;
         }
         if !seen && it.flags & flag::OVERWRITTEN == 0 {
             it.flags |= flag::OVERWRITTEN;
@@ -115,7 +134,9 @@ impl SharedStateJudge {
                 found |= flag::MONOTONIC_WRITES;
             }
             let it = &self.ledger.writes[write as usize];
-            for dep in &it.deps {
+            let is_flagged = flags & flag::WRITES_FOLLOW_READS != 0;
+            for dep in it.deps.iter().filter(|_| !is_flagged) {
+                self.ledger.look(1);
                 let of = match dep {
                     Dep::Read(other) => self.ledger.writes[*other as usize].key,
                     Dep::Effects(key, _) => *key,
@@ -145,6 +166,10 @@ impl SharedStateJudge {
         for write in self.to_retire.drain(..) {
             self.ledger.retire(write);
         }
+        if !self.healing {
+            return;
+        }
+        self.healing = false;
         for heal in self.heals.iter_mut().filter(|heal| heal.took.is_none()) {
             for place in &self.touched {
                 if let Some(left) = heal.left.get_mut(place) {
@@ -157,6 +182,7 @@ impl SharedStateJudge {
             if heal.left.is_empty() {
                 heal.took = Some((self.now - heal.at).as_nanos());
             }
+            self.healing |= heal.took.is_none();
         }
         self.touched.clear();
     }
@@ -183,6 +209,7 @@ impl SharedStateJudge {
             }
         }
         let took = left.is_empty().then_some(0);
+        self.healing |= took.is_none();
         self.heals.push(Heal { at: now, left, took });
     }
 
@@ -208,7 +235,9 @@ impl SharedStateJudge {
             if self.ledger.keeps(replica, key) {
                 self.ledger.forget(replica, key);
             }
-            self.touched.push((replica, key));
+            if self.healing {
+                self.touched.push((replica, key));
+            }
         }
     }
 

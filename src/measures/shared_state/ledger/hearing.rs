@@ -43,7 +43,8 @@ impl Ledger {
                 && state
                     .versions
                     .iter()
-                    .all(|(origin, writes)| effects.vector().get(*origin) as usize == writes.len());
+                    .zip(effects.vector().tops())
+                    .all(|((origin, writes), top)| (top.origin, top.number as usize) == (*origin, writes.len()));
         }
         let heard = state.writes().filter(|write| self.has_heard(replica, *write));
         heard.map(|write| self.writes[write as usize].dot).collect::<DotSet>() == *effects
@@ -84,7 +85,13 @@ impl Ledger {
         if !self.is_noted(key)
             && let Some(past) = &it.past
         {
-            self.keys[key as usize].base.join(past);
+            let (agent, number) = (it.agent, it.number);
+            let state = &mut self.keys[key as usize];
+            state.base.join(past);
+            match state.in_base.iter_mut().find(|(other, _)| *other == agent) {
+                Some((_, highest)) => *highest = number.max(*highest),
+                None => state.in_base.push((agent, number)),
+            }
         }
         let spreading = &mut self.keys[key as usize].spreading;
         if let Ok(place) = spreading.binary_search(&write) {
@@ -95,6 +102,7 @@ impl Ledger {
             return;
         }
         let replicas = Arc::clone(&self.keys[key as usize].replicas);
+        self.look(replicas.len() * self.keys[key as usize].spreading.len());
         let outranked = |other: &u32| {
             let it = &self.writes[*other as usize];
             !it.settled
@@ -148,22 +156,38 @@ impl Ledger {
         }
     }
 
-    /// The pasts of all that a replica has heard of a key.
-    pub fn past_at(&self, replica: u32, key: u32) -> Past {
+    /// Whether whoever knows of a write knows all that it had in its past: nobody hears of an operation before it has been
+    /// accepted, and none has been accepted twice.
+    pub fn is_closed(&self) -> bool {
+        self.each_once && !self.doubled && !self.overlaps
+    }
+
+    /// Whether somebody who knows so much would learn nothing from a write.
+    pub fn is_old(&self, write: u32, knows: impl Fn(u32, u32) -> bool) -> bool {
+        let it = &self.writes[write as usize];
+        self.is_closed() && knows(it.agent, it.number)
+    }
+
+    /// Shows the pasts that make that of all that a replica has heard of a key, but for those from which nobody learns anything
+    /// who knows so much already.
+    pub fn pasts_at(&self, replica: u32, key: u32, knows: impl Fn(u32, u32) -> bool, mut show: impl FnMut(&Past)) {
         let state = &self.keys[key as usize];
-        let more = self.copy(replica, key).more.as_ref();
-        let mut past = state.base.clone();
-        if let Some(more) = more {
-            past.join(&more.past);
+        self.look(state.in_base.len() + state.spreading.len());
+        if !self.is_closed() || !state.in_base.iter().all(|(agent, number)| knows(*agent, *number)) {
+            show(&state.base);
+        }
+        if let Some(more) = &self.copy(replica, key).more {
+            show(&more.past);
         }
         if !self.is_noted(key) {
             for write in state.spreading.iter().filter(|write| self.has_heard(replica, **write)) {
-                if let Some(other) = &self.writes[*write as usize].past {
-                    past.join(other);
+                if let Some(past) = &self.writes[*write as usize].past
+                    && !self.is_old(*write, &knows)
+                {
+                    show(past);
                 }
             }
         }
-        past
     }
 
     /// Of a key whose reads join: the pasts of all that a replica has accepted.
@@ -246,7 +270,9 @@ impl Ledger {
             }
             mark += 1;
         }
+        self.look(mark - from + 1);
         let rest = (mark..).map_while(earlier).map(|(_, write)| *write);
+        let rest = rest.inspect(|_| self.look(1));
         let mut rest = rest.filter(|write| self.keeps_write(replica, *write));
         let lacking = rest.any(|write| self.lacks(replica, write));
         if mark > from {

@@ -1,6 +1,6 @@
-//! W2, W3 and a million agents: scenarios as a user writes them, with the fingerprint on.
+//! W2, W3, a million agents, and 64 replicas: scenarios as a user writes them, with the fingerprint on.
 //!
-//! `cargo bench --bench worlds -- [mm1|lossy_messages|million] [bare]`. Figures are per wall second of one core; the world is
+//! `cargo bench --bench worlds -- [mm1|lossy_messages|million|replicas_lww|replicas_pn] [bare]`. Figures are per wall second of one core; the world is
 //! built before the clock starts, and its own time is shown. Memory is the peak of the process so far, so ask for one at a time.
 //! For profiles, `bare` leaves the run with measures out, and `path=value` changes the scenario.
 
@@ -12,7 +12,8 @@ use quorate::scenario::{Scenario, build, load};
 use std::time::Instant;
 
 fn scenario(name: &str, text: &str, sets: &[String]) -> Scenario {
-    let sites: Vec<String> = (0..100).map(|site| format!("\"s{site}\"")).collect();
+    let count = if name.starts_with("replicas") { 64 } else { 100 };
+    let sites: Vec<String> = (0..count).map(|site| format!("\"s{site}\"")).collect();
     let text = text.replace("\"SITES\"", &sites.join(", "));
     let outcome = load(name.as_ref(), sets, &Memory::new().with(name, text), &Registry);
     outcome
@@ -34,6 +35,8 @@ fn main() {
         ("mm1", include_str!("scenarios/mm1.ron")),
         ("lossy_messages", include_str!("scenarios/lossy_messages.ron")),
         ("million", include_str!("scenarios/million.ron")),
+        ("replicas_lww", include_str!("scenarios/replicas_lww.ron")),
+        ("replicas_pn", include_str!("scenarios/replicas_pn.ron")),
     ];
     let mut wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let bare = wanted.iter().any(|one| one == "bare");
@@ -59,6 +62,8 @@ fn main() {
         let (count, what) = match name {
             // Two messages a customer: the request and the answer.
             "mm1" => (books.delivered as f64 / 2.0, "customers"),
+            // And an operation; the batches between replicas are less than one message in a hundred.
+            "replicas_lww" | "replicas_pn" => (books.delivered as f64 / 2.0, "operations"),
             _ => (books.delivered as f64, "messages"),
         };
         let memory = peak_memory();

@@ -227,8 +227,8 @@ impl ServiceIndex {
 
 /// Watches a run for a list of measures.
 pub struct Watch {
-    /// The measures, and whether each still wants to see records.
-    measures: Vec<(Box<dyn Measure>, bool)>,
+    /// The measures, and what each still wants to see.
+    measures: Vec<(Box<dyn Measure>, Mask)>,
     mask: Mask,
 }
 
@@ -238,8 +238,14 @@ impl Watch {
         let mask = measures
             .iter()
             .fold(Mask::NONE, |mask, measure| mask.union(measure.wants()));
-        let measures = measures.into_iter().map(|measure| (measure, true)).collect();
-        Self { measures, mask }
+        let measures = measures.into_iter().map(|measure| {
+            let wants = measure.wants();
+            (measure, wants)
+        });
+        Self {
+            measures: measures.collect(),
+            mask,
+        }
     }
 
     /// Writes what was measured until `end`, the end of the measured time.
@@ -258,14 +264,16 @@ impl Observer for Watch {
     }
 
     fn batch(&mut self, batch: Batch<'_>) {
-        for (measure, _) in self.measures.iter_mut().filter(|(_, watches)| *watches) {
+        for (measure, _) in self.measures.iter_mut().filter(|(_, wants)| batch.kinds.meets(*wants)) {
             measure.batch(batch);
         }
     }
 
     fn measured_until(&mut self, end: SimTime) {
-        for (measure, watches) in &mut self.measures {
-            *watches = measure.measured_until(end);
+        for (measure, wants) in &mut self.measures {
+            if !measure.measured_until(end) {
+                *wants = Mask::NONE;
+            }
         }
     }
 

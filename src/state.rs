@@ -374,6 +374,9 @@ pub trait Resolution: Clone + Send + 'static {
         None
     }
 
+    /// Hints that the entry will be asked for soon: asks the processor for the memory behind it that a merge would wait for.
+    fn touch(&self, _entry: &Self::Entry) {}
+
     /// The stamp of the version that an entry holds, where versions have one.
     fn stamp(&self, _entry: &Self::Entry) -> Option<i64> {
         None

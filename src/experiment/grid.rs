@@ -402,6 +402,7 @@ fn edited(plan: &Plan, bases: &[u32]) -> Vec<EditedText> {
 /// What is watched of shared state.
 fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
     use crate::faults::{FaultKind, Keep};
+    use crate::stores::Protocol;
     let stores = plan.stores.iter().zip(bases);
     let stores: Vec<_> = stores
         .enumerate()
@@ -410,6 +411,13 @@ fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
                 .agents
                 .iter()
                 .any(|group| group.caches.get(place).is_some_and(Option::is_some)),
+            blind: !plan
+                .agents
+                .iter()
+                .flat_map(|group| &group.program.operations)
+                .any(|step| {
+                    step.store as usize == place && (step.carries_context || matches!(step.action, Action::Edit(_)))
+                }),
             ..WatchedStore::new(&store.model, &store.spec, *base)
         })
         .collect();
@@ -419,11 +427,23 @@ fn watched(plan: &Plan, bases: &[u32]) -> Option<Watched> {
         .zip(0u32..)
         .filter(|(fault, _)| matches!(fault.kind, FaultKind::Partition { .. }));
     let loses = |kind: &FaultKind| matches!(kind, FaultKind::Crash { keep: Keep::Nothing });
+    let mut policies = plan.agents.iter().flat_map(|group| &group.policies);
+    let mut classes = plan.network.classes.iter();
+    // Whoever crashes may do something again that was done before.
+    let crashes = |kind: &FaultKind| matches!(kind, FaultKind::Crash { .. });
+    let each_once = !plan.faults.iter().any(|fault| crashes(&fault.kind))
+        && policies.all(|policy| policy.attempts == Some(1))
+        && classes.all(|class| class.duplication == 0.0)
+        && plan
+            .stores
+            .iter()
+            .all(|store| matches!(store.spec.protocol, Protocol::Alone));
     (!stores.is_empty()).then(|| Watched {
         stores,
         cuts: of_cuts.map(|(_, index)| index).collect(),
         may_lose_state: plan.faults.iter().any(|fault| loses(&fault.kind))
             || plan.stores.iter().any(|store| store.spec.primary().is_some()),
+        each_once,
         from: plan.warm_up,
     })
 }

@@ -82,6 +82,8 @@ pub struct Watched {
     pub cuts: Vec<u32>,
     /// Whether replicas may lose their state, or take back what they showed: then nothing is forgotten before the end.
     pub may_lose_state: bool,
+    /// Whether no update is ever sent or delivered twice: then nobody accepts one whose agent is done with it.
+    pub each_once: bool,
     /// Updates accepted, and reads begun, before this aren't counted.
     pub from: SimTime,
 }
@@ -97,6 +99,8 @@ pub struct WatchedStore {
     pub joins: bool,
     /// Whether an update is taken into a log, and builds on what stands there, before anybody is shown it.
     pub logs: bool,
+    /// Whether no update says what its agent had read before.
+    pub blind: bool,
     /// Whether agents keep what they read, in caches.
     pub is_kept: bool,
     /// Which replicas keep a key, by their places, ascending: the lists that there are.

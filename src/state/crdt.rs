@@ -85,6 +85,8 @@ pub trait Lattice: Clone + Default + PartialEq {
     fn versions(&self) -> Versions;
     /// What a writer sends back; empty where no operation needs it.
     fn context(&self) -> Context;
+    /// Hints that it will be asked for soon.
+    fn touch(&self) {}
     /// A hash of the visible value.
     fn digest(&self) -> u64;
     /// A hash of the state.
@@ -244,6 +246,10 @@ impl CrdtEntry {
         each!(self, state => state.context())
     }
 
+    fn touch(&self) {
+        each!(self, state => state.touch())
+    }
+
     fn digest(&self) -> u64 {
         each!(self, state => state.digest())
     }
@@ -356,6 +362,10 @@ impl Resolution for Crdt {
 
     fn context(&self, entry: &CrdtEntry) -> Context {
         entry.context()
+    }
+
+    fn touch(&self, entry: &CrdtEntry) {
+        entry.touch();
     }
 
     fn digest(&self, entry: &CrdtEntry) -> u64 {

@@ -191,6 +191,12 @@ pub struct DotSet {
 }
 
 impl DotSet {
+    /// The empty set.
+    pub const NONE: Self = Self {
+        vector: VersionVector(Vec::new()),
+        loose: Vec::new(),
+    };
+
     /// The set of one dot.
     pub fn one(dot: Dot) -> Self {
         let mut set = Self::default();

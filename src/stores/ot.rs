@@ -183,7 +183,7 @@ impl<R: Resolution> Store<R> {
         let Some(payload) = self.payloads.get(message.handle) else {
             return;
         };
-        let Content::Central(content) = &payload.content else {
+        let Content::Central(content) = payload.content() else {
             unreachable!("the topic says what a message holds")
         };
         let content = (**content).clone();

@@ -10,6 +10,7 @@ use super::stamping::Stamps;
 use super::subscriptions::Subscriptions;
 use super::waiting::Parked;
 use super::words::{char_word, origin_word};
+use crate::kernel::prefetch;
 use crate::kernel::{SimTime, Ticket};
 use crate::state::{Context, Dot, Fate, Origin, Resolution, VersionVector};
 use crate::world::message::Message;
@@ -27,12 +28,23 @@ pub(super) struct Slot<E> {
     pub(super) number: u32,
     /// Whether anything ever reached the key here.
     pub(super) touched: bool,
+    /// Whether the key is a text.
+    #[serde(skip)]
+    pub(super) is_text: bool,
     /// Whether `hash` isn't that of `entry`.
     pub(super) changed: bool,
     /// A hash of the replicated state.
     pub(super) hash: u64,
     /// The digest of the visible value, if anybody watches.
     pub(super) shown: u64,
+}
+
+impl<E> Slot<E> {
+    /// Hints that it will be asked for soon. It may lie across two cache lines.
+    pub(super) fn touch(&self) {
+        prefetch(&self.entry);
+        prefetch(&self.shown);
+    }
 }
 
 /// What reached a replica while it stood still.

@@ -4,6 +4,7 @@
 //! its payload by its handle, and the fingerprint covers the content.
 
 use super::causal::Ordered;
+use super::content::content_hash;
 use super::ot::{self, OtMessage};
 use super::primary::Letter;
 use super::quorum::Leg;
@@ -28,6 +29,9 @@ pub(super) const KEY_BYTES: u64 = wire::COUNT;
 const DIGEST_BYTES: u64 = KEY_BYTES + 8;
 /// The bytes that name a replica.
 pub(super) const REPLICA_BYTES: u64 = 4;
+
+/// So many keys of a batch ahead a replica asks for the memory of what it holds.
+const AHEAD: usize = 8;
 
 /// Where the addresses of exchanges begin, apart from those of updates and batches.
 const EXCHANGES: u64 = 0x6578_6368 << 32;
@@ -70,8 +74,11 @@ pub mod topic {
 #[derive(Debug, Clone, Serialize)]
 #[serde(bound(serialize = ""))]
 pub struct Payload<R: Resolution> {
-    pub(super) content: Content<R>,
+    content: Content<R>,
     carriers: u32,
+    /// The hash of the content, which nobody changes: every message that carries it is fingerprinted with it.
+    #[serde(skip)]
+    hash: u64,
 }
 
 /// What travels between replicas.
@@ -113,7 +120,26 @@ pub(super) enum Content<R: Resolution> {
 impl<R: Resolution> Payload<R> {
     /// What somebody holds who is going to send it.
     pub(super) fn new(content: Content<R>) -> Self {
-        Self { content, carriers: 1 }
+        Self::carried(content, 1)
+    }
+
+    /// What so many messages and shipments carry.
+    fn carried(content: Content<R>, carriers: u32) -> Self {
+        let hash = content_hash(&content);
+        Self {
+            content,
+            carriers,
+            hash,
+        }
+    }
+
+    pub(super) fn content(&self) -> &Content<R> {
+        &self.content
+    }
+
+    /// The hash of all that it says.
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
     }
 }
 
@@ -181,7 +207,7 @@ pub(super) fn merge<R: Resolution>(
         show(model, slot, id, word, cx);
         invalidate(replica, store, key, cx);
     }
-    replica.note_heard(spec, key, heard);
+    replica.note_heard(key, heard);
     if collects(spec, key) {
         if let Some((origin, heard)) = model.told(delta) {
             replica.knowledge.note(key, usize::from(origin.replica()), &heard);
@@ -272,10 +298,9 @@ impl<R: Resolution> Store<R> {
 
     /// Sends something to every other replica, each after its delay.
     pub(super) fn spread(&mut self, member: u32, content: Content<R>, bytes: u32, about: u64, cx: &mut Cx<'_, '_>) {
-        let payload = self.payloads.insert(Payload {
-            content,
-            carriers: self.replicas.len() as u32 - 1,
-        });
+        let payload = self
+            .payloads
+            .insert(Payload::carried(content, self.replicas.len() as u32 - 1));
         for peer in (0..self.replicas.len()).filter(|&peer| peer != member as usize) {
             let to = self.replicas[peer].endpoint.id;
             let address = toward(about, self.replicas[peer].endpoint.key);
@@ -456,7 +481,7 @@ impl<R: Resolution> Store<R> {
         address: u64,
         cx: &mut Cx<'_, '_>,
     ) {
-        let payload = self.payloads.insert(Payload { content, carriers: 1 });
+        let payload = self.payloads.insert(Payload::new(content));
         let message = Message::new(MessageKind::Peer, to, topic, bytes_of(bytes)).with(payload);
         let endpoint = &mut self.replicas[member as usize].endpoint;
         let key = endpoint.key;
@@ -507,7 +532,14 @@ impl<R: Resolution> Store<R> {
             // News is shared by its messages, and nobody changes it.
             Content::News(news) => {
                 let replica = &mut self.replicas[member as usize];
-                for (key, delta) in news {
+                for (place, (key, delta)) in news.iter().enumerate() {
+                    // The keys lie far apart, and what is behind an entry can be asked for once the entry is there.
+                    if let Some((ahead, _)) = news.get(place + 2 * AHEAD) {
+                        replica.slots[*ahead as usize].touch();
+                    }
+                    if let Some((ahead, _)) = news.get(place + AHEAD) {
+                        self.model.touch(&replica.slots[*ahead as usize].entry);
+                    }
                     merge((&self.model, &self.spec), replica, self.index, *key, delta, cx);
                 }
                 self.release(message.handle);
@@ -637,7 +669,7 @@ impl<R: Resolution> Store<R> {
             invalidate(replica, self.index, key, cx);
         }
         if let Versions::Heads(heads) = self.model.versions(theirs) {
-            replica.note_heard(&self.spec, key, heads);
+            replica.note_heard(key, heads);
         }
     }
 }

@@ -246,7 +246,7 @@ impl<R: Resolution> Store<R> {
         show(&self.model, slot, id, word, cx);
         let context = self.model.context(&slot.entry);
         invalidate(&mut self.replicas[member as usize], self.index, key, cx);
-        self.replicas[member as usize].note_heard(&self.spec, key, [dot]);
+        self.replicas[member as usize].note_heard(key, [dot]);
         Accepted { delta, dot, context }
     }
 

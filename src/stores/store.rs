@@ -9,7 +9,6 @@
 //! it was about to send, and what it held.
 
 use super::causal::Order;
-use super::content::content_hash;
 use super::ot;
 use super::primary::Desk;
 use super::quorum::{Coordinator, Operation};
@@ -21,8 +20,8 @@ use super::stability::Knowledge;
 use super::stamping::Stamps;
 use super::subscriptions::Subscriptions;
 use super::words::{push_versions, store_key};
-use crate::kernel::{Entry, Liveness, SimTime, Words};
-use crate::state::{Origin, Resolution};
+use crate::kernel::{Entry, Liveness, SimTime, Words, in_large_pages};
+use crate::state::{KeyType, Origin, Resolution};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind};
 use crate::world::record::What;
@@ -114,6 +113,7 @@ impl<R: Resolution> Store<R> {
                     hash: model.state_hash(&entry),
                     shown: model.digest(&entry),
                     number: 0,
+                    is_text: *key == KeyType::Text,
                     touched: false,
                     changed: false,
                     entry,
@@ -134,7 +134,7 @@ impl<R: Resolution> Store<R> {
             endpoint,
             stamps: Stamps::new(replica.clock.clone(), spec.stamping),
             origin: origin(place),
-            slots: slots.clone(),
+            slots: copy_of(&slots),
             known: BTreeMap::new(),
             in_work: Vec::new(),
             down: false,
@@ -177,6 +177,14 @@ impl<R: Resolution> Store<R> {
             words: Vec::new(),
         }
     }
+}
+
+/// The slots of one replica. Batches walk through them in steps that leave the cache and its table of pages.
+fn copy_of<E: Clone>(slots: &[Slot<E>]) -> Vec<Slot<E>> {
+    let mut copy = Vec::with_capacity(slots.len());
+    in_large_pages(&mut copy);
+    copy.extend_from_slice(slots);
+    copy
 }
 
 impl<R: Resolution> Population for Store<R> {
@@ -420,7 +428,7 @@ impl<R: Resolution> Population for Store<R> {
 impl<R: Resolution> Store<R> {
     fn digest_payload(&self, payload: Handle, words: &mut Words) {
         if let Some(payload) = self.payloads.get(payload) {
-            words.push(content_hash(&payload.content));
+            words.push(payload.hash());
         }
     }
 }

@@ -6,7 +6,6 @@
 //! origin had accepted before, whatever became of that since.
 
 use super::replica::Replica;
-use super::spec::StoreSpec;
 use super::store::{PATIENCE, Store};
 use crate::kernel::SimTime;
 use crate::state::{Context, Dot, KeyType, Resolution, VersionVector, Versions};
@@ -30,8 +29,8 @@ pub(super) struct Parked {
 
 impl<R: Resolution> Replica<R> {
     /// Notes versions of a key that it has heard of, where what it holds doesn't say it.
-    pub(super) fn note_heard(&mut self, spec: &StoreSpec, key: u32, dots: impl IntoIterator<Item = Dot>) {
-        if spec.keys[key as usize].1 == KeyType::Text {
+    pub(super) fn note_heard(&mut self, key: u32, dots: impl IntoIterator<Item = Dot>) {
+        if self.slots[key as usize].is_text {
             let heard = self.heard.entry(key).or_default();
             dots.into_iter().for_each(|dot| heard.raise(dot.origin, dot.number));
         }

@@ -164,6 +164,17 @@ pub fn push_reply(marks: &[u64], versions: &Versions, kept: Option<&[Dot]>, seen
     }
 }
 
+/// Whether a read was served by a replica from what it held ([`push_own_reply`]).
+pub fn is_own_reply(words: &[u64]) -> bool {
+    words.first() == Some(&0)
+}
+
+/// The dots of the versions that such a read showed, as words; none if it showed effects.
+pub fn own_heads(words: &[u64]) -> Option<&[u64]> {
+    let (&head, rest) = words.get(1..)?.split_first()?;
+    (head & EFFECTS == 0).then(|| &rest[..head as usize])
+}
+
 /// What a read returned, from [`push_own_reply`] or [`push_reply`].
 pub fn of_reply_words(words: &[u64]) -> ReplyWords {
     let (&count, rest) = words.split_first().expect("a reply says of how many it is made");
@@ -195,7 +206,12 @@ mod tests {
             for versions in [Versions::Heads(dots.clone()), Versions::Effects(dots.iter().copied().collect())] {
                 let mut words = Vec::new();
                 push_versions(&versions, &mut words);
-                prop_assert_eq!(of_version_words(&words), versions);
+                prop_assert_eq!(of_version_words(&words), versions.clone());
+                let mut words = Vec::new();
+                push_own_reply(&versions, &mut words);
+                prop_assert!(is_own_reply(&words));
+                let heads = own_heads(&words).map(|heads| heads.iter().map(|bits| Dot::from_bits(*bits)).collect());
+                prop_assert_eq!(heads.map(Versions::Heads), Some(versions).filter(|it| matches!(it, Versions::Heads(_))));
             }
         }
 

@@ -217,6 +217,12 @@ impl Mask {
         Self(self.0 | other.0)
     }
 
+    /// Whether any of these is among `other`.
+    #[inline]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// Whether `what` is among them.
     #[inline]
     pub const fn has(self, what: What) -> bool {
@@ -251,6 +257,8 @@ pub struct Record {
 pub struct Batch<'a> {
     /// The records.
     pub records: &'a [Record],
+    /// What they say, and nothing else.
+    pub kinds: Mask,
     extra: &'a [u64],
 }
 
@@ -282,6 +290,8 @@ const BUFFER: usize = 2048;
 pub struct Records {
     mask: Mask,
     records: Vec<Record>,
+    /// What the waiting records say.
+    kinds: Mask,
     extra: Vec<u64>,
     observers: Vec<Box<dyn Observer>>,
 }
@@ -328,6 +338,7 @@ impl Records {
         self.extra.extend_from_slice(extra);
         let [a, b, c] = words;
         let extra_len = extra.len() as u16;
+        self.kinds.0 |= 1 << what as u32;
         self.records.push(Record {
             time,
             entry,
@@ -348,6 +359,7 @@ impl Records {
     pub fn flush(&mut self) {
         let batch = Batch {
             records: &self.records,
+            kinds: std::mem::take(&mut self.kinds),
             extra: &self.extra,
         };
         for observer in &mut self.observers {

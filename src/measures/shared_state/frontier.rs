@@ -21,6 +21,11 @@ struct Lane {
 pub(super) struct Frontier(Vec<Lane>);
 
 impl Frontier {
+    /// How many have written.
+    pub fn writers(&self) -> usize {
+        self.0.len()
+    }
+
     /// Adds a write; `waiting` unless it was found concurrent at once.
     pub fn add(&mut self, agent: u32, number: u32, write: u32, waiting: bool) {
         let place = match self.0.binary_search_by_key(&agent, |lane| lane.agent) {

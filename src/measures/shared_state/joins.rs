@@ -5,7 +5,7 @@
 //! coordinator that drops one, or makes one up, is broken, and no lack of staleness hides that.
 
 use super::SharedStateJudge;
-use super::ledger::Known;
+use super::ledger::{Heard, Known};
 use super::past::Past;
 use super::reads::ReadView;
 use crate::state::{Dot, DotSet, Keeping, Versions};
@@ -57,13 +57,15 @@ impl SharedStateJudge {
         }
         let key = self.ledger.key(record.b);
         let (kept, heard) = self.content_of(key, &of_reply_words(extra));
-        let copy = self.ledger.copy(replica, key);
+        let held = self.ledger.copy(replica, key).held();
         let agrees = if self.ledger.keys[key as usize].has_heads() {
-            kept.len() == copy.held.len() && kept.iter().all(|kept| copy.held.contains(kept))
+            kept.len() == held.len() && kept.iter().all(|kept| held.contains(kept))
         } else {
-            heard == copy.heard
+            heard == *self.ledger.noted(replica, key)
         };
-        let past = copy.past.clone();
+        let mut past = Past::default();
+        self.ledger
+            .pasts_at(replica, key, |_, _| false, |heard| past.join(heard));
         if !agrees {
             let problem = format!("replica {} tells of key {key} what it doesn't hold", record.subject);
             self.breaches.push(problem);
@@ -101,7 +103,7 @@ impl SharedStateJudge {
             (it.stamp, it.dot)
         });
         let known = Known {
-            heard: &heard,
+            heard: Heard::Told(&heard),
             held: &kept,
             top: ranks.max(),
             pasts: &pasts,
@@ -112,20 +114,20 @@ impl SharedStateJudge {
                 view.heads = found.collect();
                 for head in &view.heads {
                     if let Some(past) = ledger.past_of(&known, *head) {
-                        view.past.join(past);
+                        view.pasts.add(past);
                     }
                 }
             }
             Versions::Effects(effects) => {
-                answers.iter().for_each(|answer| view.past.join(&answer.past));
+                answers.iter().for_each(|answer| view.pasts.add(&answer.past));
                 view.effects = effects.clone();
             }
         }
-        let candidates = ledger.keys[key as usize].beyond(&known);
+        let candidates = ledger.keys[key as usize].beyond(&known, &heard);
         self.find_lacking(&known, candidates.into_iter(), pending, &mut view, record.time);
         // What an agent kept of an earlier read isn't made of answers.
         let is_kept = self.ledger.replica(record.subject).is_none();
-        if !is_kept && (answers.len() != reply.marks.len() || !self.is_join_of(key, &known, &answers)) {
+        if !is_kept && (answers.len() != reply.marks.len() || !self.is_join_of(key, (&known, &heard), &answers)) {
             let problem = format!("a read of key {key} shows something else than its answers make together");
             self.breaches.push(problem);
         }
@@ -136,7 +138,7 @@ impl SharedStateJudge {
 
     /// Whether a read shows what its answers make together. Where causality decides it may keep more: one vector for all siblings
     /// brings some back.
-    fn is_join_of(&self, key: u32, known: &Known<'_>, answers: &[&Answer]) -> bool {
+    fn is_join_of(&self, key: u32, (known, heard): (&Known<'_>, &DotSet), answers: &[&Answer]) -> bool {
         let writes = &self.ledger.writes;
         let all = || answers.iter().flat_map(|answer| &answer.kept).map(|(write, _)| *write);
         match self.ledger.keys[key as usize].keeping {
@@ -157,7 +159,7 @@ impl SharedStateJudge {
             Keeping::All | Keeping::Removals => {
                 let mut together = DotSet::default();
                 answers.iter().for_each(|answer| together.join(&answer.heard));
-                together == *known.heard
+                together == *heard
             }
         }
     }

@@ -12,7 +12,9 @@ use crate::stores::words::{of_op_words, of_version_words};
 use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+
+/// So many records ahead the judge asks for the memory of what it remembers of a key at a replica.
+const AHEAD: usize = 16;
 
 /// Judges shared state by records. Register it as an observer; ask for [`SharedStateJudge::results`] once the run is over.
 ///
@@ -34,14 +36,16 @@ pub struct SharedStateJudge {
     pub(super) to_check: Vec<(u32, u32)>,
     /// Writes that may be forgotten once the current entry is over.
     pub(super) to_retire: Vec<u32>,
-    /// Keys that heard of something in the current entry.
+    /// Keys that heard of something in the current entry, as long as a cut isn't healed.
     pub(super) touched: Vec<(u32, u32)>,
+    /// Whether something isn't healed.
+    pub(super) healing: bool,
     pub(super) heals: Vec<Heal>,
     /// How many keys are diverged.
     pub(super) diverged: u64,
     /// When the measured time ended, once it has.
     pub(super) ended: Option<SimTime>,
-    /// Versions that replicas hold at the end.
+    /// Versions that replicas say they hold at the end, and never said before.
     pub(super) holds: Vec<u32>,
     pub(super) breaches: Vec<String>,
 }
@@ -61,6 +65,7 @@ impl SharedStateJudge {
             to_check: Vec::new(),
             to_retire: Vec::new(),
             touched: Vec::new(),
+            healing: false,
             heals: Vec::new(),
             diverged: 0,
             ended: None,
@@ -76,16 +81,29 @@ impl SharedStateJudge {
 
     /// The operation under way with this identity; one whose beginning wasn't seen begins now.
     pub(super) fn pending(&mut self, identity: u64, agent: u32, began: SimTime) -> &mut Pending {
-        let (AgentState { past, told, .. }, acks_before) = (&self.ledger.agents[agent as usize], self.acks);
-        self.ledger.pending.entry(identity).or_insert_with(|| Pending {
-            agent,
-            past: past.clone(),
-            told: told.clone(),
-            acks_before,
-            began,
-            views: Vec::new(),
-            answers: Vec::new(),
-            seen: None,
+        let acks_before = self.acks;
+        let ledger = &mut self.ledger;
+        let AgentState {
+            past,
+            told,
+            begun,
+            open,
+            ..
+        } = &mut ledger.agents[agent as usize];
+        ledger.pending.entry(identity).or_insert_with(|| {
+            ledger.overlaps |= *open > 0;
+            *open += 1;
+            Pending {
+                agent,
+                past: past.clone(),
+                told: told.clone(),
+                begun: *begun,
+                acks_before,
+                began,
+                views: Vec::new(),
+                answers: Vec::new(),
+                seen: None,
+            }
         })
     }
 
@@ -94,11 +112,12 @@ impl SharedStateJudge {
             return;
         }
         let agent = self.ledger.agent(record.subject);
+        // One that begins once more has been under way all the time.
+        self.ledger.overlaps |= self.ledger.pending.contains_key(&record.a);
         self.pending(record.a, agent, record.time);
         let number = number_of(record.a);
         let it = &mut self.ledger.agents[agent as usize];
-        it.past.learn(agent, number);
-        it.told.learn(agent, number);
+        it.begun = it.begun.max(number);
     }
 
     fn accepted(&mut self, record: &Record, extra: &[u64]) {
@@ -109,16 +128,22 @@ impl SharedStateJudge {
         let (blind, number) = (extra[1] >> 32 & 1 == 1, number_of(record.a));
         let op = of_op_words([extra[3], extra[4]]);
         let measured = self.is_measured(record.time);
-        let write = self.ledger.writes.len() as u32;
         let ledger = &mut self.ledger;
-        let mut past = match ledger.pending.get(&record.a) {
-            Some(pending) => pending.past.clone(),
-            None => ledger.agents[agent as usize].past.clone(),
+        let (mut past, begun) = match ledger.pending.get(&record.a) {
+            Some(pending) => (pending.past.clone(), pending.begun),
+            None => {
+                let it = &ledger.agents[agent as usize];
+                (it.past.clone(), it.begun)
+            }
         };
+        past.learn(agent, begun);
         if blind {
-            let copy = ledger.copy(replica, key);
-            past.join(&copy.past);
-            past.join(&copy.own);
+            let knew = past.clone();
+            let knows = |agent, number| knew.knows(agent, number);
+            ledger.pasts_at(replica, key, knows, |heard| past.join(heard));
+            if let Some(own) = ledger.accepted_at(replica, key) {
+                past.join(own);
+            }
             if ledger.keys[key as usize].logs
                 && let Versions::Heads(heads) = of_version_words(&extra[5..])
             {
@@ -135,10 +160,13 @@ impl SharedStateJudge {
             ledger.look_at(key, &extra[5..], &mut past);
         }
         let first = ledger.update_of(agent, number);
+        ledger.doubled |= first.is_some();
         let state = &mut ledger.keys[key as usize];
         if first.is_none() {
             // A second version of an update has seen the first one, but nobody meant to replace it.
-            state.seen.join(&past);
+            if state.keeping != Keeping::Ranked {
+                state.seen.join(&past);
+            }
             // A write of a field may end another of the same side, so its past is taken without itself.
             if let Some((field, side)) = side_of(op) {
                 state.fields.entry(field).or_default()[side].seen.join(&past);
@@ -153,15 +181,19 @@ impl SharedStateJudge {
         }
         ledger.agents[agent as usize].past.join(&past);
         if ledger.keys[key as usize].joins {
-            ledger.copy_mut(replica, key).own.join(&past);
+            ledger.accept_at(replica, key, &past);
         }
         let counted = measured && first.is_none();
         let mut flags = if counted { flag::COUNTED } else { 0 };
         flags |= if first.is_some() { flag::DUPLICATE } else { 0 };
-        ledger.writes.push(Write {
+        let (dot, stamp) = (Dot::from_bits(record.c), extra[2] as i64);
+        let highest = &mut ledger.keys[key as usize].highest;
+        let topmost = *highest <= Some((stamp, dot));
+        *highest = (*highest).max(Some((stamp, dot)));
+        let write = ledger.add(Write {
             op,
-            dot: Dot::from_bits(record.c),
-            stamp: extra[2] as i64,
+            dot,
+            stamp,
             key,
             agent,
             number,
@@ -171,16 +203,14 @@ impl SharedStateJudge {
             bases: Vec::new(),
             deps: Vec::new(),
             winners: Vec::new(),
+            successor: NONE,
             again: NONE,
             heard_by: 0,
             held_by: 0,
             flags,
+            settled: false,
+            topmost,
         });
-        ledger.keys[key as usize].note(Dot::from_bits(record.c), extra[2] as i64, write);
-        let replicas = Arc::clone(&ledger.keys[key as usize].replicas);
-        for &replica in replicas.iter() {
-            ledger.miss(replica, write);
-        }
         match first {
             Some(first) => {
                 let mut last = first as usize;
@@ -192,9 +222,6 @@ impl SharedStateJudge {
                 self.tally.duplicate_effects += u64::from(measured && !logs);
             }
             None => {
-                let writes = &mut ledger.agents[agent as usize].writes;
-                let place = writes.partition_point(|(other, _)| *other < number);
-                writes.insert(place, (number, write));
                 self.tally.writes += u64::from(counted);
                 self.find_concurrent(write);
                 self.find_deps(write);
@@ -217,6 +244,7 @@ impl SharedStateJudge {
         let state = &mut ledger.keys[it.key as usize];
         let mut concurrent: Vec<u32> = Vec::new();
         let mut conflicts: Vec<u32> = Vec::new();
+        ledger.steps.set(ledger.steps.get() + state.frontier.writers() as u64);
         let any = state
             .frontier
             .confront(&past, agent, counts, |other| concurrent.push(other));
@@ -257,20 +285,22 @@ impl SharedStateJudge {
 
     /// Notes what the agent of a new write had read, as far as some replica may still lack it.
     fn find_deps(&mut self, write: u32) {
+        let agent = self.ledger.writes[write as usize].agent;
+        self.ledger.forget_reads(agent);
         let ledger = &self.ledger;
-        let it = &ledger.writes[write as usize];
-        let store = ledger.store_of(it.key);
+        let store = ledger.store_of(ledger.writes[write as usize].key);
         let mut deps = Vec::new();
-        for (&key, so_far) in &ledger.agents[it.agent as usize].reads {
+        for (&key, so_far) in &ledger.agents[agent as usize].reads {
             if ledger.store_of(key) != store {
                 continue;
             }
             let replicas = &ledger.keys[key as usize].replicas;
             let spreading = |head: &u32| (ledger.writes[*head as usize].heard_by as usize) < replicas.len();
             deps.extend(so_far.heads.iter().copied().filter(spreading).map(Dep::Read));
-            if replicas
-                .iter()
-                .any(|&replica| !ledger.copy(replica, key).heard.includes(&so_far.effects))
+            if !so_far.effects.is_empty()
+                && replicas
+                    .iter()
+                    .any(|&replica| !ledger.noted(replica, key).includes(&so_far.effects))
             {
                 deps.push(Dep::Effects(key, so_far.effects.clone()));
             }
@@ -286,7 +316,7 @@ impl SharedStateJudge {
         if record.c & 1 == 0 {
             return self.read_acknowledged(record.a, (record.c >> 1) as u16, record.time);
         }
-        let Some(pending) = self.ledger.pending.remove(&record.a) else {
+        let Some(pending) = self.ledger.close(record.a) else {
             return;
         };
         let Some(write) = self.ledger.update_of(agent, number_of(record.a)) else {
@@ -304,6 +334,7 @@ impl SharedStateJudge {
         if let Some(past) = pending.seen {
             let own = OwnWrite { acked, write, past };
             self.ledger.agents[agent as usize].own.insert(key, own);
+            self.ledger.forget_own(write);
         }
         if pending.began >= self.from {
             self.tally.acknowledged += 1;
@@ -317,7 +348,7 @@ impl SharedStateJudge {
         let counted = pending.map_or(record.time, |pending| pending.began) >= self.from;
         // An update that its agent has given up may still be accepted.
         if !update {
-            self.ledger.pending.remove(&record.a);
+            self.ledger.close(record.a);
         }
         self.tally.unavailable_reads += u64::from(counted && !update);
         self.tally.unavailable_updates += u64::from(counted && update);
@@ -333,7 +364,7 @@ impl SharedStateJudge {
         self.tally.swaps += counted;
         if record.c == 0 {
             self.tally.swaps_refused += counted;
-            self.ledger.pending.remove(&record.a);
+            self.ledger.close(record.a);
         }
     }
 
@@ -353,9 +384,11 @@ impl SharedStateJudge {
         match record.what {
             What::Sent => {
                 if let Some(agent) = self.ledger.known_agent(record.subject) {
-                    let AgentState { past, told, .. } = &self.ledger.agents[agent as usize];
-                    if !past.is_empty() {
-                        let knows = [past.clone(), told.clone()];
+                    let it = &self.ledger.agents[agent as usize];
+                    self.ledger.overlaps |= it.open > 0;
+                    if it.begun > 0 || !it.past.is_empty() {
+                        let mut knows = [it.past.clone(), it.told.clone()];
+                        knows.iter_mut().for_each(|known| known.learn(agent, it.begun));
                         self.sent.insert(record.c, (record.entry, knows));
                     }
                 }
@@ -387,18 +420,20 @@ impl SharedStateJudge {
             return;
         };
         let key = self.ledger.key(record.a);
-        let copy = self.ledger.copy(replica, key);
+        let held = self.ledger.copy(replica, key).held();
         let agrees = match of_version_words(extra) {
             Versions::Heads(heads) => {
-                let found: Vec<_> = heads
-                    .iter()
-                    .filter_map(|head| self.ledger.keys[key as usize].find(*head))
-                    .collect();
-                let agrees = found.len() == heads.len() && found.iter().all(|head| copy.held.contains(head));
-                self.holds.extend(found);
+                let is_held = |head: &&Dot| held.iter().any(|held| self.ledger.writes[*held as usize].dot == **head);
+                // Only a store that is broken shows others.
+                let others = heads.iter().filter(|head| !is_held(head));
+                let mut agrees = true;
+                for head in others {
+                    agrees = false;
+                    self.holds.extend(self.ledger.keys[key as usize].find(*head));
+                }
                 agrees
             }
-            Versions::Effects(effects) => effects == copy.heard,
+            Versions::Effects(effects) => self.ledger.has_heard_just(replica, key, &effects),
         };
         if !agrees {
             let problem = format!(
@@ -527,7 +562,16 @@ impl Observer for SharedStateJudge {
 
     fn batch(&mut self, batch: Batch<'_>) {
         let wants = self.wants();
-        for record in batch.records.iter().filter(|record| wants.has(record.what)) {
+        for (place, record) in batch.records.iter().enumerate() {
+            if !wants.has(record.what) {
+                continue;
+            }
+            if let Some(ahead) = batch.records.get(place + AHEAD)
+                && matches!(ahead.what, What::Applied | What::Outranked)
+                && let Some(replica) = self.ledger.replica(ahead.subject)
+            {
+                self.ledger.touch(replica, self.ledger.key(ahead.a));
+            }
             self.follow(record, batch.extra(record));
         }
     }

@@ -1,18 +1,30 @@
 //! What the judge remembers: writes, keys, replicas, agents.
 
+mod copies;
+mod hearing;
+mod lacking;
+
+pub(super) use copies::Copy;
+pub(super) use lacking::{Heard, Known};
+
 use super::Watched;
 use super::endings::slot_of;
 use super::frontier::Frontier;
 use super::past::Past;
 use super::text::TextState;
-use crate::kernel::SimTime;
+use crate::kernel::{SimTime, in_large_pages, prefetch};
 use crate::state::{Dot, DotSet, Keeping, KeyType, Op, Origin, Versions};
 use crate::stores::words::of_version_words;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// No write.
 pub(super) const NONE: u32 = u32::MAX;
+/// From how many spreading writes of a key on those that nobody lacks are taken off.
+const SPREADING: usize = 64;
+/// So many of the spreading writes of a key are looked at before its index of all.
+const NEAR: usize = 4;
 /// So many acknowledgements of a key are remembered, for reads that are under way.
 const ACKS: usize = 8;
 
@@ -29,33 +41,6 @@ pub(super) mod flag {
     pub const WRITES_FOLLOW_READS: u8 = 64;
     /// Of ranked keys: another update had it before its eyes, in what it had read or in what its replica held.
     pub const SEEN: u8 = 128;
-}
-
-/// Writes in the order of their acceptance: mostly a handful, mostly added at the end.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Ascending(Vec<u32>);
-
-impl Ascending {
-    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.0.iter().copied()
-    }
-
-    fn insert(&mut self, write: u32) {
-        match self.0.last() {
-            Some(&last) if last >= write => {
-                if let Err(place) = self.0.binary_search(&write) {
-                    self.0.insert(place, write);
-                }
-            }
-            _ => self.0.push(write),
-        }
-    }
-
-    fn remove(&mut self, write: u32) {
-        if let Ok(place) = self.0.binary_search(&write) {
-            self.0.remove(place);
-        }
-    }
 }
 
 /// A version: one accepted update.
@@ -77,14 +62,20 @@ pub(super) struct Write {
     pub bases: Vec<u32>,
     /// What its agent had read and not every replica has heard of: it should be visible before.
     pub deps: Vec<Dep>,
-    /// The versions that it was outranked by.
+    /// The versions that it was outranked by, unless ranks say it.
     pub winners: Vec<u32>,
+    /// Of ranked keys: the latest of them that had seen it.
+    pub successor: u32,
     /// Another version of the same update.
     pub again: u32,
     /// How many replicas have heard of it, and how many hold it.
     pub heard_by: u16,
     pub held_by: u16,
     pub flags: u8,
+    /// Whether no replica lacks it, nor ever will unless it loses its state.
+    pub settled: bool,
+    /// Of ranked keys: whether nothing that had been accepted of its key outranked it when it was accepted.
+    pub topmost: bool,
 }
 
 /// Something that an agent had read before it wrote.
@@ -109,10 +100,19 @@ pub(super) struct KeyState {
     pub logs: bool,
     /// Whether agents keep what they read of it.
     pub is_kept: bool,
+    /// Whether updates may say what their agent had read.
+    pub aware: bool,
     /// The place of its store's first replica among all.
-    /// Its place in its store.
-    pub local: u32,
-    /// The writes by origin and number.
+    pub first_replica: u32,
+    /// The writes that some replica may lack, in the order of their acceptance.
+    pub spreading: Vec<u32>,
+    /// The pasts of what every replica has heard of, unless replicas note it one by one.
+    base: Past,
+    /// The agents of these writes, and the highest number of each.
+    in_base: Vec<(u32, u32)>,
+    /// Of ranked keys: the highest rank that was accepted.
+    pub highest: Option<(i64, Dot)>,
+    /// The writes by origin and number, ascending.
     versions: Vec<(Origin, Vec<u32>)>,
     /// Of ranked keys whose reads join: the writes by rank, ascending.
     by_rank: Vec<(i64, Dot, u32)>,
@@ -161,8 +161,11 @@ pub(super) struct Side {
 impl KeyState {
     /// The write under a dot.
     pub fn find(&self, dot: Dot) -> Option<u32> {
-        let (_, writes) = self.versions.iter().find(|(origin, _)| *origin == dot.origin)?;
-        writes.get(dot.number.checked_sub(1)? as usize).copied()
+        let place = self
+            .versions
+            .binary_search_by_key(&dot.origin, |(origin, _)| *origin)
+            .ok()?;
+        self.versions[place].1.get(dot.number.checked_sub(1)? as usize).copied()
     }
 
     pub fn note(&mut self, dot: Dot, stamp: i64, write: u32) {
@@ -172,9 +175,9 @@ impl KeyState {
                 .partition_point(|(at, other, _)| (*at, *other) < (stamp, dot));
             self.by_rank.insert(place, (stamp, dot, write));
         }
-        match self.versions.iter_mut().find(|(origin, _)| *origin == dot.origin) {
-            Some((_, writes)) => writes.push(write),
-            None => self.versions.push((dot.origin, vec![write])),
+        match self.versions.binary_search_by_key(&dot.origin, |(origin, _)| *origin) {
+            Ok(place) => self.versions[place].1.push(write),
+            Err(place) => self.versions.insert(place, (dot.origin, vec![write])),
         }
     }
 
@@ -183,7 +186,7 @@ impl KeyState {
     }
 
     /// The writes that `known` may lack: of ranked keys those above its top, of others those that it hasn't heard of.
-    pub fn beyond(&self, known: &Known<'_>) -> Vec<u32> {
+    pub fn beyond(&self, known: &Known<'_>, heard: &DotSet) -> Vec<u32> {
         if self.keeping == Keeping::Ranked {
             let above = self
                 .by_rank
@@ -192,10 +195,10 @@ impl KeyState {
         }
         let mut found = Vec::new();
         for (origin, writes) in &self.versions {
-            let first = known.heard.vector().get(*origin) as usize;
+            let first = heard.vector().get(*origin) as usize;
             let rest = writes.iter().zip(1u32..).skip(first);
             found.extend(
-                rest.filter(|(_, number)| !known.heard.contains(Dot::new(*origin, *number)))
+                rest.filter(|(_, number)| !heard.contains(Dot::new(*origin, *number)))
                     .map(|(write, _)| *write),
             );
         }
@@ -222,69 +225,29 @@ impl KeyState {
     }
 }
 
-/// A key at a replica.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Copy {
-    pub heard: DotSet,
-    /// Of keys with versions: those that are shown or kept.
-    pub held: Vec<u32>,
-    /// Of sets whose removes win: inserts that were heard of and outranked.
-    pub gone: BTreeSet<u32>,
-    /// The pasts of all that was heard.
-    pub past: Past,
-    /// Of keys whose reads join: the pasts of all that it accepted, which may be logged and not heard of by readers yet.
-    pub own: Past,
-    /// Of ranked keys: the highest rank that was applied.
-    pub top: Option<(i64, Dot)>,
-    /// Writes that it hasn't heard of.
-    pub missing: Ascending,
-    /// The digest of what it shows.
-    pub shown: u64,
-}
-
-/// What a reader gets to know of a key: what a replica holds, or what a read joins.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Known<'a> {
-    pub heard: &'a DotSet,
-    /// The versions that are shown or kept.
-    pub held: &'a [u32],
-    /// Of ranked keys the highest rank.
-    pub top: Option<(i64, Dot)>,
-    /// The pasts of versions that may have been forgotten since they were read.
-    pub pasts: &'a [(u32, Past)],
-}
-
-impl<'a> Known<'a> {
-    /// What a replica holds of a key.
-    pub fn at(copy: &'a Copy) -> Self {
-        Self {
-            heard: &copy.heard,
-            held: &copy.held,
-            top: copy.top,
-            pasts: &[],
-        }
-    }
-}
-
 /// A replica.
 #[derive(Debug, Clone)]
 pub(super) struct ReplicaState {
     pub store: u32,
     pub live: bool,
-    /// By the key's place in its store.
-    pub copies: Vec<Copy>,
-    /// Writes that it hasn't heard of, by their agent.
-    pub missing_of: BTreeMap<u32, Ascending>,
+    /// How many keys its store has.
+    pub keys: u32,
+    /// Where its copy of its store's first key would be among all copies, and how far its copies lie apart: those of a key lie
+    /// together. The place is counted back to the first key of all, and wraps.
+    first_copy: usize,
+    width: usize,
+    /// By agent: how many of the agent's first writes it has heard of, or will never lack.
+    marks: Vec<u32>,
 }
 
-/// What an agent has read of a key and may expect to see again.
+/// What an agent has read of a key and may expect to see again, as far as some replica may lack it.
 #[derive(Debug, Clone)]
 pub(super) struct ReadSoFar {
     /// The acknowledgement of the latest read.
     pub acked: u64,
+    /// Versions, or effects that spread.
     pub heads: Vec<u32>,
-    /// What the latest read returned.
-    pub latest: Vec<u32>,
+    /// Where nothing is forgotten: the effects.
     pub effects: DotSet,
 }
 
@@ -301,13 +264,22 @@ pub(super) struct OwnWrite {
 /// An agent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AgentState {
+    /// What it knows, beside what it has begun itself.
     pub past: Past,
-    /// What it has done itself, and what others had who sent it messages: without what replicas had heard of.
+    /// What others had done who sent it messages, and been told: without what replicas had heard of.
     pub told: Past,
-    /// Its accepted updates: number and write.
+    /// The number of its latest operation that has begun.
+    pub begun: u32,
+    /// Its accepted updates by number, each with its further versions after it.
     pub writes: Vec<(u32, u32)>,
     pub reads: BTreeMap<u32, ReadSoFar>,
-    /// Of each ranked key its latest acknowledged write.
+    /// From how many of these on those that aren't needed any more are looked for.
+    pub reads_limit: usize,
+    /// Of each ranked key what its latest read returned.
+    pub latest: BTreeMap<u32, u32>,
+    /// How many of its operations are under way.
+    pub open: u32,
+    /// Of each ranked key its latest acknowledged write, as long as a read may show what that had seen.
     pub own: BTreeMap<u32, OwnWrite>,
 }
 
@@ -315,9 +287,11 @@ pub(super) struct AgentState {
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub agent: u32,
-    /// What its agent knew when it began.
+    /// What its agent knew when it began, beside what it had begun itself.
     pub past: Past,
     pub told: Past,
+    /// The number of the operation that its agent had begun before.
+    pub begun: u32,
     /// The acknowledgements before it began.
     pub acks_before: u64,
     pub began: SimTime,
@@ -329,6 +303,13 @@ pub(super) struct Pending {
     pub seen: Option<Past>,
 }
 
+impl Pending {
+    /// Whether its agent knew of an operation when it began.
+    pub fn knew(&self, agent: u32, number: u32) -> bool {
+        agent == self.agent && number <= self.begun || self.past.knows(agent, number)
+    }
+}
+
 /// Everything that is remembered.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -337,6 +318,18 @@ pub(super) struct Ledger {
     /// The first key of each store.
     pub first_key: Vec<u32>,
     pub replicas: Vec<ReplicaState>,
+    /// By key, and by replica in each.
+    pub copies: Vec<Copy>,
+    /// Of each write which replicas of its store have heard of it: a bit for each, in so many words.
+    heard: Vec<u64>,
+    heard_words: usize,
+    /// The place of each replica in its store.
+    places: Vec<u32>,
+    /// Whether an agent ever began an operation, or sent a message, while it had another one under way: then somebody may know of operations that no
+    /// replica has accepted.
+    pub overlaps: bool,
+    /// Whether an update was ever accepted twice.
+    pub doubled: bool,
     /// The place of each entity among the replicas, and one for those that are none.
     replica_of: Vec<u32>,
     pub agents: Vec<AgentState>,
@@ -346,12 +339,41 @@ pub(super) struct Ledger {
     /// Of ranked sets and maps, by key and element or field: what was known to those who did something there, by what it was.
     pub told: BTreeMap<(u32, u64), [Past; 3]>,
     pub may_lose_state: bool,
+    each_once: bool,
+    /// How many things were looked at in loops, beside one for each record: what the time of judging grows with.
+    pub(super) steps: Cell<u64>,
 }
 
 impl Ledger {
+    /// So many things are looked at.
+    pub fn look(&self, things: usize) {
+        self.steps.set(self.steps.get() + things as u64);
+    }
+
+    /// How many have been looked at.
+    #[cfg(test)]
+    pub fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
     pub fn new(watched: &Watched) -> Self {
+        let widest = watched
+            .stores
+            .iter()
+            .map(|store| store.replicas.len())
+            .max()
+            .unwrap_or(0);
+        let copies = watched
+            .stores
+            .iter()
+            .map(|store| store.keys.len() * store.replicas.len());
+        let mut room = Vec::with_capacity(copies.sum());
+        in_large_pages(&mut room);
         let mut ledger = Self {
+            copies: room,
             may_lose_state: watched.may_lose_state,
+            each_once: watched.each_once,
+            heard_words: widest.div_ceil(64),
             ..Self::default()
         };
         for (store, spec) in watched.stores.iter().enumerate() {
@@ -363,10 +385,6 @@ impl Ledger {
                 .map(|list| list.iter().map(|place| first + place).collect());
             let lists: Vec<Arc<[u32]>> = lists.collect();
             ledger.first_key.push(ledger.keys.len() as u32);
-            let copy = |(key, _): &(KeyType, Keeping)| Copy {
-                shown: key.empty().digest(),
-                ..Copy::default()
-            };
             for (&id, place) in spec.replicas.iter().zip(first..) {
                 if ledger.replica_of.len() <= id as usize {
                     ledger.replica_of.resize(id as usize + 1, NONE);
@@ -375,13 +393,18 @@ impl Ledger {
                 ledger.replicas.push(ReplicaState {
                     store: store as u32,
                     live: true,
-                    copies: spec.keys.iter().map(copy).collect(),
-                    missing_of: BTreeMap::new(),
+                    keys: spec.keys.len() as u32,
+                    first_copy: (ledger.copies.len() + (place - first) as usize)
+                        .wrapping_sub(ledger.keys.len() * spec.replicas.len()),
+                    width: spec.replicas.len(),
+                    marks: Vec::new(),
                 });
+                ledger.places.push(place - first);
             }
             for (&(kind, keeping), local) in spec.keys.iter().zip(0..) {
                 let list = spec.list_of.get(local as usize).map(|list| &lists[*list as usize]);
                 let replicas = list.unwrap_or(&all);
+                let empty = kind.empty().digest();
                 ledger.keys.push(KeyState {
                     kind,
                     keeping,
@@ -389,7 +412,12 @@ impl Ledger {
                     joins: spec.joins,
                     logs: spec.logs,
                     is_kept: spec.is_kept,
-                    local,
+                    aware: !spec.blind,
+                    first_replica: first,
+                    spreading: Vec::new(),
+                    base: Past::default(),
+                    in_base: Vec::new(),
+                    highest: None,
                     versions: Vec::new(),
                     by_rank: Vec::new(),
                     acks: VecDeque::new(),
@@ -399,10 +427,12 @@ impl Ledger {
                     text: TextState::default(),
                     seen: Past::default(),
                     told: Past::default(),
-                    shown: vec![(kind.empty().digest(), replicas.len() as u32)],
+                    shown: vec![(empty, replicas.len() as u32)],
                     diverged: None,
                     divergence: 0,
                 });
+                let copies = ledger.copies.len() + spec.replicas.len();
+                ledger.copies.resize(copies, Copy::fresh(empty));
             }
         }
         ledger
@@ -448,43 +478,39 @@ impl Ledger {
         self.first_key.partition_point(|first| *first <= key) as u32 - 1
     }
 
+    fn copy_place(&self, replica: u32, key: u32) -> usize {
+        let it = &self.replicas[replica as usize];
+        it.first_copy.wrapping_add(key as usize * it.width)
+    }
+
     pub fn copy(&self, replica: u32, key: u32) -> &Copy {
-        &self.replicas[replica as usize].copies[self.keys[key as usize].local as usize]
+        &self.copies[self.copy_place(replica, key)]
     }
 
     pub fn copy_mut(&mut self, replica: u32, key: u32) -> &mut Copy {
-        &mut self.replicas[replica as usize].copies[self.keys[key as usize].local as usize]
+        let place = self.copy_place(replica, key);
+        &mut self.copies[place]
     }
 
     /// Whether a replica keeps a key.
     pub fn keeps(&self, replica: u32, key: u32) -> bool {
-        self.keys[key as usize].replicas.binary_search(&replica).is_ok()
+        let key = &self.keys[key as usize];
+        // Where all of them do, each is at its own place.
+        let place = replica.wrapping_sub(key.first_replica) as usize;
+        key.replicas.get(place) == Some(&replica) || key.replicas.binary_search(&replica).is_ok()
     }
 
-    /// A replica hasn't heard of a write.
-    pub fn miss(&mut self, replica: u32, write: u32) {
-        let it = &self.writes[write as usize];
-        let (key, agent) = (it.key, it.agent);
-        self.copy_mut(replica, key).missing.insert(write);
-        self.replicas[replica as usize]
-            .missing_of
-            .entry(agent)
-            .or_default()
-            .insert(write);
+    /// The write of a key under a dot: mostly one that spreads.
+    pub fn find(&self, key: u32, dot: Dot) -> Option<u32> {
+        let state = &self.keys[key as usize];
+        let mut near = state.spreading.iter().rev().take(NEAR);
+        let near = near.find(|write| self.writes[**write as usize].dot == dot);
+        near.copied().or_else(|| state.find(dot))
     }
 
-    /// A replica has heard of a write, or wouldn't keep it any more.
-    pub fn unmiss(&mut self, replica: u32, write: u32) {
-        let it = &self.writes[write as usize];
-        let (key, agent) = (it.key, it.agent);
-        self.copy_mut(replica, key).missing.remove(write);
-        let missing_of = &mut self.replicas[replica as usize].missing_of;
-        if let Some(of_agent) = missing_of.get_mut(&agent) {
-            of_agent.remove(write);
-            if of_agent.0.is_empty() {
-                missing_of.remove(&agent);
-            }
-        }
+    /// Asks for the memory of what a replica has of a key.
+    pub fn touch(&self, replica: u32, key: u32) {
+        prefetch(self.copy(replica, key));
     }
 
     /// The entities of the agents, by their places.
@@ -501,60 +527,11 @@ impl Ledger {
     /// The update of an agent under a number: its first version.
     pub fn update_of(&self, agent: u32, number: u32) -> Option<u32> {
         let writes = &self.agents[agent as usize].writes;
-        let place = writes.binary_search_by_key(&number, |(number, _)| *number).ok()?;
-        Some(writes[place].1)
-    }
-
-    /// Whether a write's past knows another one.
-    pub fn has_seen(&self, write: u32, other: u32) -> bool {
-        let other = &self.writes[other as usize];
-        let past = &self.writes[write as usize].past;
-        past.as_ref().is_some_and(|past| past.knows(other.agent, other.number))
-    }
-
-    /// Whether a replica lacks a write: it hasn't heard of it, and would keep it.
-    pub fn lacks(&self, replica: u32, write: u32) -> bool {
-        let copy = self.copy(replica, self.writes[write as usize].key);
-        self.is_lacking(&Known::at(copy), write)
-    }
-
-    /// Whether a replica doesn't lack a write and, unless it loses its state, never will: it has heard of it, or of what
-    /// outranked it. A version held there that has merely seen the write may give way to one that hasn't.
-    pub fn never_lacks(&self, replica: u32, write: u32) -> bool {
-        let copy = self.copy(replica, self.writes[write as usize].key);
-        self.is_settled(&Known::at(copy), write)
-    }
-
-    /// The past of a version that is known.
-    pub fn past_of<'a>(&'a self, known: &Known<'a>, write: u32) -> Option<&'a Past> {
-        let kept = known.pasts.iter().find(|(other, _)| *other == write);
-        kept.map(|(_, past)| past).or(self.writes[write as usize].past.as_ref())
-    }
-
-    /// Whether what is known lacks a write: it hasn't heard of it, and would keep it.
-    pub fn is_lacking(&self, known: &Known<'_>, write: u32) -> bool {
-        !self.is_settled(known, write) && {
-            let it = &self.writes[write as usize];
-            let saw = |held: &u32| {
-                let past = self.past_of(known, *held);
-                past.is_some_and(|past| past.knows(it.agent, it.number))
-            };
-            self.keys[it.key as usize].keeping != Keeping::Causal || !known.held.iter().any(saw)
-        }
-    }
-
-    /// Whether another version of the same update isn't lacking: where two replicas have accepted an update, the acknowledgement
-    /// may be that of either, and the effect is there.
-    pub fn knows_again(&self, known: &Known<'_>, write: u32) -> bool {
-        let it = &self.writes[write as usize];
-        let mut version = self.update_of(it.agent, it.number);
-        while let Some(other) = version {
-            if other != write && !self.is_lacking(known, other) {
-                return true;
-            }
-            version = Some(self.writes[other as usize].again).filter(|again| *again != NONE);
-        }
-        false
+        let place = writes.partition_point(|(other, _)| *other < number);
+        writes
+            .get(place)
+            .filter(|(other, _)| *other == number)
+            .map(|(_, write)| *write)
     }
 
     /// Whether a replica has shown another version of the same update.
@@ -568,50 +545,6 @@ impl Ledger {
             version = Some(self.writes[other as usize].again).filter(|again| *again != NONE);
         }
         false
-    }
-
-    /// Whether a write, or what outranked it, is known.
-    fn is_settled(&self, known: &Known<'_>, write: u32) -> bool {
-        let it = &self.writes[write as usize];
-        if known.heard.contains(it.dot) {
-            return true;
-        }
-        match self.keys[it.key as usize].keeping {
-            Keeping::Ranked => known.top.is_some_and(|top| (it.stamp, it.dot) <= top),
-            Keeping::Causal => {
-                let mut above = it.winners.clone();
-                let mut place = 0;
-                while let Some(&winner) = above.get(place) {
-                    let next = &self.writes[winner as usize];
-                    if known.heard.contains(next.dot) {
-                        return true;
-                    }
-                    let new = next.winners.iter().filter(|next| !above.contains(next));
-                    let new: Vec<u32> = new.copied().collect();
-                    above.extend(new);
-                    place += 1;
-                }
-                false
-            }
-            Keeping::All => false,
-            Keeping::Removals => it.winners.iter().any(|winner| {
-                let winner = &self.writes[*winner as usize];
-                known.heard.contains(winner.dot)
-            }),
-        }
-    }
-
-    /// Whether what is known of a key lacks one of these effects.
-    pub fn is_lacking_any(&self, known: &Known<'_>, key: u32, effects: &DotSet) -> bool {
-        if known.heard.includes(effects) || self.keys[key as usize].keeping != Keeping::Removals {
-            return !known.heard.includes(effects);
-        }
-        let mut any = false;
-        effects.beyond(known.heard, &mut |range| {
-            let mut missing = range.dots().filter_map(|dot| self.keys[key as usize].find(dot));
-            any |= missing.any(|write| self.is_lacking(known, write));
-        });
-        any
     }
 
     /// Sets a flag of writes; how many had not had it, of those that take part in the counts.
@@ -638,8 +571,8 @@ impl Ledger {
             }
             Some(Versions::Effects(_)) => Vec::new(),
             None => {
-                let read = self.agents[agent as usize].reads.get(&key);
-                read.map(|read| read.latest.clone()).unwrap_or_default()
+                let latest = self.agents[agent as usize].latest.get(&key);
+                latest.copied().into_iter().collect()
             }
         };
         for write in seen {
@@ -648,10 +581,13 @@ impl Ledger {
         let Some(pending) = self.pending.get(&identity) else {
             return;
         };
-        self.keys[key as usize].told.join(&pending.told);
+        let told = &mut self.keys[key as usize].told;
+        told.join(&pending.told);
+        told.learn(agent, pending.begun);
         if let Some((slot, side, _)) = slot_of(op) {
             let sides = self.told.entry((key, slot)).or_default();
             sides[side].join(&pending.told);
+            sides[side].learn(agent, pending.begun);
         }
     }
 
@@ -671,6 +607,28 @@ impl Ledger {
                 past.join(before);
             }
         }
+    }
+
+    /// An operation is over, and no replica will accept it.
+    pub fn close(&mut self, identity: u64) -> Option<Pending> {
+        let pending = self.pending.remove(&identity)?;
+        self.agents[pending.agent as usize].open -= 1;
+        Some(pending)
+    }
+
+    /// Forgets what an agent has read and no replica will lack any more.
+    pub fn forget_reads(&mut self, agent: u32) {
+        let mut reads = std::mem::take(&mut self.agents[agent as usize].reads);
+        self.look(reads.len());
+        reads.retain(|key, so_far| {
+            self.is_noted(*key) || {
+                so_far.heads.retain(|head| !self.writes[*head as usize].settled);
+                !so_far.heads.is_empty()
+            }
+        });
+        let it = &mut self.agents[agent as usize];
+        it.reads_limit = 2 * reads.len() + 16;
+        it.reads = reads;
     }
 
     /// Forgets what nobody will ask about a write any more.

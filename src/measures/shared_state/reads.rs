@@ -1,11 +1,11 @@
 //! Judging reads: what they lack, and what their agents could expect.
 
 use super::SharedStateJudge;
-use super::ledger::{Known, Pending, ReadSoFar};
+use super::ledger::{KeyState, Known, Pending, ReadSoFar};
 use super::past::Past;
 use crate::kernel::SimTime;
-use crate::state::{DotSet, Keeping, KeyType, Versions};
-use crate::stores::words::of_reply_words;
+use crate::state::{Dot, DotSet, Keeping, KeyType, Versions};
+use crate::stores::words::{is_own_reply, of_reply_words, own_heads};
 use crate::world::record::Record;
 
 /// What one attempt of a read saw.
@@ -13,7 +13,8 @@ use crate::world::record::Record;
 pub(super) struct ReadView {
     attempt: u16,
     pub key: u32,
-    pub past: Past,
+    /// The pasts of what it shows.
+    pub pasts: Pasts,
     pub heads: Vec<u32>,
     pub effects: DotSet,
     lag: u64,
@@ -31,7 +32,7 @@ impl ReadView {
         Self {
             attempt,
             key,
-            past: Past::default(),
+            pasts: Pasts::default(),
             heads: Vec::new(),
             effects: DotSet::default(),
             lag: 0,
@@ -44,50 +45,75 @@ impl ReadView {
     }
 }
 
+/// Pasts that aren't joined before somebody learns of them: mostly one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pasts {
+    first: Past,
+    more: Vec<Past>,
+}
+
+impl Pasts {
+    pub fn add(&mut self, past: &Past) {
+        if self.first.is_empty() {
+            self.first.clone_from(past);
+        } else if !past.is_empty() {
+            self.more.push(past.clone());
+        }
+    }
+
+    fn learnt_by(&self, past: &mut Past) {
+        past.join(&self.first);
+        self.more.iter().for_each(|more| past.join(more));
+    }
+}
+
 impl SharedStateJudge {
     /// A read is served.
     pub(super) fn read_served(&mut self, record: &Record, extra: &[u64]) {
         let (key, agent) = (self.ledger.key(record.b), self.ledger.agent(extra[1] as u32));
-        let reply = of_reply_words(&extra[2..]);
-        let Some(replica) = self.ledger.replica(record.subject) else {
+        let (replica, is_own) = (self.ledger.replica(record.subject), is_own_reply(&extra[2..]));
+        if replica.is_none() || is_own {
             self.pending(record.a, agent, SimTime::from_nanos(extra[0]));
-            return self.joined_read_served(record, key, &reply);
-        };
-        if !reply.marks.is_empty() {
-            return self.joined_read_served(record, key, &reply);
         }
-        let began = SimTime::from_nanos(extra[0]);
-        self.pending(record.a, agent, began);
+        let Some(replica) = replica.filter(|_| is_own) else {
+            return self.joined_read_served(record, key, &of_reply_words(&extra[2..]));
+        };
         let pending = &self.ledger.pending[&record.a];
         let mut view = ReadView::new(record.c as u16, key);
-        let copy = self.ledger.copy(replica, key);
-        match reply.versions {
-            Versions::Heads(heads) => {
-                let found = heads
-                    .iter()
-                    .filter_map(|head| self.ledger.keys[key as usize].find(*head));
-                view.heads = found.collect();
+        let ledger = &self.ledger;
+        let knew = |agent, number| pending.knew(agent, number);
+        match own_heads(&extra[2..]) {
+            Some(heads) => {
+                let held = ledger.copy(replica, key).held();
+                let find = |bits: &u64| {
+                    let mut held = held.iter().copied();
+                    let held = held.find(|held| ledger.writes[*held as usize].dot.bits() == *bits);
+                    held.or_else(|| ledger.keys[key as usize].find(Dot::from_bits(*bits)))
+                };
+                view.heads = heads.iter().filter_map(find).collect();
                 for head in &view.heads {
-                    if let Some(past) = &self.ledger.writes[*head as usize].past {
-                        view.past.join(past);
+                    if let Some(past) = &ledger.writes[*head as usize].past
+                        && !ledger.is_old(*head, knew)
+                    {
+                        view.pasts.add(past);
                     }
                 }
             }
-            Versions::Effects(effects) => {
-                view.past = copy.past.clone();
-                view.effects = effects;
+            None => {
+                ledger.pasts_at(replica, key, knew, |past| view.pasts.add(past));
+                if let Versions::Effects(effects) = of_reply_words(&extra[2..]).versions {
+                    view.effects = effects;
+                }
             }
         }
-        self.find_lacking(&Known::at(copy), copy.missing.iter(), pending, &mut view, record.time);
-        // What a replica will never lack needn't be looked at again.
-        let ledger = &self.ledger;
-        let settled: Vec<u32> = copy
-            .missing
-            .iter()
-            .filter(|write| ledger.never_lacks(replica, *write))
-            .collect();
-        settled.into_iter().for_each(|write| self.ledger.unmiss(replica, write));
+        let spreading = ledger.keys[key as usize].spreading.iter().copied();
+        ledger.look(spreading.len());
+        let unheard =
+            spreading.filter(|write| !ledger.writes[*write as usize].settled && !ledger.has_heard(replica, *write));
+        self.find_lacking(&ledger.known(replica, key), unheard, pending, &mut view, record.time);
         if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
+            // Mostly it stays the only one.
+            pending.views.reserve_exact(1);
             pending.views.push(view);
         }
     }
@@ -104,10 +130,11 @@ impl SharedStateJudge {
         let ledger = &self.ledger;
         let mut oldest = now;
         for write in candidates {
+            ledger.look(1);
             let it = &ledger.writes[write as usize];
             let acked = it.acked != 0 && it.acked <= pending.acks_before;
             let own = it.agent == pending.agent;
-            if !(acked || (!own && pending.past.knows(it.agent, it.number))) || !ledger.is_lacking(known, write) {
+            if !(acked || (!own && pending.knew(it.agent, it.number))) || !ledger.is_lacking(known, write) {
                 continue;
             }
             if ledger.keys[view.key as usize].joins && ledger.knows_again(known, write) {
@@ -118,7 +145,7 @@ impl SharedStateJudge {
                 oldest = oldest.min(it.acked_at);
                 view.own |= own;
             }
-            view.causal |= pending.past.knows(it.agent, it.number);
+            view.causal |= pending.knew(it.agent, it.number);
         }
         view.age = (now - oldest).as_nanos();
         let latest = ledger.keys[view.key as usize].latest_ack(pending.acks_before);
@@ -170,14 +197,73 @@ impl SharedStateJudge {
                 }
             }
         };
+        ledger.look(earlier.len());
         earlier.iter().copied().filter(expected).collect()
+    }
+
+    /// Remembers what an agent has read of a key, as far as a later read or a write may be held to it.
+    fn remember_read(&mut self, agent: u32, view: &ReadView) {
+        let (key, acked) = (view.key, self.acks);
+        let noted = self.ledger.is_noted(key);
+        let KeyState { keeping, aware, .. } = self.ledger.keys[key as usize];
+        if keeping == Keeping::Ranked && aware {
+            let latest = &mut self.ledger.agents[agent as usize].latest;
+            match view.heads.first() {
+                Some(head) => latest.insert(key, *head),
+                None => latest.remove(&key),
+            };
+        }
+        let reads = &mut self.ledger.agents[agent as usize].reads;
+        let earlier = reads.get_mut(&key).map(|so_far| std::mem::take(&mut so_far.heads));
+        let had = earlier.is_some();
+        let ledger = &self.ledger;
+        let is_settled = |head: &u32| ledger.writes[*head as usize].settled;
+        if !noted && !had && view.heads.iter().all(is_settled) && ledger.keys[key as usize].spreading.is_empty() {
+            return;
+        }
+        let mut heads = match earlier {
+            Some(earlier) if noted || ledger.keys[key as usize].has_heads() => {
+                self.still_expected(&earlier, &view.heads)
+            }
+            Some(earlier) => earlier,
+            None => Vec::new(),
+        };
+        heads.extend(&view.heads);
+        if !noted {
+            let of_key = ledger.keys[key as usize].spreading.iter().copied();
+            let news = of_key.filter(|write| view.effects.contains(ledger.writes[*write as usize].dot));
+            let news: Vec<u32> = news.filter(|write| !heads.contains(write)).collect();
+            heads.extend(news);
+            heads.retain(|head| !ledger.writes[*head as usize].settled);
+        }
+        let it = &mut self.ledger.agents[agent as usize];
+        if heads.is_empty() && !noted {
+            if had {
+                it.reads.remove(&key);
+            }
+            return;
+        }
+        let so_far = it.reads.entry(key).or_insert_with(|| ReadSoFar {
+            acked,
+            heads: Vec::new(),
+            effects: DotSet::default(),
+        });
+        (so_far.acked, so_far.heads) = (acked, heads);
+        if noted {
+            so_far.effects.join(&view.effects);
+        }
+        if it.reads.len() > it.reads_limit {
+            self.ledger.forget_reads(agent);
+        }
     }
 
     /// The answer of a read reaches its agent.
     pub(super) fn read_acknowledged(&mut self, identity: u64, attempt: u16, now: SimTime) {
-        let Some(pending) = self.ledger.pending.remove(&identity) else {
+        let Some(mut pending) = self.ledger.close(identity) else {
             return;
         };
+        // The agent's own is what is left of it, and can change in its place.
+        drop(std::mem::take(&mut pending.past));
         let chosen = pending
             .views
             .iter()
@@ -188,22 +274,8 @@ impl SharedStateJudge {
         };
         let siblings = view.heads.len() as u64;
         let agent = &mut self.ledger.agents[pending.agent as usize];
-        agent.past.join(&view.past);
-        let acked = self.acks;
-        let so_far = agent.reads.entry(view.key).or_insert_with(|| ReadSoFar {
-            acked,
-            heads: Vec::new(),
-            latest: Vec::new(),
-            effects: DotSet::default(),
-        });
-        so_far.acked = acked;
-        so_far.effects.join(&view.effects);
-        let earlier = std::mem::take(&mut so_far.heads);
-        let mut heads = self.still_expected(&earlier, &view.heads);
-        heads.extend(&view.heads);
-        if let Some(so_far) = self.ledger.agents[pending.agent as usize].reads.get_mut(&view.key) {
-            (so_far.heads, so_far.latest) = (heads, view.heads);
-        }
+        view.pasts.learnt_by(&mut agent.past);
+        self.remember_read(pending.agent, &view);
         if began < self.from {
             return;
         }

@@ -281,8 +281,12 @@ impl SharedStateJudge {
     fn lost(&self) -> ((u64, u64, u64), Vec<u64>) {
         let ledger = &self.ledger;
         let mut contained = vec![false; ledger.writes.len()];
-        let copies = ledger.replicas.iter().flat_map(|replica| &replica.copies);
-        let held = copies.flat_map(|copy| &copy.held).chain(&self.holds).copied();
+        let held = ledger
+            .copies
+            .iter()
+            .flat_map(|copy| copy.held())
+            .chain(&self.holds)
+            .copied();
         let mut found: Vec<u32> = held.chain(self.effects_left()).collect();
         while let Some(write) = found.pop() {
             if !std::mem::replace(&mut contained[write as usize], true) {
@@ -344,10 +348,9 @@ impl SharedStateJudge {
         for (place, write) in (0..).zip(&ledger.writes) {
             let key = &ledger.keys[write.key as usize];
             let on = |replica: u32| {
-                let copy = ledger.copy(replica, write.key);
                 let mut later = carried_on.get(&place).into_iter().flatten();
-                let is_there = copy.heard.contains(write.dot) && !copy.gone.contains(&place);
-                is_there && !later.any(|later| copy.heard.contains(ledger.writes[*later as usize].dot))
+                let is_there = ledger.has_heard(replica, place) && !ledger.copy(replica, write.key).is_gone(place);
+                is_there && !later.any(|later| ledger.has_heard(replica, *later))
             };
             if !key.has_heads() && key.replicas.iter().any(|replica| on(*replica)) {
                 left.push(place);

@@ -2,7 +2,7 @@
 //! again.
 
 use super::SharedStateJudge;
-use super::ledger::{Copy, Dep, Known, flag};
+use super::ledger::{Dep, flag};
 use crate::kernel::SimTime;
 use crate::state::{Dot, Keeping};
 use crate::stores::words::of_range_words;
@@ -25,24 +25,20 @@ impl SharedStateJudge {
         };
         let key = self.ledger.key(record.a);
         for dot in of_range_words(record.b, record.c).dots() {
-            let Some(write) = self.ledger.keys[key as usize].find(dot) else {
+            let Some(write) = self.ledger.find(key, dot) else {
                 continue;
             };
             self.hear(replica, write);
             let ledger = &mut self.ledger;
             let (heads, keeping) = (ledger.keys[key as usize].has_heads(), ledger.keys[key as usize].keeping);
-            let it = &mut ledger.writes[write as usize];
-            let rank = (it.stamp, it.dot);
-            if heads && !ledger.copy(replica, key).held.contains(&write) {
+            if heads && ledger.copy_mut(replica, key).hold(write) {
                 ledger.writes[write as usize].held_by += 1;
-                ledger.copy_mut(replica, key).held.push(write);
             }
-            let copy = ledger.copy_mut(replica, key);
             if keeping == Keeping::Removals {
-                copy.gone.remove(&write);
+                ledger.copy_mut(replica, key).unbury(write);
             }
             if keeping == Keeping::Ranked {
-                copy.top = copy.top.max(Some(rank));
+                ledger.raise_top(replica, write);
             }
             self.to_check.push((replica, write));
         }
@@ -50,24 +46,18 @@ impl SharedStateJudge {
 
     /// A replica hears of a write.
     fn hear(&mut self, replica: u32, write: u32) {
-        let (key, dot) = {
-            let it = &self.ledger.writes[write as usize];
-            (it.key, it.dot)
-        };
-        if self.ledger.copy_mut(replica, key).heard.insert(dot) {
-            self.ledger.unmiss(replica, write);
-            let it = &mut self.ledger.writes[write as usize];
-            it.heard_by += 1;
-            let is_first = it.heard_by == 1;
-            if let Some(past) = it.past.clone() {
-                self.ledger.copy_mut(replica, key).past.join(&past);
-            }
-            if is_first && self.ledger.keys[key as usize].logs && self.ledger.is_shown_again(write) {
-                self.tally.duplicate_effects += u64::from(self.is_measured(self.now));
-            }
+        let is_new = self.ledger.hear(replica, write);
+        let it = &self.ledger.writes[write as usize];
+        let (key, heard_by) = (&self.ledger.keys[it.key as usize], it.heard_by);
+        if heard_by as usize == key.replicas.len() {
+            self.to_retire.push(write);
         }
-        self.to_retire.push(write);
-        self.touched.push((replica, key));
+        if self.healing {
+            self.touched.push((replica, it.key));
+        }
+        if is_new && heard_by == 1 && key.logs && self.ledger.is_shown_again(write) {
+            self.tally.duplicate_effects += u64::from(self.is_measured(self.now));
+        }
     }
 
     /// An effect is outranked at a replica.
@@ -76,18 +66,22 @@ impl SharedStateJudge {
             return;
         };
         let key = self.ledger.key(record.a);
-        let find = |bits| self.ledger.keys[key as usize].find(Dot::from_bits(bits));
-        let Some(loser) = find(record.b) else { return };
+        let find = |bits| self.ledger.find(key, Dot::from_bits(bits));
+        // Mostly it is what was held.
+        let held = self.ledger.copy(replica, key).held().iter().copied();
+        let mut held = held.filter(|held| self.ledger.writes[*held as usize].dot.bits() == record.b);
+        let Some(loser) = held.next().or_else(|| find(record.b)) else {
+            return;
+        };
         let winner = (record.c != u64::MAX).then(|| find(record.c)).flatten();
         self.hear(replica, loser);
         let ledger = &mut self.ledger;
         let removals = ledger.keys[key as usize].keeping == Keeping::Removals;
         let copy = ledger.copy_mut(replica, key);
         if removals {
-            copy.gone.insert(loser);
+            copy.bury(loser);
         }
-        if let Some(place) = copy.held.iter().position(|held| *held == loser) {
-            copy.held.swap_remove(place);
+        if copy.let_go(loser) {
             ledger.writes[loser as usize].held_by -= 1;
         }
         if let Some(winner) = winner {
@@ -106,10 +100,19 @@ impl SharedStateJudge {
 
     /// Notes what a write was outranked by, and whether that had seen it.
     fn lost_to(&mut self, loser: u32, winner: u32) {
+        let it = &self.ledger.writes[loser as usize];
+        let is_known = it.winners.contains(&winner);
+        // Of ranked keys the ranks say what outranks what.
+        let is_ranked = self.ledger.keys[it.key as usize].keeping == Keeping::Ranked;
+        if is_known || is_ranked && (it.flags & flag::OVERWRITTEN != 0 || it.successor == winner) {
+            return;
+        }
         let seen = self.ledger.has_seen(winner, loser);
         let it = &mut self.ledger.writes[loser as usize];
-        if !it.winners.contains(&winner) {
+        if !is_ranked {
             it.winners.push(winner);
+        } else if seen {
+            it.successor = winner;
         }
         if !seen && it.flags & flag::OVERWRITTEN == 0 {
             it.flags |= flag::OVERWRITTEN;
@@ -127,11 +130,13 @@ impl SharedStateJudge {
                 (it.agent, it.number, it.flags)
             };
             let mut found = 0;
-            if flags & flag::MONOTONIC_WRITES == 0 && self.lacks_earlier(replica, agent, number) {
+            if flags & flag::MONOTONIC_WRITES == 0 && self.ledger.lacks_earlier(replica, agent, number) {
                 found |= flag::MONOTONIC_WRITES;
             }
             let it = &self.ledger.writes[write as usize];
-            for dep in &it.deps {
+            let is_flagged = flags & flag::WRITES_FOLLOW_READS != 0;
+            for dep in it.deps.iter().filter(|_| !is_flagged) {
+                self.ledger.look(1);
                 let of = match dep {
                     Dep::Read(other) => self.ledger.writes[*other as usize].key,
                     Dep::Effects(key, _) => *key,
@@ -140,7 +145,7 @@ impl SharedStateJudge {
                     && match dep {
                         Dep::Read(other) => self.ledger.lacks(replica, *other),
                         Dep::Effects(key, effects) => {
-                            let known = Known::at(self.ledger.copy(replica, *key));
+                            let known = self.ledger.known(replica, *key);
                             self.ledger.is_lacking_any(&known, *key, effects)
                         }
                     };
@@ -161,6 +166,10 @@ impl SharedStateJudge {
         for write in self.to_retire.drain(..) {
             self.ledger.retire(write);
         }
+        if !self.healing {
+            return;
+        }
+        self.healing = false;
         for heal in self.heals.iter_mut().filter(|heal| heal.took.is_none()) {
             for place in &self.touched {
                 if let Some(left) = heal.left.get_mut(place) {
@@ -173,31 +182,9 @@ impl SharedStateJudge {
             if heal.left.is_empty() {
                 heal.took = Some((self.now - heal.at).as_nanos());
             }
+            self.healing |= heal.took.is_none();
         }
         self.touched.clear();
-    }
-
-    /// Whether a replica lacks a write of an agent before this number. What it never will lack is forgotten.
-    fn lacks_earlier(&mut self, replica: u32, agent: u32, number: u32) -> bool {
-        let ledger = &self.ledger;
-        let Some(missing) = ledger.replicas[replica as usize].missing_of.get(&agent) else {
-            return false;
-        };
-        let earlier = missing
-            .iter()
-            .filter(|write| ledger.writes[*write as usize].number < number);
-        let (mut gone, mut lacking) = (Vec::new(), false);
-        for write in earlier {
-            if ledger.lacks(replica, write) {
-                lacking = true;
-                break;
-            }
-            if ledger.never_lacks(replica, write) {
-                gone.push(write);
-            }
-        }
-        gone.into_iter().for_each(|write| self.ledger.unmiss(replica, write));
-        lacking
     }
 
     /// A cut ends.
@@ -212,9 +199,9 @@ impl SharedStateJudge {
                 .filter(|replica| ledger.replicas[*replica as usize].live)
             {
                 let key = key as u32;
-                let missing = ledger.copy(replica, key).missing.iter();
+                let lacking = it.spreading.iter().copied();
                 let lacking =
-                    missing.filter(|write| ledger.writes[*write as usize].acked != 0 && ledger.lacks(replica, *write));
+                    lacking.filter(|write| ledger.writes[*write as usize].acked != 0 && ledger.lacks(replica, *write));
                 let lacking: Vec<u32> = lacking.collect();
                 if !lacking.is_empty() {
                     left.insert((replica, key), lacking);
@@ -222,6 +209,7 @@ impl SharedStateJudge {
             }
         }
         let took = left.is_empty().then_some(0);
+        self.healing |= took.is_none();
         self.heals.push(Heal { at: now, left, took });
     }
 
@@ -230,9 +218,11 @@ impl SharedStateJudge {
         self.ledger.replicas[replica as usize].live = false;
         if loses_state {
             let first = self.ledger.first_key[self.ledger.replicas[replica as usize].store as usize];
-            let keys = self.ledger.replicas[replica as usize].copies.len() as u32;
+            let keys = self.ledger.replicas[replica as usize].keys;
             for key in first..first + keys {
-                self.forget(replica, key);
+                if self.ledger.keeps(replica, key) {
+                    self.ledger.forget(replica, key);
+                }
             }
         }
         self.compare_all(replica);
@@ -242,34 +232,12 @@ impl SharedStateJudge {
     pub(super) fn taken_back(&mut self, record: &Record) {
         if let Some(replica) = self.ledger.replica(record.subject) {
             let key = self.ledger.key(record.a);
-            self.forget(replica, key);
-            self.touched.push((replica, key));
-        }
-    }
-
-    fn forget(&mut self, replica: u32, key: u32) {
-        if !self.ledger.keeps(replica, key) {
-            return;
-        }
-        let ledger = &mut self.ledger;
-        let copy = ledger.copy_mut(replica, key);
-        let fresh = Copy {
-            shown: copy.shown,
-            ..Copy::default()
-        };
-        let old = std::mem::replace(copy, fresh);
-        for held in old.held {
-            ledger.writes[held as usize].held_by -= 1;
-        }
-        let all: Vec<u32> = ledger.keys[key as usize].writes().collect();
-        for write in &all {
-            let it = &mut ledger.writes[*write as usize];
-            if old.heard.contains(it.dot) {
-                it.heard_by -= 1;
+            if self.ledger.keeps(replica, key) {
+                self.ledger.forget(replica, key);
             }
-        }
-        for write in all {
-            ledger.miss(replica, write);
+            if self.healing {
+                self.touched.push((replica, key));
+            }
         }
     }
 
@@ -281,7 +249,7 @@ impl SharedStateJudge {
 
     fn compare_all(&mut self, replica: u32) {
         let first = self.ledger.first_key[self.ledger.replicas[replica as usize].store as usize];
-        let keys = self.ledger.replicas[replica as usize].copies.len() as u32;
+        let keys = self.ledger.replicas[replica as usize].keys;
         (first..first + keys).for_each(|key| self.compare(key));
     }
 

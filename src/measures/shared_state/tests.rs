@@ -1,6 +1,7 @@
 //! The judge against schedules computed by hand, against closed forms, and (in [`oracle`]) against an explicit graph of causes.
 
 mod closed_forms;
+mod cost;
 mod oracle;
 mod quorums;
 
@@ -13,7 +14,7 @@ use crate::state::siblings::Blind;
 use crate::state::{Clock, Crdt, DottedVersionVectors, KeyType, LastWriteWins, Op, VersionVectors};
 use crate::stores::testing::FaultAction;
 use crate::stores::testing::{Act, Bench, Log, Ran, ms};
-use crate::stores::{AntiEntropy, Model, StoreSpec};
+use crate::stores::{AntiEntropy, Model, Protocol, StoreSpec};
 use std::sync::{Arc, Mutex};
 
 pub(super) const LWW: Model = Model::LastWriteWins(LastWriteWins);
@@ -102,6 +103,7 @@ pub(super) fn watched(bench: &Bench) -> Watched {
             .faults
             .iter()
             .any(|(_, _, what)| matches!(what, FaultAction::Crash { keep_state: false, .. })),
+        each_once: bench.attempts == 1 && matches!(bench.spec.protocol, Protocol::Alone),
         from: SimTime::ZERO,
     }
 }

@@ -46,7 +46,7 @@ impl<R: Resolution> Store<R> {
         let Some(payload) = self.payloads.get(message.handle) else {
             return;
         };
-        let Content::Ordered(content) = &payload.content else {
+        let Content::Ordered(content) = payload.content() else {
             unreachable!("replicas that order updates send nothing else");
         };
         match content {

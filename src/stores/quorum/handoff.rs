@@ -196,7 +196,7 @@ impl<R: Resolution> Store<R> {
 
     /// A replica gets an update to keep for another one.
     pub(super) fn take_hint(&mut self, member: u32, leg: &Leg, cx: &mut Cx<'_, '_>) {
-        if let Some(Content::Hint { target, key, delta, .. }) = self.payloads.get(leg.payload).map(|it| &it.content) {
+        if let Some(Content::Hint { target, key, delta, .. }) = self.payloads.get(leg.payload).map(Payload::content) {
             let (target, key, delta) = (*target, *key, delta.clone());
             self.keep_hint(member, target, key, delta, cx);
         }
@@ -276,7 +276,7 @@ impl<R: Resolution> Store<R> {
 
     /// A replica takes what another one has kept for it.
     pub(super) fn take_handoff(&mut self, member: u32, leg: &Leg, cx: &mut Cx<'_, '_>) {
-        if let Some(Content::News(news)) = self.payloads.get(leg.payload).map(|it| &it.content) {
+        if let Some(Content::News(news)) = self.payloads.get(leg.payload).map(Payload::content) {
             let replica = &mut self.replicas[member as usize];
             for (key, delta) in news {
                 super::super::replication::merge((&self.model, &self.spec), replica, self.index, *key, delta, cx);

@@ -3,7 +3,7 @@
 //! A leg takes its law's time at the sender, and then the network's, unless a coordinator talks to itself. What leaves late goes the
 //! way of delayed news: a sender that is down or stands still sends it when it is back, and one that lost its state never.
 
-use super::super::replication::{Content, Shipment, bytes_of, toward};
+use super::super::replication::{Content, Payload, Shipment, bytes_of, toward};
 use super::super::store::{SHIP, Store};
 use super::super::words::{push_reply, store_key};
 use crate::random::Law;
@@ -57,7 +57,7 @@ impl<R: Resolution> Store<R> {
             _ => None,
         };
         let size = |content: &Content<R>| content.size(&self.model, spec.value_bytes);
-        let bytes = bytes_of(NAME_BYTES + self.payloads.get(payload).map_or(0, |payload| size(&payload.content)));
+        let bytes = bytes_of(NAME_BYTES + self.payloads.get(payload).map_or(0, |payload| size(payload.content())));
         let target = &self.replicas[to as usize].endpoint;
         let (id, address) = (target.id, toward(about, target.key));
         self.retain(payload);
@@ -130,7 +130,7 @@ impl<R: Resolution> Store<R> {
             }
             topic::REPLY => {
                 // A copy shares its payload with the original.
-                let content = self.payloads.get(leg.payload).map(|payload| payload.content.clone());
+                let content = self.payloads.get(leg.payload).map(|payload| payload.content().clone());
                 self.release(leg.payload);
                 if let Some(Content::Reply { entry, mark, .. }) = content {
                     self.join_reply(leg, &entry, mark, cx);
@@ -145,7 +145,7 @@ impl<R: Resolution> Store<R> {
 
     /// A replica writes what a coordinator has sent.
     fn apply_leg(&mut self, member: u32, leg: &Leg, cx: &mut Cx<'_, '_>) {
-        let Some(Content::Write { key, number, delta }) = self.payloads.get(leg.payload).map(|it| &it.content) else {
+        let Some(Content::Write { key, number, delta }) = self.payloads.get(leg.payload).map(Payload::content) else {
             return;
         };
         if leg.from != member {
@@ -178,7 +178,7 @@ impl<R: Resolution> Store<R> {
 
     /// A replica says what it holds.
     fn reply(&mut self, member: u32, leg: &Leg, cx: &mut Cx<'_, '_>) -> Option<Handle> {
-        let Content::Ask { key, identity } = &self.payloads.get(leg.payload)?.content else {
+        let Content::Ask { key, identity } = self.payloads.get(leg.payload)?.content() else {
             return None;
         };
         let (key, identity) = (*key, *identity);
@@ -198,7 +198,7 @@ impl<R: Resolution> Store<R> {
             );
         }
         let content = Content::Reply { key, entry, mark };
-        Some(self.payloads.insert(super::super::replication::Payload::new(content)))
+        Some(self.payloads.insert(Payload::new(content)))
     }
 
     /// Appends what an entry shows of a key, as records say it.

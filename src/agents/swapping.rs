@@ -100,7 +100,9 @@ impl AgentGroup {
         let wait = swap.backoff;
         if attempts.is_some_and(|most| refused >= most) {
             self.swaps.remove(&id);
-            cx.record(What::OperationFailed, self.base + member, words);
+            // It was answered each time: others were faster.
+            let [identity, place, update] = words;
+            cx.record(What::OperationFailed, self.base + member, [identity, place, update | 2]);
             return self.step_failed(id, cx);
         }
         if wait == SimDuration::ZERO {

@@ -83,7 +83,8 @@ pub enum What {
     /// An operation's answer reached its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update in
     /// bit 0, and above it the number of the attempt that was answered (0 if not said: the first that was served).
     OperationAcknowledged,
-    /// An operation failed at its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update.
+    /// An operation failed at its agent. Subject: the agent; a: call identity; b: store and key; c: 1 for an update in bit 0, and
+    /// in bit 1 whether it was a conditional one that was answered, and refused, as often as its policy tries.
     OperationFailed,
     /// Effects became visible at a replica, or are kept there as siblings. Subject: the replica; a: store and key; b: origin
     /// (replica and life, 16 bits each); c: first and last number.

@@ -103,6 +103,7 @@ impl SharedStateJudge {
                 views: Vec::new(),
                 answers: Vec::new(),
                 seen: None,
+                given_up: false,
             }
         })
     }
@@ -179,7 +180,13 @@ impl SharedStateJudge {
         {
             pending.seen.get_or_insert_with(|| past.clone());
         }
-        ledger.agents[agent as usize].past.join(&past);
+        // What a blind update has seen of its replica its agent hasn't heard of: it is part of what he did once he knows that he did it.
+        ledger.agents[agent as usize].past.learn(agent, number);
+        let mut given_up = false;
+        if let Some(pending) = ledger.pending.get_mut(&record.a) {
+            pending.past.join(&past);
+            given_up = pending.given_up;
+        }
         if ledger.keys[key as usize].joins {
             ledger.accept_at(replica, key, &past);
         }
@@ -210,6 +217,7 @@ impl SharedStateJudge {
             flags,
             settled: false,
             topmost,
+            given_up,
         });
         match first {
             Some(first) => {
@@ -319,6 +327,7 @@ impl SharedStateJudge {
         let Some(pending) = self.ledger.close(record.a) else {
             return;
         };
+        self.ledger.agents[agent as usize].past.join(&pending.past);
         let Some(write) = self.ledger.update_of(agent, number_of(record.a)) else {
             return;
         };
@@ -346,9 +355,22 @@ impl SharedStateJudge {
         let update = record.c & 1 == 1;
         let pending = self.ledger.pending.get(&record.a);
         let counted = pending.map_or(record.time, |pending| pending.began) >= self.from;
-        // An update that its agent has given up may still be accepted.
-        if !update {
+        // An update that its agent has given up may still be accepted, and may have been.
+        if update {
+            if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
+                pending.given_up = true;
+            }
+            let agent = self.ledger.known_agent(record.subject);
+            let write = agent.and_then(|agent| self.ledger.update_of(agent, number_of(record.a)));
+            if let Some(write) = write {
+                self.ledger.writes[write as usize].given_up = true;
+            }
+        } else {
             self.ledger.close(record.a);
+        }
+        if record.c & 2 != 0 {
+            self.tally.swaps_given_up += u64::from(counted);
+            return;
         }
         self.tally.unavailable_reads += u64::from(counted && !update);
         self.tally.unavailable_updates += u64::from(counted && update);
@@ -467,6 +489,9 @@ impl SharedStateJudge {
             }
         }
         self.ended = Some(end);
+        let pending = self.ledger.pending.values();
+        let open = pending.filter(|pending| !pending.given_up && pending.began >= self.from);
+        self.tally.unfinished = open.count() as u64;
     }
 
     fn note_divergence(&mut self) {

@@ -76,6 +76,8 @@ pub(super) struct Write {
     pub settled: bool,
     /// Of ranked keys: whether nothing that had been accepted of its key outranked it when it was accepted.
     pub topmost: bool,
+    /// Whether its agent has given it up: whatever it does next doesn't go by it.
+    pub given_up: bool,
 }
 
 /// Something that an agent had read before it wrote.
@@ -287,7 +289,7 @@ pub(super) struct AgentState {
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub agent: u32,
-    /// What its agent knew when it began, beside what it had begun itself.
+    /// What its agent knew when it began, beside what it had begun itself; and what an update has seen where it was accepted.
     pub past: Past,
     pub told: Past,
     /// The number of the operation that its agent had begun before.
@@ -301,6 +303,8 @@ pub(super) struct Pending {
     pub answers: Vec<super::joins::Answer>,
     /// What a write to a ranked key had seen when it was accepted first.
     pub seen: Option<Past>,
+    /// Whether its agent has given it up, so that its outcome is unknown.
+    pub given_up: bool,
 }
 
 impl Pending {

@@ -171,9 +171,10 @@ impl SharedStateJudge {
             let write = &self.ledger.writes[own.write as usize];
             (write.agent, write.number)
         };
-        let replaced = |head: &u32| {
-            let head = &self.ledger.writes[*head as usize];
-            (head.agent, head.number) != (agent, number) && own.past.knows(head.agent, head.number)
+        let replaced = |at: &u32| {
+            let head = &self.ledger.writes[*at as usize];
+            // What was accepted later hasn't been seen: it is an earlier update of the same agent that took effect late.
+            *at < own.write && (head.agent, head.number) != (agent, number) && own.past.knows(head.agent, head.number)
         };
         !view.heads.is_empty() && view.heads.iter().all(replaced)
     }

@@ -18,6 +18,8 @@ pub(super) struct Tally {
     pub acknowledged: u64,
     pub swaps: u64,
     pub swaps_refused: u64,
+    pub swaps_given_up: u64,
+    pub unfinished: u64,
     pub reads: u64,
     pub read_time: Samples,
     pub update_time: Samples,
@@ -53,6 +55,8 @@ pub struct SharedState {
     pub acknowledged: u64,
     pub swaps: u64,
     pub swaps_refused: u64,
+    pub swaps_given_up: u64,
+    pub unfinished: u64,
     pub reads: u64,
     /// In nanoseconds, from the beginning of the call to its answer.
     pub read_time: Samples,
@@ -107,7 +111,7 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 
 /// So much for each operation that ended.
 fn per_operation(s: &SharedState, total: u64) -> Option<f64> {
-    let ended = s.reads + s.acknowledged + s.unavailable_reads + s.unavailable_updates;
+    let ended = s.reads + s.acknowledged + s.swaps_given_up + s.unavailable_reads + s.unavailable_updates;
     (ended > 0).then(|| total as f64 / ended as f64)
 }
 
@@ -132,6 +136,7 @@ measures! {
     "state.acknowledged", Count, Neither, "Updates whose answer reached their agent in time.", |s| Some(s.acknowledged as f64);
     "state.swaps", Count, Neither, "Conditional updates (compare-and-swap) that reached a replica, applied or not.", |s| Some(s.swaps as f64);
     "state.swaps.refused", Count, Lower, "Conditional updates that a replica refused, because the key had been updated since it was read.", |s| Some(s.swaps_refused as f64);
+    "state.swaps.given_up", Count, Lower, "Conditional updates that failed because others were faster in every round that the policy allows. They were answered, so they aren't unavailable.", |s| Some(s.swaps_given_up as f64);
     "state.reads", Count, Neither, "Reads whose answer reached their agent in time.", |s| Some(s.reads as f64);
     "state.concurrent", Count, Lower, "Updates with a concurrent update of the same key: neither had seen the other, even through a chain.", |s| Some(s.concurrent as f64);
     "state.concurrent.share", Share, Lower, "Of all accepted updates, those with a concurrent one.", |s| share(s.concurrent, s.writes);
@@ -172,13 +177,14 @@ measures! {
     "state.monotonic_reads", Count, Lower, "Reads that lack what an earlier read of the same agent and key returned: the replica hadn't heard of it, and would keep it.", |s| Some(s.monotonic_reads as f64);
     "state.monotonic_writes", Count, Lower, "Updates visible at a replica that hadn't heard of an earlier update of their agent, and would keep it.", |s| Some(s.monotonic_writes as f64);
     "state.writes_follow_reads", Count, Lower, "Updates visible at a replica that hadn't heard of something that their agent had read, and would keep it.", |s| Some(s.writes_follow_reads as f64);
-    "state.causal_violations", Count, Lower, "Reads that lack an update in their agent's causal past.", |s| Some(s.causal_violations as f64);
+    "state.causal_violations", Count, Lower, "Reads that lack an update in their agent's causal past, which the store would keep.", |s| Some(s.causal_violations as f64);
     "state.divergence.total", Seconds, Lower, "Time until the end of the run during which live replicas show different values of a key, summed over keys.", |s| Some(seconds(s.divergence.iter().sum()));
     "state.divergence.max", Seconds, Lower, "The same, of the key that diverged longest.", |s| s.divergence.iter().max().map(|ns| seconds(*ns));
     "state.diverged_keys.left", Count, Lower, "Keys whose live replicas show different values once the run is drained.", |s| Some(s.diverged_keys as f64);
     "state.healed", Seconds, Lower, "Time from the end of the last cut until everything acknowledged before it was on every live replica.", |s| s.heals.last().and_then(|(_, took)| took.map(seconds));
     "state.healed.max", Seconds, Lower, "The same, of the cut that took longest to heal; nothing if one never did.", |s| s.heals.iter().map(|(_, took)| *took).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()).map(seconds);
     "state.unhealed", Count, Lower, "Cuts that ended but were not healed once the run was drained.", |s| Some(s.heals.iter().filter(|(_, took)| took.is_none()).count() as f64);
+    "state.unfinished", Count, Lower, "Reads and updates that were neither answered nor given up when the run ended: their agents still waited.", |s| Some(s.unfinished as f64);
     "state.unavailable", Count, Lower, "Reads and updates refused or timed out.", |s| Some((s.unavailable_reads + s.unavailable_updates) as f64);
     "state.unavailable.share", Share, Lower, "Of all operations that ended, those refused or timed out.", |s| { let failed = s.unavailable_reads + s.unavailable_updates; share(failed, failed + s.reads + s.acknowledged) };
     "state.available.operations.share", Share, Higher, "Of all operations that ended, those that were answered.", |s| { let done = s.reads + s.acknowledged; share(done, done + s.unavailable_reads + s.unavailable_updates) };
@@ -221,6 +227,8 @@ impl SharedStateJudge {
             acknowledged: tally.acknowledged,
             swaps: tally.swaps,
             swaps_refused: tally.swaps_refused,
+            swaps_given_up: tally.swaps_given_up,
+            unfinished: tally.unfinished,
             reads: tally.reads,
             read_time: tally.read_time,
             update_time: tally.update_time,

@@ -125,12 +125,9 @@ impl SharedStateJudge {
         // The lists go back with their room: this happens after every entry.
         let mut to_check = std::mem::take(&mut self.to_check);
         for (replica, write) in to_check.drain(..) {
-            let (agent, number, flags) = {
-                let it = &self.ledger.writes[write as usize];
-                (it.agent, it.number, it.flags)
-            };
+            let flags = self.ledger.writes[write as usize].flags;
             let mut found = 0;
-            if flags & flag::MONOTONIC_WRITES == 0 && self.ledger.lacks_earlier(replica, agent, number) {
+            if flags & flag::MONOTONIC_WRITES == 0 && self.ledger.lacks_earlier(replica, write) {
                 found |= flag::MONOTONIC_WRITES;
             }
             let it = &self.ledger.writes[write as usize];

@@ -118,7 +118,10 @@ impl<R: Resolution> Store<R> {
     pub(in crate::stores) fn hear_member(&mut self, replica: u32, message: &Message, cx: &mut Cx<'_, '_>) {
         let shard = message.value as u32;
         let seat = Seat { replica, shard };
-        let content = self.payloads.get(message.handle).map(|payload| payload.content().clone());
+        let content = self
+            .payloads
+            .get(message.handle)
+            .map(|payload| payload.content().clone());
         self.release(message.handle);
         let Some(Content::Raft(mut said)) = content else { return };
         if matches!(said.body, Body::Join { .. }) {

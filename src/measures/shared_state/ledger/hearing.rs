@@ -257,7 +257,8 @@ impl Ledger {
     }
 
     /// Whether a replica lacks a write of an agent before this number.
-    pub fn lacks_earlier(&mut self, replica: u32, agent: u32, number: u32) -> bool {
+    pub fn lacks_earlier(&mut self, replica: u32, write: u32) -> bool {
+        let (agent, number) = (self.writes[write as usize].agent, self.writes[write as usize].number);
         let marks = &self.replicas[replica as usize].marks;
         let from = marks.get(agent as usize).map_or(0, |mark| *mark as usize);
         let of_agent = &self.agents[agent as usize].writes;
@@ -273,8 +274,9 @@ impl Ledger {
         self.look(mark - from + 1);
         let rest = (mark..).map_while(earlier).map(|(_, write)| *write);
         let rest = rest.inspect(|_| self.look(1));
-        let mut rest = rest.filter(|write| self.keeps_write(replica, *write));
-        let lacking = rest.any(|write| self.lacks(replica, write));
+        // One that was accepted later isn't earlier in effect, and one that was given up its agent didn't go by.
+        let mut rest = rest.filter(|other| *other < write && !self.writes[*other as usize].given_up);
+        let lacking = rest.any(|other| self.keeps_write(replica, other) && self.lacks(replica, other));
         if mark > from {
             let marks = &mut self.replicas[replica as usize].marks;
             if marks.len() <= agent as usize {

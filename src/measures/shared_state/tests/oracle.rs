@@ -146,6 +146,8 @@ struct Search {
     winners: BTreeSet<(usize, usize)>,
     overwritten: BTreeSet<usize>,
     acked: BTreeMap<usize, (usize, SimTime)>,
+    /// The updates that their agents have given up.
+    given_up: BTreeSet<u64>,
     served: BTreeMap<u64, Served>,
     /// What each agent's reads have returned: place of the acknowledgement, key, versions.
     returned: BTreeMap<u64, Vec<(usize, u32, Vec<usize>)>>,
@@ -241,7 +243,11 @@ impl Search {
             let it = &self.versions[news];
             let earlier = (0..self.versions.len()).any(|other| {
                 let before = self.versions[other].identity;
-                Self::agent(before) == Self::agent(it.identity) && before < it.identity && self.lacks(replica, other)
+                Self::agent(before) == Self::agent(it.identity)
+                    && before < it.identity
+                    && other < news
+                    && !self.given_up.contains(&before)
+                    && self.lacks(replica, other)
             });
             let reads = self.returned.get(&Self::agent(it.identity)).into_iter().flatten();
             let before = reads.filter(|(acked, _, _)| *acked < self.began[&it.identity]);
@@ -301,7 +307,6 @@ impl Search {
                     .or_default()
                     .push(self.versions.len());
                 let accepted = self.graph.node(causes);
-                self.latest.entry(extra[1] as u32).or_default().push(accepted);
                 let before_its_eyes: Vec<usize> = if extra[1] >> 32 & 1 == 1 {
                     let said = match of_version_words(&extra[5..]) {
                         Versions::Heads(heads) => heads,
@@ -375,8 +380,15 @@ impl Search {
                 let taken = (first..first + length).map(|place| (found[1], place));
                 self.takes.entry(found[0]).or_default().extend(taken);
             }
+            What::OperationFailed if record.c & 1 == 1 => {
+                self.given_up.insert(record.a);
+            }
             What::ReadServed => self.serve(record, extra),
             What::OperationAcknowledged if record.c & 1 == 1 => {
+                // With the acknowledgement the agent knows what it has done, and that builds on what its replica held.
+                let versions = self.versions.iter().filter(|version| version.identity == record.a);
+                let accepted: Vec<usize> = versions.map(|version| version.accepted).collect();
+                self.latest.entry(record.subject).or_default().extend(accepted);
                 let version = self.versions.iter().position(|version| version.identity == record.a);
                 self.acked
                     .insert(version.expect("it was accepted"), (place, record.time));
@@ -406,7 +418,9 @@ impl Search {
         });
         let is_ranked = self.keeping[key as usize] == Keeping::Ranked;
         let mut own = own.map(|(place, _)| *place);
-        is_ranked && !seen.is_empty() && own.any(|own| seen.iter().all(|other| self.follows(own, *other)))
+        is_ranked
+            && !seen.is_empty()
+            && own.any(|own| seen.iter().all(|other| *other < own && self.follows(own, *other)))
     }
 
     /// Whether a version came after another one that is no version of the same update.

@@ -61,7 +61,7 @@ pub const INVARIANTS: &[Invariant] = &[
     invariant(
         "causal",
         "state.causal_violations",
-        "No read lacks an update in its agent's causal past.",
+        "No read lacks an update in its agent's causal past that the store would keep. A blind update has seen what its replica held.",
     ),
     invariant(
         "healed",

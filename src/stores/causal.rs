@@ -73,7 +73,8 @@ An option of stores whose replicas answer by themselves, `sessions: (...)`: what
 asks (Terry et al. 1994). *Read your writes*: a read shows what the agent has written, or what replaced it. *Monotonic reads*: a read
 shows what earlier reads of the agent have shown. *Monotonic writes*: an update is taken in everywhere after the agent's earlier
 ones. *Writes follow reads*: an update is taken in everywhere after what the agent had read. All four are on unless one is switched
-off; together they are causal order (Brzezinski et al. 2004). Under `Raft(reads: Local)` sessions are kept by places in the log instead, as
+off; together they are causal order (Brzezinski et al. 2004) of what agents have read and written. Of what a replica held when it accepted a
+blind update, which `state.causal_violations` counts as seen by it, no session knows. Under `Raft(reads: Local)` sessions are kept by places in the log instead, as
 its page says.
 
 *By token.* As in Bayou, the agent's session keeps a vector of what it has read and one of what it has written, and brings of them

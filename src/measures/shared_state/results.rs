@@ -177,7 +177,7 @@ measures! {
     "state.monotonic_reads", Count, Lower, "Reads that lack what an earlier read of the same agent and key returned: the replica hadn't heard of it, and would keep it.", |s| Some(s.monotonic_reads as f64);
     "state.monotonic_writes", Count, Lower, "Updates visible at a replica that hadn't heard of an earlier update of their agent, and would keep it.", |s| Some(s.monotonic_writes as f64);
     "state.writes_follow_reads", Count, Lower, "Updates visible at a replica that hadn't heard of something that their agent had read, and would keep it.", |s| Some(s.writes_follow_reads as f64);
-    "state.causal_violations", Count, Lower, "Reads that lack an update in their agent's causal past, which the store would keep.", |s| Some(s.causal_violations as f64);
+    "state.causal_violations", Count, Lower, "Reads that lack an update in their agent's causal past which the store would keep. An update has seen what its agent had, and if it is blind what the replica held that accepted it.", |s| Some(s.causal_violations as f64);
     "state.divergence.total", Seconds, Lower, "Time until the end of the run during which live replicas show different values of a key, summed over keys.", |s| Some(seconds(s.divergence.iter().sum()));
     "state.divergence.max", Seconds, Lower, "The same, of the key that diverged longest.", |s| s.divergence.iter().max().map(|ns| seconds(*ns));
     "state.diverged_keys.left", Count, Lower, "Keys whose live replicas show different values once the run is drained.", |s| Some(s.diverged_keys as f64);

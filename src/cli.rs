@@ -274,6 +274,9 @@ pub struct JudgeArgs {
     /// The most operations that are read.
     #[arg(long, value_name = "N", default_value_t = quorate::check::history::Limits::default().operations)]
     max_operations: usize,
+    /// The most MiB in which a search remembers what it has tried: for each object that is searched at the same time.
+    #[arg(long, value_name = "MIB", default_value_t = quorate::check::Budget::default().memory >> 20)]
+    memory: usize,
     /// Read over the times: the order of the lines is what counts.
     #[arg(long)]
     ignore_times: bool,

@@ -248,8 +248,8 @@ impl Resolver<'_, '_> {
                 Built::OperationalTransformation(OperationalTransformation::default())
             }
             Model::Quorum { .. } | Model::Primary { .. } | Model::Raft { .. } => {
-                let message =
-                    "a quorum resolves conflicts by one of the other models, not by a quorum, a primary or a log";
+                let message = "conflicts are resolved by `LastWriteWins`, `VersionVectors`, `DottedVersionVectors` or `Crdt`, and \
+                               by no other model";
                 self.error(Code::BadQuorum, model.span, message);
                 return None;
             }

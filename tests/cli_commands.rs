@@ -444,7 +444,7 @@ fn help_finds_the_models_of_judge_and_of_stores() {
     for (topic, says) in [
         ("linearizable", "Herlihy and Wing 1990"),
         ("monotonic-reads", "Terry et al. 1994"),
-        ("read-atomic", "read-atomic"),
+        ("read-atomic", "Bailis et al. 2014"),
         ("version-vectors", "Version vectors with siblings"),
         ("lww", "Last write wins"),
         ("Text (RGA)", "RGA"),

@@ -84,11 +84,11 @@ fn of_judge(topic: &str) -> Option<String> {
     let first = lines.next();
     let mut text = match first {
         Some(first) => format!("{}\n", first.trim_start_matches("- ")),
+        // A model of transactions alone is told where lists are.
         None => {
-            let row = PAGE
-                .lines()
-                .find(|line| line.starts_with("|") && line.contains(&format!("`{topic}`")))?;
-            format!("{row}\n")
+            let (_, behind) = PAGE.split_once(&format!("`{topic}` ("))?;
+            let said = behind.split("\n\n").next().unwrap_or_default();
+            format!("{topic} ({said}\n")
         }
     };
     for line in lines.take_while(|line| line.starts_with("  ")) {

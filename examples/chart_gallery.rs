@@ -161,6 +161,7 @@ fn gallery() -> Vec<(&'static str, Chart)> {
                     ..Line::default()
                 },
             ],
+            shades: Vec::new(),
         }
     };
     let herd = |panels: Vec<Panel>| {

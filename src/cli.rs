@@ -65,6 +65,9 @@ enum Command {
         into: PathBuf,
     },
     /// Compare two output folders: what is identical, what moved, what differs beyond chance.
+    #[command(
+        after_help = "Exit codes: 0 nothing differs beyond chance; 1 something does; 2 the folders can't be compared."
+    )]
     Compare {
         /// The first, usually older, folder.
         before: PathBuf,
@@ -84,7 +87,7 @@ enum Command {
     Judge(JudgeArgs),
     /// Write the history of one run of a scenario, for `quorate judge` and the checkers of others.
     History(HistoryArgs),
-    /// Explain a command, a diagnostic (`quorate help E0123`), a measure, or a noun of the language.
+    /// Explain a command, a diagnostic (`quorate help E0123`), a measure, a noun of the language, or a consistency model.
     Help {
         /// What to explain.
         topic: Option<String>,
@@ -271,6 +274,9 @@ pub struct JudgeArgs {
     /// The most steps that a search takes, for each object or for the whole history.
     #[arg(long, value_name = "STEPS", default_value_t = quorate::check::Budget::default().steps)]
     budget: u64,
+    /// The most MiB in which a search remembers what it has tried: for each object that is searched at the same time.
+    #[arg(long, value_name = "MIB", default_value_t = quorate::check::Budget::default().memory >> 20)]
+    memory: usize,
     /// The most operations that are read.
     #[arg(long, value_name = "N", default_value_t = quorate::check::history::Limits::default().operations)]
     max_operations: usize,

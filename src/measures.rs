@@ -31,7 +31,7 @@ pub mod windows;
 
 pub use invariants::{INVARIANTS, Invariant};
 pub use registry::{find, infos, suggest};
-pub use sheet::{Sample, Series, Sheet, TaskOutcome, TaskRow};
+pub use sheet::{FaultSpan, Sample, Series, Sheet, TaskOutcome, TaskRow};
 
 use crate::kernel::{SimDuration, SimTime};
 use crate::world::population::Directory;
@@ -57,6 +57,8 @@ pub struct Setting {
     pub stores: Vec<(u32, u32, String)>,
     /// For each fault: its name, and whether it is a partition.
     pub faults: Vec<(String, bool)>,
+    /// For each fault: the names of its targets.
+    pub targets: Vec<Vec<String>>,
     /// For each service, its rate limit in requests per second, and its price list in nano-dollars (call, token in, token out).
     pub limits: Vec<(Option<f64>, [u64; 3])>,
     /// For each service, how many requests it works on at once; `None`: any number.

@@ -320,7 +320,7 @@ impl World {
         let words = [
             step.fault as u64,
             step.occurrence,
-            step.target.map_or(u64::MAX, u64::from),
+            u64::from(step.tag.unwrap_or(u32::MAX)) << 32 | u64::from(step.target.unwrap_or(u32::MAX)),
         ];
         let mut cx = self.cx(entry, out);
         if let Some(next) = &coming {

@@ -394,7 +394,7 @@ fn help_explains_every_kind_of_topic() {
         ("task.tiem.p99", "task.time.p99"),
         ("Servise", "Service"),
         ("no_lost_update", "no_lost_updates"),
-        ("lww", "LastWriteWins"),
+        ("dvv", "DottedVersionVectors"),
         ("vaildate", "validate"),
     ] {
         let unknown = place.run(&["help", wrong]);
@@ -416,4 +416,42 @@ fn help_explains_every_kind_of_topic() {
     assert_eq!(place.code(&["--version"]), 0);
     assert_eq!(place.code(&[]), 2);
     assert_eq!(place.code(&["rnu"]), 2);
+}
+
+#[test]
+fn a_doubt_about_a_variant_points_at_what_is_written_and_is_said_where_it_is_run() {
+    let scenario = r#"(
+        quorate: 1, name: "leases", seed: 1, replicates: 1, until: At("1s"), sites: ["a", "b", "c"],
+        state: {"s": (at: ["a", "b", "c"], keys: {"k": Register}, model: Raft(), clocks: {"b": (drift: "900ppm")})},
+        agents: {"w": (count: 1, at: "a", on_failure: Continue, program: [Read(key: "k")])},
+        variants: {"leases": [Set(path: "state.s.model", to: Raft(reads: Leader(Lease())))]},
+    )"#;
+    let place = Place::with(scenario);
+    let all = text(&place.run(&["check", "tiny.ron"]).stderr);
+    assert!(
+        all.contains("warning[E0486]") && all.contains("tiny.ron:3:") && !all.contains(":1:1"),
+        "{all}"
+    );
+    let base = place.run(&["run", "tiny.ron", "--no-output", "--variant", "base"]);
+    assert!(!text(&base.stderr).contains("E0486"), "{}", text(&base.stderr));
+    let asked = place.run(&["run", "tiny.ron", "--no-output", "--variant", "leases"]);
+    assert!(text(&asked.stderr).contains("E0486"), "{}", text(&asked.stderr));
+}
+
+#[test]
+fn help_finds_the_models_of_judge_and_of_stores() {
+    let place = Place::with(TINY);
+    for (topic, says) in [
+        ("linearizable", "Herlihy and Wing 1990"),
+        ("monotonic-reads", "Terry et al. 1994"),
+        ("read-atomic", "Bailis et al. 2014"),
+        ("version-vectors", "Version vectors with siblings"),
+        ("lww", "Last write wins"),
+        ("Text (RGA)", "RGA"),
+    ] {
+        let ran = place.run(&["help", topic]);
+        assert_eq!(ran.status.code(), Some(0), "{topic}: {}", text(&ran.stderr));
+        assert!(out(&ran).contains(says), "{topic}: {}", out(&ran));
+    }
+    assert!(out(&place.run(&["compare", "--help"])).contains("1 something does"));
 }

@@ -299,7 +299,7 @@ fn a_small_budget_leaves_a_search_undecided() {
     let unknown = judge(&history, &["--model", "linearizable", "--budget", "10"]);
     assert_eq!(unknown.status.code(), Some(3), "{}", out(&unknown));
     assert!(
-        out(&unknown).contains("linearizable  unknown: the step budget was used up"),
+        out(&unknown).contains("linearizable  unknown: the step budget (--budget) was used up"),
         "{}",
         out(&unknown)
     );

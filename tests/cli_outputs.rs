@@ -202,3 +202,87 @@ fn a_window_without_a_value_has_an_empty_field() {
         .collect();
     assert_eq!(values, ["1", ""].repeat(5));
 }
+
+/// Two replicas, one of which is cut off in a variant, and replicas that crash one by one.
+const FAULTS: &str = r#"(
+    quorate: 1, name: "faults", seed: 1, replicates: 2, until: At("20s"), sites: ["a", "b"],
+    network: (default: (one_way: "20ms")),
+    state: {"s": (at: ["a", "b"], keys: {"k": Register}, model: LastWriteWins)},
+    agents: {"w": (count: 2, at: ["a", "b"], on_failure: Continue, program: [
+        Repeat(times: Forever, steps: [Think("100ms"), Write(key: "k")])])},
+    variants: {
+        "cut": [Set(path: "faults", to: {"cut": Partition(groups: [["a"], Rest], at: "5s", for: "5s")})],
+        "crashes": [Set(path: "faults", to: {"crash": Crash(who: "s", each: Member, when: Drawn(to_failure: Exponential(mean: "4s"),
+            to_repair: "1s"))})],
+    },
+)"#;
+
+#[test]
+fn faults_are_shaded_where_they_were_and_listed_with_whom_they_hit() {
+    let scenario = common::read(FAULTS);
+    let options = quorate::experiment::Options {
+        seed: scenario.seed,
+        replicates: scenario.replicates,
+        ..Default::default()
+    };
+    let provenance = quorate::experiment::results::Provenance {
+        scenario: scenario.name.clone(),
+        question: scenario.question.clone(),
+        answers: scenario.answers.clone(),
+        hash: scenario.hash.clone(),
+        seed: options.seed,
+        warm_up: scenario.variants[0].warm_up,
+        base_title: scenario.base_title.clone(),
+        variants: scenario.variants.iter().map(|plan| plan.variant.clone()).collect(),
+    };
+    let grid = quorate::experiment::Grid::new(&scenario.variants, options);
+    let mut gathering = quorate::experiment::Gathering::new(provenance);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    grid.for_each_replicate(&stop, &|_| {}, &mut |cells| gathering.add(cells))
+        .unwrap();
+    let results = gathering.finish();
+    let charts = quorate::output::pictures::charts(&results);
+    let (_, chart) = charts.iter().find(|(name, _)| name == "divergence").unwrap();
+    let quorate::output::plots::Chart::TimeSeries(chart) = chart else {
+        panic!("it is over time")
+    };
+    let shades: Vec<Vec<(&str, f64, f64)>> = chart
+        .panels
+        .iter()
+        .map(|panel| {
+            panel
+                .shades
+                .iter()
+                .map(|of| (of.label.as_str(), of.from, of.to))
+                .collect()
+        })
+        .collect();
+    let of = |name: &str| {
+        results
+            .variants
+            .iter()
+            .position(|variant| variant.name == name)
+            .unwrap()
+    };
+    assert!(shades[of("base")].is_empty() && chart.shades.is_empty(), "{shades:?}");
+    assert_eq!(shades[of("cut")], [("cut", 5.0, 10.0)]);
+    assert!(shades[of("crashes")].iter().all(|(label, ..)| *label == "crash") && !shades[of("crashes")].is_empty());
+
+    let place = Place::with(FAULTS);
+    assert_eq!(place.run(&["run", "tiny.ron"]).status.code(), Some(0));
+    let table = std::fs::read_to_string(place.path("outputs/faults/faults.csv")).unwrap();
+    let mut lines = table.lines();
+    assert_eq!(
+        lines.next(),
+        Some("variant,replicate,fault,target,member,start_s,end_s")
+    );
+    assert!(table.contains("\ncut,0,cut,,,5,10\n"), "{table}");
+    for member in 0..2 {
+        assert!(
+            lines
+                .clone()
+                .any(|line| line.starts_with(&format!("crashes,0,crash,s,{member},"))),
+            "{table}"
+        );
+    }
+}

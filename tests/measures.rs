@@ -73,6 +73,11 @@ fn setting(plan: &Plan) -> Setting {
         services: services.map(|(service, id)| (*id, service.name.clone())).collect(),
         stores: vec![],
         faults: plan.faults.iter().map(|fault| (fault.name.clone(), false)).collect(),
+        targets: plan
+            .faults
+            .iter()
+            .map(|fault| fault.targets.iter().map(|target| target.name.clone()).collect())
+            .collect(),
         limits: plan
             .services
             .iter()
@@ -360,6 +365,7 @@ fn the_books_of_a_busy_run_agree() {
     let names: Vec<&str> = sheet.bands.iter().map(|(name, ..)| name.as_str()).collect();
     assert_eq!(names, ["crash", "stop"]);
     assert_eq!((sheet.bands[0].1, sheet.bands[0].2), (at(20.0), at(21.5)));
+    assert_eq!(sheet.faults.len(), 2);
 }
 
 #[test]

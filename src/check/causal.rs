@@ -92,7 +92,7 @@ pub(in crate::check) fn find(
 const ENTRIES: u64 = 64;
 
 fn tired() -> Undecided {
-    Undecided::TooWide("the step budget was used up before the orders of all processes were found".into())
+    Undecided::TooWide("the step budget (--budget) was used up before the orders of all processes were found".into())
 }
 
 fn ambiguous(history: &History, read: u32, one: u32, other: Option<u32>) -> String {

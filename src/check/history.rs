@@ -20,7 +20,7 @@ mod write;
 
 pub use builder::{Builder, Event, EventKind};
 pub use faults::{Fault, Problem, Problems};
-pub use raw::Raw;
+pub use raw::{Raw, number};
 pub use read::{Format, Limits, Reading, detect, read};
 pub use write::{Writing, write};
 

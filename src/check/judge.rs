@@ -25,12 +25,28 @@ pub struct Budget {
     /// The most steps of a search: for each object where objects are judged one by one, otherwise for the history. A step tries
     /// one operation in one state.
     pub steps: u64,
+    /// The most bytes in which a search remembers the configurations from which there is no way: for each search that runs at the
+    /// same time, on top of the history.
+    pub memory: usize,
 }
 
 impl Default for Budget {
-    /// A hundred million: some seconds.
+    /// A hundred million steps: some seconds where an operation's place is nearly clear, minutes where it isn't. 256 MiB.
     fn default() -> Self {
-        Self { steps: 100_000_000 }
+        Self {
+            steps: 100_000_000,
+            memory: 256 << 20,
+        }
+    }
+}
+
+impl Budget {
+    /// So many steps, with the usual memory.
+    pub(in crate::check) fn of_steps(steps: u64) -> Self {
+        Self {
+            steps,
+            ..Self::default()
+        }
     }
 }
 
@@ -75,8 +91,8 @@ pub fn judge(history: &History, model: Model, spec: Spec, budget: Budget) -> Res
     let (answer, steps) = match (model, spec) {
         (_, Spec::ListAppend) => (logs::check(history, model), 0),
         (_, Spec::Set) if logs::applies_to_sets(history) => (logs::check(history, model), 0),
-        (Model::Linearizable, _) => linearizable::check(history, spec, budget.steps),
-        (Model::Sequential, _) => sequential::check(history, spec, budget.steps),
+        (Model::Linearizable, _) => linearizable::check(history, spec, budget),
+        (Model::Sequential, _) => sequential::check(history, spec, budget),
         (_, Spec::Set) => {
             let why = "an element is added twice: the weaker models are decided where every element is added once";
             (Answer::Unknown(why.into()), 0)

@@ -15,6 +15,7 @@ mod tests;
 
 use super::explain::{self, Violation};
 use super::history::{History, Key, Val};
+use super::judge::Budget;
 use super::models::Spec;
 use objects::{Call, Kind, Queue, Register, Set, Sets, kind};
 use proof::Proofs;
@@ -90,7 +91,7 @@ pub(in crate::check) fn part(history: &History, key: Key, operations: impl Itera
 }
 
 /// Judges every object.
-pub(in crate::check) fn check(history: &History, spec: Spec, budget: u64) -> (Answer, u64) {
+pub(in crate::check) fn check(history: &History, spec: Spec, budget: Budget) -> (Answer, u64) {
     let parts = parts(history);
     let results: Vec<(Answer, u64)> = parts
         .par_iter()
@@ -138,7 +139,13 @@ pub(in crate::check) fn worst(answers: impl Iterator<Item = Answer>) -> Answer {
 const FIRST_STEPS: u64 = 5_000_000;
 
 /// Decides one object. `Err` says why it couldn't.
-pub(in crate::check) fn decide(history: &History, part: &Part, spec: Spec, budget: u64, steps: &mut u64) -> Decision {
+pub(in crate::check) fn decide(
+    history: &History,
+    part: &Part,
+    spec: Spec,
+    budget: Budget,
+    steps: &mut u64,
+) -> Decision {
     let calls = part.calls.as_slice();
     match spec {
         Spec::Set => {
@@ -157,7 +164,10 @@ pub(in crate::check) fn decide(history: &History, part: &Part, spec: Spec, budge
             if let Some(read) = unwritten(history, calls) {
                 return Ok(Some(Reason::Conflict(Conflict::Unwritten { read })));
             }
-            let first = budget.min(FIRST_STEPS);
+            let first = Budget {
+                steps: budget.steps.min(FIRST_STEPS),
+                ..budget
+            };
             let soon = decide_by_search(history, calls, first, steps);
             if soon.is_ok() || first == budget {
                 return soon;
@@ -171,7 +181,12 @@ pub(in crate::check) fn decide(history: &History, part: &Part, spec: Spec, budge
 }
 
 /// Decides a register by the search alone.
-pub(in crate::check) fn decide_by_search(history: &History, calls: &[Call], budget: u64, steps: &mut u64) -> Decision {
+pub(in crate::check) fn decide_by_search(
+    history: &History,
+    calls: &[Call],
+    budget: Budget,
+    steps: &mut u64,
+) -> Decision {
     let calls = without_useless(calls);
     let (found, register) = search(&calls, Register::new(history), budget, steps);
     told(found, &register, &calls, history)

@@ -2,10 +2,15 @@
 //!
 //! Guarantees: the order of events is that of the run. A write that its agent gave up stands with an unknown outcome if a replica
 //! accepted it at any time, and not at all if none did, for then nobody can ever see it. A read that failed stands not at all. What
-//! an agent does at the same time, in branches or handlers, is of several processes, since a process waits for its answers. A
-//! compare-and-swap that was applied stands as a write, one that wasn't not at all.
+//! an agent does at the same time, in branches or handlers, is of several processes, since a process waits for its answers.
+//!
+//! The conditional write of a compare-and-swap expects the version that the read before it returned. It stands as a `cas` from the
+//! value that this read showed to the new one, and its read as a read. One that its agent was told to be refused has failed; if
+//! another attempt of it was applied, which its agent can't know, nobody knows. What a refused one would have written is a value
+//! that nothing else writes.
 
 use super::history::{Builder, Event, EventKind, History, Limits, Problems, Raw};
+use crate::agents::activation::State;
 use crate::state::{Dot, KeyType, Op, Versions};
 use crate::stores::words::{of_op_words, of_reply_words, of_store_key};
 use crate::world::record::{Batch, Mask, Observer, Record, What};
@@ -15,7 +20,11 @@ use thiserror::Error;
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
-    Answered { attempt: u16 },
+    Answered {
+        attempt: u16,
+    },
+    /// The answer was that the key has moved on from the version that a conditional update expects.
+    Refused,
     GivenUp,
 }
 
@@ -30,6 +39,13 @@ struct Operation {
     writes: Option<u64>,
     /// What its attempts read: their numbers, and the versions that were shown.
     reads: Vec<(u16, Vec<Dot>)>,
+    /// The activation that waits for it.
+    activation: Option<u64>,
+    /// What its activation had read last when it began: the read and its attempt.
+    basis: Option<(u64, u16)>,
+    /// Whether it is conditional: known once it has reached a replica.
+    is_conditional: bool,
+    attempts: u16,
     ended: Option<Ended>,
 }
 
@@ -47,6 +63,15 @@ pub struct Recorder {
     edges: Vec<(u64, Edge)>,
     /// The values of accepted versions, by store, key and dot.
     values: BTreeMap<(u64, u64), u64>,
+    /// The last read that was answered, by activation, and its attempt.
+    last_reads: BTreeMap<u64, (u64, u16)>,
+}
+
+/// What a write brings, as a value: what was accepted, or what a refused write would have brought, by its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Brings {
+    Accepted(u64),
+    Refused(u64),
 }
 
 /// Why there is no history.
@@ -88,6 +113,10 @@ impl Recorder {
                     place: None,
                     writes: None,
                     reads: Vec::new(),
+                    activation: None,
+                    basis: None,
+                    is_conditional: false,
+                    attempts: 0,
                     ended: None,
                 };
                 self.operations.insert(record.a, operation);
@@ -116,18 +145,55 @@ impl Recorder {
                     operation.reads.push((record.c as u16, heads));
                 }
             }
+            What::StepBegan if record.b == State::Calling as u64 => {
+                let basis = self.last_reads.get(&record.a).copied();
+                if let Some(operation) = self.operations.get_mut(&record.c)
+                    && operation.activation.is_none()
+                {
+                    operation.activation = Some(record.a);
+                    operation.basis = basis;
+                }
+            }
+            What::AttemptSent => {
+                if let Some(operation) = self.operation(record) {
+                    operation.attempts = operation.attempts.saturating_add(1);
+                }
+            }
+            What::Swapped => {
+                if let Some(operation) = self.operation(record) {
+                    operation.place = Some(record.b);
+                    operation.is_conditional = true;
+                }
+            }
+            // An answered operation that wasn't acknowledged: that it is refused is the answer.
+            What::CallEnded if record.c == 1 => {
+                let time = record.time.as_nanos();
+                if let Some(operation) = self.operation(record)
+                    && operation.is_conditional
+                    && operation.ended.is_none()
+                {
+                    operation.ended = Some(Ended::Refused);
+                    self.edges.push((record.a, Edge::Ended(time)));
+                }
+            }
             What::OperationAcknowledged | What::OperationFailed => {
                 let answered = record.what == What::OperationAcknowledged;
                 let time = record.time.as_nanos();
-                if let Some(operation) = self.operation(record) {
+                let attempt = (record.c >> 1) as u16;
+                // A compare-and-swap that was refused for the last time has failed as well.
+                if let Some(operation) = self.operation(record)
+                    && operation.ended.is_none()
+                {
                     operation.place = Some(record.b);
                     operation.ended = Some(match answered {
-                        true => Ended::Answered {
-                            attempt: (record.c >> 1) as u16,
-                        },
+                        true => Ended::Answered { attempt },
                         false => Ended::GivenUp,
                     });
+                    let reader = operation.activation.filter(|_| answered && record.c & 1 == 0);
                     self.edges.push((record.a, Edge::Ended(time)));
+                    if let Some(activation) = reader {
+                        self.last_reads.insert(activation, (record.a, attempt));
+                    }
                 }
             }
             _ => {}
@@ -162,12 +228,28 @@ impl Recorder {
                 left_out += usize::from(matches!(edge, Edge::Invoked));
                 continue;
             }
-            if (!is_read && operation.writes.is_none()) || (is_read && operation.ended == Some(Ended::GivenUp)) {
+            let brings = match (operation.writes, operation.ended) {
+                (Some(value), _) => Some(Brings::Accepted(value)),
+                (None, Some(Ended::Refused)) => Some(Brings::Refused(*identity)),
+                (None, _) => None,
+            };
+            if (!is_read && brings.is_none()) || (is_read && operation.ended == Some(Ended::GivenUp)) {
                 continue;
             }
-            let number = |value: u64, numbers: &mut BTreeMap<u64, i64>| {
+            let number = |of: Brings, numbers: &mut BTreeMap<Brings, i64>| {
                 let next = numbers.len() as i64 + 1;
-                Raw::Int(*numbers.entry(value).or_insert(next))
+                Raw::Int(*numbers.entry(of).or_insert(next))
+            };
+            let shown = |value: Option<u64>, numbers: &mut BTreeMap<Brings, i64>| {
+                value.map_or(Raw::Nil, |value| number(Brings::Accepted(value), numbers))
+            };
+            let argument = match brings.filter(|_| !is_read) {
+                Some(brings) if operation.is_conditional => {
+                    let from = shown(self.expected(operation, &key)?, &mut numbers);
+                    Some(Raw::List(vec![from, number(brings, &mut numbers)]))
+                }
+                Some(brings) => Some(number(brings, &mut numbers)),
+                None => None,
             };
             let lanes = lanes.entry(operation.agent).or_default();
             let (kind, time, value, lane) = match edge {
@@ -178,9 +260,7 @@ impl Recorder {
                         processes += 1;
                         lanes.len() - 1
                     });
-                    let value = operation.writes.filter(|_| !is_read);
-                    let value = value.map(|value| number(value, &mut numbers));
-                    (EventKind::Invoke, operation.began, value, lane)
+                    (EventKind::Invoke, operation.began, argument, lane)
                 }
                 Edge::Ended(time) => {
                     let lane = lanes.iter().position(|(_, waits)| *waits == Some(*identity));
@@ -188,18 +268,16 @@ impl Recorder {
                     match operation.ended {
                         Some(Ended::Answered { attempt }) => {
                             let value = match is_read {
-                                true => Some(
-                                    self.read(operation, attempt, &key)?
-                                        .map_or(Raw::Nil, |value| number(value, &mut numbers)),
-                                ),
-                                false => operation.writes.map(|value| number(value, &mut numbers)),
+                                true => Some(shown(self.read(operation, attempt, &key)?, &mut numbers)),
+                                false => argument,
                             };
                             (EventKind::Ok, *time, value, lane)
                         }
-                        _ => {
-                            let value = operation.writes.map(|value| number(value, &mut numbers));
-                            (EventKind::Info, *time, value, lane)
+                        // With one attempt, the answer is about all that there was.
+                        Some(Ended::Refused) if operation.writes.is_none() || operation.attempts <= 1 => {
+                            (EventKind::Fail, *time, argument, lane)
                         }
+                        _ => (EventKind::Info, *time, argument, lane),
                     }
                 }
             };
@@ -215,7 +293,11 @@ impl Recorder {
                 line,
                 process,
                 kind,
-                op: Some(if is_read { "read" } else { "write" }),
+                op: Some(match (is_read, operation.is_conditional) {
+                    (true, _) => "read",
+                    (false, true) => "cas",
+                    (false, false) => "write",
+                }),
                 key: Some(&Raw::Text(key)),
                 value: value.as_ref(),
                 tuples: false,
@@ -226,6 +308,18 @@ impl Recorder {
         }
         let history = builder.finish().map_err(RecordingError::Refused)?;
         Ok(Recording { history, left_out })
+    }
+
+    /// The value that a conditional update expects to replace: what its read returned.
+    fn expected(&self, operation: &Operation, key: &str) -> Result<Option<u64>, RecordingError> {
+        let Some((identity, attempt)) = operation.basis else {
+            return Ok(None);
+        };
+        let read = &self.operations[&identity];
+        match read.place == operation.place {
+            true => self.read(read, attempt, key),
+            false => Ok(None),
+        }
     }
 
     /// What an answered read returned.
@@ -251,10 +345,14 @@ impl Observer for Recorder {
     fn wants(&self) -> Mask {
         Mask::of(&[
             What::CallStarted,
+            What::StepBegan,
+            What::AttemptSent,
             What::Accepted,
             What::ReadServed,
+            What::Swapped,
             What::OperationAcknowledged,
             What::OperationFailed,
+            What::CallEnded,
         ])
     }
 
@@ -267,5 +365,120 @@ impl Observer for Recorder {
 
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Budget, Model, Spec, Verdict, judge};
+    use crate::kernel::{SimTime, Ticket};
+    use crate::state::Origin;
+    use crate::stores::words::{op_words, push_own_reply};
+    use crate::world::record::Records;
+
+    /// Two agents read version 1, and swap one after the other, on one replica. What is recorded of the second swap is `fate`.
+    fn history(fate: &[(What, u64)]) -> History {
+        let (agent, first, second) = (10, 20, 21);
+        let dot = |number| Dot::new(Origin::new(0, 0), number);
+        let mut records = Records::new(vec![Box::new(Recorder::default())]);
+        let mut now = 0;
+        let mut say = |what: What, subject: u32, words: [u64; 3], extra: &[u64]| {
+            now += 1;
+            let entry = Ticket { rank: 0, number: now };
+            records.push(SimTime::from_nanos(u64::from(now)), entry, what, subject, words, extra);
+        };
+        let begins = |say: &mut dyn FnMut(What, u32, [u64; 3], &[u64]), agent: u32, id: u64| {
+            say(What::CallStarted, agent, [id, 0, 0], &[]);
+            say(
+                What::StepBegan,
+                agent,
+                [u64::from(agent), State::Calling as u64, id],
+                &[],
+            );
+            say(What::AttemptSent, agent, [id, 0, 1], &[0]);
+        };
+        let accepted = |say: &mut dyn FnMut(What, u32, [u64; 3], &[u64]), id: u64, number: u32| {
+            let [what, with] = op_words(Op::Write(100 * u64::from(number)));
+            say(What::Accepted, 0, [id, 0, dot(number).bits()], &[0, 0, 0, what, with]);
+        };
+        begins(&mut say, agent, 1);
+        accepted(&mut say, 1, 1);
+        say(What::OperationAcknowledged, agent, [1, 0, 1 | 1 << 1], &[]);
+        for (agent, id) in [(first, 2), (second, 3)] {
+            begins(&mut say, agent, id);
+            let mut extra = vec![0, u64::from(agent)];
+            push_own_reply(&Versions::Heads(vec![dot(1)]), &mut extra);
+            say(What::ReadServed, 0, [id, 0, 1], &extra);
+            say(What::OperationAcknowledged, agent, [id, 0, 1 << 1], &[]);
+        }
+        begins(&mut say, first, 4);
+        say(What::Swapped, 0, [4, 0, 1], &[]);
+        accepted(&mut say, 4, 2);
+        say(What::OperationAcknowledged, first, [4, 0, 1 | 1 << 1], &[]);
+        say(What::CallEnded, first, [4, 0, 1], &[]);
+        begins(&mut say, second, 5);
+        for (what, word) in fate {
+            match what {
+                What::Accepted => accepted(&mut say, 5, 3),
+                What::AttemptSent => say(What::AttemptSent, second, [5, 0, *word], &[0]),
+                What::Swapped => say(What::Swapped, 0, [5, 0, *word], &[]),
+                What::OperationAcknowledged => say(*what, second, [5, 0, 1 | word << 1], &[]),
+                _ => say(*what, second, [5, 0, *word], &[]),
+            }
+        }
+        let mut observers = records.into_observers();
+        let recorder = observers.remove(0).into_any().downcast::<Recorder>().unwrap();
+        let stores = [("s".to_string(), vec![("k".to_string(), KeyType::Register)])];
+        recorder.finish(&stores).unwrap().history
+    }
+
+    fn last(history: &History) -> String {
+        let text = format!("{history:?}");
+        let mut lines = text
+            .lines()
+            .rev()
+            .map(|line| line.split(",\"time\"").next().unwrap().to_string());
+        lines.next().unwrap()
+    }
+
+    fn verdict(history: &History) -> Verdict {
+        judge(history, Model::Linearizable, Spec::CasRegister, Budget::default())
+            .unwrap()
+            .verdict
+    }
+
+    #[test]
+    fn a_swap_stands_with_its_condition_and_a_broken_one_is_violated() {
+        let honest = history(&[(What::Swapped, 0), (What::CallEnded, 1), (What::OperationFailed, 1)]);
+        let fails = r#"{"process":2,"type":"fail","op":"cas","key":"k","value":[1,3]"#;
+        assert_eq!((last(&honest).as_str(), verdict(&honest)), (fails, Verdict::Holds));
+        // The store takes a swap of a version that isn't there any more: as plain writes, all would be well.
+        let broken = history(&[
+            (What::Swapped, 1),
+            (What::Accepted, 0),
+            (What::OperationAcknowledged, 1),
+            (What::CallEnded, 1),
+        ]);
+        let done = r#"{"process":2,"type":"ok","op":"cas","key":"k","value":[1,3]"#;
+        assert_eq!((last(&broken).as_str(), verdict(&broken)), (done, Verdict::Violated));
+    }
+
+    #[test]
+    fn a_refusal_says_nothing_of_an_earlier_attempt() {
+        let twice = history(&[
+            (What::Swapped, 1),
+            (What::Accepted, 0),
+            (What::AttemptSent, 2),
+            (What::Swapped, 0),
+            (What::CallEnded, 1),
+        ]);
+        assert!(last(&twice).contains(r#""type":"info","op":"cas""#), "{twice:?}");
+        // With one attempt the answer is about it, and an applied one that is called refused is a flaw.
+        let once = history(&[(What::Swapped, 1), (What::Accepted, 0), (What::CallEnded, 1)]);
+        assert!(last(&once).contains(r#""type":"fail","op":"cas""#), "{once:?}");
+        // What an agent was never told it doesn't know.
+        let open = history(&[(What::Swapped, 1), (What::Accepted, 0)]);
+        assert!(last(&open).contains(r#""type":"invoke","op":"cas""#), "{open:?}");
     }
 }

@@ -14,6 +14,7 @@ use super::explain::causes::{Finding, Tell};
 use super::explain::shrink::shrink;
 use super::explain::{Violation, Words};
 use super::history::{Action, History, Key, Val};
+use super::judge::Budget;
 use super::linearizable::{self, Answer};
 use super::models::{Model, Spec};
 use graph::{Because, Graph, Order, Role};
@@ -27,12 +28,15 @@ const TRIALS: usize = 2_000;
 const MOST: usize = 2_000;
 
 /// Judges a history, within a number of steps; and how many it took.
-pub(in crate::check) fn check(history: &History, spec: Spec, budget: u64) -> (Answer, u64) {
+pub(in crate::check) fn check(history: &History, spec: Spec, budget: Budget) -> (Answer, u64) {
     let mut steps = 0;
     // An order that even keeps real time.
     let parts = linearizable::parts(history);
     let is_linearizable = parts.iter().all(|part| {
-        let budget = LINEARIZABLE_STEPS.min(budget);
+        let budget = Budget {
+            steps: LINEARIZABLE_STEPS.min(budget.steps),
+            ..budget
+        };
         matches!(linearizable::decide(history, part, spec, budget, &mut steps), Ok(None))
     });
     if is_linearizable {
@@ -44,7 +48,7 @@ pub(in crate::check) fn check(history: &History, spec: Spec, budget: u64) -> (An
         .all(|of| matches!(of.action, Action::Read { .. } | Action::Write { .. }));
     if plain && spec != Spec::Set {
         for model in [Model::Causal, Model::CausalConvergence] {
-            if let violated @ Answer::Violated(_) = causal::check(history, model, budget) {
+            if let violated @ Answer::Violated(_) = causal::check(history, model, budget.steps) {
                 return (violated, steps);
             }
         }
@@ -68,7 +72,7 @@ fn violated(history: &History, spec: Spec, rest: &[usize]) -> Option<Vec<usize>>
     if kept.is_empty() {
         return None;
     }
-    let found = search(&history.excerpt(&kept), spec, TRIAL_STEPS, &mut 0);
+    let found = search(&history.excerpt(&kept), spec, Budget::of_steps(TRIAL_STEPS), &mut 0);
     matches!(found, Found::None).then_some(kept)
 }
 

@@ -54,12 +54,69 @@ pub fn help(topic: Option<&str>) -> Result<ExitCode> {
         print(&text)?;
         return Ok(ExitCode::Ok);
     }
+    if let Some(text) = of_judge(topic) {
+        print(&text)?;
+        return Ok(ExitCode::Ok);
+    }
+    if let Some(text) = of_models(&reference::models(), topic) {
+        print(&text)?;
+        return Ok(ExitCode::Ok);
+    }
     let near = meant(&cli, topic)
         .map(|near| format!(" (did you mean '{near}'?)"))
         .unwrap_or_default();
     bail!(
         "there is no command, diagnostic, measure, invariant or noun '{topic}'{near}; try `quorate help` or `quorate reference`"
     )
+}
+
+/// What the page of histories says of a model of `judge`.
+fn of_judge(topic: &str) -> Option<String> {
+    const PAGE: &str = include_str!("../../docs/histories.md");
+    let topic = topic.to_lowercase();
+    quorate::check::Model::ALL.iter().find(|(name, _)| *name == topic)?;
+    // An item of a list begins with the names in bold, and goes on in indented lines.
+    let names = |line: &str| {
+        let rest = line.strip_prefix("- **")?;
+        Some(rest.split("**").next()?.split(", ").any(|name| name == topic))
+    };
+    let mut lines = PAGE.lines().skip_while(|line| names(line) != Some(true));
+    let first = lines.next();
+    let mut text = match first {
+        Some(first) => format!("{}\n", first.trim_start_matches("- ")),
+        // A model of transactions alone is told where lists are.
+        None => {
+            let (_, behind) = PAGE.split_once(&format!("`{topic}` ("))?;
+            let said = behind.split("\n\n").next().unwrap_or_default();
+            format!("{topic} ({said}\n")
+        }
+    };
+    for line in lines.take_while(|line| line.starts_with("  ")) {
+        text.push_str(line.trim_start());
+        text.push('\n');
+    }
+    text.push_str("\n`quorate judge HISTORY --model ");
+    text.push_str(&topic);
+    text.push_str("` holds a history to it.\n");
+    Some(text)
+}
+
+/// The section of the page of models whose heading has this word: its title, or the short name in brackets.
+fn of_models(page: &str, topic: &str) -> Option<String> {
+    let is_it = |line: &&str| {
+        let Some(heading) = line.strip_prefix("## ") else {
+            return false;
+        };
+        let (title, short) = heading.split_once(" (`").unwrap_or((heading, ""));
+        title.eq_ignore_ascii_case(topic) || short.trim_end_matches("`)").eq_ignore_ascii_case(topic)
+    };
+    let mut lines = page.lines().skip_while(|line| !is_it(line));
+    let mut text = format!("{}\n", lines.next()?.trim_start_matches("## "));
+    for line in lines.take_while(|line| !line.starts_with("## ")) {
+        text.push_str(line);
+        text.push('\n');
+    }
+    Some(text.trim_end().to_string() + "\n")
 }
 
 /// The topic that was most likely meant: a name nearby, or one of these initials (`lww` is LastWriteWins).

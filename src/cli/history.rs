@@ -7,6 +7,7 @@ use quorate::check::history;
 use quorate::experiment::grid::history_of;
 use quorate::experiment::judge::ExitCode;
 use quorate::kernel::End;
+use quorate::output::summary::listed;
 use std::io::{self, BufWriter, Write};
 
 /// Runs the subcommand.
@@ -15,7 +16,7 @@ pub fn history(args: &HistoryArgs) -> Result<ExitCode> {
     let mut plans = scenario.variants.iter();
     let Some(plan) = plans.find(|plan| plan.variant == args.variant) else {
         let names: Vec<&str> = scenario.variants.iter().map(|plan| plan.variant.as_str()).collect();
-        bail!("there is no variant '{}'; there are {}", args.variant, names.join(", "));
+        bail!("there is no variant '{}'; there are {}", args.variant, listed(&names));
     };
     let seed = args.seed.unwrap_or(scenario.seed);
     let (recording, end) = history_of(plan, seed, args.replicate, super::MAX_EVENTS)

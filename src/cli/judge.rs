@@ -43,14 +43,20 @@ pub fn judge(args: &JudgeArgs) -> Result<ExitCode> {
             .build_global()
             .context("the threads can't be started")?;
     }
+    let budget = Budget {
+        steps: args.budget,
+        memory: args.memory.saturating_mul(1 << 20),
+    };
     let mut judgements = Vec::new();
     for model in &args.models {
-        let judgement =
-            decide(&history, model.0, spec, Budget { steps: args.budget }).map_err(|refusal| match refusal {
-                Refusal::Unsupported(why) => anyhow::anyhow!("{} can't be judged for {spec}: {why}", model.0),
-                Refusal::Problems(problems) => complain(&args.history, &problems),
-            })?;
-        judgements.push(judgement);
+        // How far a search is nobody knows: what is said is that it goes on, and for how long.
+        let waiting = session::spinner(&format!("{}: {}", name(&args.history), model.0));
+        let judged = decide(&history, model.0, spec, budget);
+        waiting.finish_and_clear();
+        judgements.push(judged.map_err(|refusal| match refusal {
+            Refusal::Unsupported(why) => anyhow::anyhow!("{} can't be judged for {spec}: {why}", model.0),
+            Refusal::Problems(problems) => complain(&args.history, &problems),
+        })?);
     }
     match args.format {
         Format::Table => show(&args.history, &history, spec, &judgements)?,
@@ -446,14 +452,15 @@ pub fn writing(name: &str) -> Result<NamedWriting, String> {
 
 /// Reads an initial value.
 pub fn initial(text: &str) -> Result<Initial, String> {
+    if text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        && serde_json::from_str::<Json>(text).is_ok_and(|value| value.is_number())
+    {
+        let number = history::number(text)?;
+        return Ok(Initial(number.scalar().expect("a number is a value")));
+    }
     Ok(Initial(match serde_json::from_str::<Json>(text) {
         Ok(Json::Null) => Value::Nil,
         Ok(Json::Bool(value)) => Value::Bool(value),
-        Ok(Json::Number(number)) => match (number.as_i64(), number.as_f64()) {
-            (Some(whole), _) => Value::Int(whole),
-            (None, Some(real)) => Value::Real(real.to_bits()),
-            _ => return Err(format!("{number} doesn't fit 64 bits")),
-        },
         Ok(Json::String(text)) => Value::Text(text),
         Ok(_) => return Err("an initial value is a number, a text, true, false or null".into()),
         Err(_) => Value::Text(text.into()),

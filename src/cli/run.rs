@@ -118,7 +118,10 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// Says what would run, and about how long: one run of the base is timed.
+/// After so many seconds no further variant is timed.
+const PATIENCE: u64 = 20;
+
+/// Says what would run, and about how long: a run of each variant is timed, or of the first ones where that takes long.
 fn dry_run(scenario: &Scenario, options: &Options, format: Format) -> Result<ExitCode> {
     let grid = Grid::new(
         &scenario.variants,
@@ -127,9 +130,21 @@ fn dry_run(scenario: &Scenario, options: &Options, format: Format) -> Result<Exi
             ..options.clone()
         },
     );
-    let began = Instant::now();
-    let cell = grid.run_cell(0, 0);
-    let seconds = began.elapsed().as_secs_f64();
+    // Variants differ as much as they like: one run of each is timed, as long as that doesn't take long itself.
+    let mut timed: Vec<f64> = Vec::new();
+    let mut cell = None;
+    let all = Instant::now();
+    for variant in 0..scenario.variants.len() {
+        let began = Instant::now();
+        let ran = grid.run_cell(variant, 0);
+        timed.push(began.elapsed().as_secs_f64());
+        cell.get_or_insert(ran);
+        if all.elapsed().as_secs() >= PATIENCE {
+            break;
+        }
+    }
+    let cell = cell.expect("there is the base");
+    let seconds = timed.iter().sum::<f64>() / timed.len() as f64;
     let threads = match options.jobs {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
@@ -148,14 +163,19 @@ fn dry_run(scenario: &Scenario, options: &Options, format: Format) -> Result<Exi
                 "runs": grid.len(),
                 "seed": options.seed,
                 "events_of_one_run": cell.handled,
+                "variants_timed": timed.len(),
                 "seconds_expected": total,
             });
             print(&(serde_json::to_string_pretty(&said)? + "\n"))?;
         }
         Format::Table => {
+            let by = match timed.len() {
+                n if n == titles.len() => String::new(),
+                n => format!(", by {n} of {} variants", titles.len()),
+            };
             let titles: Vec<String> = titles.iter().map(|title| format!("'{title}'")).collect();
             print(&format!(
-                "{}: {} ({}) x {} = {}, seed {}\none run of {}: {} events; all runs: about {}\n",
+                "{}: {} ({}) x {} = {}, seed {}\none run of {}: {} events; all runs: about {}{by}\n",
                 scenario.name,
                 counted(titles.len(), "variant"),
                 titles.join(", "),

@@ -271,6 +271,20 @@ pub fn check_runs(scenario: &Scenario, replicates: u32) -> Result<()> {
     Ok(())
 }
 
+/// Says on standard error that something goes on, and for how long, if that is a terminal.
+pub fn spinner(what: &str) -> indicatif::ProgressBar {
+    let spinner = indicatif::ProgressBar::new_spinner();
+    if !io::stderr().is_terminal() || !is_capable() {
+        spinner.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = indicatif::ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
+        spinner.set_style(style);
+    }
+    spinner.set_message(what.to_string());
+    spinner.enable_steady_tick(std::time::Duration::from_millis(200));
+    spinner
+}
+
 /// Runs a grid with a progress bar on standard error, if that is a terminal.
 ///
 /// # Errors

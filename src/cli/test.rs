@@ -254,7 +254,7 @@ fn tell(moved: &Moved) -> String {
             was,
             is,
         } => {
-            let values: Vec<(f64, Option<f64>)> = was.iter().chain(is).map(|value| (*value, None)).collect();
+            let values: Vec<(f64, Option<(f64, f64)>)> = was.iter().chain(is).map(|value| (*value, None)).collect();
             let mut texts = numbers::apart(&values, &unit_of(measure)).into_iter();
             let mut show = |value: &Option<f64>| value.and_then(|_| texts.next()).unwrap_or("none".to_string());
             let (before, after) = (show(was), show(is));

@@ -369,6 +369,11 @@ pub fn setting(plan: &Plan) -> Setting {
                 (fault.name.clone(), partition)
             })
             .collect(),
+        targets: plan
+            .faults
+            .iter()
+            .map(|fault| fault.targets.iter().map(|target| target.name.clone()).collect())
+            .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         state: watched(plan, &addresses.stores),
         edited: edited(plan, &addresses.stores),

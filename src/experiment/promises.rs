@@ -1,6 +1,7 @@
 //! What stores promise, held to it over many runs with random faults; and what is broken on purpose is caught.
 
 use super::grid::history_of;
+use crate::check::history::{Action, Outcome};
 use crate::check::{Budget, Model, Spec, Verdict, judge};
 use crate::scenario::syntax::{Memory, Show, render};
 use crate::scenario::{Plan, Registry, load};
@@ -10,6 +11,12 @@ use std::sync::Arc;
 
 /// Three sites (or as many as are named) whose links lose, double and reorder, and whose replicas crash, stand still and are cut off.
 fn plan(model: &str, sites: usize, faults: &str, replica: &str) -> Plan {
+    let steps = format!(r#"(1, [Read(key: "k", policy: "p"{replica})]), (1, [Write(key: "k", policy: "p"{replica})])"#);
+    plan_of(model, sites, faults, &steps)
+}
+
+/// The same with other steps, of which each agent does one after the other by chance.
+fn plan_of(model: &str, sites: usize, faults: &str, steps: &str) -> Plan {
     let names = ["a", "b", "c", "d", "e"];
     let names = names[..sites]
         .iter()
@@ -24,7 +31,7 @@ fn plan(model: &str, sites: usize, faults: &str, replica: &str) -> Plan {
         policies: {{"p": (timeout: "3s", attempts: 4, idempotency_key: true, backoff: FullJitter(base: "50ms", cap: "1s"))}},
         agents: {{"u": (count: 6, at: [{names}], on_failure: Continue, program: [Repeat(times: Forever, steps: [
             Think(Exponential(mean: "300ms")),
-            Choose([(1, [Read(key: "k", policy: "p"{replica})]), (1, [Write(key: "k", policy: "p"{replica})])]),
+            Choose([{steps}]),
         ])])}},
         faults: {{{faults}}},
     )"#
@@ -263,4 +270,42 @@ fn accounts_add_up_under_a_primary_and_under_locks_whatever_fails() {
     }
     let [expired, fenced] = summed(&locks, ["lock.l.expired", "lock.l.fenced"], 8);
     assert!(expired > 0.0 && fenced > 0.0, "{expired} {fenced}");
+}
+
+/// Reads, writes and compare-and-swaps.
+const SWAPS: &str = r#"(1, [Read(key: "k", policy: "p")]), (1, [Write(key: "k", policy: "p")]),
+    (2, [CompareAndSwap(key: "k", think: "20ms", policy: "p")])"#;
+
+/// How many of the first so many seeds aren't linearizable as registers with compare-and-swap, and how many swaps were refused.
+fn broken_swaps(plan: &Plan, seeds: u64) -> (u64, usize) {
+    let (mut broken, mut refused) = (0, 0);
+    for seed in 0..seeds {
+        let (recording, end) = history_of(plan, seed, 0, 10_000_000).expect("registers have histories");
+        assert!(end.breaches.is_empty(), "{:?}", end.breaches);
+        let history = recording.history;
+        let judged = judge(&history, Model::Linearizable, Spec::CasRegister, Budget::default());
+        let judged = judged.expect("it can be judged");
+        assert_ne!(judged.verdict, Verdict::Unknown, "seed {seed}: {:?}", judged.undecided);
+        broken += u64::from(judged.verdict == Verdict::Violated);
+        let swaps = history
+            .operations()
+            .iter()
+            .filter(|of| matches!(of.action, Action::Cas { .. }));
+        refused += swaps.filter(|of| of.outcome == Outcome::Fail).count();
+    }
+    (broken, refused)
+}
+
+#[test]
+fn compare_and_swap_is_linearizable_and_judged_with_its_condition() {
+    for (model, sites) in [("Primary()", 3), ("Raft()", 3), ("LastWriteWins", 1)] {
+        let (broken, refused) = broken_swaps(&plan_of(model, sites, CRASHES, SWAPS), 3);
+        assert_eq!(broken, 0, "{model}");
+        assert!(refused > 0, "{model}");
+    }
+    // Replicas that compare each with what it has itself, which the language refuses.
+    let mut plan = plan_of("Primary()", 3, "", SWAPS);
+    Arc::make_mut(&mut plan.stores[0].spec).protocol = Protocol::Alone;
+    let (broken, _) = broken_swaps(&plan, 3);
+    assert_eq!(broken, 3);
 }

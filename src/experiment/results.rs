@@ -116,9 +116,9 @@ pub struct RunResults {
     /// Tasks; none where earlier runs have taken all the room.
     #[serde(skip)]
     pub tasks: Vec<TaskRow>,
-    /// When faults were on: name, start, end; none where earlier runs have taken all the room.
+    /// When faults were on, and for whom; none where earlier runs have taken all the room.
     #[serde(skip)]
-    pub bands: Vec<(String, crate::kernel::SimTime, crate::kernel::SimTime)>,
+    pub faults: Vec<measures::FaultSpan>,
 }
 
 /// A number over the replicates.
@@ -374,7 +374,7 @@ impl RunResults {
             series: cell.sheet.series,
             samples: cell.sheet.samples,
             tasks: cell.sheet.tasks,
-            bands: cell.sheet.bands,
+            faults: cell.sheet.faults,
         }
     }
 }

@@ -20,6 +20,23 @@ pub struct Sheet {
     pub tasks_unlisted: u64,
     /// Intervals during which a fault was on: name, start, end.
     pub bands: Vec<(String, SimTime, SimTime)>,
+    /// The same for each of those whom a fault hits by themselves.
+    pub faults: Vec<FaultSpan>,
+}
+
+/// A time during which a fault was on for somebody.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FaultSpan {
+    /// When it began.
+    pub start: SimTime,
+    /// The fault's name.
+    pub fault: String,
+    /// Which of its targets it hit, by name; empty where all are hit together, or nobody in particular.
+    pub target: String,
+    /// Which member of the target, from 0; `None` where all of it is hit.
+    pub member: Option<u32>,
+    /// When it ended, with the run at the latest.
+    pub end: SimTime,
 }
 
 impl Sheet {

@@ -4,12 +4,13 @@
 //! + under way.
 
 use super::registry::measure_table;
-use super::{Measure, MeasureInfo, Setting, Sheet};
+use super::{FaultSpan, Measure, MeasureInfo, Setting, Sheet};
 use crate::faults::{Bands, Edge, Step};
 use crate::kernel::SimTime;
 use crate::network::LossCause;
 use crate::world::message::MessageKind;
-use crate::world::record::{Batch, Mask, What};
+use crate::world::record::{Batch, Mask, Record, What};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 macro_rules! message_table {
@@ -97,6 +98,9 @@ pub struct Traffic {
     dropped: u64,
     last_delivery: Option<SimTime>,
     bands: Bands,
+    /// The timelines on which a fault is on: since when, which fault, and whom it hits.
+    on: BTreeMap<u32, (SimTime, u64, u64)>,
+    over: Vec<FaultSpan>,
 }
 
 impl Traffic {
@@ -109,12 +113,35 @@ impl Traffic {
             causes: [0; 8],
             dropped: 0,
             last_delivery: None,
+            on: BTreeMap::new(),
+            over: Vec::new(),
+        }
+    }
+
+    fn note_fault(&mut self, record: &Record) {
+        self.bands.note(&fault_step(record));
+        if record.what == What::FaultBegan {
+            self.on.insert(record.subject, (record.time, record.a, record.c));
+        } else if let Some(on) = self.on.remove(&record.subject) {
+            self.over.push(self.span(on, record.time));
+        }
+    }
+
+    fn span(&self, (start, fault, whom): (SimTime, u64, u64), end: SimTime) -> FaultSpan {
+        let (target, member) = (whom as u32, (whom >> 32) as u32);
+        let names = &self.setting.targets[fault as usize];
+        FaultSpan {
+            start,
+            fault: self.setting.faults[fault as usize].0.clone(),
+            target: names.get(target as usize).cloned().unwrap_or_default(),
+            member: (member != u32::MAX).then_some(member),
+            end,
         }
     }
 }
 
 /// A fault's step, as far as its bands need it.
-pub(super) fn fault_step(record: &crate::world::record::Record) -> Step {
+pub(super) fn fault_step(record: &Record) -> Step {
     Step {
         at: record.time,
         edge: if record.what == What::FaultBegan {
@@ -166,7 +193,7 @@ impl Measure for Traffic {
                 }
                 What::Duplicated if measured(batch.extra(record)[1]) => self.kinds[kind].duplicated += 1,
                 What::Dropped if measured(record.b) => self.dropped += 1,
-                What::FaultBegan | What::FaultEnded => self.bands.note(&fault_step(record)),
+                What::FaultBegan | What::FaultEnded => self.note_fault(record),
                 _ => {}
             }
         }
@@ -192,5 +219,8 @@ impl Measure for Traffic {
         let named =
             |(fault, start, end): (u32, SimTime, SimTime)| (self.setting.faults[fault as usize].0.clone(), start, end);
         sheet.bands = self.bands.spans(end).into_iter().map(named).collect();
+        let open = self.on.values().map(|on| self.span(*on, end));
+        sheet.faults = self.over.iter().cloned().chain(open).collect();
+        sheet.faults.sort();
     }
 }

@@ -343,13 +343,14 @@ fn samples_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
 }
 
 fn faults_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
-    out.write_record(["variant", "replicate", "fault", "start_s", "end_s"])?;
+    out.write_record(["variant", "replicate", "fault", "target", "member", "start_s", "end_s"])?;
     for variant in &results.variants {
         for run in &variant.runs {
-            for (name, start, end) in &run.bands {
+            for of in &run.faults {
                 let replicate = run.replicate.to_string();
-                let (start, end) = (seconds(start.as_nanos()), seconds(end.as_nanos()));
-                out.write_record([&variant.name, &replicate, name, &start, &end])?;
+                let member = of.member.map_or(String::new(), |member| member.to_string());
+                let (start, end) = (seconds(of.start.as_nanos()), seconds(of.end.as_nanos()));
+                out.write_record([&variant.name, &replicate, &of.fault, &of.target, &member, &start, &end])?;
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::experiment::Results;
 use crate::experiment::results::{RunResults, VariantResults};
 use crate::experiment::statistics::Level;
 use crate::kernel::SimDuration;
-use crate::output::summary::unit_of;
+use crate::output::summary::{listed, unit_of};
 use crate::output::tables::numbers;
 use crate::world::call::Part;
 
@@ -183,7 +183,7 @@ fn without(results: &Results, sample: &str, what: &str) -> String {
         .collect();
     match names.as_slice() {
         [] => String::new(),
-        names => format!(" {what} in: {}.", names.join(", ")),
+        names => format!(" {what} in: {}.", listed(names)),
     }
 }
 
@@ -335,34 +335,37 @@ fn series_line(runs: &[RunResults], series: &str, name: &str, afterwards: Afterw
     Some(line)
 }
 
-/// The warm-up, and when faults were on in the first run of the base: of scheduled ones that is so in every run.
-fn shades(results: &Results) -> Vec<Shade> {
-    let bands = results
-        .variants
-        .first()
-        .and_then(|variant| variant.runs.first())
-        .map(|run| run.bands.as_slice());
+/// The warm-up, which all variants have.
+fn warm_up(results: &Results) -> Vec<Shade> {
+    let shade = Shade {
+        from: 0.0,
+        to: results.warm_up,
+        label: "warm-up, not measured".to_string(),
+    };
+    if results.warm_up > 0.0 { vec![shade] } else { Vec::new() }
+}
+
+/// When faults were on in the first run of a variant, whomever they hit: of scheduled ones that is so in every run.
+fn shades(variant: &VariantResults) -> Vec<Shade> {
+    let faults = variant.runs.first().map_or(&[][..], |run| run.faults.as_slice());
     let mut shades: Vec<Shade> = Vec::new();
-    if results.warm_up > 0.0 {
-        shades.push(Shade {
-            from: 0.0,
-            to: results.warm_up,
-            label: "warm-up, not measured".to_string(),
-        });
-    }
-    for (name, start, end) in bands.unwrap_or_default() {
+    for of in faults {
         // A partition of several sides is several cuts, `name`, `name/2` ..., and one band.
-        let label = name
+        let label = of
+            .fault
             .rsplit_once('/')
             .filter(|(_, n)| n.parse::<u32>().is_ok())
-            .map_or(name.as_str(), |(name, _)| name);
-        let shade = Shade {
-            from: start.as_secs_f64(),
-            to: end.as_secs_f64(),
-            label: label.to_string(),
-        };
-        if !shades.contains(&shade) {
-            shades.push(shade);
+            .map_or(of.fault.as_str(), |(name, _)| name);
+        let (from, to) = (of.start.as_secs_f64(), of.end.as_secs_f64());
+        // They come in the order of their begins: what overlaps with one of the same name goes on with it.
+        let before = shades.iter_mut().rev().find(|shade| shade.label == label);
+        match before.filter(|shade| shade.to >= from) {
+            Some(before) => before.to = before.to.max(to),
+            None => shades.push(Shade {
+                from,
+                to,
+                label: label.to_string(),
+            }),
         }
     }
     shades
@@ -382,13 +385,20 @@ fn end_apart(results: &Results, series: &str) -> bool {
 }
 
 fn over_time(results: &Results, series: &str, title: &str, axis: &str, afterwards: Afterwards) -> Option<Chart> {
-    let lines: Vec<Line> = results
-        .variants
+    // Lines of several variants with their ranges hide each other: a panel for each, on the same axes.
+    let panel = |variant: &VariantResults| {
+        Some(Panel {
+            name: variant.title.clone(),
+            lines: vec![series_line(&variant.runs, series, axis, afterwards)?],
+            shades: shades(variant),
+        })
+    };
+    let panels: Vec<Panel> = results.variants.iter().filter_map(panel).collect();
+    let mut points = panels
         .iter()
-        .filter_map(|variant| series_line(&variant.runs, series, &variant.title, afterwards))
-        .collect();
-    let is_flat = lines.iter().flat_map(|line| &line.points).all(|(_, y)| *y == 0.0);
-    if lines.is_empty() || is_flat {
+        .flat_map(|panel| &panel.lines)
+        .flat_map(|line| &line.points);
+    if points.all(|(_, y)| *y == 0.0) {
         return None;
     }
     let mut frame = frame(results, title);
@@ -404,19 +414,9 @@ fn over_time(results: &Results, series: &str, title: &str, axis: &str, afterward
         x: Axis::new("simulated time", Unit::Time),
         y: Axis::new(axis, Unit::Count),
         steps: false,
-        // Lines of several variants with their ranges hide each other: a panel for each, on the same axes.
-        panels: lines
-            .into_iter()
-            .map(|line| Panel {
-                name: line.name.clone(),
-                lines: vec![Line {
-                    name: axis.to_string(),
-                    ..line
-                }],
-            })
-            .collect(),
+        panels,
         limit: None,
-        shades: shades(results),
+        shades: warm_up(results),
     }))
 }
 
@@ -446,6 +446,7 @@ fn arrivals(results: &Results) -> Option<Chart> {
                     .into_iter()
                     .filter_map(|(series, name)| line(series, name))
                     .collect(),
+                shades: shades(variant),
             }
         })
         .collect();
@@ -486,7 +487,7 @@ fn arrivals(results: &Results) -> Option<Chart> {
             }),
             _ => None,
         },
-        shades: shades(results),
+        shades: warm_up(results),
     }))
 }
 
@@ -552,18 +553,14 @@ fn columns<'a>(results: &Results, measures: impl Iterator<Item = (&'a str, &'a s
 }
 
 /// Most characters of a title that lists what is shown.
-const TITLE: usize = 40;
+const TITLE: usize = 60;
 
-/// What is shown, as a title: as many names as it has room for.
+/// What is shown, as a title: the names, or how many there are.
 fn title_of(answers: &[(String, String)]) -> String {
-    let mut title = String::new();
-    for (index, (_, called)) in answers.iter().enumerate() {
-        if index > 0 && title.chars().count() + called.chars().count() > TITLE {
-            title += " and more";
-            break;
-        }
-        title += if index > 0 { ", " } else { "" };
-        title += called;
+    let names: Vec<&str> = answers.iter().map(|(_, called)| called.as_str()).collect();
+    let title = listed(&names);
+    if title.chars().count() > TITLE {
+        return format!("The answer in {} measures", answers.len());
     }
     let mut letters = title.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);

@@ -215,6 +215,8 @@ pub struct Panel {
     pub name: String,
     /// Its lines; lines of one name have one colour in all panels.
     pub lines: Vec<Line>,
+    /// Fault intervals shaded in it; those of one label have one colour in all panels.
+    pub shades: Vec<Shade>,
 }
 
 /// Lines over time, one panel for each variant on shared axes.
@@ -232,7 +234,7 @@ pub struct TimeSeries {
     pub panels: Vec<Panel>,
     /// A limit drawn in every panel.
     pub limit: Option<Limit>,
-    /// Fault intervals shaded in every panel.
+    /// Intervals shaded in every panel.
     pub shades: Vec<Shade>,
 }
 

@@ -105,16 +105,15 @@ fn of_endless(results: &Results) -> Vec<(String, String)> {
     columns
 }
 
-/// A value with the half width of its interval, where there is one.
-type Value = Option<(f64, Option<f64>)>;
+/// The most characters of the base's title in a column's head.
+const ADDED_TO: usize = 20;
+
+/// A value with the ends of its interval, where there is one.
+type Value = Option<(f64, Option<(f64, f64)>)>;
 
 fn value(variant: &VariantResults, measure: &str) -> Value {
     let estimate = variant.measures.get(measure)?;
-    Some((estimate.mean, half_width(estimate.low, estimate.high)))
-}
-
-fn half_width(low: Option<f64>, high: Option<f64>) -> Option<f64> {
-    low.zip(high).map(|(low, high)| (high - low) / 2.0)
+    Some((estimate.mean, estimate.low.zip(estimate.high)))
 }
 
 /// The cells of values that stand together, in one unit.
@@ -122,7 +121,7 @@ fn cells(values: &[Value], unit: &Unit) -> Vec<Cell> {
     let shown = unit.shared(values.iter().flatten().map(|(value, _)| *value));
     let cell = |value: &Value| match value {
         None => Cell::Empty,
-        Some((value, half)) => Cell::Figure(numbers::estimate_in(*value, *half, unit, &shown)),
+        Some((value, ends)) => Cell::Figure(numbers::between(*value, *ends, unit, &shown)),
     };
     values.iter().map(cell).collect()
 }
@@ -145,10 +144,16 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
         let values: Vec<Value> = results.variants.iter().map(|variant| value(variant, name)).collect();
         figures.push(cells(&values, &unit_of(name)));
         if name == "task.time.mean" && added {
-            columns.push(Column::number(&format!("added to {title}")));
+            // A long title would be cut off, and the base is the first row.
+            let to = if title.chars().count() > ADDED_TO {
+                "the base"
+            } else {
+                title
+            };
+            columns.push(Column::number(&format!("added to {to}")));
             let of = |variant: &VariantResults| {
                 let added = variant.added.get(base)?;
-                Some((added.mean, half_width(added.low, added.high)))
+                Some((added.mean, added.low.zip(added.high)))
             };
             figures.push(cells(&results.variants.iter().map(of).collect::<Vec<_>>(), &Unit::Time));
         }
@@ -159,12 +164,8 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
         row.extend(figures.iter().map(|column| column[index].clone()));
         table.row(row);
     }
-    let intervals = if results.replicates > 1 {
-        ", ± 95 % Student t"
-    } else {
-        ""
-    };
     let plural = if results.replicates == 1 { "" } else { "s" };
+    let intervals = intervals(results, heads.iter().map(|(name, _)| name.as_str()));
     table.note(&format!("mean of {} replicate{plural}{intervals}", results.replicates));
     for note in [window_note(results, &heads), done_note(results, &heads)]
         .iter()
@@ -188,6 +189,24 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
         text.push_str(&expectations(results, judgements, look));
     }
     text
+}
+
+/// What the intervals of these measures are, behind the number of replicates.
+fn intervals<'a>(results: &Results, measures: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    if results.replicates > 1 {
+        text.push_str(", ± 95 % Student t");
+    }
+    let leans = |value: Value| matches!(value, Some((value, Some(ends))) if !numbers::is_middle(value, ends));
+    let mut verdicts = measures.filter(|name| unit_is_verdict(name));
+    if verdicts.any(|name| results.variants.iter().any(|variant| leans(value(variant, name)))) {
+        text.push_str(", (from..to) 95 % Wilson");
+    }
+    text
+}
+
+fn unit_is_verdict(measure: &str) -> bool {
+    measures::find(measure).is_some_and(|info| info.unit == measures::Unit::Verdict)
 }
 
 /// The windows in which the busiest one was found, where that is a column.
@@ -222,6 +241,11 @@ fn everything(results: &Results, look: Look) -> String {
         let values: Vec<Value> = results.variants.iter().map(|variant| value(variant, name)).collect();
         row.extend(cells(&values, &unit_of(name)));
         table.row(row);
+    }
+    let all = results.variants.iter().flat_map(|variant| variant.measures.keys());
+    let said = intervals(results, all.map(String::as_str));
+    if let Some(said) = said.strip_prefix(", ") {
+        table.note(said);
     }
     table.render(look)
 }
@@ -304,9 +328,9 @@ fn is_invariant(judgement: &Judgement) -> bool {
 }
 
 /// A judgement's bounds (none is empty) and these values, with the digits that tell them apart.
-fn held(judgement: &Judgement, values: &[(f64, Option<f64>)]) -> Vec<String> {
+fn held(judgement: &Judgement, values: &[(f64, Option<(f64, f64)>)]) -> Vec<String> {
     let bounds = [judgement.at_least, judgement.at_most];
-    let mut all: Vec<(f64, Option<f64>)> = bounds.iter().flatten().map(|bound| (*bound, None)).collect();
+    let mut all: Vec<(f64, Option<(f64, f64)>)> = bounds.iter().flatten().map(|bound| (*bound, None)).collect();
     all.extend(values);
     let mut texts = numbers::apart(&all, &unit_of(&judgement.measure)).into_iter();
     let mut held: Vec<String> = bounds
@@ -318,9 +342,9 @@ fn held(judgement: &Judgement, values: &[(f64, Option<f64>)]) -> Vec<String> {
 }
 
 /// The value that was found, if one was.
-fn found_value(judgement: &Judgement) -> Option<(f64, Option<f64>)> {
+fn found_value(judgement: &Judgement) -> Value {
     match &judgement.found {
-        Found::Value { value, low, high } => Some((*value, half_width(*low, *high))),
+        Found::Value { value, low, high } => Some((*value, low.zip(*high))),
         Found::Replicates { worst, .. } => Some((*worst, None)),
         Found::Nothing { .. } => None,
     }
@@ -381,6 +405,16 @@ pub fn json(results: &Results, judgements: &[Judgement]) -> Result<String, serde
         results,
         expectations: judgements,
     })? + "\n")
+}
+
+/// Names in a row: between commas, or between semicolons where a name has a comma in it.
+pub fn listed(names: &[&str]) -> String {
+    let between = if names.iter().any(|name| name.contains(',')) {
+        "; "
+    } else {
+        ", "
+    };
+    names.join(between)
 }
 
 /// A question as a heading says it: the beginning of a very long one.
@@ -456,6 +490,12 @@ mod tests {
             said((Some(7.999_999_999), Some(8.000_000_001)), value(8.0, None)),
             texts("7.999999999 s to 8.000000001 s", "8.00 s")
         );
+    }
+
+    #[test]
+    fn names_with_commas_are_told_apart() {
+        assert_eq!(listed(&["a", "b"]), "a, b");
+        assert_eq!(listed(&["raft", "raft, cut", "lww"]), "raft; raft, cut; lww");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::language::presets::Expanded;
 use super::plan::Plan;
 use super::resolve::{self, Expectation, Measures};
 use super::syntax::{
-    Code, Cx, Decode, Diagnostic, Diagnostics, Limits, Node, Part, SourceMap, Sources, Span, Value, load as read,
-    patch, suggest, write,
+    Code, Cx, Decode, Diagnostic, Diagnostics, Limits, Node, Part, Severity, SourceMap, Sources, Span, Value,
+    load as read, patch, suggest, write,
 };
 use super::written::{self, Asked, DataFile};
 use std::collections::BTreeSet;
@@ -146,7 +146,8 @@ impl Loading<'_> {
             let plan = self.variant((&plain, &base), &name.value, changes, limits, &mut data, &mut own);
             variants.extend(plan.filter(|_| is_kept(name)));
             let note = format!("in the variant {}", write::quoted(&name.value));
-            for problem in own.iter() {
+            // A doubt about what isn't run would only be in the way.
+            for problem in own.iter().filter(|of| of.severity == Severity::Error || is_kept(name)) {
                 self.out.push(problem.clone().note(&note));
             }
         }

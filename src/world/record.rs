@@ -111,9 +111,10 @@ pub enum What {
     /// The state metadata of a replica once the run is over and drained: clocks, tombstones, siblings. Subject: the replica; a: store; b:
     /// bytes; c: how many deleted elements and characters are kept.
     Metadata,
-    /// A fault began. a: the fault's index; b: occurrence.
+    /// A fault began. Subject: its timeline; a: the fault's index; b: occurrence; c: which of the fault's targets it hits in the low
+    /// half, and which member of that above it; all ones: all of them, or nobody in particular.
     FaultBegan,
-    /// A fault ended. a: the fault's index; b: occurrence.
+    /// A fault ended. Subject, a, b and c: as where it began.
     FaultEnded,
     /// An entity crashed. Subject: it; a: 1 if its state is lost.
     Crashed,

@@ -2,6 +2,7 @@
 
 use super::{Violation, Words, either, of_key, shrink::shrink};
 use crate::check::history::{Action, History, Key, Outcome, Saw, Val};
+use crate::check::judge::Budget;
 use crate::check::linearizable::objects::{Call, Kind};
 use crate::check::linearizable::proof::Proofs;
 use crate::check::linearizable::zones::Conflict;
@@ -135,7 +136,7 @@ pub(in crate::check) fn smallest(
         (calls, false)
     };
     let part = proofs.part(&kept);
-    let again = decide(history, &part, spec, STEPS, &mut 0);
+    let again = decide(history, &part, spec, Budget::of_steps(STEPS), &mut 0);
     let found = match &again {
         Ok(Some(found)) => (found, &part),
         // It couldn't be decided again in the steps that are left for that: what was found for the whole stands.

@@ -260,12 +260,16 @@ impl Builder {
             && *self.history.key(key) != found
         {
             let key = self.history.key(key);
-            let message = format!("the response is about key {found}, but the invocation was about {key}");
+            let message = format!(
+                "the response is about key {found}, but the {} of line {} was about {key}",
+                asked.action.word(),
+                asked.line
+            );
             return Err(Problem::at(Fault::Mismatch, line, message));
         }
         let place = self.place();
         let action = match event.kind {
-            EventKind::Ok => self.answered(asked.action, outstanding.tuple, event)?,
+            EventKind::Ok => self.answered(&asked, outstanding.tuple, event)?,
             _ => asked.action,
         };
         let operation = &mut self.history.operations[at];

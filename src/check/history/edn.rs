@@ -105,6 +105,12 @@ impl<R: BufRead> Forms<R> {
         Problem::at(Fault::NotAnEvent, self.line, message).column(self.column)
     }
 
+    /// A problem of the word that was just read.
+    fn wrong_before(&self, message: String, length: usize) -> Problem {
+        let column = self.column.saturating_sub(length as u32).max(1);
+        Problem::at(Fault::BadValue, self.line, message).column(column)
+    }
+
     fn deep(&self) -> Problem {
         self.wrong(format!("collections nest more than {DEPTH} deep"))
     }
@@ -295,19 +301,8 @@ impl<R: BufRead> Forms<R> {
                 _ => Raw::Text(token),
             });
         }
-        let digits = token.strip_suffix('N').unwrap_or(&token);
-        let digits = digits.strip_prefix('+').unwrap_or(digits);
-        if let Ok(whole) = digits.parse() {
-            return Ok(Raw::Int(whole));
-        }
-        match token.strip_suffix('M').unwrap_or(&token).parse::<f64>() {
-            Ok(real) if !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => Ok(Raw::Real(real)),
-            Ok(_) => Err(self.wrong(format!("{} doesn't fit 64 bits", shortened(&token)))),
-            Err(_) => Err(self.wrong(format!("{} is no number", shortened(&token)))),
-        }
+        // `N` and `M` say that a number is exact, and change nothing of which one it is.
+        let digits = token.strip_suffix(['N', 'M']).unwrap_or(&token);
+        super::number(digits).map_err(|why| self.wrong_before(why, token.len()))
     }
-}
-
-fn shortened(token: &str) -> String {
-    token.chars().take(40).collect()
 }

@@ -41,14 +41,15 @@ faults! {
      response count as operations of unknown outcome.";
     NotAnEvent = 604, "a line that is no event",
     "Every line of JSON Lines is an object with `process`, `type`, `op` and what belongs to it, and every form of an EDN history \
-     a map with `:process`, `:type`, `:f` and `:value`. The message says what is missing or wrong. `docs/histories.md` describes \
+     a map with `:process`, `:type`, `:f` and `:value`. The message says what is missing or wrong; a field that is given twice is wrong. `docs/histories.md` describes \
      the formats.";
     UnknownOperation = 605, "an unknown operation",
     "The operations are `read`, `write`, `cas`, `append`, `add`, `remove`, `enqueue`, `dequeue` and `txn`; `get` and `put` are other \
      names of the first two. Which of them an object has depends on `--spec`.";
     BadValue = 606, "a value that doesn't fit the operation",
     "A `cas` has the value `[from to]`, a transaction a list of `[:append key element]` and `[:r key nil]`. Written values are \
-     numbers, texts, booleans or nil, not collections. An object's key is a field of its own in JSON Lines; in EDN it is `:key`, or \
+     numbers, texts, booleans or nil, not collections, and are never left out. Numbers are read exactly or not at all: whole ones have \
+     64 bits, others 17 digits. An object's key is a field of its own in JSON Lines; in EDN it is `:key`, or \
      the value is `[key value]` as in Jepsen's independent tests.";
     NoInvocation = 607, "a response without an invocation",
     "A process was answered that had nothing outstanding, so nobody knows what was asked or when. The history may have been cut at \
@@ -57,7 +58,8 @@ faults! {
     "A process does one thing at a time: it can't invoke an operation while another one is outstanding. Two clients were logged \
      under one number, or a response is missing: one that never came is logged as `info`. An `id` belongs to one operation.";
     Mismatch = 609, "a response to something else",
-    "The response names another operation, key or process than the invocation that it answers.";
+    "The response names another operation, key, process or value than the invocation that it answers. A read returns what it found; \
+     the acknowledgement of an update repeats its value, or has none.";
     TimeGoesBack = 610, "times go back",
     "Events stand in the order in which they happened, so their times never fall. Clocks of several machines were mixed, or the \
      lines were sorted by something else. If the order of the lines is right and only the times aren't, `--ignore-times` reads the \

@@ -34,6 +34,11 @@ fn event(form: &Raw, line: u32, builder: &mut Builder) -> Result<(), Problem> {
             form.shown()
         ));
     }
+    for name in ["process", "type", "f", "value", "time", "key"] {
+        if form.has_twice(name) {
+            return wrong(format!("the field :{name} is given twice"));
+        }
+    }
     let process = match form.get("process") {
         Some(Raw::Int(process)) if *process >= 0 => *process as u64,
         Some(Raw::Int(process)) => return wrong(format!("the process is {process}, which is negative")),
@@ -68,14 +73,14 @@ fn event(form: &Raw, line: u32, builder: &mut Builder) -> Result<(), Problem> {
     };
     let (nil, value) = (Raw::Nil, form.get("value"));
     let absent = matches!((op, value), (Some("get" | "put"), Some(Raw::Text(text))) if text.is_empty());
-    let value = if absent { None } else { value };
+    let value = if absent { Some(&nil) } else { value };
     builder.event(Event {
         line,
         process,
         kind,
         op,
         key: form.get("key"),
-        value: Some(value.unwrap_or(&nil)),
+        value,
         tuples: true,
         swapped: true,
         time,

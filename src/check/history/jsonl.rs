@@ -4,10 +4,45 @@
 
 use super::lines::{Lines, Next};
 use super::{Builder, Event, EventKind, Fault, Limits, Problem, Raw};
-use serde_json::{Map, Value as Json};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io::BufRead;
 
 const FIELDS: [&str; 8] = ["process", "type", "op", "key", "value", "swapped", "time", "id"];
+
+/// What the message about a field that is given twice begins with.
+const TWICE: &str = "the field `";
+
+/// A JSON object whose fields are given once each.
+struct Object(BTreeMap<String, Json>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Object, A::Error> {
+                let mut fields = BTreeMap::new();
+                while let Some(name) = from.next_key::<String>()? {
+                    if fields.contains_key(&name) {
+                        let shown: String = name.chars().take(40).collect();
+                        return Err(A::Error::custom(format!("{TWICE}{shown}` is given twice")));
+                    }
+                    fields.insert(name, from.next_value()?);
+                }
+                Ok(Object(fields))
+            }
+        }
+        from.deserialize_map(Fields)
+    }
+}
 
 pub(super) fn read(from: impl BufRead, limits: &Limits, builder: &mut Builder) {
     let mut lines = Lines::new(from, limits.line);
@@ -31,7 +66,7 @@ pub(super) fn read(from: impl BufRead, limits: &Limits, builder: &mut Builder) {
 }
 
 fn event(text: &[u8], line: u32, ended: bool, builder: &mut Builder) -> Result<(), Problem> {
-    let object: Map<String, Json> = serde_json::from_slice(text).map_err(|error| {
+    let Object(object) = serde_json::from_slice(text).map_err(|error| {
         let column = error.column() as u32;
         if error.is_eof() && !ended {
             let message = "the history ends in the middle of this line";
@@ -40,8 +75,14 @@ fn event(text: &[u8], line: u32, ended: bool, builder: &mut Builder) -> Result<(
         }
         let said = error.to_string();
         let said = said.split(" at line ").next().unwrap_or_default();
-        Problem::at(Fault::NotAnEvent, line, format!("this is no JSON object: {said}")).column(column)
+        let said = if said.starts_with(TWICE) {
+            said.to_string()
+        } else {
+            format!("this is no JSON object: {said}")
+        };
+        Problem::at(Fault::NotAnEvent, line, said).column(column)
     })?;
+    check_numbers(text, line)?;
     if let Some(unknown) = object.keys().find(|key| !FIELDS.contains(&key.as_str())) {
         let near = FIELDS
             .iter()
@@ -106,6 +147,33 @@ fn event(text: &[u8], line: u32, ended: bool, builder: &mut Builder) -> Result<(
     Ok(())
 }
 
+/// Refuses numbers that would be read as another number: the parser makes floats of whole numbers that are too large for it.
+fn check_numbers(text: &[u8], line: u32) -> Result<(), Problem> {
+    let mut at = 0;
+    while at < text.len() {
+        match text[at] {
+            b'"' => {
+                at += 1;
+                while at < text.len() && text[at] != b'"' {
+                    at += 1 + usize::from(text[at] == b'\\');
+                }
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let is_part = |byte: &u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                let length = text[at..].iter().take_while(|byte| is_part(byte)).count();
+                let number = std::str::from_utf8(&text[at..at + length]).expect("it is ASCII");
+                if let Err(why) = super::number(number) {
+                    return Err(Problem::at(Fault::BadValue, line, why).column(at as u32 + 1));
+                }
+                at += length;
+            }
+            _ => at += 1,
+        }
+    }
+    Ok(())
+}
+
 fn not(line: u32, message: impl Into<String>) -> Problem {
     Problem::at(Fault::NotAnEvent, line, message)
 }
@@ -114,16 +182,9 @@ fn plain(value: &Json, line: u32) -> Result<Raw, Problem> {
     Ok(match value {
         Json::Null => Raw::Nil,
         Json::Bool(value) => Raw::Bool(*value),
-        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(whole), _) => Raw::Int(whole),
-            (None, Some(real)) if !number.is_u64() => Raw::Real(real),
-            _ => {
-                return Err(Problem::at(
-                    Fault::BadValue,
-                    line,
-                    format!("{number} doesn't fit 64 bits"),
-                ));
-            }
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Raw::Int(whole),
+            None => Raw::Real(number.as_f64().expect("the numbers were checked")),
         },
         Json::String(text) => Raw::Text(text.clone()),
         Json::Array(items) => Raw::List(items.iter().map(|item| plain(item, line)).collect::<Result<_, _>>()?),

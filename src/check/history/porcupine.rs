@@ -40,6 +40,7 @@ fn event(text: &[u8], line: u32, builder: &mut Builder) -> Result<(), Problem> {
     let Some((_, said)) = text.split_once("jepsen.util - ").filter(|_| text.starts_with("INFO")) else {
         return Ok(());
     };
+    let before = (text.len() - said.trim_start().len()) as u32;
     let said = said.trim();
     if said
         .split_whitespace()
@@ -54,7 +55,14 @@ fn event(text: &[u8], line: u32, builder: &mut Builder) -> Result<(), Problem> {
         match forms.next() {
             Ok(Some((part, _))) => parts.push(part),
             Ok(None) => break,
-            Err(problem) => return Err(Problem { line, ..problem }),
+            Err(problem) => {
+                let column = problem.column + before;
+                return Err(Problem {
+                    line,
+                    column,
+                    ..problem
+                });
+            }
         }
     }
     let wrong = |message: &str| Err(Problem::at(Fault::NotAnEvent, line, message));

@@ -169,7 +169,7 @@ fn bad_input_is_refused_with_its_line() {
         ("{:process 0, :type :invoke,\n :f :re".into(), Fault::EndsMidLine, 2, "`}` is missing"),
         ("{:process 0, :type :invoke, :f :read, :value \"ab".into(), Fault::EndsMidLine, 1, "text isn't closed"),
         ("{:process 0, :type :invoke, :f :pop, :value nil}".into(), Fault::UnknownOperation, 1, "`pop`"),
-        ("{:process 0, :type :invoke, :f :write, :value 99999999999999999999}".into(), Fault::NotAnEvent, 1, "64 bits"),
+        ("{:process 0, :type :invoke, :f :write, :value 99999999999999999999}".into(), Fault::BadValue, 1, "64 bits"),
         ("{:process 0 :type}".into(), Fault::NotAnEvent, 1, "without a value"),
         ("[} ]".into(), Fault::NotAnEvent, 1, "closes nothing"),
         ("[4]".into(), Fault::NotAnEvent, 1, "an operation is a map"),
@@ -187,6 +187,102 @@ fn bad_input_is_refused_with_its_line() {
     assert_eq!(bad(&tags).fault, Fault::NotAnEvent);
     let tagged = "{:process 0 :a [".to_string() + &"#{".repeat(100_000);
     assert_eq!(bad(&tagged).fault, Fault::NotAnEvent);
+}
+
+#[test]
+fn two_numbers_never_become_one_value() {
+    let json = |value: &str| format!("{{\"process\":0,\"type\":\"invoke\",\"op\":\"write\",\"value\":{value}}}\n");
+    let edn = |value: &str| format!("{{:process 0, :type :invoke, :f :write, :value {value}}}");
+    let log = |value: &str| format!("INFO  jepsen.util - 0\t:invoke\t:write\t{value}\n");
+    for value in [
+        "36893488147419103233",
+        "18446744073709551616",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "36893488147419103233.0",
+        "0.1234567890123456789",
+        "1e-400",
+    ] {
+        for text in [json(value), edn(value), log(value)] {
+            let found = bad(&text);
+            assert_eq!(
+                (found.fault, found.line),
+                (Fault::BadValue, 1),
+                "{text}: {}",
+                found.message
+            );
+            let column = text.find(value).unwrap() as u32 + 1;
+            assert_eq!(found.column, column, "{text}");
+        }
+    }
+    for exact in [edn("36893488147419103233N"), edn("36893488147419103233M"), edn("1e400")] {
+        assert_eq!(bad(&exact).fault, Fault::BadValue, "{exact}");
+    }
+    assert!(bad(&json("[1,36893488147419103233]")).message.contains("64 bits"));
+    for value in [
+        "-9223372036854775808",
+        "0.30000000000000004",
+        "100000000000000000000e-300",
+        "0.000",
+        "1.5e-7",
+        "\"1e999\\\" 1e999\"",
+    ] {
+        for text in [json(value), edn(value)] {
+            good(&text);
+        }
+    }
+}
+
+#[test]
+fn an_update_says_its_value_and_its_acknowledgement_no_other() {
+    for op in ["write", "append", "add", "remove", "enqueue", "cas"] {
+        for text in [
+            format!("{{\"process\":0,\"type\":\"invoke\",\"op\":\"{op}\",\"key\":\"x\"}}\n"),
+            format!("{{:process 0, :type :invoke, :f :{op}, :key :x}}"),
+        ] {
+            assert_eq!(bad(&text).fault, Fault::BadValue, "{text}");
+        }
+    }
+    good("{\"process\":0,\"type\":\"invoke\",\"op\":\"write\",\"value\":null}\n");
+    let differs = [
+        "{\"process\":0,\"type\":\"invoke\",\"op\":\"write\",\"value\":1}\n{\"process\":0,\"type\":\"ok\",\"value\":2}\n",
+        "{:process 0 :type :invoke :f :write :value [:x 1]}\n{:process 0 :type :ok :f :write :value [:x 2]}",
+        "{:process 0 :type :invoke :f :add :value 1}\n{:process 0 :type :ok :f :add :value :other}",
+        "{:process 0 :type :invoke :f :cas :value [1 2]}\n{:process 0 :type :ok :f :cas :value [1 3]}",
+        "{:process 0 :type :invoke :f :cas :value [1 2]}\n{:process 0 :type :ok :f :cas :value false}",
+        "INFO  jepsen.util - 0\t:invoke\t:write\t1\nINFO  jepsen.util - 0\t:ok\t:write\t2\n",
+        "INFO  jepsen.util - 0\t:invoke\t:cas\t[1 2]\nINFO  jepsen.util - 0\t:fail\t:cas\t[3 2]\n",
+    ];
+    for text in differs {
+        let found = bad(text);
+        assert_eq!(
+            (found.fault, found.line),
+            (Fault::Mismatch, 2),
+            "{text}: {}",
+            found.message
+        );
+        assert!(found.message.contains("of line 1 has "), "{}", found.message);
+    }
+    // An answer that isn't one says something else than a value, and one that says nothing acknowledges what was asked for.
+    for text in [
+        "{:process 0 :type :invoke :f :write :value 1} {:process 0 :type :info :f :write :value :timed-out}",
+        "{:process 0 :type :invoke :f :write :value 1} {:process 0 :type :fail :f :write :value :refused}",
+        "{:process 0 :type :invoke :f :write :value 1} {:process 0 :type :ok :f :write :value nil}",
+        "{:process 0 :type :invoke :f :cas :value [:x [1 2]]} {:process 0 :type :ok :f :cas :value [:x [1 2]]}",
+    ] {
+        good(text);
+    }
+}
+
+#[test]
+fn a_field_is_given_once() {
+    let found = bad("{\"process\":0,\"type\":\"invoke\",\"op\":\"write\",\"value\":1,\"value\":2}\n");
+    assert_eq!((found.fault, found.line), (Fault::NotAnEvent, 1));
+    assert_eq!(found.message, "the field `value` is given twice");
+    assert!(found.column > 50, "{}", found.column);
+    let found = bad("{:process 0 :type :invoke :f :write :value 1 :value 2}");
+    assert_eq!((found.fault, found.line), (Fault::NotAnEvent, 1));
+    assert_eq!(found.message, "the field :value is given twice");
 }
 
 #[test]

@@ -8,6 +8,7 @@
 use super::objects::{Call, Kind};
 use super::{Part, decide, part};
 use crate::check::history::{History, Val};
+use crate::check::judge::Budget;
 use crate::check::models::Spec;
 
 /// How many steps a trial may take; and a window of a scan, of which there are many.
@@ -107,7 +108,13 @@ impl<'a> Proofs<'a> {
         if kept.is_empty() {
             return None;
         }
-        let decided = decide(self.history, &self.part(&kept), self.spec, steps, &mut 0);
+        let decided = decide(
+            self.history,
+            &self.part(&kept),
+            self.spec,
+            Budget::of_steps(steps),
+            &mut 0,
+        );
         matches!(decided, Ok(Some(_))).then_some(kept)
     }
 

@@ -7,9 +7,7 @@
 
 use super::objects::{Call, Object};
 use super::table::Table;
-
-/// The most words that the memory of dead ends may take.
-const MOST_WORDS: usize = 1 << 25;
+use crate::check::judge::Budget;
 
 /// How many states are kept for an explanation.
 const SHOWN_STATES: usize = 8;
@@ -82,7 +80,7 @@ struct Search<'a, O> {
 const NOBODY: u32 = u32::MAX;
 
 /// Searches, for at most `budget` steps; counts them in `steps`. The calls stand in the order of their invocations.
-pub(in crate::check) fn search<O: Object>(calls: &[Call], object: O, budget: u64, steps: &mut u64) -> (Found, O) {
+pub(in crate::check) fn search<O: Object>(calls: &[Call], object: O, budget: Budget, steps: &mut u64) -> (Found, O) {
     let mut search = Search::new(calls, object);
     let found = search.run(budget);
     *steps += search.steps;
@@ -266,7 +264,7 @@ impl<'a, O: Object> Search<'a, O> {
         None
     }
 
-    fn run(&mut self, budget: u64) -> Found {
+    fn run(&mut self, budget: Budget) -> Found {
         if !self.advance() {
             return Found::Order(Vec::new());
         }
@@ -283,8 +281,8 @@ impl<'a, O: Object> Search<'a, O> {
                 self.take_place(frame.chosen);
                 frame.chosen = NOBODY;
             }
-            if self.steps > budget {
-                return Found::Unknown("the step budget was used up");
+            if self.steps > budget.steps {
+                return Found::Unknown("the step budget (--budget) was used up");
             }
             let Some((call, state)) = self.choose(&mut frame) else {
                 self.note_dead_end(&frame);
@@ -292,8 +290,8 @@ impl<'a, O: Object> Search<'a, O> {
                 let key = std::mem::take(&mut self.key);
                 self.dead.insert(&key);
                 self.key = key;
-                if self.dead.words() > MOST_WORDS || self.object.is_full() {
-                    return Found::Unknown("the memory for the search was used up");
+                if self.dead.words() * 8 > budget.memory || self.object.is_full() {
+                    return Found::Unknown("the memory for the search (--memory) was used up");
                 }
                 self.retreat(frame.from);
                 continue;

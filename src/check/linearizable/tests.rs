@@ -76,11 +76,11 @@ proptest! {
                 continue;
             }
             let proofs = Proofs::new(&history, &of, Spec::CasRegister);
-            let found = decide_by_search(&history, &of.calls, u64::MAX, &mut 0).expect("there is no limit");
+            let found = decide_by_search(&history, &of.calls, Budget::of_steps(u64::MAX), &mut 0).expect("there is no limit");
             if let Some(part) = proofs.scan() {
                 prop_assert!(found.is_some());
                 let part = proofs.part(&part);
-                prop_assert!(decide(&history, &part, Spec::CasRegister, u64::MAX, &mut 0).expect("there is no limit").is_some());
+                prop_assert!(decide(&history, &part, Spec::CasRegister, Budget::of_steps(u64::MAX), &mut 0).expect("there is no limit").is_some());
             }
         }
     }
@@ -91,7 +91,7 @@ proptest! {
         for of in parts(&history) {
             if applies(&of.calls, history.initial()) {
                 let zones = conflict(&of.calls, history.initial()).is_none();
-                let found = decide_by_search(&history, &of.calls, u64::MAX, &mut 0).expect("there is no limit");
+                let found = decide_by_search(&history, &of.calls, Budget::of_steps(u64::MAX), &mut 0).expect("there is no limit");
                 prop_assert_eq!(zones, found.is_none());
             }
         }

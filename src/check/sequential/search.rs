@@ -5,12 +5,10 @@
 //! right one in most histories.
 
 use crate::check::history::{Action, History, Key, Outcome};
+use crate::check::judge::Budget;
 use crate::check::linearizable::objects::{Kind, Object, Queue, Register, Set, Sets, kind};
 use crate::check::linearizable::table::Table;
 use crate::check::models::Spec;
-
-/// The most words that the memory of dead ends may take.
-const MOST_WORDS: usize = 1 << 25;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +29,7 @@ struct Step {
 }
 
 /// Searches a history, for at most `budget` steps; counts them in `steps`.
-pub(super) fn search(history: &History, spec: Spec, budget: u64, steps: &mut u64) -> Found {
+pub(super) fn search(history: &History, spec: Spec, budget: Budget, steps: &mut u64) -> Found {
     let mut sets = Sets::default();
     let mut lines: Vec<Vec<Step>> = vec![Vec::new(); history.processes().len()];
     let mut unsure: Vec<Step> = Vec::new();
@@ -264,13 +262,13 @@ impl<O: Object> Search<O> {
         }
     }
 
-    fn run(mut self, budget: u64, steps: &mut u64) -> Found {
+    fn run(mut self, budget: Budget, steps: &mut u64) -> Found {
         let found = self.find(budget);
         *steps += self.steps;
         found
     }
 
-    fn find(&mut self, budget: u64) -> Found {
+    fn find(&mut self, budget: Budget) -> Found {
         let new = |candidates: usize| Frame {
             next: Next::New,
             candidates: candidates as u32,
@@ -285,8 +283,8 @@ impl<O: Object> Search<O> {
             if self.left == 0 {
                 return Found::Order;
             }
-            if self.steps > budget {
-                return Found::Unknown("the step budget was used up");
+            if self.steps > budget.steps {
+                return Found::Unknown("the step budget (--budget) was used up");
             }
             let Some((candidate, state)) = self.choose(&mut frame) else {
                 self.candidates.truncate(frame.candidates as usize);
@@ -294,8 +292,8 @@ impl<O: Object> Search<O> {
                 let key = std::mem::take(&mut self.key);
                 self.dead.insert(&key);
                 self.key = key;
-                if self.dead.words() > MOST_WORDS || self.object.is_full() {
-                    return Found::Unknown("the memory for the search was used up");
+                if self.dead.words() * 8 > budget.memory || self.object.is_full() {
+                    return Found::Unknown("the memory for the search (--memory) was used up");
                 }
                 continue;
             };

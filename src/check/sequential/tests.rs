@@ -24,7 +24,7 @@ fn agrees(history: &History, spec: Spec) -> Result<(), TestCaseError> {
         prop_assert!(violation.is_minimal || spec == Spec::Set, "{:?}", violation);
     }
     // The search by itself finds the same.
-    let found = search(history, spec, u64::MAX, &mut 0);
+    let found = search(history, spec, Budget::of_steps(u64::MAX), &mut 0);
     prop_assert_eq!(found == Found::Order, wanted == Verdict::Holds);
     Ok(())
 }
@@ -70,4 +70,44 @@ proptest! {
     fn queues(history in histories(Shape { wrong: 20, ..shape(Spec::Queue) })) {
         agrees(&history, Spec::Queue)?;
     }
+}
+
+#[test]
+fn a_search_ends_where_its_memory_does() {
+    // Two processes that write alike and read what no order gives: each dead end is remembered.
+    let mut lines = String::new();
+    for round in 0..60 {
+        for process in 0..4 {
+            let op = if (round + process) % 3 == 0 { "read" } else { "write" };
+            let value = 1 + (round * 7 + process * 3) % 2;
+            lines.push_str(&format!(
+                "{{\"process\":{process},\"type\":\"invoke\",\"op\":\"{op}\",\"key\":{}{}}}\n",
+                round % 2,
+                if op == "write" {
+                    format!(",\"value\":{value}")
+                } else {
+                    String::new()
+                }
+            ));
+        }
+        for process in 0..4 {
+            let value = 1 + (round * 7 + process * 3) % 2;
+            lines.push_str(&format!(
+                "{{\"process\":{process},\"type\":\"ok\",\"value\":{value}}}\n"
+            ));
+        }
+    }
+    lines.push_str(
+        "{\"process\":0,\"type\":\"invoke\",\"op\":\"read\",\"key\":0}\n{\"process\":0,\"type\":\"ok\",\"value\":3}\n",
+    );
+    let history = crate::check::history::read(lines.as_bytes(), Default::default()).expect("it can be read");
+    let small = Budget {
+        steps: 1_000_000,
+        memory: 10_000,
+    };
+    let found = search(&history, Spec::Register, small, &mut 0);
+    assert_eq!(
+        found,
+        Found::Unknown("the memory for the search (--memory) was used up")
+    );
 }

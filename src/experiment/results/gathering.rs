@@ -102,8 +102,8 @@ impl Share {
         self.series.keep(&mut run.series, size);
         let size = run.samples.values().map(|sample| sample.values.len()).sum();
         self.samples.keep(&mut run.samples, size);
-        let size = run.bands.len();
-        self.bands.keep(&mut run.bands, size);
+        let size = run.faults.len();
+        self.bands.keep(&mut run.faults, size);
         let mut listed = true;
         self.numbers.keep(&mut listed, run.measures.len().max(1));
         listed

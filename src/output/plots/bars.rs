@@ -8,7 +8,7 @@ use super::page::{
 };
 use super::scene::{AXIS, Anchor, Ink, MUTED, PARTS, SERIES, Scene, TEXT, Type, WHITE};
 use super::{Axis, Estimate, Measure, Measures, PlotError, StackedBars, Unit, at_most, finite, finite_estimate};
-use crate::output::tables::numbers::{Shown, decimals_for, estimate_in, grouped, quantity};
+use crate::output::tables::numbers::{Shown, between, decimals_for, grouped, quantity};
 
 const NAME_WIDTH: f64 = 520.0;
 const LABEL: Type = Type::new(28.0, true, TEXT);
@@ -43,8 +43,7 @@ fn names_width<'a>(names: impl Iterator<Item = &'a str>, bold: bool) -> f64 {
 
 /// A value with its interval, in the unit of the axis that it stands on.
 fn text_of(value: &Estimate, unit: &Unit, shown: &Shown) -> String {
-    let half = value.interval.map(|(low, high)| (high - low).abs() / 2.0);
-    estimate_in(value.value, half, unit, shown)
+    between(value.value, value.interval, unit, shown)
 }
 
 /// The lowest and the highest of values and their intervals, and zero.

@@ -8,7 +8,7 @@ use super::page::{
     AXIS_TITLE, Area, Fitted, HEADING, Labels, Mark, NOTE, Page, SIDES, edges, fit, legend_label, no_data,
 };
 use super::scene::{Anchor, DASHES, Ink, SERIES, SHADES, Scene, TEXT};
-use super::{Axis, Line, Lines, PlotError, TimeSeries, at_most, finite};
+use super::{Axis, Line, Lines, PlotError, Shade, TimeSeries, at_most, finite};
 use crate::output::tables::numbers::brief;
 
 /// Room below the data for tick labels and the axis' title, and above it for the other axis' title.
@@ -290,9 +290,7 @@ fn draw_line(scene: &mut Scene, line: &Line, shape: Shape, axes: (&Fitted, &Fitt
 pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
     at_most("panels", chart.panels.len())?;
     chart.panels.iter().try_for_each(|panel| check(&panel.lines))?;
-    let marks = chart
-        .shades
-        .iter()
+    let marks = all_shades(chart)
         .flat_map(|s| [s.from, s.to])
         .chain(chart.limit.iter().map(|l| l.value));
     marks
@@ -345,7 +343,7 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
         let plot = grid.place(i, body, left, pane);
         let y = fit(&y_axis, yr, (plot.bottom, plot.top), false, false);
         let x = fit(&x_axis, xr, (plot.left, plot.right), true, true);
-        for (j, shade) in chart.shades.iter().enumerate() {
+        for shade in chart.shades.iter().chain(&panel.shades) {
             let (from, to) = (shade.from.min(shade.to), shade.from.max(shade.to));
             if to >= xr.0 && from <= xr.1 {
                 let (from, to) = (x.scale.at(from), x.scale.at(to));
@@ -354,7 +352,7 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
                 scene.rect(
                     (from.min(plot.right - width), plot.top),
                     (width, plot.height()),
-                    shade_ink(chart, j),
+                    shade_ink(chart, shade),
                 );
             }
         }
@@ -400,16 +398,24 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
 const ABOVE_PANELS: f64 = 34.0;
 const LIMIT_DASH: &[f64] = &[4.0, 2.5];
 
+/// What is shaded in every panel, and in each.
+fn all_shades(chart: &TimeSeries) -> impl Iterator<Item = &Shade> {
+    let own = chart.panels.iter().flat_map(|panel| &panel.shades);
+    chart.shades.iter().chain(own)
+}
+
 /// Shades of one label have one colour.
-fn shade_ink(chart: &TimeSeries, index: usize) -> Ink {
+fn shade_ink(chart: &TimeSeries, of: &Shade) -> Ink {
     let mut labels: Vec<&str> = Vec::new();
-    for shade in &chart.shades[..=index] {
+    for shade in all_shades(chart) {
+        if shade.label == of.label {
+            break;
+        }
         if !labels.contains(&shade.label.as_str()) {
             labels.push(&shade.label);
         }
     }
-    let at = labels.iter().position(|l| *l == chart.shades[index].label).unwrap_or(0);
-    SHADES[at % SHADES.len()]
+    SHADES[labels.len() % SHADES.len()]
 }
 
 fn time_legend(chart: &TimeSeries, names: &[&str], styles: &[Style], shown: (f64, f64)) -> Vec<(String, Mark)> {
@@ -423,11 +429,11 @@ fn time_legend(chart: &TimeSeries, names: &[&str], styles: &[Style], shown: (f64
         legend.push((text, Mark::Line(TEXT, LIMIT_DASH)));
     }
     let mut seen: Vec<&str> = Vec::new();
-    for (i, shade) in chart.shades.iter().enumerate() {
+    for shade in all_shades(chart) {
         let visible = shade.from.max(shade.to) >= shown.0 && shade.from.min(shade.to) <= shown.1;
         if visible && !seen.contains(&shade.label.as_str()) {
             seen.push(&shade.label);
-            legend.push((shade.label.clone(), Mark::Square(shade_ink(chart, i))));
+            legend.push((shade.label.clone(), Mark::Square(shade_ink(chart, shade))));
         }
     }
     legend

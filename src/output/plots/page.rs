@@ -23,6 +23,9 @@ pub(super) const TICK: Type = Type::new(27.0, false, TEXT);
 pub(super) const AXIS_TITLE: Type = Type::new(28.0, false, MUTED);
 pub(super) const NOTE: Type = Type::new(24.0, false, MUTED);
 
+/// The most lines of a note, which may name many variants.
+const NOTE_LINES: usize = 6;
+
 /// A rectangle on the page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Area {
@@ -70,17 +73,17 @@ impl Page {
     /// Lays out the page for a body of at least `body_height`.
     pub(super) fn new(frame: &Frame, legend: &[(String, Mark)], body_height: f64) -> Self {
         let room = WIDTH - 2.0 * MARGIN;
-        let lines = |text: &str, look: Type| {
+        let lines = |text: &str, look: Type, most: usize| {
             if text.trim().is_empty() {
                 vec![]
             } else {
-                look.wrap(text, room, 2)
+                look.wrap(text, room, most)
             }
         };
         let (title, subtitle, note) = (
-            lines(&frame.title, TITLE),
-            lines(&frame.subtitle, SUBTITLE),
-            lines(&frame.note, NOTE),
+            lines(&frame.title, TITLE, 2),
+            lines(&frame.subtitle, SUBTITLE, 2),
+            lines(&frame.note, NOTE, NOTE_LINES),
         );
         let spoken = [&frame.title, &frame.subtitle].map(|s| s.trim());
         let about = spoken
@@ -127,7 +130,7 @@ impl Page {
 
 /// How wide one of so many labels may be.
 fn legend_room(entries: usize) -> f64 {
-    if entries > 12 { 380.0 } else { 760.0 }
+    if entries > 12 { 560.0 } else { 760.0 }
 }
 
 /// A name and what has to be known beside it, as one of so many labels of a legend: if both are too long, the name is cut.

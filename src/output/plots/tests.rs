@@ -85,6 +85,7 @@ fn charts(n: usize, size: f64) -> Vec<Chart> {
                 .map(|i| Panel {
                     name: name(i),
                     lines: vec![line(0), line(1)],
+                    shades: Vec::new(),
                 })
                 .collect(),
             limit: Some(Limit {
@@ -326,6 +327,7 @@ fn a_logarithmic_axis_says_where_its_floor_is() {
         panels: vec![Panel {
             name: "no backoff".into(),
             lines: vec![line],
+            shades: Vec::new(),
         }],
         limit: None,
         shades: vec![],
@@ -605,10 +607,16 @@ fn any_chart() -> impl Strategy<Value = Chart> {
                     Panel {
                         name: "p".into(),
                         lines: lines.clone(),
+                        shades: Vec::new(),
                     },
                     Panel {
                         name: "q".into(),
                         lines,
+                        shades: vec![Shade {
+                            from: -2.0,
+                            to: 3.0,
+                            label: "other".into(),
+                        }],
                     },
                 ],
                 limit: Some(Limit {

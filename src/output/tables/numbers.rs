@@ -253,7 +253,30 @@ pub fn estimate(value: f64, half: Option<f64>, unit: &Unit) -> String {
 
 /// As [`estimate`], in a unit that others chose.
 pub fn estimate_in(value: f64, half: Option<f64>, unit: &Unit, shown: &Shown) -> String {
-    written(value, half, unit, shown, 0)
+    written(value, half.map(|half| around(value, half)), unit, shown, 0)
+}
+
+/// A value with its unit and the ends of its interval, in a unit that others chose: `5.25 s ±0.03`, or `100% (44..100)` where the
+/// value doesn't lie in the middle.
+/// Bytes that would be less than a hundredth of the unit are written in one that fits them.
+pub fn between(value: f64, ends: Option<(f64, f64)>, unit: &Unit, shown: &Shown) -> String {
+    let size = value
+        .abs()
+        .max(ends.map_or(0.0, |(low, high)| (high - low).abs() / 2.0));
+    if *unit == Unit::Bytes && size > 0.0 && size < shown.divide / 100.0 {
+        return written(value, ends, unit, &unit.shown(size), 0);
+    }
+    written(value, ends, unit, shown, 0)
+}
+
+/// Whether a value lies in the middle of its interval, but for rounding: then half of the width says all.
+pub fn is_middle(value: f64, (low, high): (f64, f64)) -> bool {
+    let (below, above) = (value - low, high - value);
+    (above - below).abs() <= 1e-6 * (high - low).abs() + 1e-12 * value.abs()
+}
+
+fn around(value: f64, half: f64) -> (f64, f64) {
+    (value - half.abs(), value + half.abs())
 }
 
 /// The decimals of a number that has this half width. Six digits of the value are enough, however narrow the interval.
@@ -262,32 +285,36 @@ fn justified(number: f64, half: f64) -> usize {
 }
 
 /// A value in this unit, with so many digits more than it would have by itself.
-fn written(value: f64, half: Option<f64>, unit: &Unit, shown: &Shown, more: usize) -> String {
+fn written(value: f64, ends: Option<(f64, f64)>, unit: &Unit, shown: &Shown, more: usize) -> String {
     if !value.is_finite() {
         return "-".into();
     }
     let number = value / shown.divide;
-    let Some(half) = half
-        .filter(|half| half.is_finite())
-        .map(|half| half.abs() / shown.divide)
-    else {
+    let ends = ends.map(|(low, high)| (low / shown.divide, high / shown.divide));
+    let Some((low, high)) = ends.filter(|(low, high)| (high - low).is_finite()) else {
         return shown.join(&plain(number, unit, more));
     };
+    let half = (high - low).abs() / 2.0;
     if half == 0.0 {
         return format!("{} ±0", shown.join(&plain(number, unit, more)));
     }
     let power = exponent(number).max(exponent(half));
     if power < -5 {
         let scale = power_of_ten(power);
-        let inner = estimate(number / scale, Some(half / scale), &Unit::Number);
+        let ends = (low / scale, high / scale);
+        let inner = written(number / scale, Some(ends), &Unit::Number, &Unit::Number.shown(1.0), 0);
         return shown.join(&format!("({inner})e{power}"));
     }
     let decimals = justified(number, half);
+    let value = shown.join(&grouped(number, decimals + more));
+    if !is_middle(number, (low, high)) {
+        return format!("{value} ({}..{})", grouped(low, decimals), grouped(high, decimals));
+    }
     let mut spread = grouped(half, decimals);
     if spread.bytes().all(|b| b == b'0' || b == b'.') {
         spread = format!("<{}", grouped(power_of_ten(-(decimals as i32)), decimals));
     }
-    format!("{} ±{spread}", shown.join(&grouped(number, decimals + more)))
+    format!("{value} ±{spread}")
 }
 
 #[cfg(test)]
@@ -345,6 +372,31 @@ mod tests {
         assert_eq!(estimate(0.021, Some(0.004), &Unit::Share), "2.1% ±0.4");
         assert_eq!(estimate(1e-7, Some(1e-8), &Unit::Number), "(1.00 ±0.10)e-7");
         assert_eq!(estimate(0.021, None, &Unit::Share), "2.10%");
+    }
+
+    #[test]
+    fn an_interval_that_leans_to_a_side_is_written_by_its_ends() {
+        let share = |value, low, high| between(value, Some((low, high)), &Unit::Share, &Unit::Share.shown(value));
+        assert_eq!(share(1.0, 0.438_5, 1.0), "100% (44..100)");
+        assert_eq!(share(0.0, 0.0, 0.161), "0% (0..16)");
+        assert_eq!(share(0.5, 0.3, 0.7), "50% ±20");
+        let time = |value, low, high| between(value, Some((low, high)), &Unit::Time, &Unit::Time.shown(value));
+        assert_eq!(time(2.0, 1.9, 2.4), "2.00 s (1.90..2.40)");
+        assert_eq!(
+            between(1e-7, Some((0.0, 1.5e-7)), &Unit::Number, &Unit::Number.shown(1e-7)),
+            "(1.0 (0.0..1.5))e-7"
+        );
+    }
+
+    #[test]
+    fn few_bytes_beside_many_are_written_in_bytes() {
+        let mebibytes = Unit::Bytes.shown(3e6);
+        assert_eq!(between(40.0, None, &Unit::Bytes, &mebibytes), "40 B");
+        assert_eq!(
+            between(40.0, Some((38.0, 42.0)), &Unit::Bytes, &mebibytes),
+            "40.0 B ±2.0"
+        );
+        assert_eq!(between(500_000.0, None, &Unit::Bytes, &mebibytes), "0.477 MiB");
     }
 
     #[test]

@@ -20,14 +20,6 @@ impl Resolver<'_, '_> {
         sites: Option<&[SiteId]>,
     ) -> Option<Option<RaftSpec>> {
         let model = store.model.get()?;
-        if let Model::Quorum { resolve, .. } = &model.value
-            && let Some(inner) = resolve.get()
-            && matches!(inner.value, Model::Raft { .. })
-        {
-            let message = "a quorum resolves conflicts by one of the other models: under `Raft` there are none";
-            self.error(Code::BadQuorum, inner.span, message);
-            return None;
-        }
         let Model::Raft {
             shards,
             split,
@@ -68,7 +60,7 @@ impl Resolver<'_, '_> {
             RaftReads::Local => Reads::Local,
             RaftReads::Leader(how) => match &how.value {
                 Confirmation::RoundTrip => Reads::RoundTrip,
-                Confirmation::Lease { drift } => Reads::Lease(self.bound(store, drift.get()?)?),
+                Confirmation::Lease { drift } => Reads::Lease(self.bound((store, model.span), drift.get()?)?),
             },
         };
         if self.out.error_count() > errors {
@@ -176,7 +168,11 @@ impl Resolver<'_, '_> {
     }
 
     /// The bound on clocks of a lease, in parts per billion.
-    fn bound(&mut self, store: &Store, drift: &Spanned<crate::scenario::syntax::quantity::Drift>) -> Option<i64> {
+    fn bound(
+        &mut self,
+        (store, model): (&Store, Span),
+        drift: &Spanned<crate::scenario::syntax::quantity::Drift>,
+    ) -> Option<i64> {
         let bound = drift.value.0;
         if bound < 0 {
             self.error(
@@ -198,7 +194,14 @@ impl Resolver<'_, '_> {
         let (slow, fast) = (billion + i128::from(least), billion + i128::from(most));
         if fast * billion > slow * (billion + i128::from(bound)) {
             let message = "the store's `clocks` differ in speed by more than the lease allows: reads may be stale";
-            let problem = Diagnostic::warning(Code::BadGroup, drift.span, message);
+            // A bound that isn't written has no place of its own: then it's the clocks that say more than it allows.
+            let clocks = store
+                .clocks
+                .known()
+                .find_map(|(_, clock)| Some(clock.drift.get()?.span));
+            let written = [drift.span, clocks.unwrap_or_default()];
+            let place = written.into_iter().find(|span| *span != Span::default());
+            let problem = Diagnostic::warning(Code::BadGroup, place.unwrap_or(model), message);
             self.out
                 .push(problem.note("`reads: Leader(RoundTrip)` needs no clocks"));
         }

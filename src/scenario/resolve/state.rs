@@ -255,7 +255,8 @@ impl Resolver<'_, '_> {
             | Model::NewSql { .. }
             | Model::TimeSeries { .. }
             | Model::GraphStore { .. } => {
-                let message = "a quorum resolves conflicts by one of the other models, not by a quorum, a primary, a log or a preset";
+                let message = "conflicts are resolved by `LastWriteWins`, `VersionVectors`, `DottedVersionVectors` or `Crdt`, and \
+                               by no other model";
                 self.error(Code::BadQuorum, model.span, message);
                 return None;
             }

@@ -1,7 +1,7 @@
 //! What events ask for and return: from values of EDN or JSON to actions.
 
 use super::{Builder, Event};
-use crate::check::history::{Action, Fault, Key, Micro, Problem, Raw, Saw, Span, Val, Value};
+use crate::check::history::{Action, Fault, Key, Micro, Operation, Problem, Raw, Saw, Span, Val, Value};
 
 impl Builder {
     /// What an invocation asks for, and whether its key stands in its value.
@@ -25,6 +25,12 @@ impl Builder {
             _ => (&nil, value, false),
         };
         let key = self.key(key, line)?;
+        if event.value.is_none() && matches!(op, "write" | "put" | "w" | "append" | "add" | "remove" | "enqueue") {
+            let message = format!("the `{op}` doesn't say its value");
+            return Err(
+                Problem::at(Fault::BadValue, line, message).help("null (nil in EDN) is a value: nothing is written")
+            );
+        }
         let written = |builder: &mut Self| builder.written(value, op, line);
         let action = match op {
             "read" | "get" | "r" => Action::Read { key, saw: Saw::Unknown },
@@ -86,16 +92,18 @@ impl Builder {
     }
 
     /// The action with what was returned.
-    pub(super) fn answered(&mut self, action: Action, tuple: bool, event: &Event<'_>) -> Result<Action, Problem> {
-        let line = event.line;
+    pub(super) fn answered(&mut self, asked: &Operation, tuple: bool, event: &Event<'_>) -> Result<Action, Problem> {
+        let (line, action) = (event.line, asked.action);
         let result = match (event.value, tuple) {
             (Some(Raw::List(items)), true) if items.len() == 2 => {
                 let found = items[0].scalar();
                 let key = action.key().map(|key| self.history.key(key).clone());
                 if found != key {
                     let message = format!(
-                        "the response is about key {}, but the invocation wasn't",
-                        items[0].shown()
+                        "the response is about key {}, but the {} of line {} wasn't",
+                        items[0].shown(),
+                        action.word(),
+                        asked.line
                     );
                     return Err(Problem::at(Fault::Mismatch, line, message));
                 }
@@ -109,6 +117,7 @@ impl Builder {
             }
             (value, _) => value,
         };
+        self.check_repeated(asked, result, line)?;
         let missing = || {
             let message = "the response doesn't say what was returned";
             Problem::at(Fault::BadValue, line, message).help("a read that found nothing has the value null")
@@ -138,6 +147,40 @@ impl Builder {
             Action::Txn(span) => self.completed(span, result.ok_or_else(missing)?, line)?,
             other => other,
         })
+    }
+
+    /// Refuses an acknowledgement of something else than was asked for. One that says nothing acknowledges what was.
+    fn check_repeated(&self, asked: &Operation, result: Option<&Raw>, line: u32) -> Result<(), Problem> {
+        let Some(result) = result.filter(|result| **result != Raw::Nil) else {
+            return Ok(());
+        };
+        let is = |raw: &Raw, value: Val| raw.scalar().as_ref() == Some(self.history.value(value));
+        let (same, wanted) = match asked.action {
+            Action::Write { value, .. }
+            | Action::Append { value, .. }
+            | Action::Add { value, .. }
+            | Action::Remove { value, .. }
+            | Action::Enqueue { value, .. } => (is(result, value), self.history.value(value).to_string()),
+            Action::Cas { from, to, .. } => {
+                let same = matches!(result.list(), Some([old, new]) if is(old, from) && is(new, to));
+                (
+                    same,
+                    format!("[{} {}]", self.history.value(from), self.history.value(to)),
+                )
+            }
+            Action::Read { .. } | Action::Dequeue { .. } | Action::Txn(_) => return Ok(()),
+        };
+        if same {
+            return Ok(());
+        }
+        let message = format!(
+            "the response has the value {}, but the {} of line {} has {wanted}",
+            result.shown(),
+            asked.action.word(),
+            asked.line
+        );
+        Err(Problem::at(Fault::Mismatch, line, message)
+            .help("the response to an update repeats its value, or has none"))
     }
 
     fn val(&mut self, value: Value, line: u32) -> Result<Val, Problem> {

@@ -6,9 +6,9 @@ use std::cmp::Ordering;
 /// The most digits beyond the usual ones: a float has no more than 17 in all.
 const MOST: usize = 17;
 
-/// Values with the half widths of their intervals, each as text: in a unit that those of about one size share, and with as many
+/// Values with the ends of their intervals, each as text: in a unit that those of about one size share, and with as many
 /// digits as make the texts of different values differ, in the values' order.
-pub fn apart(values: &[(f64, Option<f64>)], unit: &Unit) -> Vec<String> {
+pub fn apart(values: &[(f64, Option<(f64, f64)>)], unit: &Unit) -> Vec<String> {
     let shown: Vec<Shown> = values.iter().map(|(value, _)| shared(*value, values, unit)).collect();
     let mut more = vec![0; values.len()];
     let text = |at: usize, more: &[usize]| written(values[at].0, values[at].1, unit, &shown[at], more[at]);
@@ -48,7 +48,7 @@ fn order(a: f64, b: f64) -> Option<Ordering> {
 }
 
 /// The unit of `value`: that of the largest of those that are less than ten times as large as the one before, from `value` on.
-fn shared(value: f64, values: &[(f64, Option<f64>)], unit: &Unit) -> Shown {
+fn shared(value: f64, values: &[(f64, Option<(f64, f64)>)], unit: &Unit) -> Shown {
     let mut sizes: Vec<f64> = values.iter().map(|(value, _)| value.abs()).collect();
     sizes.sort_by(f64::total_cmp);
     let mut largest = value.abs();
@@ -100,12 +100,12 @@ mod tests {
 
     #[test]
     fn an_interval_gives_way_to_the_bound() {
-        let texts = apart(&[(5.25, None), (5.2534, Some(0.031))], &Unit::Time);
+        let texts = apart(&[(5.25, None), (5.2534, Some((5.2224, 5.2844)))], &Unit::Time);
         assert_eq!(texts, ["5.25 s", "5.253 s ±0.03"]);
         // 0.0996 ±0.02 would be "0.10", above the bound that it keeps.
-        let texts = apart(&[(0.0999, None), (0.0996, Some(0.02))], &Unit::Number);
+        let texts = apart(&[(0.0999, None), (0.0996, Some((0.0796, 0.1196)))], &Unit::Number);
         assert_eq!(texts, ["0.0999", "0.0996 ±0.020"]);
-        let texts = apart(&[(5.0, None), (4.9996, Some(0.0))], &Unit::Count);
+        let texts = apart(&[(5.0, None), (4.9996, Some((4.9996, 4.9996)))], &Unit::Count);
         assert_eq!(texts, ["5", "4.9996 ±0"]);
     }
 
@@ -113,7 +113,7 @@ mod tests {
         #[test]
         fn texts_have_the_order_of_their_values(base in -1e6f64..1e6, steps in proptest::collection::vec(-40i32..40, 2..5)) {
             // Neighbours that differ in the last digits of a float, and others.
-            let values: Vec<(f64, Option<f64>)> = steps
+            let values: Vec<(f64, Option<(f64, f64)>)> = steps
                 .iter()
                 .map(|step| (base * (1.0 + f64::from(*step) * super::super::power_of_ten(-(step.abs() % 15))), None))
                 .collect();

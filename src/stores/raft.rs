@@ -64,6 +64,9 @@ until then operations wait.
 earlier ones have made, so increments add up, and nothing is outranked by what it didn't follow. A write still replaces what its
 agent hadn't read; `CompareAndSwap` refuses that.
 
+*Fencing.* The tokens of locks aren't checked: reads have no entry in the log, and an earlier holder's late update would pass between a later
+holder's read and its write. `CompareAndSwap` refuses such an update, and so does a store with `Primary`.
+
 *Crashes.* Term, vote, log and state are on disk, and come back with the replica. One that lost its disk comes back as another
 member: the leader removes the old one, sends the new one the state and the log, and makes it a voter once it has what is committed.
 Until then it neither votes nor counts, and the others need a majority of those that are left at each step: where a majority has

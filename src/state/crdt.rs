@@ -36,7 +36,7 @@ pub use two_phase_set::TwoPhaseSet;
 
 use super::siblings::Blind;
 use super::{
-    Accept, Context, Fate, Keeping, KeyType, ModelInfo, Op, Origin, Rank, Realisation, Refusal, Resolution, Size,
+    Accept, Context, Dot, Fate, Keeping, KeyType, ModelInfo, Op, Origin, Rank, Realisation, Refusal, Resolution, Size,
     VersionVector, Versions, View,
 };
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,10 @@ pub trait Lattice: Clone + Default + PartialEq {
     fn versions(&self) -> Versions;
     /// What a writer sends back; empty where no operation needs it.
     fn context(&self) -> Context;
+    /// The updates that have come and have no effect yet, since they wait for others.
+    fn held_back(&self) -> Vec<Dot> {
+        Vec::new()
+    }
     /// A hash of the visible value.
     fn digest(&self) -> u64;
     /// A hash of the state.
@@ -244,6 +248,10 @@ impl CrdtEntry {
         each!(self, state => state.context())
     }
 
+    fn held_back(&self) -> Vec<Dot> {
+        each!(self, state => state.held_back())
+    }
+
     fn digest(&self) -> u64 {
         each!(self, state => state.digest())
     }
@@ -356,6 +364,10 @@ impl Resolution for Crdt {
 
     fn context(&self, entry: &CrdtEntry) -> Context {
         entry.context()
+    }
+
+    fn held_back(&self, entry: &CrdtEntry) -> Vec<Dot> {
+        entry.held_back()
     }
 
     fn digest(&self, entry: &CrdtEntry) -> u64 {

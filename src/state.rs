@@ -324,6 +324,11 @@ pub trait Resolution: Clone + Send + 'static {
         self.view(entry).versions
     }
 
+    /// The updates that have come and have no effect yet, since they wait for others.
+    fn held_back(&self, _entry: &Self::Entry) -> Vec<Dot> {
+        Vec::new()
+    }
+
     /// The versions that the entry keeps, ascending: those that it shows, and those that its rule of merging hides.
     fn kept(&self, entry: &Self::Entry) -> Vec<Dot> {
         match self.versions(entry) {

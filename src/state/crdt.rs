@@ -36,7 +36,7 @@ pub use two_phase_set::TwoPhaseSet;
 
 use super::siblings::Blind;
 use super::{
-    Accept, Context, Fate, Keeping, KeyType, ModelInfo, Op, Origin, Rank, Realisation, Refusal, Resolution, Size,
+    Accept, Context, Dot, Fate, Keeping, KeyType, ModelInfo, Op, Origin, Rank, Realisation, Refusal, Resolution, Size,
     VersionVector, Versions, View,
 };
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,11 @@ pub trait Lattice: Clone + Default + PartialEq {
     fn context(&self) -> Context;
     /// Hints that it will be asked for soon.
     fn touch(&self) {}
+
+    /// The updates that have come and have no effect yet, since they wait for others.
+    fn held_back(&self) -> Vec<Dot> {
+        Vec::new()
+    }
     /// A hash of the visible value.
     fn digest(&self) -> u64;
     /// A hash of the state.
@@ -250,6 +255,10 @@ impl CrdtEntry {
         each!(self, state => state.touch())
     }
 
+    fn held_back(&self) -> Vec<Dot> {
+        each!(self, state => state.held_back())
+    }
+
     fn digest(&self) -> u64 {
         each!(self, state => state.digest())
     }
@@ -366,6 +375,10 @@ impl Resolution for Crdt {
 
     fn touch(&self, entry: &CrdtEntry) {
         entry.touch();
+    }
+
+    fn held_back(&self, entry: &CrdtEntry) -> Vec<Dot> {
+        entry.held_back()
     }
 
     fn digest(&self, entry: &CrdtEntry) -> u64 {

@@ -4,7 +4,7 @@
 //! viewstamped replication (Oki and Liskov, PODC 1988; Liskov and Cowling 2012); the primary's lease, fencing, and the set of backups
 //! that are in step those of PacificA (Lin et al., MSR-TR-2008-25). A layer in [`Store`](super::Store), as quorums are. In reading order:
 //! `log` is the log of one replica; `requests` serves, forwards and keeps those who wait; `letters` is what replicas say to each other, and `copying` how the log gets to
-//! the backups; `takeover` who is the primary when it fails, and how a replica gets over the loss of its state; `timers` when something is due.
+//! the backups; `mending` what is sent again; `takeover` who is the primary when it fails, and how a replica gets over the loss of its state; `timers` when something is due.
 //!
 //! Guarantees, with synchronous copies: an acknowledged update stands in the logs of the primary and of as many backups as `copies`
 //! says, at one place, and only what is so copied is shown to anybody. Of two primaries at once, one can't have an update acknowledged.
@@ -12,6 +12,7 @@
 mod copying;
 mod letters;
 mod log;
+mod mending;
 mod requests;
 mod takeover;
 #[cfg(test)]
@@ -74,9 +75,15 @@ it sent less than the lease ago, and nobody promises anything to another one for
 that suffice for a takeover one has confirmed, so that no other primary acknowledges anything while the lease lasts. Leases run by timers that count true
 time; the skew, drift and steps of `clocks` aren't in them.
 
-*Losses on the way.* Letters carry at most 64 updates, at most 256 are unconfirmed; what isn't confirmed within `resend` is sent
-again from the last that is, at twice the interval each time, up to eight times. A backup keeps what comes early until the gap is closed. One that lacks more than the primary still has
-in its log (2048 acknowledged updates) gets its whole state.
+*Losses on the way.* Letters carry at most 64 updates, at most 256 are unconfirmed. A backup keeps what comes early until the gap is
+closed, and says with its confirmation how far the gap goes. The primary sends what is missing at once, and only again when a letter that it sent
+later has met a gap as well; a letter that was overtaken is so sent twice. What isn't confirmed within `resend`, with nothing behind it that would show a
+gap, is sent again once, 64 updates at most; from then on the backup gets an empty letter every `resend`, until it is heard from: its answer to
+that, or a request that it forwards, has the rest sent at once. One that lacks more than the primary still has in its log (2048 acknowledged
+updates) gets its whole state.
+
+*Requests that are forwarded* wait at the backup until the primary says that they have come, and from then on at the primary: `timeout` at
+most at each. Where the primary can't be reached the backup refuses; what it refuses may have come all the same, and take effect.
 
 *A replica that loses its state* serves nothing, confirms nothing and promises nothing until others have told it what they have: with
 `failover: None` the primary; else so many that every acknowledged update, and every promise, is among what they know, the present primary
@@ -86,9 +93,10 @@ among them. The primary itself goes on in a new epoch.
   refusal waits until that update is acknowledged.
 - **Map**, **Text**, **Set**, **Counter**: the update is computed by the primary from all that stands in the log before it.
 
-Costs: a letter to each backup and its confirmation for each update, and one more that says that it is acknowledged, unless the next update's says it; at the
-client the way to the primary, and from it to the slowest of the backups that are waited for. With failover a letter to each backup every `heartbeat`. An
-update weighs 16 bytes beside its news.
+Costs: for each update and backup a letter and its confirmation, and another letter and its confirmation for the word that the update is acknowledged, unless
+the next update's letter says it: with two backups eight messages, or four. The word is confirmed because it is sent again if it is lost. A request that is
+forwarded is one message more, and the word that it has come another. An update takes the way to the primary, and from there to the slowest of the
+backups that are waited for and back. With failover each backup gets a letter every `heartbeat`, and confirms it. An update weighs 16 bytes beside its news.
 ",
 };
 
@@ -103,7 +111,8 @@ pub struct PrimarySpec {
     pub reads: Reads,
     /// How long a request waits at a replica before it is refused.
     pub timeout: SimDuration,
-    /// How long a letter may go unconfirmed before it is sent again.
+    /// How long a letter may go unconfirmed before it is sent again, if nothing shows sooner that it is lost; and the time between
+    /// two letters to a backup that isn't heard from.
     pub resend: SimDuration,
     /// How long a backup may lack something before the primary goes on without it.
     pub in_sync: Option<SimDuration>,
@@ -279,8 +288,10 @@ struct Peer {
     told: u64,
     /// When the latest of the letters left that it has confirmed.
     confirmed: Option<SimTime>,
-    /// When something unconfirmed is sent again, and after how long the time before.
-    resend: Option<(SimTime, SimDuration)>,
+    /// When something unconfirmed is sent again; and whether it was, and nothing has been heard since.
+    resend: Option<(SimTime, bool)>,
+    /// When it was last sent what it had said that it lacks.
+    mended: Option<SimTime>,
     /// Since when it lacks something.
     lacks: Option<SimTime>,
     /// Whether the primary goes on without it.
@@ -343,7 +354,9 @@ pub(super) struct Desk<R: Resolution> {
     updates: BTreeMap<(u64, u64), Wait>,
     /// Who waits to be served at all.
     parked: VecDeque<(u64, Wait)>,
-    /// When each of them is refused: their places or all ones, and their numbers.
+    /// Whose request was forwarded, and hasn't been said to have come, by their numbers.
+    away: BTreeMap<u64, Wait>,
+    /// When each of them is refused: their places or what stands for none, and their numbers.
     deadlines: VecDeque<(SimTime, u64, u64)>,
     /// How many have waited.
     waits: u64,
@@ -386,6 +399,7 @@ impl<R: Resolution> Desk<R> {
             recovery: None,
             updates: BTreeMap::new(),
             parked: VecDeque::new(),
+            away: BTreeMap::new(),
             deadlines: VecDeque::new(),
             waits: 0,
             stalled: SimDuration::ZERO,

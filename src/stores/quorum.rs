@@ -73,6 +73,10 @@ them make together to each replica that answered with something else.
 
 *Time.* `legs` gives each part of an operation a time of its own, in addition to the network: `write` and `read` to a replica, `ack` and
 `reply` back. A coordinator that keeps the key sends to itself as well, with these times and without the network. The store's `time`
+*Texts.* A position counts the characters that the agent's read showed, which may be more than any one replica holds. A coordinator that
+keeps the key therefore takes in what its own reads of a text have found, with or without `read_repair`. An edit that gets to another
+coordinator counts those of them that are there.
+
 is what the replica that is asked takes before it begins.
 
 Costs: a write sends its news to `n` replicas and waits for `w`; a read brings `r` whole entries to the coordinator and `n - r` more

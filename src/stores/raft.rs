@@ -45,8 +45,9 @@ operation takes effect at one moment between its call and its answer. Where no m
 and operations are refused after `timeout`.
 
 *The way of an operation.* Agents ask any replica. One that doesn't lead sends the proposal to the leader that it knows, again if
-there is a new one or after `election_min`, a second at most, and answers as soon as it has applied the entry itself, as etcd does: an update costs the way to the leader, the
-leader's way to a majority, and the way back. A proposal carries the call's idempotency key, or one that the replica gives to the
+there is a new one or after `election_min`, a second at most, and answers as soon as it has applied the entry itself, as etcd does: an
+update costs the way to the leader, the leader's way to a majority, and the way back: the word that more is committed goes to all members
+at once, with the next entries or, if none are ready, by itself. A proposal carries the call's idempotency key, or one that the replica gives to the
 attempt, and takes effect once, however often it is sent, as long as its entry isn't older than `remember` entries. An update that
 was refused after `timeout` may still take effect.
 
@@ -84,13 +85,16 @@ until then operations wait.
 earlier ones have made, so increments add up, and nothing is outranked by what it didn't follow. A write still replaces what its
 agent hadn't read; `CompareAndSwap` refuses that.
 
+*Fencing.* The tokens of locks aren't checked: reads have no entry in the log, and an earlier holder's late update would pass between a later
+holder's read and its write. `CompareAndSwap` refuses such an update, and so does a store with `Primary`.
+
 *Crashes.* Term, vote, log and state are on disk, and come back with the replica. One that lost its disk comes back as another
 member: the leader removes the old one, sends the new one the state and the log, and makes it a voter once it has what is committed.
 Until then it neither votes nor counts, and the others need a majority of those that are left at each step: where a majority has
 lost its disks nothing is ever decided again. Writing to the disk takes no time.
 
-Costs: an update is sent to every replica, with its name (16 bytes), key, term and index; every message is answered but the news of
-what is committed. The log is compacted after `snapshot_every` entries; a replica that lacks more than is left gets the whole state, with
+Costs: an update is sent to every replica, with its name (16 bytes), key, term and index; every message is answered but the word of
+what is committed, of which each replica gets one at most whenever more is. The log is compacted after `snapshot_every` entries; a replica that lacks more than is left gets the whole state, with
 the names that are remembered (24 bytes each). At most `batch` entries are in a message and `in_flight` messages on their way to a
 replica.
 ",

@@ -41,6 +41,8 @@ impl<R: Resolution> Store<R> {
         } else {
             if is_passed && self.spec.quorum().is_some() {
                 self.take_over(member, message, cx);
+            } else if is_passed && self.spec.primary().is_some() {
+                self.accept_forwarded(member, message, cx);
             }
             self.begin(member, handle, cx);
         }

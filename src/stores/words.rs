@@ -143,7 +143,8 @@ pub struct ReplyWords {
     /// What it shows.
     pub versions: Versions,
     /// Of a read that joins answers and of a model where causality decides: all versions that it keeps, shown or not, and the
-    /// context that it returns.
+    /// context that it returns. Of one replica's answer and a model of effects: those that have come and wait for others, and those
+    /// that it shows.
     pub kept: Option<(Vec<Dot>, DotSet)>,
 }
 

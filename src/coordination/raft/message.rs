@@ -83,10 +83,12 @@ pub enum Body<C, S> {
         /// The round, from 1; 0 answers a leader of an earlier term.
         round: u64,
     },
-    /// More is committed; there is no answer.
+    /// More is committed, of what the receiver was sent; there is no answer.
     Commit {
-        /// What is committed of what the receiver is known to have.
+        /// An entry up to which it is.
         commit: Index,
+        /// The entry's term: a log that has it agrees in all before it.
+        of: Term,
     },
     /// The state, in place of entries that the leader's log doesn't have any more. Answered as entries are.
     Install {

@@ -100,6 +100,8 @@ pub struct Node<C, S> {
     /// Proposals of this member's host that aren't applied yet.
     pub(super) proposals: BTreeMap<Identity, C>,
     pub(super) reads: Reads,
+    /// The last entry of which it was told that it is committed before it had it, and the entry's term.
+    pub(super) foretold: Option<(Index, Term)>,
 
     // What follows is a leader's.
     pub(super) progress: BTreeMap<Id, Progress>,
@@ -163,6 +165,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
             join_due: i64::MAX,
             proposals: BTreeMap::new(),
             reads: Reads::default(),
+            foretold: None,
             progress: BTreeMap::new(),
             unapplied: BTreeSet::new(),
             round: 0,
@@ -247,7 +250,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
                 self.commit_to(commit);
             }
             Body::Heard { round } => self.heard_round(from, round, now),
-            Body::Commit { commit } => self.commit_to(commit),
+            Body::Commit { commit, of } => self.commit_known((commit, of)),
             Body::Install { round, snapshot } => self.install(from, round, *snapshot),
             Body::TimeoutNow => self.take_lead(now),
             Body::Propose { identity, command } => self.proposed(identity, command, now),
@@ -407,6 +410,27 @@ impl<C: Clone, S: Clone> Node<C, S> {
         if commit > self.commit {
             self.commit = commit;
             self.apply();
+        }
+    }
+
+    /// An entry is committed, which this member may not have yet, or have another one in its place: its term tells. What is
+    /// committed stays so in all terms, so it is remembered until it comes.
+    pub(super) fn commit_known(&mut self, entry: (Index, Term)) {
+        if entry.0 > self.commit && self.foretold.is_none_or(|known| known < entry) {
+            self.foretold = Some(entry);
+        }
+        self.commit_foretold();
+    }
+
+    /// Commits what was said to be committed before it was here, if it is here now.
+    pub(super) fn commit_foretold(&mut self) {
+        let Some((index, term)) = self.foretold else { return };
+        let has_it = self.disk.log.term(index) == Some(term);
+        if has_it {
+            self.commit_to(index);
+        }
+        if has_it || index <= self.commit {
+            self.foretold = None;
         }
     }
 

@@ -185,6 +185,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
         }
         self.send(from, Body::Appended { round, matched });
         self.commit_to(commit.min(matched));
+        self.commit_foretold();
         self.settle_joining();
     }
 
@@ -289,23 +290,28 @@ impl<C: Clone, S: Clone> Node<C, S> {
         self.apply();
         self.answer_held(now);
         let others: Vec<Id> = self.progress.keys().copied().collect();
-        others.into_iter().for_each(|id| self.tell_commit(id));
+        for id in others {
+            self.replicate(id, now);
+            self.tell_commit(id);
+        }
         if !self.is_changing() && !self.members().has_voter(self.id) {
             // It has removed itself.
             self.follow(self.disk.term, None, now);
         }
     }
 
-    /// Tells a member of what is committed, as far as it is known to have it, unless entries have told it already.
+    /// Tells a member at once of what is committed, as far as it was sent that, unless entries have told it already. It may still
+    /// be on its way there: whoever waits for it there isn't to wait for an answer to it first.
     fn tell_commit(&mut self, to: Id) {
         let commit = self.commit;
         let Some(progress) = self.progress.get_mut(&to) else {
             return;
         };
-        let commit = commit.min(progress.matched);
-        if commit > progress.told {
+        let commit = commit.min(progress.next - 1);
+        let of = self.disk.log.term(commit);
+        if let Some(of) = of.filter(|_| commit > progress.told) {
             progress.told = commit;
-            self.send(to, Body::Commit { commit });
+            self.send(to, Body::Commit { commit, of });
         }
     }
 
@@ -329,6 +335,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
             }
             self.disk.snapshot = Some(Box::new(snapshot.clone()));
             self.output.installed = Some(Box::new(snapshot));
+            self.commit_foretold();
             self.settle_joining();
             self.reads_behind();
         }

@@ -16,7 +16,7 @@ use crate::world::record::Record;
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     mark: u64,
-    /// The versions that it keeps, and their pasts.
+    /// The versions that it keeps, and their pasts; of folds of effects those that it has, and that wait for others.
     kept: Vec<(u32, Past)>,
     /// What it has heard of, as it says: the context, or the effects.
     heard: DotSet,
@@ -28,6 +28,13 @@ impl Answer {
     fn keeps(&self, write: u32) -> bool {
         self.kept.iter().any(|(kept, _)| *kept == write)
     }
+}
+
+/// What is in one set and not in the other.
+fn beyond(set: &DotSet, other: &DotSet) -> Vec<Dot> {
+    let mut found = Vec::new();
+    set.beyond(other, &mut |range| found.extend(range.dots()));
+    found
 }
 
 impl SharedStateJudge {
@@ -119,7 +126,25 @@ impl SharedStateJudge {
                 }
             }
             Versions::Effects(effects) => {
-                answers.iter().for_each(|answer| view.pasts.add(&answer.past));
+                let mut told = DotSet::default();
+                for answer in &answers {
+                    view.pasts.add(&answer.past);
+                    told.join(&answer.heard);
+                }
+                // What waits at one replica for what another one has is shown by a read that joins the two.
+                for dot in beyond(effects, &told).into_iter().filter(|_| !answers.is_empty()) {
+                    let Some(write) = ledger.keys[key as usize].find(dot) else {
+                        continue;
+                    };
+                    let it = &ledger.writes[write as usize];
+                    let mut past = Past::default();
+                    past.learn(it.agent, it.number);
+                    let mut kept = answers.iter().flat_map(|answer| &answer.kept);
+                    if let Some((_, before)) = kept.find(|(other, _)| *other == write) {
+                        past.join(before);
+                    }
+                    view.pasts.add(&past);
+                }
                 view.effects = effects.clone();
             }
         }
@@ -159,7 +184,8 @@ impl SharedStateJudge {
             Keeping::All | Keeping::Removals => {
                 let mut together = DotSet::default();
                 answers.iter().for_each(|answer| together.join(&answer.heard));
-                together == *heard
+                let waited = |dot: &Dot| all().any(|write| writes[write as usize].dot == *dot);
+                beyond(&together, heard).is_empty() && beyond(heard, &together).iter().all(waited)
             }
         }
     }

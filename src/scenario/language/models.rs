@@ -130,9 +130,10 @@ crate::language! {
             copies: Part<Spanned<Copies>> = Part::from(Copies::All),
             /// Who answers reads.
             reads: Part<Reads> = Part::from(Reads::Primary),
-            /// How long a request waits at a replica, for copies or for a primary, before it is refused.
+            /// How long a request waits at a replica, for copies, for a primary, or for the word that it has come to the primary, before it
+            /// is refused.
             timeout: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(1))),
-            /// How long a letter to a backup may go unconfirmed before it is sent again.
+            /// How long a letter to a backup may go unconfirmed before it is sent again, if no gap shows sooner that it is lost.
             resend: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(1))),
             /// How long a backup may lack something before the primary goes on without it; with `copies: All` alone.
             in_sync: Part<Option<Spanned<Positive<Duration>>>>,

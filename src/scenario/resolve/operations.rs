@@ -469,8 +469,13 @@ impl<'a> Resolver<'a, '_> {
                 "the lock fences what is done under it, and here several replicas do it: none of them sees all tokens";
             let problem = Diagnostic::error(Code::BadLock, key.span, message);
             let problem = problem.label(lock, "this lock has `fencing`");
-            self.out
-                .push(problem.help("a store of one replica, or with `model: Primary()`, can refuse what comes late"));
+            let help = match model.value {
+                Model::Raft { .. } => {
+                    "under `Raft` reads have no place in the log, and `CompareAndSwap` refuses what comes late; or use `model: Primary()`"
+                }
+                _ => "a store of one replica, or with `model: Primary()`, can refuse what comes late",
+            };
+            self.out.push(problem.help(help));
         }
     }
 

@@ -336,7 +336,8 @@ codes! {
     BadLock = 495, "a lock that can't be",
     "A lock service (`lock: (lease: \"10s\")`) grants its lock to the steps of a `WithLock`, and does nothing else: it isn't called, and has \
      no servers, limits or prices. A renewal comes before the lease is over. With `fencing` updates under the lock carry a token, which \
-     helps where one replica sees all of them: in a store of one replica, or with a `Primary`.";
+     helps where one replica sees all of them: in a store of one replica, or with a `Primary`. Under `Raft` reads have no entry in the log, and so \
+     nobody sees theirs; `CompareAndSwap` refuses there what comes late.";
     PriorityUnread = 496, "a priority that nobody goes by",
     "A call says how urgent it is, and the service that it calls serves in another order. `discipline: Priority` goes by it.";
 }

@@ -173,6 +173,10 @@ wrote the key; an entry, the vector and the operations that wait on top of its t
         self.state().versions()
     }
 
+    fn held_back(&self) -> Vec<Dot> {
+        self.waiting.iter().map(|operation| operation.dot).collect()
+    }
+
     fn context(&self) -> Context {
         self.state().context()
     }

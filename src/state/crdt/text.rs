@@ -464,6 +464,10 @@ deletion of a run 8, the vector of what was seen 8 for each replica that ever wr
         Versions::Effects(self.seen.clone().into())
     }
 
+    fn held_back(&self) -> Vec<Dot> {
+        self.waiting.iter().map(|news| news.dot).collect()
+    }
+
     fn context(&self) -> Context {
         Context {
             seen: self.seen.clone().into(),

@@ -19,13 +19,11 @@ use crate::world::record::What;
 pub(in crate::stores) use super::super::replication::topic;
 
 /// The most updates of a letter.
-const BATCH: u64 = 64;
+pub(super) const BATCH: u64 = 64;
 /// The most updates that a backup is sent and hasn't confirmed.
 const WINDOW: u64 = 256;
 /// The most updates that a backup keeps until a gap before them is closed.
 const EARLY: usize = 1024;
-/// How often the interval between two attempts at the same is doubled.
-const DOUBLINGS: u64 = 8;
 /// Where the addresses of letters begin, apart from those of exchanges.
 const LETTERS: u64 = 0x6c65_7474 << 32;
 
@@ -235,7 +233,7 @@ impl<R: Resolution> Store<R> {
     }
 
     /// Sends the next updates to a backup, or none if there are none or it isn't known where its log differs.
-    fn send_next(&mut self, member: u32, to: u32, cx: &mut Cx<'_, '_>) {
+    pub(super) fn send_next(&mut self, member: u32, to: u32, cx: &mut Cx<'_, '_>) {
         let (now, interval) = (cx.now(), self.law().resend);
         let desk = self.desk(member);
         let peer = desk.peers[to as usize];
@@ -248,11 +246,18 @@ impl<R: Resolution> Store<R> {
         let it = &mut desk.peers[to as usize];
         it.next += updates.len() as u64;
         it.told = commit.min(it.next - 1);
-        it.resend.get_or_insert((now.saturating_add(interval), interval));
+        it.resend.get_or_insert((now.saturating_add(interval), false));
         self.send_updates(member, to, peer.next - 1, updates, cx);
     }
 
-    fn send_updates(&mut self, member: u32, to: u32, index: u64, updates: Vec<Update<R>>, cx: &mut Cx<'_, '_>) {
+    pub(super) fn send_updates(
+        &mut self,
+        member: u32,
+        to: u32,
+        index: u64,
+        updates: Vec<Update<R>>,
+        cx: &mut Cx<'_, '_>,
+    ) {
         let now = cx.now();
         let desk = self.desk(member);
         let (commit, floor, epoch) = (desk.commit, desk.floor, desk.epoch);
@@ -268,7 +273,7 @@ impl<R: Resolution> Store<R> {
         self.write_to(member, to, letter, cx);
     }
 
-    fn send_state(&mut self, member: u32, to: u32, cx: &mut Cx<'_, '_>) {
+    pub(super) fn send_state(&mut self, member: u32, to: u32, cx: &mut Cx<'_, '_>) {
         let (now, interval) = (cx.now(), self.law().resend);
         let image = self.image(member, false);
         let desk = self.desk(member);
@@ -276,7 +281,7 @@ impl<R: Resolution> Store<R> {
         let it = &mut desk.peers[to as usize];
         it.next = image.at.index + 1;
         it.told = image.at.index;
-        it.resend.get_or_insert((now.saturating_add(interval), interval));
+        it.resend.get_or_insert((now.saturating_add(interval), false));
         self.write_to(
             member,
             to,
@@ -288,33 +293,6 @@ impl<R: Resolution> Store<R> {
             },
             cx,
         );
-    }
-
-    /// Sends again what a backup hasn't confirmed, or says that the primary is there.
-    pub(super) fn send_again(&mut self, member: u32, to: u32, cx: &mut Cx<'_, '_>) {
-        let (now, interval) = (cx.now(), self.law().resend);
-        let desk = self.desk(member);
-        let peer = &mut desk.peers[to as usize];
-        if let Some((due, waited)) = peer.resend
-            && due <= now
-        {
-            let most = interval.as_nanos().saturating_mul(DOUBLINGS);
-            let wait = crate::kernel::SimDuration::from_nanos((waited.as_nanos() * 2).min(most));
-            peer.resend = Some((now.saturating_add(wait), wait));
-            if peer.known {
-                peer.next = peer.matched + 1;
-            }
-            self.send_next(member, to, cx);
-        }
-    }
-
-    /// Says to every backup that the primary is there.
-    pub(super) fn send_heartbeats(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
-        for to in (0..self.replicas.len() as u32).filter(|to| *to != member) {
-            let desk = self.desk_of(member);
-            let index = desk.peers[to as usize].next.saturating_sub(1).max(desk.log.base());
-            self.send_updates(member, to, index, Vec::new(), cx);
-        }
     }
 
     /// A letter has come.
@@ -371,19 +349,21 @@ impl<R: Resolution> Store<R> {
             } => {
                 self.follow(member, epoch, cx);
                 self.take_state(member, image, floor, cx);
-                let reply = self.confirmation(member, sent);
+                let reply = self.confirmation(member, None, sent);
                 self.post(member, from, reply, answer, cx);
             }
             Letter::Confirm {
                 epoch,
                 verified,
                 commit,
+                behind,
                 sent,
             } => {
                 if epoch == self.desk_of(member).epoch {
-                    self.confirmed(member, from, (verified, commit), sent, cx);
+                    self.confirmed(member, from, (verified, commit), behind, sent, cx);
                 }
             }
+            Letter::Taken { number } => self.hand_away(member, number, cx),
             Letter::Differs {
                 epoch,
                 from: place,
@@ -406,6 +386,9 @@ impl<R: Resolution> Store<R> {
                         } else {
                             self.pump(member, from, cx);
                         }
+                    } else {
+                        // It has a part of what an earlier primary left, and lacks the rest.
+                        self.hear_again(member, from, cx);
                     }
                 }
             }
@@ -436,13 +419,14 @@ impl<R: Resolution> Store<R> {
     }
 
     /// The bounded reply that a backup gives to what it has taken in.
-    fn confirmation(&self, member: u32, sent: SimTime) -> Letter<R> {
+    fn confirmation(&self, member: u32, behind: Option<u64>, sent: SimTime) -> Letter<R> {
         let desk = self.desk_of(member);
         let (epoch, verified, commit) = (desk.epoch, desk.verified, desk.commit);
         Letter::Confirm {
             epoch,
             verified,
             commit,
+            behind,
             sent,
         }
     }
@@ -474,8 +458,9 @@ impl<R: Resolution> Store<R> {
             let early = (previous.index + 1..).zip(updates);
             let room = EARLY.saturating_sub(desk.early.len());
             desk.early.extend(early.take(room));
-            // What is missing comes again when the primary has waited for its confirmation long enough.
-            return Some(self.confirmation(member, sent));
+            let first = desk.early.first_key_value().map(|(place, _)| *place);
+            let behind = first.map_or(previous.index + 1, |first| first.min(previous.index + 1));
+            return Some(self.confirmation(member, Some(behind), sent));
         }
         let previous = if skips {
             At {
@@ -515,7 +500,7 @@ impl<R: Resolution> Store<R> {
         }
         if last < desk.log.base() {
             // An old letter about what was acknowledged long ago.
-            return Some(self.confirmation(member, sent));
+            return Some(self.confirmation(member, None, sent));
         }
         desk.verified = desk.verified.max(last);
         if desk.verified >= floor && desk.normal != epoch {
@@ -537,8 +522,10 @@ impl<R: Resolution> Store<R> {
         let upto = desk.log.last();
         desk.early.retain(|place, _| *place > upto);
         let commit = commit.min(desk.verified);
+        // Of several gaps this letter may have closed one.
+        let behind = desk.early.first_key_value().map(|(place, _)| *place);
         self.commit_to(member, commit, cx);
-        Some(self.confirmation(member, sent))
+        Some(self.confirmation(member, behind, sent))
     }
 
     /// A backup goes on with all that the primary shows.
@@ -566,6 +553,7 @@ impl<R: Resolution> Store<R> {
         member: u32,
         from: u32,
         (verified, commit): (u64, u64),
+        behind: Option<u64>,
         sent: SimTime,
         cx: &mut Cx<'_, '_>,
     ) {
@@ -588,10 +576,16 @@ impl<R: Resolution> Store<R> {
         if is_done {
             peer.resend = None;
         } else if progress {
-            peer.resend = Some((now.saturating_add(interval), interval));
+            peer.resend = Some((now.saturating_add(interval), false));
         }
+        // A letter that left before what was missing was sent again says nothing new about that.
+        let is_news = peer.mended.is_none_or(|mended| sent > mended);
+        let gap = behind.filter(|behind| is_news && *behind > peer.matched + 1);
         if peer.matched == last {
             (peer.lacks, peer.out) = (None, false);
+        }
+        if let Some(behind) = gap {
+            self.mend(member, from, behind, cx);
         }
         self.commit_more(member, cx);
         self.pump_all(member, cx);

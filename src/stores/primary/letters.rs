@@ -32,6 +32,8 @@ pub(in crate::stores) enum Letter<R: Resolution> {
         epoch: Epoch,
         verified: u64,
         commit: u64,
+        /// The first place behind what it lacks, if what came lies behind a gap.
+        behind: Option<u64>,
         sent: SimTime,
     },
     /// The backup's log differs before what came; up to here it may be the same. `state`: it has shown what the primary doesn't have.
@@ -52,6 +54,8 @@ pub(in crate::stores) enum Letter<R: Resolution> {
         epoch: Epoch,
         better: Option<(Epoch, Image<R>)>,
     },
+    /// A forwarded request has come, which the receiver knows by this number.
+    Taken { number: u64 },
     /// Somebody has lost its state, in this life.
     Lost { life: u16 },
     /// What others have.
@@ -116,7 +120,7 @@ impl<R: Resolution> Letter<R> {
                     let updates = updates.iter().map(|update| update.size(model, value_bytes));
                     EPOCH_BYTES + 4 * PLACE_BYTES + updates.sum::<u64>()
                 }
-                Self::Confirm { .. } => 3 * PLACE_BYTES,
+                Self::Confirm { .. } => 4 * PLACE_BYTES,
                 Self::Differs { .. } => PLACE_BYTES + 1,
                 Self::State { image, .. } => 2 * PLACE_BYTES + image.size(model, value_bytes),
                 Self::Fenced { .. } => 0,
@@ -126,6 +130,7 @@ impl<R: Resolution> Letter<R> {
                     better.map_or(1, |(_, image)| 1 + EPOCH_BYTES + image.size(model, value_bytes))
                 }
                 Self::Lost { .. } => 2,
+                Self::Taken { .. } => PLACE_BYTES,
                 Self::Known { image, .. } => 2 + EPOCH_BYTES + 1 + image.size(model, value_bytes),
             }
     }

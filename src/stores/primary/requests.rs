@@ -4,8 +4,10 @@
 //! Everybody who waits is answered or refused within the timeout.
 
 use super::super::replica::tell;
+use super::super::replication::toward;
 use super::super::store::Store;
 use super::super::words::store_key;
+use super::letters::Letter;
 use super::log::Update;
 use super::{At, Desk, Flaw, PrimarySpec, Reads, Role};
 use crate::kernel::{SimDuration, SimTime};
@@ -21,8 +23,10 @@ use serde::Serialize;
 const FORWARDED: u16 = 1 << 8;
 /// A request that was forwarded so often finds nobody.
 const MOST_FORWARDS: u16 = 16;
-/// Stands for a place in the log that a request doesn't have.
+/// Stands for a place in the log that a request doesn't have: it waits to be served.
 const NO_PLACE: u64 = u64::MAX;
+/// The same: it was forwarded, and waits for the word that it has come.
+const AWAY: u64 = u64::MAX - 1;
 
 /// An attempt that waits.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -105,7 +109,8 @@ impl<R: Resolution> Store<R> {
         }
     }
 
-    /// Sends a request on to the primary; keeps it if this replica is going to be it.
+    /// Sends a request on to the primary; keeps it if this replica is going to be it. Until the other says that the request has
+    /// come it stays here as well, and is refused when it has waited long enough: nobody else may know of it.
     fn forward(&mut self, member: u32, handle: Handle, is_fresh: bool, cx: &mut Cx<'_, '_>) {
         let primary = self.desk_of(member).epoch.primary();
         if primary == member {
@@ -119,11 +124,46 @@ impl<R: Resolution> Store<R> {
             attempt.outcome = Outcome::Refused { retry_after: None };
             return self.answer(member, handle, 0, cx);
         }
-        let (key, about) = (call.key, answer_address(call.about_answer(attempt)));
+        call.paths += 1;
+        let copy = attempt.clone();
+        let (key, about) = (call.key, answer_address(call.about_answer(&copy)));
         let bytes = request_bytes(&call.request, u32::try_from(self.spec.value_bytes).unwrap_or(u32::MAX));
+        let copy = cx.shared.attempts.insert(copy);
+        let number = self.note_deadline(member, AWAY, cx);
+        let desk = self.desk(member);
+        let wait = Wait {
+            attempt: handle,
+            since: cx.now(),
+            stalled: desk.stalled,
+            outcome: Outcome::Pending,
+            is_fresh,
+        };
+        desk.away.insert(number, wait);
         let to = self.replicas[primary as usize].endpoint.id;
-        let message = Message::new(MessageKind::Request, to, 0, bytes).with(handle);
+        let mut message = Message::new(MessageKind::Request, to, 0, bytes).with(copy);
+        message.value = number;
         cx.send_about(&mut self.replicas[member as usize].endpoint, message, key, about);
+        self.arm(member, cx);
+    }
+
+    /// A request that another replica has forwarded has come: this one says so, and has it from here on.
+    pub(in crate::stores) fn accept_forwarded(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        let from = message.from - self.replicas[0].endpoint.id;
+        let answer = toward(
+            answer_address(message.about),
+            self.replicas[member as usize].endpoint.key,
+        );
+        let number = message.value;
+        self.post(member, from, Letter::Taken { number }, answer, cx);
+        self.hear_again(member, from, cx);
+        self.arm(member, cx);
+    }
+
+    /// A request that was forwarded is in other hands.
+    pub(super) fn hand_away(&mut self, member: u32, number: u64, cx: &mut Cx<'_, '_>) {
+        if let Some(wait) = self.desk(member).away.remove(&number) {
+            cx.drop_attempt(wait.attempt);
+        }
     }
 
     /// Serves a request at the replica that may.
@@ -381,6 +421,7 @@ impl<R: Resolution> Desk<R> {
     fn is_waiting(&self, place: u64, number: u64) -> bool {
         match place {
             NO_PLACE => self.parked.iter().any(|(other, _)| *other == number),
+            AWAY => self.away.contains_key(&number),
             place => self.updates.contains_key(&(place, number)),
         }
     }
@@ -391,13 +432,14 @@ impl<R: Resolution> Desk<R> {
                 let at = self.parked.iter().position(|(other, _)| *other == number)?;
                 self.parked.remove(at).map(|(_, wait)| wait)
             }
+            AWAY => self.away.remove(&number),
             place => self.updates.remove(&(place, number)),
         }
     }
 
     /// Whether anybody waits.
     pub(super) fn has_waiting(&self) -> bool {
-        !self.updates.is_empty() || !self.parked.is_empty()
+        !self.updates.is_empty() || !self.parked.is_empty() || !self.away.is_empty()
     }
 
     /// Those who wait go with the replica.
@@ -405,6 +447,7 @@ impl<R: Resolution> Desk<R> {
         self.deadlines.clear();
         let updates = std::mem::take(&mut self.updates).into_values();
         let parked = std::mem::take(&mut self.parked).into_iter().map(|(_, wait)| wait);
-        updates.chain(parked).map(|wait| wait.attempt).collect()
+        let away = std::mem::take(&mut self.away).into_values();
+        updates.chain(parked).chain(away).map(|wait| wait.attempt).collect()
     }
 }

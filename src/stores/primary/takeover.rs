@@ -247,9 +247,9 @@ impl<R: Resolution> Store<R> {
         let dropped = desk.drop_waiting();
         (desk.campaign, desk.recovery) = (None, None);
         if !keep_state {
-            let (generation, letters, epoch) = (desk.generation, desk.letters, desk.epoch);
+            let (generation, letters, waits, epoch) = (desk.generation, desk.letters, desk.waits, desk.epoch);
             *desk = Desk::new(member, primary, replicas);
-            (desk.generation, desk.letters) = (generation, letters);
+            (desk.generation, desk.letters, desk.waits) = (generation, letters, waits);
             if replicas == 1 {
                 // Nobody can be asked, and no place in the log is given twice.
                 (desk.epoch, desk.normal) = (epoch.next(member, 0), epoch.next(member, 0));

@@ -175,6 +175,96 @@ fn another_takes_over_and_the_old_one_follows_it() {
     assert!(agree_on(&records, 0, 3));
 }
 
+/// Cuts a replica off from the others.
+fn cut_off(bench: &mut Bench, alone: u32, from: u64, to: u64) {
+    let of = |is: bool| Group::sites((0..3).filter(|n| (*n == alone) == is).map(SiteId));
+    bench.network.cuts.push(Cut {
+        name: "alone".into(),
+        from: of(true),
+        to: of(false),
+        both_ways: true,
+        in_flight: InTransit::Lost,
+        sent: InTransit::Lost,
+    });
+    let number = bench.network.cuts.len() as u32 - 1;
+    bench.faults.push((ms(from), ms(to), FaultAction::Cut(number)));
+}
+
+#[test]
+fn a_backup_that_is_cut_off_refuses_what_it_cannot_forward() {
+    let mut bench = uneven(Copies::Count(1));
+    cut_off(&mut bench, 1, 100, 3000);
+    let read = Act::Read { key: 0, replica: 1 };
+    let script = vec![
+        (ms(200), write(0, 1, Op::Write(1))),
+        (ms(300), read),
+        (ms(4000), write(0, 1, Op::Write(2))),
+    ];
+    bench.clients = vec![(SiteId(1), script)];
+    let (ran, _) = run(bench, ms(20_000), &[]);
+    let seen: Vec<_> = ran.log.iter().map(|(_, seen)| (seen.outcome, seen.parts)).collect();
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    for (outcome, parts) in &seen[..2] {
+        assert_eq!(*outcome, Outcome::Refused { retry_after: None });
+        assert_eq!(parts.of(Part::Coordination), millis(1000));
+    }
+    assert_eq!(seen[2].0, Outcome::Done);
+    assert_eq!(ran.end, End::Drained, "and nothing is left waiting");
+}
+
+#[test]
+fn a_request_that_has_come_to_the_primary_is_refused_by_nobody_else() {
+    // Each waits for less than the whole takes.
+    let mut bench = uneven(Copies::All);
+    rules(&mut bench).timeout = millis(700);
+    bench.clients = vec![(SiteId(2), vec![(ms(0), write(0, 2, Op::Write(1)))])];
+    let (ran, _) = run(bench, ms(20_000), &[]);
+    assert_eq!(ran.log.len(), 1);
+    // There, the copies and their confirmations, and back to the client.
+    assert_eq!(ran.log[0].1.outcome, Outcome::Done);
+    assert_eq!(ran.log[0].1.parts.total(), millis(300 + 600 + 300));
+}
+
+#[test]
+fn what_a_backup_lacks_is_sent_as_soon_as_a_later_letter_shows_it() {
+    let mut bench = uneven(Copies::All);
+    // Everybody is near, and one letter is lost.
+    bench.network.pairs.clear();
+    cut_off(&mut bench, 1, 90, 105);
+    let at = [100, 110, 120];
+    bench.clients = vec![(SiteId(0), at.map(|at| (ms(at), write(0, 0, Op::Write(at)))).to_vec())];
+    let (ran, records) = run(bench, ms(20_000), &[What::Sent]);
+    let mut done: Vec<_> = ran.log.iter().map(|(_, seen)| seen.at).collect();
+    done.sort_unstable();
+    // The second letter comes at 120, the word of the gap at 130, the missing one at 140, its confirmation at 150.
+    assert_eq!(done, [ms(150), ms(150), ms(150)]);
+    let peer = |a: u64| a & 0xff == MessageKind::Peer as u64;
+    let sent = records.iter().filter(|(record, _)| peer(record.a)).count();
+    // Three letters to each backup, one word each, and one letter again, less the confirmation of the lost one.
+    assert_eq!(sent, 2 * (3 + 3 + 1 + 1) + 2 - 1);
+}
+
+#[test]
+fn a_backup_is_caught_up_within_a_resend_of_the_end_of_a_long_cut() {
+    let mut bench = uneven(Copies::All);
+    bench.network.pairs.clear();
+    cut_off(&mut bench, 1, 50, 8500);
+    let script = vec![
+        (ms(100), write(0, 0, Op::Write(1))),
+        (ms(10_000), write(0, 0, Op::Write(2))),
+    ];
+    bench.clients = vec![(SiteId(0), script)];
+    let (ran, records) = run(bench, ms(60_000), &[What::Visible]);
+    assert_eq!(ran.log[0].1.outcome, Outcome::Refused { retry_after: None });
+    assert_eq!(
+        (ran.log[1].1.outcome, ran.log[1].1.parts.total()),
+        (Outcome::Done, millis(20))
+    );
+    let first = records.iter().map(|(record, _)| record.time).min();
+    // A sign of life each second, its answer, the letter and its confirmation.
+    assert!(first.is_some_and(|first| first <= ms(8500 + 1000 + 40)), "{first:?}");
+}
+
 /// Five replicas whose primary, which waits for no copies, is cut off with another one, and who acknowledges what at either side.
 fn cut_off_with_one(majority: bool) -> (Vec<Vec<bool>>, bool) {
     let mut bench = bench(MODELS[0], 5, 20);

@@ -8,7 +8,7 @@ use super::alarms::alarm;
 use super::legs::{Leg, topic};
 use super::{Members, QuorumSpec};
 use crate::kernel::{SimDuration, SimTime};
-use crate::state::{Context, Fate, Op, Resolution};
+use crate::state::{Context, Fate, KeyType, Op, Resolution};
 use crate::world::call::{Outcome, Request};
 use crate::world::population::{Cx, purpose};
 use crate::world::record::What;
@@ -450,6 +450,8 @@ impl<R: Resolution> Store<R> {
         let (member, key, stalled) = (operation.coordinator, operation.key, operation.stalled);
         let Kind::Read(read) = &operation.kind else { return };
         let context = self.model.context(&read.entry);
+        let is_text = self.spec.keys[key as usize].1 == KeyType::Text;
+        let found = (is_text && self.rules().keeps(member, key)).then(|| read.entry.clone());
         let bytes = self.model.entry_size(&read.entry).values * self.spec.value_bytes + context.bytes();
         let mut shown = Vec::new();
         if cx.wants(What::ReadServed) {
@@ -482,6 +484,10 @@ impl<R: Resolution> Store<R> {
                 cx.record_with(What::ReadServed, id, words, &extra);
             }
             self.answer_waiting(member, waiting, stalled, bytes, cx);
+        }
+        // Its client's next edit counts the characters that this one showed.
+        if let Some(found) = found {
+            self.join_entry(member, key, &found, cx);
         }
     }
 

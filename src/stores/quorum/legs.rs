@@ -7,7 +7,7 @@ use super::super::replication::{Content, Payload, Shipment, bytes_of, toward};
 use super::super::store::{SHIP, Store};
 use super::super::words::{push_reply, store_key};
 use crate::random::Law;
-use crate::state::{Keeping, Resolution, wire};
+use crate::state::{Keeping, Resolution, Versions, wire};
 use crate::world::call::answer_address;
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose};
@@ -189,7 +189,15 @@ impl<R: Resolution> Store<R> {
         if cx.wants(What::EntryRead) {
             let words = [identity, store_key(self.index, key), mark];
             let mut extra = Vec::new();
-            self.push_shown(&[], key, &entry, &mut extra);
+            let waiting = self.model.held_back(&entry);
+            match self.model.versions(&entry) {
+                // What another replica's answer brings may be what they wait for.
+                Versions::Effects(effects) if !waiting.is_empty() => {
+                    let versions = Versions::Effects(effects.clone());
+                    push_reply(&[], &versions, Some(&waiting), &effects, &mut extra);
+                }
+                _ => self.push_shown(&[], key, &entry, &mut extra),
+            }
             cx.record_with(
                 What::EntryRead,
                 self.replicas[member as usize].endpoint.id,

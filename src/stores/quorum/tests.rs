@@ -3,11 +3,11 @@
 use super::super::Protocol;
 use super::super::testing::{Act, Bench, FaultAction, ms};
 use super::super::tests::{MODELS, agree_on, bench, busy, run, write};
-use super::super::{HintedHandoff, Placement, QuorumSpec};
+use super::super::{HintedHandoff, Model, Placement, QuorumSpec};
 use crate::kernel::{End, SimDuration};
 use crate::network::{Cut, Group, InTransit, Latency, LinkSpec, SiteId};
 use crate::random::Law;
-use crate::state::Op;
+use crate::state::{KeyType, Op};
 use crate::world::call::{Outcome, Part};
 use crate::world::record::What;
 use std::sync::Arc;
@@ -282,4 +282,37 @@ fn everything_at_once_comes_to_rest_repeats_and_is_the_same_watched_or_not() {
         };
         assert_ne!(other.run(until, Vec::new()).print, alone.print);
     }
+}
+
+#[test]
+fn an_edit_counts_the_characters_that_its_agent_was_shown_whoever_brought_them() {
+    let mut bench = uneven(quorum(3, 2, 2));
+    bench.model = MODELS
+        .into_iter()
+        .find(|model| matches!(model, Model::Crdt(_)))
+        .expect("one of them is");
+    let key = bench.spec.keys.len() as u32;
+    bench.spec.keys.push(("text".into(), KeyType::Text));
+    let typed = Op::InsertText {
+        at: 0,
+        from: 0,
+        length: 4,
+    };
+    let delete = Act::Update {
+        key,
+        replica: 0,
+        op: Op::DeleteText { at: 1, length: 2 },
+        aware: true,
+    };
+    // What is typed far away comes to the first replica after 300 ms, and to its neighbour at once, which answers the read as well.
+    bench.clients = vec![
+        (SiteId(2), vec![(ms(0), write(key, 2, typed))]),
+        (
+            SiteId(0),
+            vec![(ms(50), Act::Read { key, replica: 0 }), (ms(100), delete)],
+        ),
+    ];
+    let (_, records) = run(bench, ms(5000), &[What::Took]);
+    let took: Vec<u64> = records.iter().map(|(_, extra)| extra[0]).collect();
+    assert_eq!(took, [1 << 32 | 2], "the second and the third character");
 }

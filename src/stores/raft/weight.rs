@@ -38,7 +38,7 @@ pub(super) fn of_message<R: Resolution>(
         Body::Appended { .. } | Body::Heartbeat { .. } => ROUND + INDEX,
         Body::Conflict { .. } => ROUND + 2 * INDEX + FLAG + TERM,
         Body::Heard { .. } => ROUND,
-        Body::Commit { .. } => INDEX,
+        Body::Commit { .. } => INDEX + TERM,
         Body::Install { snapshot, .. } => ROUND + of_snapshot(model, snapshot, value),
         Body::TimeoutNow => 0,
         Body::Propose { command, .. } => NAME + of_command(command, value),

@@ -187,3 +187,66 @@ fn a_voter_that_listens_to_candidates_breaks_the_lease() {
         assert_eq!(script.readable, [(0, 5)]);
     }
 }
+
+/// A leader of three whose first entry is everywhere.
+fn settled() -> Script {
+    let mut script = Script::new(3, flawed(Flaw::None));
+    script.time_out(0);
+    (1..3).for_each(|to| script.ask(0, to));
+    (0..3).for_each(|_| (1..3).for_each(|to| script.ask(0, to)));
+    assert!(script.leads(0));
+    assert_eq!(script.nodes[2].commit(), 1);
+    script.mail.clear();
+    script
+}
+
+#[test]
+fn the_word_of_a_commit_waits_for_no_answer_and_may_overtake_the_entry() {
+    for overtakes in [false, true] {
+        let mut script = settled();
+        script.act(0, |node, now| node.propose((0, 1), 7, now));
+        // The second answers at once; the third is far away, and hasn't got the entry yet.
+        script.ask(0, 1);
+        assert_eq!(script.nodes[0].commit(), 2);
+        if overtakes {
+            script.mail.reverse();
+        }
+        script.pass(0, 2);
+        assert_eq!(script.nodes[2].commit(), 2, "overtakes: {overtakes}");
+    }
+}
+
+#[test]
+fn a_follower_is_told_of_each_commit_once_and_of_none_that_it_was_not_sent() {
+    let mut script = settled();
+    for number in 1..=10 {
+        script.act(0, |node, now| node.propose((0, number), number, now));
+        (0..2).for_each(|_| script.ask(0, 1));
+    }
+    assert_eq!(script.nodes[0].commit(), 11);
+    let words = |to| {
+        let is_word = |message: &&Message<u64, ()>| message.to == Id(to) && matches!(message.body, Body::Commit { .. });
+        script.mail.iter().filter(is_word).count()
+    };
+    // Three entries may be on their way to it.
+    assert_eq!(words(2), 3);
+}
+
+#[test]
+fn a_word_about_an_entry_commits_no_other_in_its_place() {
+    // The third's second entry is of the first term, and the word is about one of this term.
+    for (of, commit) in [(9, 1), (1, 2)] {
+        let mut script = settled();
+        script.act(0, |node, now| node.propose((0, 1), 7, now));
+        script.pass(0, 2);
+        assert_eq!(script.nodes[2].commit(), 1);
+        let word = Message {
+            from: Id(1),
+            to: Id(2),
+            term: 9,
+            body: Body::Commit { commit: 2, of },
+        };
+        script.act(2, |node, now| node.receive(word, now));
+        assert_eq!(script.nodes[2].commit(), commit);
+    }
+}

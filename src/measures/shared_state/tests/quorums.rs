@@ -428,3 +428,27 @@ fn reads_are_as_stale_as_the_legs_say_for_any_numbers() {
         );
     }
 }
+
+#[test]
+fn what_a_read_makes_of_an_answer_that_waits_and_one_that_it_waits_for_is_before_its_agents_eyes() {
+    let mut bench = bench(crdt(), 3, 10);
+    bench.spec.protocol = Protocol::Quorum(Box::new(quorum(3, 2, 2)));
+    // The first insertion doesn't get to the second replica, and the second one, which comes after it, not to the first.
+    cut(&mut bench, &[1], &[2], 0, 50);
+    cut(&mut bench, &[0], &[2], 51, 100);
+    let stands = FaultAction::Pause { targets: vec![2] };
+    bench.faults.push((ms(150), ms(1000), stands));
+    let typed = |at, length| Op::InsertText { at, from: at, length };
+    let delete = aware(3, 0, Op::DeleteText { at: 2, length: 2 });
+    bench.clients = vec![
+        (
+            SiteId(2),
+            vec![(ms(10), update(3, 2, typed(0, 2))), (ms(60), update(3, 2, typed(2, 3)))],
+        ),
+        (SiteId(0), vec![(ms(200), read(3, 0)), (ms(300), delete)]),
+    ];
+    // The two together show both, and the agent deletes two characters of the second.
+    let found = judge(bench, ms(5000));
+    assert_eq!((found.writes, found.acknowledged, found.reads), (3, 3, 1));
+    assert_eq!((found.lost_characters, found.lost_effects), (0, 0));
+}

@@ -66,17 +66,20 @@ didn't answer in time until it hears from it, or for ten timeouts.
 the next replica beyond the preference list that isn't suspected. Hints are durable, aren't read, and are offered every `retry` until
 they are taken or older than `keep`. With `sloppy` the acknowledgement of whoever keeps a hint counts as one of the `w`, at once where
 the coordinator suspects the replica already: writes stay available, and reads may be stale although `r + w > n`. What is only in a
-hint at the end counts as lost. A replica that leaves an offer unanswered gets one hint at a time until it takes it.
+hint at the end counts as lost. A replica that leaves an offer unanswered gets one hint at a time until it takes it. With
+`sloppy` a write to a register that reaches a replica outside of the list, while that suspects the whole list, is coordinated by this replica, as in
+Dynamo: it goes to the first `n` of the ring that aren't suspected, all of which keep hints. Any other update is computed from what its
+key holds, and refused where none of the list can be reached; so are reads, which ask the list alone.
 
 *Read repair.* With `read_repair` a coordinator waits for the answers beyond the first `r`, up to the timeout, and sends what all of
 them make together to each replica that answered with something else.
 
-*Time.* `legs` gives each part of an operation a time of its own, in addition to the network: `write` and `read` to a replica, `ack` and
-`reply` back. A coordinator that keeps the key sends to itself as well, with these times and without the network. The store's `time`
 *Texts.* A position counts the characters that the agent's read showed, which may be more than any one replica holds. A coordinator that
 keeps the key therefore takes in what its own reads of a text have found, with or without `read_repair`. An edit that gets to another
 coordinator counts those of them that are there.
 
+*Time.* `legs` gives each part of an operation a time of its own, in addition to the network: `write` and `read` to a replica, `ack` and
+`reply` back. A coordinator that keeps the key sends to itself as well, with these times and without the network. The store's `time`
 is what the replica that is asked takes before it begins.
 
 Costs: a write sends its news to `n` replicas and waits for `w`; a read brings `r` whole entries to the coordinator and `n - r` more
@@ -207,6 +210,8 @@ pub(super) struct Coordinator<R: Resolution> {
     pub suspected: BTreeMap<u32, SimTime>,
     /// By key, the updates that it has accepted and logged, and that aren't in its store yet.
     pub staged: BTreeMap<u32, VecDeque<Staged<R>>>,
+    /// By key of those that it doesn't keep, what it has accepted while none of those could be reached that do.
+    pub outside: BTreeMap<u32, R::Entry>,
     /// What it keeps for others.
     pub hints: Hints<R>,
     /// Answers to reads that it has given.
@@ -219,6 +224,7 @@ impl<R: Resolution> Default for Coordinator<R> {
             alarms: Default::default(),
             suspected: BTreeMap::new(),
             staged: BTreeMap::new(),
+            outside: BTreeMap::new(),
             hints: Hints::default(),
             replies: 0,
         }

@@ -52,6 +52,7 @@ impl<R: Resolution> Store<R> {
             let replica = &mut self.replicas[member as usize];
             replica.batch_open = false;
             replica.coordinator.staged.clear();
+            replica.coordinator.outside.clear();
             replica.coordinator.hints.clear();
             replica.order.forget(replica.origin);
             replica.subscriptions.forget();

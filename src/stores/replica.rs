@@ -54,6 +54,14 @@ pub(super) enum Waiting {
     Peer(Message),
 }
 
+impl<R: Resolution> Replica<R> {
+    /// What its own updates of a key build on: what it holds, or, of a key that it doesn't keep, what it has accepted for others.
+    pub(super) fn own_entry(&self, key: u32) -> &R::Entry {
+        let slot = &self.slots[key as usize];
+        self.coordinator.outside.get(&key).unwrap_or(&slot.entry)
+    }
+}
+
 /// A replica's memory of calls that it recognises.
 #[derive(Debug, Clone, Serialize)]
 #[serde(bound(serialize = ""))]

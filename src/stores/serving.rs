@@ -297,7 +297,7 @@ impl<R: Resolution> Store<R> {
     }
 
     /// Answers an update that was applied before, as it was then.
-    fn answer_again(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+    pub(super) fn answer_again(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
         let Some((_, call)) = cx.shared.journey(handle) else {
             return;
         };
@@ -308,9 +308,7 @@ impl<R: Resolution> Store<R> {
         let Some((attempt, _)) = cx.shared.journey_mut(handle) else {
             return;
         };
-        let context = self
-            .model
-            .context(&self.replicas[member as usize].slots[key as usize].entry);
+        let context = self.model.context(self.replicas[member as usize].own_entry(key));
         let bytes = context.bytes() + attempt.token().map_or(0, |token| token.bytes());
         attempt.context = Some(Box::new(context));
         attempt.outcome = Outcome::Done;

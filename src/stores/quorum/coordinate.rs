@@ -82,9 +82,9 @@ pub(in crate::stores) struct Read<R: Resolution> {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(in crate::stores) struct Waiting {
     pub attempt: Handle,
-    since: SimTime,
+    pub since: SimTime,
     /// How long the coordinator had stood still when it came.
-    stalled: SimDuration,
+    pub stalled: SimDuration,
 }
 
 impl Waiting {
@@ -134,7 +134,7 @@ impl<R: Resolution> Store<R> {
     }
 
     /// The address of the draws about an attempt's operation.
-    fn address_of(handle: Handle, cx: &Cx<'_, '_>) -> Option<u64> {
+    pub(super) fn address_of(handle: Handle, cx: &Cx<'_, '_>) -> Option<u64> {
         let (attempt, call) = cx.shared.journey(handle)?;
         let copy = u64::from(attempt.copy) << 48;
         Some(
@@ -192,11 +192,32 @@ impl<R: Resolution> Store<R> {
         for staged in replica.coordinator.staged.get(&key).into_iter().flatten() {
             self.model.merge(&mut entry, &staged.delta, &mut |_| {});
         }
+        let accepted = self.compute(member, key, &mut entry, (op, context), handle, cx);
+        let staged = Staged {
+            number: accepted.dot.number,
+            delta: accepted.delta.clone(),
+        };
+        let coordinator = &mut self.replicas[member as usize].coordinator;
+        coordinator.staged.entry(key).or_default().push_back(staged);
+        accepted
+    }
+
+    /// Accepts an update of an entry that isn't what the replica shows.
+    pub(super) fn compute(
+        &mut self,
+        member: u32,
+        key: u32,
+        entry: &mut R::Entry,
+        (op, context): (Op, Option<&Context>),
+        handle: Handle,
+        cx: &mut Cx<'_, '_>,
+    ) -> Accepted<R> {
         let mut replaces = Vec::new();
-        let (id, word) = (replica.endpoint.id, store_key(self.index, key));
+        let id = self.replicas[member as usize].endpoint.id;
+        let word = store_key(self.index, key);
         let at = self.number(member, key, cx);
         if cx.wants(What::Accepted) {
-            let versions = self.model.versions(&entry);
+            let versions = self.model.versions(entry);
             self.say_accepted(&versions, at, (id, word), (op, context), handle, cx);
         }
         let accept = crate::state::Accept {
@@ -204,7 +225,7 @@ impl<R: Resolution> Store<R> {
             stamp: at.1,
             context,
         };
-        let delta = self.model.update(&mut entry, op, accept, &mut |fate| match fate {
+        let delta = self.model.update(entry, op, accept, &mut |fate| match fate {
             Fate::BuiltOn { .. } | Fate::Placed { .. } | Fate::Took { .. } => {
                 super::super::replica::tell(cx, id, word, fate)
             }
@@ -217,16 +238,10 @@ impl<R: Resolution> Store<R> {
                 cx.record(What::Replaces, id, [word, loser.bits(), at.0.bits()]);
             }
         }
-        let staged = Staged {
-            number: at.0.number,
-            delta: delta.clone(),
-        };
-        let coordinator = &mut self.replicas[member as usize].coordinator;
-        coordinator.staged.entry(key).or_default().push_back(staged);
         Accepted {
             delta,
             dot: at.0,
-            context: self.model.context(&entry),
+            context: self.model.context(entry),
         }
     }
 
@@ -259,7 +274,7 @@ impl<R: Resolution> Store<R> {
         let accepted = Accepted {
             delta: delta.clone(),
             dot: *dot,
-            context: self.model.context(&replica.slots[key as usize].entry),
+            context: self.model.context(replica.own_entry(key)),
         };
         if let Some(about) = Self::address_of(handle, cx) {
             self.gather(member, key, accepted, vec![handle], about, cx);
@@ -294,7 +309,7 @@ impl<R: Resolution> Store<R> {
     }
 
     /// Sends an accepted update to the replicas that keep its key.
-    fn gather(
+    pub(super) fn gather(
         &mut self,
         member: u32,
         key: u32,

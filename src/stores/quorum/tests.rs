@@ -316,3 +316,60 @@ fn an_edit_counts_the_characters_that_its_agent_was_shown_whoever_brought_them()
     let took: Vec<u64> = records.iter().map(|(_, extra)| extra[0]).collect();
     assert_eq!(took, [1 << 32 | 2], "the second and the third character");
 }
+
+#[test]
+fn a_sloppy_write_goes_to_whoever_is_healthy_where_nobody_keeps_its_key() {
+    for sloppy in [true, false] {
+        let mut bench = bench(MODELS[0], 5, 10);
+        let sites = ["a", "b", "c", "d", "e"];
+        let is_over_there = |name: &String| {
+            let mut list = Placement::ring([name.as_str()], &sites).order(0)[..3].to_vec();
+            list.sort_unstable();
+            list == [2, 3, 4]
+        };
+        let name = (0..).map(|n| format!("key{n}")).find(is_over_there);
+        bench.spec.keys[0].0 = name.expect("there are enough names");
+        let names = bench.spec.keys.iter().map(|(name, _)| name.as_str());
+        let placement = Arc::new(Placement::ring(names, &sites));
+        bench.spec.protocol = Protocol::Quorum(Box::new(QuorumSpec {
+            n: 3,
+            placement,
+            sloppy,
+            hinted_handoff: Some(handoff(millis(600_000))),
+            ..quorum(5, 2, 2)
+        }));
+        bench.network.cuts.push(Cut {
+            name: "split".into(),
+            from: Group::sites([SiteId(0), SiteId(1)]),
+            to: Group::sites([SiteId(2), SiteId(3), SiteId(4)]),
+            both_ways: true,
+            in_flight: InTransit::Lost,
+            sent: InTransit::Lost,
+        });
+        bench.faults = vec![(ms(100), ms(9000), FaultAction::Cut(0))];
+        let writes = [1000, 3000].map(|at| (ms(at), write(0, 0, Op::Write(at))));
+        bench.clients = vec![(SiteId(0), writes.to_vec())];
+        let (ran, records) = run(bench, ms(60_000), &[What::Visible]);
+        let seen = ran
+            .log
+            .iter()
+            .map(|(_, seen)| (seen.outcome, seen.parts.of(Part::Coordination)));
+        let seen: Vec<_> = seen.collect();
+        if !sloppy {
+            assert!(
+                seen.iter()
+                    .all(|(outcome, _)| matches!(outcome, Outcome::Refused { .. }))
+            );
+            continue;
+        }
+        // A quarter of the timeout for each of the list, and then the way to the neighbour and back; next time all are suspected.
+        assert_eq!(seen, [(Outcome::Done, millis(750 + 20)), (Outcome::Done, millis(20))]);
+        assert_eq!(ran.end, End::Drained);
+        let last = |replica: u32| {
+            let mut shown = records.iter().filter(|(record, _)| record.subject == replica);
+            shown.next_back().map(|(record, _)| record.b)
+        };
+        let value = Some(crate::state::Value::Register(vec![3000]).digest());
+        assert_eq!([0, 1, 2, 3, 4].map(last), [None, None, value, value, value]);
+    }
+}

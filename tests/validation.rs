@@ -85,7 +85,7 @@ fn optimistic_locking_in_lockstep_takes_n_rounds() {
             near("state.swaps.refused", &(calls - n).to_string()),
             near("state.writes", &n.to_string()),
             near("state.acknowledged", &n.to_string()),
-            near("state.unavailable", "0"),
+            near("state.swaps.given_up", "0"),
             near("state.overwritten_unseen", "0"),
             near("state.lost_updates", "0"),
             near("task.done", &n.to_string()),
@@ -106,7 +106,7 @@ fn optimistic_locking_gives_up_after_its_attempts() {
         near("state.writes", "3"),
         near("task.done", "3"),
         near("task.failed", "7"),
-        near("state.unavailable", "7"),
+        near("state.swaps.given_up", "7"),
         near("run.last_delivery", "\"120ms\""),
     ];
     let path = folder.path().join("lockstep.ron");

@@ -157,7 +157,9 @@ impl<R: Resolution> Store<R> {
         (primary.commit == primary.log.last() || stuck)
             && live().all(|(member, _)| {
                 let desk = self.desk_of(member);
-                let ends = desk.log.end() == primary.log.end() && desk.commit == primary.commit;
+                // Where nothing more is acknowledged, a backup may have heard more from an earlier primary than this one.
+                let knows = desk.commit == primary.commit || stuck && desk.commit > primary.commit;
+                let ends = desk.log.end() == primary.log.end() && knows;
                 match desk.role {
                     Role::Recovering => self.is_lost(member, live().map(|(other, _)| other)),
                     _ => ends && desk.epoch == primary.epoch,

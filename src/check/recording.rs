@@ -377,6 +377,9 @@ mod tests {
     use crate::stores::words::{op_words, push_own_reply};
     use crate::world::record::Records;
 
+    /// Takes a record down.
+    type Say<'a> = &'a mut dyn FnMut(What, u32, [u64; 3], &[u64]);
+
     /// Two agents read version 1, and swap one after the other, on one replica. What is recorded of the second swap is `fate`.
     fn history(fate: &[(What, u64)]) -> History {
         let (agent, first, second) = (10, 20, 21);
@@ -388,7 +391,7 @@ mod tests {
             let entry = Ticket { rank: 0, number: now };
             records.push(SimTime::from_nanos(u64::from(now)), entry, what, subject, words, extra);
         };
-        let begins = |say: &mut dyn FnMut(What, u32, [u64; 3], &[u64]), agent: u32, id: u64| {
+        let begins = |say: Say<'_>, agent: u32, id: u64| {
             say(What::CallStarted, agent, [id, 0, 0], &[]);
             say(
                 What::StepBegan,
@@ -398,7 +401,7 @@ mod tests {
             );
             say(What::AttemptSent, agent, [id, 0, 1], &[0]);
         };
-        let accepted = |say: &mut dyn FnMut(What, u32, [u64; 3], &[u64]), id: u64, number: u32| {
+        let accepted = |say: Say<'_>, id: u64, number: u32| {
             let [what, with] = op_words(Op::Write(100 * u64::from(number)));
             say(What::Accepted, 0, [id, 0, dot(number).bits()], &[0, 0, 0, what, with]);
         };

@@ -1,7 +1,7 @@
 //! Presets: stores that people choose between, each a configuration of the models.
 //!
 //! Guarantees: a preset is gone before anything is resolved: what it was written for is a [`Store`] under the models that there are,
-//! with every option said ([`Store::expand`]). So a run under a preset is the run under its written-out configuration, event for event.
+//! with every option said (`Store::expand`). So a run under a preset is the run under its written-out configuration, event for event.
 //! Options that the file gives keep their places, and what is wrong with them is said there.
 
 mod pages;

@@ -70,7 +70,6 @@ impl AgentGroup {
         agent.thinking = 0;
         if !keep_state {
             self.forget_memory(member);
-            self.forget_runs(member);
         }
         self.empty_mailbox(member, cx);
         if self.agents[member as usize].main.state == State::Idle {

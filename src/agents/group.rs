@@ -322,7 +322,6 @@ impl AgentGroup {
                     ..agent.endpoint
                 };
                 self.biographies[member as usize] = Biography { ordinal, runs: 0 };
-                self.forget_runs(member);
                 member
             }
             None => {

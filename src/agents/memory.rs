@@ -1,4 +1,5 @@
-//! What agents remember from one step to the next, and lose with their state: sessions, caches, what they have seen of keys.
+//! What agents remember from one step to the next, and lose with their state: sessions, caches, what they have seen of keys, how many
+//! recorded runs they have taken.
 //!
 //! Guarantees: whoever comes after an agent in its place, or after a crash in its own, knows nothing of it.
 
@@ -16,6 +17,7 @@ impl AgentGroup {
         self.amounts.remove(&member);
         self.chosen.remove(&member);
         self.acts_on_cache.remove(&member);
+        self.forget_runs(member);
     }
 }
 

@@ -204,9 +204,9 @@ impl AgentGroup {
 
     /// An agent has lost its memory: how many runs it has taken is part of it.
     pub(super) fn forget_runs(&mut self, member: u32) {
-        let spec = Arc::clone(&self.spec);
-        for replay in &spec.program.replays {
-            *self.register(member, replay.counter) = 0;
+        for step in 0..self.spec.program.replays.len() {
+            let counter = self.spec.program.replays[step].counter;
+            *self.register(member, counter) = 0;
         }
     }
 

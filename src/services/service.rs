@@ -1,19 +1,22 @@
 //! A service at work: the door (limit, budget, bound of the queue), the queue, the servers.
 
+mod logs;
+mod pace;
+
 use super::books::Books;
 use super::job::{Job, Moment};
 use super::limit::Bucket;
 use super::line::{Discipline, Line, rank_of_priority, rank_of_size};
-use super::sharing::{Sharing, Speed};
+use super::sharing::Sharing;
 use super::spec::{Excess, ServiceSpec};
-use crate::agents::journal::event;
 use crate::kernel::{Entry, Liveness, SimDuration, SimTime, Ticket, Words};
-use crate::state::journal::{LogRequest, Position, Streams, Written};
+use crate::state::journal::Streams;
 use crate::world::call::{Attempt, Call, Outcome, Request};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
 use crate::world::record::What;
 use crate::world::slab::{Handle, Slab};
+use pace::due_at;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -222,34 +225,8 @@ impl Service {
         let journey = self.jobs.get(job).and_then(|job| cx.shared.journey(job.attempt));
         match (self.spec.discipline, journey) {
             (Discipline::Priority, Some((_, call))) => rank_of_priority(call.request.priority()),
-            (Discipline::ShortestFirst, Some((attempt, call))) => rank_of_size(self.work(attempt, call)),
+            (Discipline::ShortestFirst, Some((attempt, call))) => rank_of_size(work(&self.spec, attempt, call)),
             _ => 1,
-        }
-    }
-
-    /// How long the work on a request takes: the same whenever it is asked for.
-    fn work(&self, attempt: &Attempt, call: &Call) -> SimDuration {
-        let (tokens_in, tokens_out) = call.request.tokens();
-        let address = call.about(attempt);
-        let mut stream = call.key.stream(purpose::SERVICE, address);
-        self.spec.time.sample(&mut stream, address, tokens_in, tokens_out)
-    }
-
-    /// This moment, which isn't before the last change.
-    fn moment(&self, now: SimTime) -> Moment {
-        if !self.down && self.pace() == 1.0 {
-            let stood = self.changed.stood;
-            return Moment { at: now, stood };
-        }
-        let elapsed = now - self.changed.at;
-        let at_work = if self.down {
-            SimDuration::ZERO
-        } else {
-            scaled(elapsed, self.pace()).min(elapsed)
-        };
-        Moment {
-            at: now,
-            stood: self.changed.stood + (elapsed - at_work),
         }
     }
 
@@ -303,9 +280,7 @@ impl Service {
         };
         let again = job.again;
         let (tokens_in, tokens_out) = call.request.tokens();
-        let address = call.about(attempt);
-        let mut stream = call.key.stream(purpose::SERVICE, address);
-        let duration = self.spec.time.sample(&mut stream, address, tokens_in, tokens_out);
+        let duration = work(&self.spec, attempt, call);
         self.tokens += tokens_in as u64 + tokens_out as u64;
         self.money = self.money.saturating_add(self.spec.price(tokens_in, tokens_out));
         if !again {
@@ -331,55 +306,13 @@ impl Service {
         self.note_budget(cx);
     }
 
-    /// The speed at which requests share the servers.
-    fn speed(&self) -> Speed {
-        Speed {
-            servers: self.spec.servers,
-            pace: self.pace(),
-        }
-    }
-
-    /// One more shares the servers, or what there is to share has changed: whoever is done first now is due then.
-    #[inline(never)]
-    fn share(&mut self, joins: Option<(Handle, SimDuration)>, cx: &mut Cx<'_, '_>) {
-        let (now, speed) = (cx.now(), self.speed());
-        let Some(sharing) = &mut self.sharing else { return };
-        sharing.advance(now, speed);
-        if let Some((handle, work)) = joins {
-            sharing.add(handle, work);
-            if let Some(job) = self.jobs.get_mut(handle) {
-                (job.due, job.queued) = (SimTime::NEVER, SimTime::NEVER);
-            }
-        }
-        let first = sharing.first(speed);
-        if let Some(before) = self
-            .first
-            .filter(|before| first.is_none_or(|(handle, _)| handle != *before))
-            && let Some(job) = self.jobs.get_mut(before)
-        {
-            job.due = SimTime::NEVER;
-        }
-        self.first = first.map(|(handle, _)| handle);
-        if let Some((handle, due)) = first
-            && let Some(job) = self.jobs.get_mut(handle)
-        {
-            job.due = due;
-            if due < job.queued {
-                job.queued = due;
-                cx.schedule_in_place(job.ticket, due, SERVED, self.endpoint.id, handle.to_word());
-            }
-        }
-    }
-
     /// Work on a request has ended.
     fn served(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
-        let now = cx.now();
+        let (now, speed) = (cx.now(), self.speed());
         let job = self.jobs.remove(handle).expect("a live end of work has its job");
         self.forget_in_work(job.slot);
         if let Some(sharing) = &mut self.sharing {
-            let pace = if self.pauses > 0 { 0.0 } else { self.speed };
-            let servers = self.spec.servers;
-            sharing.advance(now, Speed { servers, pace });
+            sharing.advance(now, speed);
             sharing.remove(handle);
             self.first = None;
         }
@@ -414,55 +347,6 @@ impl Service {
             self.share(None, cx);
         }
         self.serve_next(cx);
-    }
-
-    /// Does what is asked of a log, if it is.
-    fn keep_log(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) -> Outcome {
-        let now = cx.now();
-        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
-            return Outcome::Done;
-        };
-        let Request::Journal(entry) = &call.request else {
-            return Outcome::Done;
-        };
-        let client = call.client;
-        let stream = self.logs.entry(client).or_default();
-        let (number, bytes, written) = match &**entry {
-            LogRequest::Append { epoch, number, event } => {
-                (*number, event.bytes, stream.append(*epoch, *number, event, now))
-            }
-            LogRequest::Keep { epoch, snapshot } => {
-                (snapshot.number, snapshot.bytes, stream.keep(*epoch, snapshot, now))
-            }
-            LogRequest::Load { epoch, after, most } => {
-                let Some(loaded) = stream.load(*epoch, *after, *most) else {
-                    cx.record(What::Journal, self.endpoint.id, [client.into(), 0, event::REFUSED]);
-                    return Outcome::Fenced;
-                };
-                let (events, bytes) = (loaded.events.len() as u64, loaded.bytes());
-                attempt.findings_mut().loaded = Some(Box::new(loaded));
-                let words = [client.into(), events, event::READ];
-                cx.record_with(What::Journal, self.endpoint.id, words, &[bytes]);
-                return Outcome::Done;
-            }
-        };
-        let is_snapshot = matches!(**entry, LogRequest::Keep { .. });
-        let extra = match &**entry {
-            _ if !matches!(written, Written::Added) => Vec::new(),
-            LogRequest::Append { event, .. } => event.words(),
-            LogRequest::Keep { snapshot, .. } => Position::default().event_to(&snapshot.position, bytes).words(),
-            LogRequest::Load { .. } => Vec::new(),
-        };
-        let (what, outcome) = match written {
-            Written::Added if is_snapshot => (event::KEPT, Outcome::Done),
-            Written::Added => (event::APPENDED, Outcome::Done),
-            Written::Repeated => (event::REPEATED, Outcome::Done),
-            Written::Succeeded => (event::REFUSED, Outcome::Fenced),
-            Written::Gap => (event::GAP, Outcome::Moved),
-        };
-        let words = [client.into(), number.into(), what];
-        cx.record_with(What::Journal, self.endpoint.id, words, &extra);
-        outcome
     }
 
     fn serve_next(&mut self, cx: &mut Cx<'_, '_>) {
@@ -561,69 +445,20 @@ impl Service {
             }
         }
     }
+}
 
-    /// How fast it works now: 1 is its own speed.
-    fn pace(&self) -> f64 {
-        if self.pauses > 0 { 0.0 } else { self.speed }
-    }
-
-    /// Changes the speed: the ends of all work in progress move.
-    fn change_pace(&mut self, change: impl FnOnce(&mut Self), cx: &mut Cx<'_, '_>) {
-        let (before, changed) = (self.pace(), self.moment(cx.now()));
-        let (now, speed) = (cx.now(), self.speed());
-        if let Some(sharing) = &mut self.sharing {
-            sharing.advance(now, speed);
-        }
-        change(self);
-        let after = self.pace();
-        if before == after {
-            return;
-        }
-        self.changed = changed;
-        cx.record(What::Paced, self.endpoint.id, [after.to_bits(), 0, 0]);
-        if self.sharing.is_some() {
-            self.share(None, cx);
-            return self.serve_next(cx);
-        }
-        for index in 0..self.in_work.len() {
-            let handle = self.in_work[index];
-            let Some(job) = self.jobs.get_mut(handle) else { continue };
-            let elapsed = now - job.since;
-            let done = scaled(elapsed, before).min(job.left).min(elapsed);
-            job.left = job.left - done;
-            job.since = now;
-            job.due = due_at(now, job.left, after);
-            if job.due < job.queued {
-                job.queued = job.due;
-                cx.schedule_in_place(job.ticket, job.due, SERVED, self.endpoint.id, handle.to_word());
-            }
-        }
-        self.serve_next(cx);
-    }
+/// How long the work on a request takes: the same whenever it is asked for.
+#[inline]
+fn work(spec: &ServiceSpec, attempt: &Attempt, call: &Call) -> SimDuration {
+    let (tokens_in, tokens_out) = call.request.tokens();
+    let address = call.about(attempt);
+    let mut stream = call.key.stream(purpose::SERVICE, address);
+    spec.time.sample(&mut stream, address, tokens_in, tokens_out)
 }
 
 /// Tokens in and out as one word of a record.
 fn token_word(tokens_in: u32, tokens_out: u32) -> u64 {
     (tokens_in as u64) << 32 | tokens_out as u64
-}
-
-/// A duration at another speed, to the nearest nanosecond.
-fn scaled(duration: SimDuration, pace: f64) -> SimDuration {
-    if pace == 1.0 {
-        duration
-    } else {
-        SimDuration::from_nanos_f64(duration.as_nanos() as f64 * pace)
-    }
-}
-
-/// When work ends that has so much left, at this speed: never at none.
-fn due_at(now: SimTime, left: SimDuration, pace: f64) -> SimTime {
-    match pace {
-        1.0 => now.saturating_add(left),
-        0.0 => SimTime::NEVER,
-        // Rounded up, so that no time is won by a change of speed.
-        pace => now.saturating_add(SimDuration::from_nanos_f64((left.as_nanos() as f64 / pace).ceil())),
-    }
 }
 
 impl Population for Service {

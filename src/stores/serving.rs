@@ -4,13 +4,14 @@
 //! replica's state survives.
 
 use super::replica::{Accepted, Job, Known, Waiting, show, tell};
+use super::replication::bytes_of;
 use super::store::{SERVED, Store};
 use super::subscriptions::invalidate;
 use super::words::{op_words, push_own_reply, push_versions, store_key};
 use crate::state::{Accept, Context, Dot, Keeping, Op, Resolution, Versions};
-use crate::world::call::{Outcome, Request};
+use crate::world::call::{Outcome, Request, answer_address};
 use crate::world::message::{Message, MessageKind};
-use crate::world::population::{Cx, purpose};
+use crate::world::population::{Cx, purpose, request_bytes};
 use crate::world::record::What;
 use crate::world::slab::Handle;
 
@@ -324,6 +325,23 @@ impl<R: Resolution> Store<R> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let message = Message::new(MessageKind::Response, call.client, 0, bytes).with(handle);
         let (key, about) = (call.key, call.about_answer(attempt));
+        cx.send_about(&mut self.replicas[member as usize].endpoint, message, key, about);
+    }
+
+    /// Sends an attempt on to another replica, by a copy of its own: this one stays here until the other has said that it has come, with
+    /// this word.
+    pub(super) fn send_on(&mut self, member: u32, target: u32, handle: Handle, word: u64, cx: &mut Cx<'_, '_>) {
+        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
+            return;
+        };
+        call.paths += 1;
+        let copy = attempt.clone();
+        let (key, about) = (call.key, answer_address(call.about_answer(&copy)));
+        let bytes = request_bytes(&call.request, bytes_of(self.spec.value_bytes));
+        let copy = cx.shared.attempts.insert(copy);
+        let to = self.replicas[target as usize].endpoint.id;
+        let mut message = Message::new(MessageKind::Request, to, 0, bytes).with(copy);
+        message.value = word;
         cx.send_about(&mut self.replicas[member as usize].endpoint, message, key, about);
     }
 

@@ -13,8 +13,8 @@ use super::{At, Desk, Flaw, PrimarySpec, Reads, Role};
 use crate::kernel::{SimDuration, SimTime};
 use crate::state::{Accept, Context, Dot, Fate, Op, Resolution};
 use crate::world::call::{Outcome, Request, answer_address};
-use crate::world::message::{Message, MessageKind};
-use crate::world::population::{Cx, request_bytes};
+use crate::world::message::Message;
+use crate::world::population::Cx;
 use crate::world::record::What;
 use crate::world::slab::Handle;
 use serde::Serialize;
@@ -116,7 +116,7 @@ impl<R: Resolution> Store<R> {
         if primary == member {
             return self.park(member, handle, is_fresh, cx);
         }
-        let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
+        let Some((attempt, _)) = cx.shared.journey_mut(handle) else {
             return;
         };
         attempt.copy += FORWARDED;
@@ -124,11 +124,6 @@ impl<R: Resolution> Store<R> {
             attempt.outcome = Outcome::Refused { retry_after: None };
             return self.answer(member, handle, 0, cx);
         }
-        call.paths += 1;
-        let copy = attempt.clone();
-        let (key, about) = (call.key, answer_address(call.about_answer(&copy)));
-        let bytes = request_bytes(&call.request, u32::try_from(self.spec.value_bytes).unwrap_or(u32::MAX));
-        let copy = cx.shared.attempts.insert(copy);
         let number = self.note_deadline(member, AWAY, cx);
         let desk = self.desk(member);
         let wait = Wait {
@@ -139,10 +134,7 @@ impl<R: Resolution> Store<R> {
             is_fresh,
         };
         desk.away.insert(number, wait);
-        let to = self.replicas[primary as usize].endpoint.id;
-        let mut message = Message::new(MessageKind::Request, to, 0, bytes).with(copy);
-        message.value = number;
-        cx.send_about(&mut self.replicas[member as usize].endpoint, message, key, about);
+        self.send_on(member, primary, handle, number, cx);
         self.arm(member, cx);
     }
 

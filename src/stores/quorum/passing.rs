@@ -10,8 +10,8 @@ use super::legs::{Leg, topic};
 use crate::kernel::SimDuration;
 use crate::state::{Op, Resolution};
 use crate::world::call::{Request, answer_address};
-use crate::world::message::{Message, MessageKind};
-use crate::world::population::{Cx, request_bytes};
+use crate::world::message::Message;
+use crate::world::population::Cx;
 use crate::world::slab::Handle;
 
 /// A replica has this part of the timeout to say that it has taken an update over.
@@ -77,20 +77,10 @@ impl<R: Resolution> Store<R> {
         if let Some(operation) = self.operations.get_mut(handle) {
             operation.kind = Kind::Passing(tried.with(target));
         }
-        // The attempt goes on by a copy of its own; this one stays here until the other is taken over.
-        let Some((attempt, call)) = cx.shared.journey_mut(waiting.attempt) else {
-            return;
-        };
-        attempt.copy += PASSED;
-        call.paths += 1;
-        let copy = attempt.clone();
-        let (call_key, about) = (call.key, answer_address(call.about_answer(&copy)));
-        let bytes = request_bytes(&call.request, u32::try_from(self.spec.value_bytes).unwrap_or(u32::MAX));
-        let copy = cx.shared.attempts.insert(copy);
-        let to = self.replicas[target as usize].endpoint.id;
-        let mut message = Message::new(MessageKind::Request, to, 0, bytes).with(copy);
-        message.value = handle.to_word();
-        cx.send_about(&mut self.replicas[member as usize].endpoint, message, call_key, about);
+        if let Some(attempt) = cx.shared.attempts.get_mut(waiting.attempt) {
+            attempt.copy += PASSED;
+        }
+        self.send_on(member, target, waiting.attempt, handle.to_word(), cx);
         let wait = SimDuration::from_nanos(self.rules().timeout.as_nanos() / PART);
         self.set_alarm(member, alarm::PASSING, wait, handle, cx);
     }

@@ -7,6 +7,7 @@
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
 //! - [`editing`]: whether texts end as recorded.
 //! - [`journal`]: what is written to logs of events and read from them, and how long it takes to rebuild an agent.
+//! - [`gateways`]: what gateways ask of others, and how that goes;
 //! - [`locks`]: how long locks are waited for and held, and what is done under those that are over.
 //! - [`replay`]: what becomes of recorded runs.
 //! - [`traffic`]: messages and bytes, the end of the run, the intervals of faults.
@@ -15,6 +16,7 @@
 
 mod caching;
 pub mod editing;
+pub mod gateways;
 pub mod herd;
 pub mod invariants;
 pub mod journal;
@@ -106,6 +108,7 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         Box::new(traffic::Traffic::new(Arc::clone(&setting))),
         Box::new(journal::Journals::new(Arc::clone(&setting))),
         Box::new(locks::Locks::new(Arc::clone(&setting))),
+        Box::new(gateways::Gateways::new(Arc::clone(&setting))),
     ];
     let replays = setting.replays.then(|| replay::Replays::from(setting.warm_up));
     if let Some(watched) = &setting.state {

@@ -1,15 +1,20 @@
 //! Floor 3: what agents call: inference, tools, databases. Servers, queues, limits and budgets.
 
 pub mod books;
+mod fair;
 mod job;
 pub mod limit;
 mod line;
 pub mod lock;
+pub mod routing;
 pub mod service;
 mod sharing;
 pub mod spec;
 
 pub use line::Discipline;
 pub use lock::{LockService, LockSpec};
+pub use routing::Routing;
 pub use service::Service;
-pub use spec::{Budget, Excess, RateLimit, ServiceSpec, ServiceTime, Tokens};
+pub use spec::{
+    Budget, Ejection, Excess, FairShares, Gathering, Passing, RateLimit, ServiceSpec, ServiceTime, ShareOf, Tokens,
+};

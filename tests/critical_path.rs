@@ -21,9 +21,11 @@ const HANDLED_BY_CALLING: u16 = 1;
 const AWAITED: u16 = 2;
 
 /// Places of entities in the plans of this file: services come first, a page each, then the groups.
-const SERVICES: [u32; 2] = [0, 256];
-const AGENTS: u32 = 512;
-const PEERS: u32 = 768;
+const SERVICES: [u32; 4] = [0, 256, 512, 768];
+const AGENTS: u32 = 1024;
+const PEERS: u32 = 1280;
+/// Of the services: those that work. The others are gateways, the second of which asks the first.
+const WORKING: usize = 2;
 
 fn time() -> impl Strategy<Value = Law> {
     prop_oneof![
@@ -52,9 +54,10 @@ fn topic() -> impl Strategy<Value = u16> {
 }
 
 fn leaf() -> impl Strategy<Value = Step> {
-    let call = (0usize..2, 0u16..5).prop_map(|(service, policy)| {
+    let call = (0usize..4, 0u16..5).prop_map(|(service, policy)| {
         Step::Call(CallStep {
             server: SERVICES[service],
+            by_site: None,
             policy,
             bytes: 10,
             tokens: None,
@@ -123,6 +126,39 @@ fn service() -> impl Strategy<Value = ServiceSpec> {
     })
 }
 
+/// How a gateway passes requests on to two others.
+fn passing() -> impl Strategy<Value = Passing> {
+    let routing = prop_oneof![
+        Just(Routing::Random),
+        Just(Routing::RoundRobin),
+        Just(Routing::LeastInFlight),
+        Just(Routing::PowerOf(2)),
+        Just(Routing::Sticky),
+    ];
+    let batch = (1u32..4, duration()).prop_map(|(most, wait)| Gathering { most, wait });
+    let ejects = (1u32..3, duration()).prop_map(|(failures, period)| Ejection { failures, period });
+    let asked = prop_oneof![3 => Just((1, 1)), 1 => Just((2, 1)), 1 => Just((2, 2))];
+    (
+        routing,
+        asked,
+        policy(),
+        any::<bool>(),
+        prop::option::of(batch),
+        prop::option::of(ejects),
+    )
+        .prop_map(|(routing, (fan_out, need), policy, holds, batch, ejects)| Passing {
+            to: Vec::new(),
+            routing,
+            fan_out,
+            need,
+            policy,
+            bytes: 5,
+            holds,
+            batch,
+            ejects,
+        })
+}
+
 fn fault() -> impl Strategy<Value = FaultSpec> {
     let agents = || {
         (AGENTS..AGENTS + 3, any::<bool>()).prop_map(|(at, peer)| {
@@ -130,7 +166,7 @@ fn fault() -> impl Strategy<Value = FaultSpec> {
             Scope::Tags(at..at + 1)
         })
     };
-    let services = || (0usize..2).prop_map(|index| Scope::Service(SERVICES[index]));
+    let services = || (0usize..4).prop_map(|index| Scope::Service(SERVICES[index]));
     let keep = prop_oneof![Just(Keep::State), Just(Keep::Nothing)];
     let what = prop_oneof![
         2 => (keep, prop_oneof![agents(), services()]).prop_map(|(keep, scope)| (FaultKind::Crash { keep }, scope)),
@@ -167,6 +203,7 @@ struct Case {
     steps: Vec<Step>,
     policies: Vec<Policy>,
     services: Vec<ServiceSpec>,
+    gateways: Vec<Passing>,
     faults: Vec<FaultSpec>,
     loss: f64,
     duplication: f64,
@@ -181,7 +218,7 @@ struct Case {
 fn case() -> impl Strategy<Value = Case> {
     let world = (
         prop::collection::vec(policy(), 4),
-        prop::collection::vec(service(), 2),
+        (prop::collection::vec(service(), 4), prop::collection::vec(passing(), 2)),
         prop::collection::vec(fault(), 0..9),
         prop_oneof![Just(0.0), Just(0.2)],
         prop_oneof![Just(0.0), Just(0.3)],
@@ -198,11 +235,12 @@ fn case() -> impl Strategy<Value = Case> {
     let journal = prop::option::of(prop::option::of(1u32..4));
     let rest = (any::<bool>(), 1u16..3, journal, any::<u64>());
     (prop::collection::vec(step(), 3..12), world, rest).prop_map(|(steps, world, (goes_on, at_once, journal, seed))| {
-        let (policies, services, faults, loss, duplication, latency) = world;
+        let (policies, (services, gateways), faults, loss, duplication, latency) = world;
         Case {
             steps,
             policies,
             services,
+            gateways,
             faults,
             loss,
             duplication,
@@ -222,14 +260,25 @@ fn plan(case: &Case) -> Plan {
         duplication: case.duplication,
         ..LinkSpec::default()
     };
-    let services = case.services.iter().zip(["model", "tool"]).zip(0..);
-    let services: Vec<ServicePlan> = services
-        .map(|((spec, name), site)| ServicePlan {
+    let services = case
+        .services
+        .iter()
+        .zip(["model", "tool", "x gateway", "y gateway"])
+        .zip(0..);
+    let mut services: Vec<ServicePlan> = services
+        .map(|((spec, name), place)| ServicePlan {
             name: name.into(),
-            site: SiteId(site),
+            site: SiteId(place % 2),
             spec: Arc::new(spec.clone()),
         })
         .collect();
+    let [first, second] = [0, 1].map(|n| case.gateways[n].clone());
+    let asks = |passing: Passing, to: [u32; 2]| {
+        let to = to.to_vec();
+        Some(Arc::new(Passing { to, ..passing }))
+    };
+    Arc::make_mut(&mut services[WORKING].spec).passes = asks(first, [SERVICES[0], SERVICES[1]]);
+    Arc::make_mut(&mut services[WORKING + 1].spec).passes = asks(second, [SERVICES[WORKING], SERVICES[1]]);
     let mut policies = vec![Policy {
         timeout: Some(SimDuration::from_millis(300)),
         ..Policy::default()
@@ -278,6 +327,7 @@ fn plan(case: &Case) -> Plan {
     let think = |ms: f64| Step::Think(Law::Constant(ms * MS));
     let call = Step::Call(CallStep {
         server: SERVICES[1],
+        by_site: None,
         policy: 1,
         bytes: 1,
         tokens: None,
@@ -383,6 +433,7 @@ impl quorate::world::record::Observer for Kinds {
                 What::TaskEnded => format!("TaskEnded {}", record.b & 255),
                 What::CallEnded => format!("CallEnded {}", record.c),
                 What::Journal => format!("Journal {}", record.c),
+                What::PassedBack => format!("PassedBack {}", record.c),
                 what => format!("{what:?}"),
             };
             *self.0.entry(detail).or_default() += 1;
@@ -446,9 +497,16 @@ fn the_random_worlds_cover_what_can_happen() {
         "Journal 3",
         "Journal 5",
         "Journal 7",
+        "PassedOn",
+        "PassedBack 0",
+        "PassedBack 1",
+        "PassedBack 2",
+        "PassedBack 3",
+        "PassedBack 4",
+        "Ejected",
     ] {
         assert!(
-            all.get(kind).is_some_and(|count| *count > 10),
+            all.get(kind).is_some_and(|count| *count > 5),
             "{kind}: {:?}",
             all.get(kind)
         );

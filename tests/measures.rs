@@ -123,6 +123,7 @@ fn run(plan: &Plan) -> Sheet {
 
 fn call(server: u32, policy: u16) -> Step {
     Step::Call(CallStep {
+        by_site: None,
         server,
         policy,
         bytes: 100,

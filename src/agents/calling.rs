@@ -53,7 +53,11 @@ impl AgentGroup {
     /// A call step begins.
     pub(super) fn begin_call(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
         let step = &self.spec.program.calls[index as usize];
-        let (server, priority) = (step.server, step.priority);
+        let priority = step.priority;
+        let server = match &step.by_site {
+            None => step.server,
+            Some(by_site) => by_site[self.agents[self.member_of(id) as usize].endpoint.site.0 as usize],
+        };
         let (tokens_in, tokens_out) = match &step.tokens {
             None => (0, 0),
             Some((tokens_in, tokens_out)) => {
@@ -296,6 +300,7 @@ impl AgentGroup {
             fence: self.fence_of(id, request, identity, cx),
             token: self.token(self.member_of(id), spec, request),
             keeps: self.keeps(spec, matches!(request, Request::Read { .. })),
+            passed: None,
         };
         terms.of_call()
     }

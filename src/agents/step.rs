@@ -111,6 +111,8 @@ pub struct LockStep {
 pub struct CallStep {
     /// The service's entity.
     pub server: u32,
+    /// Whom agents at each site ask instead, where that depends on it.
+    pub by_site: Option<std::sync::Arc<[u32]>>,
     /// The number of the policy.
     pub policy: u16,
     /// The request's size.

@@ -8,12 +8,14 @@
 //!
 //! How long a server waited for others within a piece of work is taken from the server.
 
+mod gateways;
 mod servers;
 mod walk;
 
 use crate::agents::activation::{Settled, State};
 use crate::world::call::Part;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
+use gateways::{Gateways, Used};
 use servers::{Servers, Split};
 use std::collections::BTreeMap;
 use walk::{Branch, Peer, Stretch, Way, overlap, walk};
@@ -68,6 +70,7 @@ pub struct CriticalPath {
     /// The answer that a call used: its server, and its times as the record has them.
     answers: BTreeMap<u64, (u32, [u64; 9])>,
     servers: Servers,
+    gateways: Gateways,
     pauses: BTreeMap<u32, Vec<(u64, u64)>>,
     paused: BTreeMap<u32, u64>,
     checked: u64,
@@ -235,20 +238,83 @@ impl CriticalPath {
             return Err(format!("no attempt left at {sent}"));
         }
         let claimed = Split { stood, down, undone };
-        let times = [arrived, started, finished];
-        let Split { stood, down, undone } = self.servers.split(*server, record.c, times, claimed)?;
-        let served = Way::Served {
-            down,
-            undone,
-            coordinated,
+        let mut ways = vec![(sent, Way::Part(Part::Retrying)), (arrived, Way::Part(Part::Network))];
+        ways.extend(self.at_server(*server, record.c, [arrived, started, finished], claimed, coordinated)?);
+        ways.push((until, Way::Part(Part::Network)));
+        Ok(ways)
+    }
+
+    /// The stretches of a request at its server, up to its answer.
+    fn at_server(
+        &self,
+        server: u32,
+        call: u64,
+        times: [u64; 3],
+        claimed: Split,
+        coordinated: u64,
+    ) -> Result<Vec<(u64, Way)>, String> {
+        let [arrived, started, finished] = times;
+        // The gateway's own work, then what a crash undid of what others had done, and then the calls whose answer was used.
+        let own_work = |(own, since, passage, used): (u64, u64, _, Used)| {
+            let ended = self.servers.ended(call, arrived, since)?;
+            Some((own, ended, since, passage, used))
         };
-        Ok(vec![
-            (sent, Way::Part(Part::Retrying)),
-            (arrived, Way::Part(Part::Network)),
+        let decisive = self
+            .gateways
+            .decisive(server, call, started, finished)
+            .filter_map(own_work);
+        // Of copies that were passed on together the first that this one can be.
+        let last = decisive.max_by_key(|(_, _, since, _, used)| (std::cmp::Reverse(*since), used.order));
+        let Some((own, ended, since, passage, used)) = last else {
+            let Split { stood, down, undone } = self.servers.split(server, call, times, claimed)?;
+            let served = Way::Served {
+                down,
+                undone,
+                coordinated,
+            };
+            return Ok(vec![(started, Way::Waited { stood }), (finished, served)]);
+        };
+        let again = self.servers.stood_between(server, ended, since);
+        let there = used.times[6];
+        // What is claimed of the gateway as a whole is claimed of its own work but for what came after that.
+        let claimed = Split {
+            stood: claimed.stood,
+            down: claimed.down.saturating_sub(again + (finished - there)),
+            undone: claimed.undone.saturating_sub((since - ended) - again),
+        };
+        let own_times = [arrived, started, ended];
+        let Split { stood, down, undone } = self.servers.split(server, call, own_times, claimed)?;
+        let mut ways = vec![
             (started, Way::Waited { stood }),
-            (finished, served),
-            (until, Way::Part(Part::Network)),
-        ])
+            (
+                ended,
+                Way::Served {
+                    down,
+                    undone,
+                    coordinated: 0,
+                },
+            ),
+            (
+                since,
+                Way::Served {
+                    down: again,
+                    undone: (since - ended) - again,
+                    coordinated: 0,
+                },
+            ),
+            (passage.began, Way::Part(Part::Queueing)),
+        ];
+        let [sent, arrived, started, answered, down, coordinated, _, stood, undone] = used.times;
+        if !passage.sent.contains(&sent) {
+            return Err(format!("no attempt of a gateway left at {sent}"));
+        }
+        ways.push((sent, Way::Part(Part::Retrying)));
+        ways.push((arrived, Way::Part(Part::Network)));
+        let claimed = Split { stood, down, undone };
+        ways.extend(self.at_server(used.server, own, [arrived, started, answered], claimed, coordinated)?);
+        ways.push((there, Way::Part(Part::Network)));
+        ways.push((finished, Way::Part(Part::Down)));
+        Ok(ways)
     }
 
     fn ask(&self, thread: &Thread, open: Open, record: &Record, until: u64) -> Result<Vec<(u64, Way)>, String> {
@@ -358,6 +424,8 @@ impl Observer for CriticalPath {
             What::Crashed,
             What::Restarted,
             What::Paced,
+            What::PassedOn,
+            What::PassedBack,
         ])
     }
 
@@ -365,6 +433,7 @@ impl Observer for CriticalPath {
         for record in batch.records {
             let (now, extra) = (record.time.as_nanos(), batch.extra(record));
             self.servers.see(record, extra);
+            self.gateways.see(record, extra);
             match record.what {
                 What::TaskStarted if record.b == 0 => {
                     let thread = Thread {

@@ -15,6 +15,7 @@ use super::windows::{Clock, Level};
 use super::{Measure, Options, ServiceIndex, Setting, Sheet};
 use crate::faults::Bands;
 use crate::kernel::SimTime;
+use crate::services::service::passed;
 use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Record, What};
 use std::sync::Arc;
@@ -100,8 +101,9 @@ impl Herd {
             What::RequestRefused => {
                 tally.refused_in.add(window);
                 if record.time >= warm_up {
-                    tally.refused[(record.b as usize).min(2)] += 1;
+                    tally.refused[(record.b as usize).min(3)] += 1;
                 }
+                tally.turned_away(record);
             }
             _ => tally.at_work(record, extra, warm_up, (servers, prices)),
         }
@@ -127,6 +129,7 @@ impl Measure for Herd {
             What::Executed,
             What::BudgetSpent,
             What::Crashed,
+            What::PassedBack,
             What::Sent,
             What::FaultBegan,
             What::FaultEnded,
@@ -160,6 +163,7 @@ impl Measure for Herd {
                         self.at_server(service, record, batch.extra(record));
                     }
                 }
+                What::PassedBack => self.passed_back(record, batch.extra(record)),
                 What::Sent => self.sent(record),
                 What::FaultBegan | What::FaultEnded => self.bands.note(&fault_step(record)),
                 _ => {}
@@ -197,6 +201,19 @@ impl Measure for Herd {
 }
 
 impl Herd {
+    /// An attempt of a gateway is over: its server's work was of use, or it wasn't.
+    fn passed_back(&mut self, record: &Record, extra: &[u64]) {
+        let Some(service) = self.services.of(&self.setting, record.b as u32) else {
+            return;
+        };
+        let (tally, warm_up) = (&mut self.tallies[service], self.setting.warm_up);
+        match record.c {
+            passed::USED => tally.used += u64::from(extra[3] >= warm_up.as_nanos()),
+            passed::UNUSED => tally.unused += u64::from(record.time >= warm_up),
+            _ => {}
+        }
+    }
+
     /// A message left: a leg of a call, if it is a request or a response.
     #[inline]
     fn sent(&mut self, record: &Record) {

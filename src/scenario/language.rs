@@ -12,6 +12,7 @@ pub mod agents;
 pub mod compare;
 pub mod faults;
 pub mod laws;
+pub mod meshes;
 pub mod models;
 pub mod network;
 pub mod policies;
@@ -24,6 +25,7 @@ pub use agents::{Arrive, Group};
 pub use compare::{Amount, Bound, Change, Expect, Statistic, Variants};
 pub use faults::Fault;
 pub use laws::{NumberLaw, TimeLaw};
+pub use meshes::Mesh;
 pub use network::{Link, Network, Sites};
 pub use policies::Policy;
 pub use services::Service;
@@ -73,6 +75,8 @@ crate::language! {
         network: Part<Spanned<Network>> = Part::from(Network::default()),
         /// What agents call: inference, tools, databases.
         services: Named<Part<Service>> = Named::default(),
+        /// Proxies between agents and services.
+        meshes: Named<Part<Mesh>> = Named::default(),
         /// What agents share: stores of typed keys, replicated at sites.
         state: Named<Part<Store>> = Named::default(),
         /// Named client behaviour: timeout, attempts, backoff.

@@ -306,6 +306,7 @@ fn decode(root: &mut Node, complete: bool, out: &mut Diagnostics) -> Option<Deco
     let whole = complete && cx.open.is_empty() && !cx.diagnostics.has_errors();
     out.append(cx.diagnostics);
     let mut scenario = scenario?;
+    scenario.expand_meshes(out);
     let stores = scenario.state.known_mut();
     let presets = stores.filter_map(|(name, store)| store.expand(&name.value, out));
     Some(Decoded {

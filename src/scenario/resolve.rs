@@ -15,6 +15,7 @@ mod doubts;
 mod edits;
 mod expect;
 mod faults;
+mod gateways;
 mod journals;
 mod laws;
 mod network;
@@ -106,11 +107,12 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     let errors = resolver.out.error_count();
     resolver.check_run();
     resolver.resolve_network();
-    let services = resolver.services();
+    let mut services = resolver.services();
     let stores = resolver.stores();
     if !resolver.assign() {
         return None;
     }
+    resolver.gateways(&mut services);
     let agents = resolver.agents();
     let faults = resolver.faults();
     resolver.check_topics();

@@ -17,6 +17,8 @@ pub enum Discipline {
     Priority,
     /// Whose work takes the least time; of these who came first.
     ShortestFirst,
+    /// Each tenant gets its share: see [`super::spec::FairShares`].
+    Fair,
     /// Nobody waits: all are in work at once and share the servers in equal parts, none more than one server.
     Sharing,
 }
@@ -44,7 +46,7 @@ impl Line {
                 waiting: VecDeque::new(),
                 newest_first: discipline == Discipline::Lifo,
             },
-            Discipline::Priority | Discipline::ShortestFirst => Self::Ranks {
+            Discipline::Priority | Discipline::ShortestFirst | Discipline::Fair => Self::Ranks {
                 waiting: BTreeMap::new(),
                 came: 0,
                 ahead: 0,
@@ -87,6 +89,14 @@ impl Line {
             } => waiting.pop_front(),
             Self::Order { waiting, .. } => waiting.pop_back(),
             Self::Ranks { waiting, .. } => waiting.pop_first().map(|(_, handle)| handle),
+        }
+    }
+
+    /// The rank of the next to be served; nothing where ranks don't count.
+    pub fn first_rank(&self) -> u64 {
+        match self {
+            Self::Order { .. } => 0,
+            Self::Ranks { waiting, .. } => waiting.first_key_value().map_or(0, |((rank, _), _)| *rank),
         }
     }
 

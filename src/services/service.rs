@@ -2,13 +2,15 @@
 
 mod logs;
 mod pace;
+mod passing;
 
 use super::books::Books;
+use super::fair::Fair;
 use super::job::{Job, Moment};
 use super::limit::Bucket;
 use super::line::{Discipline, Line, rank_of_priority, rank_of_size};
 use super::sharing::Sharing;
-use super::spec::{Excess, ServiceSpec};
+use super::spec::{Excess, ServiceSpec, ShareOf};
 use crate::kernel::{Entry, Liveness, SimDuration, SimTime, Ticket, Words};
 use crate::state::journal::Streams;
 use crate::world::call::{Attempt, Call, Outcome, Request};
@@ -17,6 +19,7 @@ use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purp
 use crate::world::record::What;
 use crate::world::slab::{Handle, Slab};
 use pace::due_at;
+use passing::Passages;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -25,6 +28,9 @@ use std::sync::Arc;
 const SERVED: u16 = kind::OWN;
 /// A request that waited at the limit may come in. Body: its place in the line at the door.
 const ADMITTED: u16 = kind::OWN + 1;
+
+/// Something is due about what a gateway has passed on.
+const ALARM: u16 = kind::OWN + 2;
 
 /// Why a request was refused; the number in records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +42,29 @@ pub enum Refusal {
     QueueFull,
     /// The budget is spent.
     Budget,
+    /// It has waited for too long.
+    WaitedTooLong,
 }
 
 /// Where a request was that a crash dropped; the number in records.
 const AT_THE_DOOR: u64 = 0;
 const WAITING: u64 = 1;
 const IN_WORK: u64 = 2;
+const PASSED_ON: u64 = 3;
+
+/// How an attempt of a gateway was over: the numbers in records.
+pub mod passed {
+    /// It was refused.
+    pub const REFUSED: u64 = 0;
+    /// Its answer was used.
+    pub const USED: u64 = 1;
+    /// Its answer came when nobody waited for it any more.
+    pub const UNUSED: u64 = 2;
+    /// It had no answer in time.
+    pub const TIMED_OUT: u64 = 3;
+    /// It wasn't waited for any longer.
+    pub const LEFT: u64 = 4;
+}
 
 /// The memory of a service that recognises calls by their identity.
 #[derive(Debug, Clone, Serialize)]
@@ -61,6 +84,9 @@ pub struct Service {
     jobs: Slab<Job>,
     queue: Line,
     sharing: Option<Sharing>,
+    fair: Option<Fair>,
+    /// Of a gateway: what it has passed on.
+    passages: Box<Passages>,
     /// Who is done first of those who share the servers.
     first: Option<Handle>,
     door: VecDeque<Handle>,
@@ -90,6 +116,8 @@ impl Service {
         Self {
             queue: Line::new(spec.discipline),
             sharing: (spec.discipline == Discipline::Sharing).then(Sharing::default),
+            fair: (spec.discipline == Discipline::Fair).then(Fair::default),
+            passages: Box::new(Passages::new(spec.passes.as_ref().map_or(0, |passes| passes.to.len()))),
             first: None,
             spec,
             endpoint,
@@ -122,17 +150,20 @@ impl Service {
             return;
         };
         (attempt.arrived, attempt.started, attempt.finished) = (now, now, now);
-        if let Some(tokens) = &self.spec.tokens
-            && let Request::Work {
+        if let Some(tokens) = &self.spec.tokens {
+            let asked_at = call.asked_at();
+            if let Request::Work {
                 tokens_in, tokens_out, ..
             } = &mut call.request
-            && (*tokens_in, *tokens_out) == (0, 0)
-        {
-            (*tokens_in, *tokens_out) =
-                tokens.sample(&mut call.key.stream(purpose::TOKENS, call.address), call.address);
+                && (*tokens_in, *tokens_out) == (0, 0)
+            {
+                (*tokens_in, *tokens_out) = tokens.sample(&mut call.key.stream(purpose::TOKENS, asked_at), asked_at);
+            }
         }
         let (identity, client, number) = (call.identity, call.client, attempt.number);
-        let idempotent = call.idempotent;
+        // A gateway leaves it to those to whom it passes requests on to recognise them.
+        let idempotent = call.idempotent && self.spec.passes.is_none();
+        let known_as = if idempotent { call.known_as() } else { identity };
         cx.record(
             What::RequestArrived,
             self.endpoint.id,
@@ -144,11 +175,11 @@ impl Service {
             return;
         }
         if idempotent {
-            match self.known.get(&identity) {
+            match self.known.get(&known_as) {
                 Some(Known::Done) => return self.answer(handle, Outcome::Done, cx),
                 Some(Known::InWork(..)) => {
                     let arrived = self.moment(now);
-                    if let Some(Known::InWork(_, waiting)) = self.known.get_mut(&identity) {
+                    if let Some(Known::InWork(_, waiting)) = self.known.get_mut(&known_as) {
                         waiting.push((handle, arrived));
                     }
                     return;
@@ -174,11 +205,11 @@ impl Service {
                 Excess::Wait => wait = self.bucket.reserve(limit, now),
             }
         }
-        self.admit(handle, identity, idempotent, wait, cx);
+        self.admit(handle, identity, idempotent.then_some(known_as), wait, cx);
     }
 
     /// A request is let in, now or when the limit has a token for it.
-    fn admit(&mut self, attempt: Handle, identity: u64, idempotent: bool, wait: SimDuration, cx: &mut Cx<'_, '_>) {
+    fn admit(&mut self, attempt: Handle, identity: u64, known_as: Option<u64>, wait: SimDuration, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
         self.calls += 1;
         self.books.enter(now);
@@ -200,8 +231,8 @@ impl Service {
             slot: 0,
             again: false,
         });
-        if idempotent {
-            self.known.insert(identity, Known::InWork(job, Vec::new()));
+        if let Some(known_as) = known_as {
+            self.known.insert(known_as, Known::InWork(job, Vec::new()));
         }
         if wait > SimDuration::ZERO {
             self.door.push_back(job);
@@ -213,6 +244,10 @@ impl Service {
 
     fn enqueue(&mut self, job: Handle, cx: &mut Cx<'_, '_>) {
         if self.has_free_server() {
+            if self.fair.is_some() {
+                let tag = self.rank(job, cx);
+                self.fair.iter_mut().for_each(|fair| fair.serve(tag));
+            }
             self.start(job, cx);
         } else {
             let rank = self.rank(job, cx);
@@ -221,11 +256,24 @@ impl Service {
     }
 
     /// The rank of a request among those who wait, where ranks count.
-    fn rank(&self, job: Handle, cx: &Cx<'_, '_>) -> u64 {
+    fn rank(&mut self, job: Handle, cx: &Cx<'_, '_>) -> u64 {
         let journey = self.jobs.get(job).and_then(|job| cx.shared.journey(job.attempt));
         match (self.spec.discipline, journey) {
             (Discipline::Priority, Some((_, call))) => rank_of_priority(call.request.priority()),
             (Discipline::ShortestFirst, Some((attempt, call))) => rank_of_size(work(&self.spec, attempt, call)),
+            (Discipline::Fair, Some((attempt, call))) => {
+                let (shares, asker) = (&self.spec.shares, call.asker());
+                let (group, _) = cx.shared.directory.locate(asker);
+                let (tokens_in, tokens_out) = call.request.tokens();
+                let cost = match shares.of {
+                    ShareOf::Requests => 1,
+                    ShareOf::Tokens => u64::from(tokens_in) + u64::from(tokens_out),
+                    ShareOf::Work => work(&self.spec, attempt, call).as_nanos(),
+                };
+                let tenant = if shares.each_agent { asker } else { group.into() };
+                let weight = shares.weight(group);
+                self.fair.as_mut().map_or(1, |fair| fair.tag(tenant, cost, weight))
+            }
             _ => 1,
         }
     }
@@ -236,7 +284,12 @@ impl Service {
             && self
                 .spec
                 .servers
-                .is_none_or(|servers| self.sharing.is_some() || self.in_work.len() < servers as usize)
+                .is_none_or(|servers| self.sharing.is_some() || self.in_work.len() + self.held() < servers as usize)
+    }
+
+    /// Servers that are busy waiting for others.
+    fn held(&self) -> usize {
+        self.passages.held as usize
     }
 
     fn is_full(&self) -> bool {
@@ -329,11 +382,21 @@ impl Service {
                 words,
                 &[job.arrived.at.as_nanos()],
             );
-            cx.executed(self.endpoint.id, job.attempt);
+            if self.spec.passes.is_none() {
+                cx.executed(self.endpoint.id, job.attempt);
+            }
         }
+        if let Some(passing) = self.spec.passes.clone() {
+            self.pass_on(&passing, job, ends, cx);
+            if self.sharing.is_some() {
+                self.share(None, cx);
+            }
+            return self.serve_next(cx);
+        }
+        let known_as = self.known_as(&job, cx);
         let outcome = self.keep_log(job.attempt, cx);
         self.answer(job.attempt, outcome, cx);
-        if let Some(known) = self.known.get_mut(&job.identity)
+        if let Some(known) = self.known.get_mut(&known_as)
             && let Known::InWork(_, waiting) = std::mem::replace(known, Known::Done)
         {
             for (handle, arrived) in waiting {
@@ -350,11 +413,46 @@ impl Service {
     }
 
     fn serve_next(&mut self, cx: &mut Cx<'_, '_>) {
-        while self.has_free_server()
-            && let Some(next) = self.queue.pop()
-        {
-            self.start(next, cx);
+        while self.has_free_server() {
+            let rank = self.fair.as_ref().map_or(0, |_| self.queue.first_rank());
+            let Some(next) = self.queue.pop() else { return };
+            self.fair.iter_mut().for_each(|fair| fair.serve(rank));
+            if self.spec.most_wait.is_some() && self.has_waited_too_long(next, cx) {
+                self.shed(next, cx);
+            } else {
+                self.start(next, cx);
+            }
         }
+    }
+
+    /// Whether a request has waited for longer than the service thinks worth its while. Work that a crash undid has been begun.
+    fn has_waited_too_long(&self, job: Handle, cx: &Cx<'_, '_>) -> bool {
+        let job = self.jobs.get(job).filter(|job| !job.again);
+        job.zip(self.spec.most_wait)
+            .is_some_and(|(job, most)| cx.now() - job.arrived.at > most)
+    }
+
+    /// A request is refused whose turn has come too late.
+    fn shed(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let Some(job) = self.jobs.remove(handle) else { return };
+        self.books.leave(job.arrived.at, cx.now());
+        let known_as = self.known_as(&job, cx);
+        self.refuse(job.attempt, job.identity, Refusal::WaitedTooLong, None, cx);
+        if let Some(Known::InWork(_, waiting)) = self.known.remove(&known_as) {
+            for (attempt, _) in waiting {
+                self.answer(attempt, Outcome::Refused { retry_after: None }, cx);
+            }
+        }
+    }
+
+    /// The name under which a request may be known.
+    fn known_as(&self, job: &Job, cx: &Cx<'_, '_>) -> u64 {
+        if self.known.is_empty() {
+            return job.identity;
+        }
+        cx.shared
+            .journey(job.attempt)
+            .map_or(job.identity, |(_, call)| call.known_as())
     }
 
     fn forget_in_work(&mut self, slot: u32) {
@@ -409,6 +507,9 @@ impl Service {
             sharing.clear();
             self.first = None;
         }
+        if self.spec.passes.is_some() {
+            self.lose_passages(keep_state, cx);
+        }
         if keep_state {
             // Requests in work start again after the restart, ahead of those that waited.
             for handle in lost.drain(..).rev() {
@@ -418,7 +519,7 @@ impl Service {
                         queued: SimTime::NEVER,
                         ..job
                     });
-                    if let Some(Known::InWork(known, _)) = self.known.get_mut(&job.identity)
+                    if let Some(Known::InWork(known, _)) = self.known.get_mut(&self.known_as(&job, cx))
                         && *known == handle
                     {
                         *known = again;
@@ -473,17 +574,26 @@ impl Population for Service {
                 }
                 self.enqueue(handle, cx);
             }
+            ALARM => self.ring(cx),
             _ => {}
         }
     }
 
     fn receive(&mut self, _member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
-        if message.kind == MessageKind::Request {
-            self.arrive(message.handle, cx);
+        match message.kind {
+            MessageKind::Request => self.arrive(message.handle, cx),
+            MessageKind::Response => self.passed_back(message.handle, cx),
+            _ => {}
         }
     }
 
     fn digest(&self, _member: u32, entry: &Entry<u64>, words: &mut Words) -> Liveness {
+        if entry.kind == ALARM {
+            return match self.passages.is_armed_at(entry.time) {
+                true => Liveness::Live,
+                false => Liveness::Stale,
+            };
+        }
         let Some(job) = self.jobs.get(Handle::from_word(entry.body)) else {
             return Liveness::Stale;
         };
@@ -499,12 +609,16 @@ impl Population for Service {
         let what = match entry.kind {
             SERVED => "end of work",
             ADMITTED => "admission at the limit",
+            ALARM => "time to look at what was passed on",
             _ => "start",
         };
         format!("{what} (services.{})", self.name)
     }
 
     fn skip(&mut self, _member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
+        if entry.kind == ALARM {
+            return;
+        }
         let Some(job) = self.jobs.get_mut(Handle::from_word(entry.body)) else {
             return;
         };
@@ -524,6 +638,7 @@ impl Population for Service {
                 self.changed = self.moment(cx.now());
                 self.down = false;
                 self.serve_next(cx);
+                self.go_on(cx);
             }
             Disturbance::Pause => self.change_pace(|service| service.pauses += 1, cx),
             Disturbance::Resume => self.change_pace(|service| service.pauses = service.pauses.saturating_sub(1), cx),

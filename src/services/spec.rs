@@ -1,6 +1,8 @@
 //! What a service is: its servers, its queue, how long it works, and what it allows.
 
 use super::line::Discipline;
+use super::routing::Routing;
+use crate::agents::Policy;
 use crate::kernel::{SimDuration, Stream};
 use crate::random::{Law, Order, Rows};
 use std::sync::Arc;
@@ -12,6 +14,8 @@ pub struct ServiceSpec {
     pub servers: Option<u32>,
     /// Who is served next.
     pub discipline: Discipline,
+    /// What the shares of tenants are, where each gets its own.
+    pub shares: FairShares,
     /// How many requests may wait; `None`: any number. Where requests share the servers: how many more than there are servers may be
     /// in work.
     pub queue: Option<u32>,
@@ -31,6 +35,10 @@ pub struct ServiceSpec {
     pub price_per_token_out: u64,
     /// The size of an answer on the wire.
     pub answer_bytes: u32,
+    /// How long a request may wait for a server; one that has waited longer is refused when its turn comes.
+    pub most_wait: Option<SimDuration>,
+    /// To whom it passes requests on, once it has done its own work on them, if it is a gateway.
+    pub passes: Option<Arc<Passing>>,
     /// How it grants its lock, if it is a lock service.
     pub lock: Option<super::lock::LockSpec>,
 }
@@ -41,6 +49,7 @@ impl ServiceSpec {
         Self {
             servers,
             discipline: Discipline::Fifo,
+            shares: FairShares::default(),
             queue: None,
             time: ServiceTime::Law(time),
             tokens: None,
@@ -50,6 +59,8 @@ impl ServiceSpec {
             price_per_token_in: 0,
             price_per_token_out: 0,
             answer_bytes: 0,
+            most_wait: None,
+            passes: None,
             lock: None,
         }
     }
@@ -60,6 +71,78 @@ impl ServiceSpec {
             .saturating_add(self.price_per_token_in.saturating_mul(tokens_in as u64))
             .saturating_add(self.price_per_token_out.saturating_mul(tokens_out as u64))
     }
+}
+
+/// What tenants are, and their shares of a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FairShares {
+    /// Whether each agent is a tenant of its own; otherwise each group is.
+    pub each_agent: bool,
+    /// What a share is measured in.
+    pub of: ShareOf,
+    /// The weights of groups, by their number in the directory; others have 1.
+    pub weights: Vec<(u16, u64)>,
+}
+
+/// What a share is measured in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ShareOf {
+    /// Requests.
+    #[default]
+    Requests,
+    /// Tokens, in and out together.
+    Tokens,
+    /// The time that the work takes.
+    Work,
+}
+
+impl FairShares {
+    /// The weight of a group.
+    pub fn weight(&self, group: u16) -> u64 {
+        let own = self.weights.iter().find(|(other, _)| *other == group);
+        own.map_or(1, |(_, weight)| *weight)
+    }
+}
+
+/// How a gateway passes requests on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Passing {
+    /// The entities that they can be passed on to. One that is named twice gets twice its share where chance or turns decide.
+    pub to: Vec<u32>,
+    /// Which of them gets a request.
+    pub routing: Routing,
+    /// How many of them get each request; 1 for one of them, chosen by `routing`.
+    pub fan_out: u32,
+    /// How many of these have to answer.
+    pub need: u32,
+    /// How it calls them.
+    pub policy: Policy,
+    /// The size of a request that it passes on.
+    pub bytes: u32,
+    /// Whether a server of the gateway is busy until the answer is there.
+    pub holds: bool,
+    /// How it gathers several requests to one.
+    pub batch: Option<Gathering>,
+    /// When it leaves out one that fails.
+    pub ejects: Option<Ejection>,
+}
+
+/// How a gateway gathers requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gathering {
+    /// So many at most.
+    pub most: u32,
+    /// So long at most, from the first on.
+    pub wait: SimDuration,
+}
+
+/// When a gateway leaves out one to whom it passes requests on (passive health checking, as Envoy's outlier detection).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ejection {
+    /// After so many failures in a row.
+    pub failures: u32,
+    /// For how long, times the number of times that it was left out so far.
+    pub period: SimDuration,
 }
 
 /// How long the work on a request takes.

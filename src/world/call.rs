@@ -263,6 +263,23 @@ pub struct Terms {
     pub token: Option<Box<Token>>,
     /// Of a read whose client keeps what it shows: how long it wants to hear of changes, which may be not at all.
     pub keeps: Option<SimDuration>,
+    /// Of a call that a gateway makes: for whom.
+    pub passed: Option<Passed>,
+}
+
+/// For whom a gateway calls: what it passes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Passed {
+    /// The calls that began it: several where requests were gathered to one. Each is kept as long as this one.
+    pub of: Vec<Handle>,
+    /// The identity of the first of these: the idempotency key that is passed on.
+    pub identity: u64,
+    /// Who made that call.
+    pub client: u32,
+    /// The address of the step that made it: what a request has of its own is drawn there.
+    pub address: u64,
+    /// How many gateways it has passed.
+    pub hops: u32,
 }
 
 impl Terms {
@@ -283,6 +300,8 @@ pub struct Findings {
     pub shown: Option<Box<[u64]>>,
     /// What was read of a log.
     pub loaded: Option<Box<Loaded>>,
+    /// Where the time went that others took of a request that was passed on to them.
+    pub passed: Option<Parts>,
 }
 
 /// One attempt of a call.
@@ -343,17 +362,57 @@ impl Call {
         self.terms.as_ref()?.keeps
     }
 
-    /// The address of the draws about an attempt, under the caller's key.
+    /// For whom it is made, if a gateway makes it.
+    pub fn passed(&self) -> Option<&Passed> {
+        self.terms.as_ref()?.passed.as_ref()
+    }
+
+    /// The identity by which a server may recognise it: that of the call that began it.
+    pub fn known_as(&self) -> u64 {
+        self.passed().map_or(self.identity, |passed| passed.identity)
+    }
+
+    /// Who asked first.
+    pub fn asker(&self) -> u32 {
+        self.passed().map_or(self.client, |passed| passed.client)
+    }
+
+    /// The address of the draws about what the request has of its own, however it comes to its server.
+    pub fn asked_at(&self) -> u64 {
+        self.passed().map_or(self.address, |passed| passed.address)
+    }
+
+    /// The address of the draws about an attempt, under the caller's key. What a gateway passes on takes as long to serve as if it
+    /// had come to its server directly: its first attempt has the address of the attempt that it passes on.
     #[inline]
     pub fn about(&self, attempt: &Attempt) -> u64 {
-        attempt_address(self.address, attempt.number)
+        match &self.terms {
+            Some(terms) if terms.passed.is_some() => self.about_passed(attempt.number),
+            _ => attempt_address(self.address, attempt.number),
+        }
+    }
+
+    #[cold]
+    fn about_passed(&self, number: u32) -> u64 {
+        match number {
+            1 => self.address,
+            _ => attempt_address(self.address.rotate_left(23) ^ 0x7061_7373_6564, number),
+        }
+    }
+
+    /// The address of the draws about the journey of an attempt's request, under the caller's key: each hop has its own.
+    pub fn about_request(&self, attempt: &Attempt) -> u64 {
+        match self.passed() {
+            None => self.about(attempt),
+            Some(passed) => self.about(attempt).rotate_left(11 * passed.hops) ^ 0x6761_7465_7761_79,
+        }
     }
 
     /// The address of the draws about the journey of an attempt's answer, under the caller's key: whoever else is served shifts
     /// none of them.
     #[inline]
     pub fn about_answer(&self, attempt: &Attempt) -> u64 {
-        answer_address(self.about(attempt).wrapping_add(u64::from(attempt.copy) << 48))
+        answer_address(self.about_request(attempt).wrapping_add(u64::from(attempt.copy) << 48))
     }
 
     /// The call, its server and an attempt, as records name them.
@@ -484,7 +543,14 @@ impl Attempt {
         parts.add(Part::Coordination, self.coordinated);
         parts.add(Part::Down, self.stood + self.down);
         parts.add(Part::Retrying, self.undone);
-        parts.add(Part::Service, in_service - self.coordinated - self.down - self.undone);
+        let own = in_service - self.coordinated - self.down - self.undone;
+        match self.findings.as_ref().and_then(|findings| findings.passed) {
+            None => parts.add(Part::Service, own),
+            Some(passed) => {
+                parts.add(Part::Service, own - passed.total());
+                parts.merge(&passed);
+            }
+        }
         parts
     }
 }

@@ -593,13 +593,30 @@ impl Cx<'_, '_> {
         }
     }
 
+    /// Nobody needs a call any more, nor does it need those for whom it was made.
+    #[inline]
+    fn free_call(&mut self, handle: Handle) {
+        match self.shared.calls.get(handle) {
+            Some(call) if call.terms.is_some() => self.free_passed(handle),
+            _ => self.shared.calls.free(handle),
+        }
+    }
+
+    #[cold]
+    fn free_passed(&mut self, handle: Handle) {
+        let call = self.shared.calls.remove(handle);
+        if let Some(passed) = call.and_then(|call| call.terms).and_then(|terms| terms.passed) {
+            passed.of.into_iter().for_each(|call| self.leave_call(call));
+        }
+    }
+
     /// One path of a call less.
     #[inline]
     pub fn leave_call(&mut self, handle: Handle) {
         if let Some(call) = self.shared.calls.get_mut(handle) {
             call.paths -= 1;
             if call.paths == 0 && !call.open {
-                self.shared.calls.free(handle);
+                self.free_call(handle);
             }
         }
     }
@@ -611,7 +628,7 @@ impl Cx<'_, '_> {
             call.paths -= 1;
             call.open = false;
             if call.paths == 0 {
-                self.shared.calls.free(handle);
+                self.free_call(handle);
             }
         }
     }
@@ -622,14 +639,27 @@ impl Cx<'_, '_> {
         if let Some(call) = self.shared.calls.get_mut(handle) {
             call.open = false;
             if call.paths == 0 {
-                self.shared.calls.free(handle);
+                self.free_call(handle);
             }
         }
     }
 
     /// A request's effect is applied: counts it, and says how often it was before.
     pub fn executed(&mut self, server: u32, attempt: Handle) -> u16 {
-        let Some((_, call)) = self.shared.journey_mut(attempt) else {
+        let Some(attempt) = self.shared.attempts.get(attempt) else {
+            return 0;
+        };
+        let handle = attempt.call;
+        let passed = self.shared.calls.get(handle).and_then(Call::passed);
+        match passed.map(|passed| passed.of.clone()) {
+            None => self.execute(server, handle),
+            // It is the doing of those that began it, each of which may have asked more than once.
+            Some(of) => of.into_iter().map(|call| self.execute(server, call)).max().unwrap_or(0),
+        }
+    }
+
+    fn execute(&mut self, server: u32, call: Handle) -> u16 {
+        let Some(call) = self.shared.calls.get_mut(call) else {
             return 0;
         };
         call.executed += 1;

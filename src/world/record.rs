@@ -192,6 +192,14 @@ pub enum What {
     /// An activation begins a row of a recorded run, or is through with the run. Subject: the agent; a: activation; b: the run and, in the
     /// low half, the row's place in it; c: which, and what is recorded of the run ([`crate::agents::rows::event`]).
     Row,
+    /// A gateway asks a server for what it was asked for. Subject: the gateway; a: identity of its own call; b: server; c: attempt
+    /// number, from 1; extra: for each call that it passes on the identity, and since when it could have been.
+    PassedOn,
+    /// An attempt of a gateway is over. Subject: the gateway; a: identity of its own call; b: server; c: how
+    /// ([`crate::services::service::passed`]); extra: of an answer that it used, its times as in `AttemptAnswered`.
+    PassedBack,
+    /// A gateway leaves a server out for a while, because it fails. Subject: the gateway; a: server; b: until when.
+    Ejected,
 }
 
 /// A set of [`What`]s.

@@ -156,6 +156,19 @@ impl<T> Slab<T> {
         self.slots.iter().filter_map(|slot| slot.value.as_ref())
     }
 
+    /// Takes all values out, in the order of their places. Their handles are void.
+    pub fn take(&mut self) -> Vec<T> {
+        let mut all = Vec::new();
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if let Some(value) = slot.value.take() {
+                slot.generation = slot.generation.wrapping_add(1);
+                self.free.push(index as u32);
+                all.push(value);
+            }
+        }
+        all
+    }
+
     /// How many values there are.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()

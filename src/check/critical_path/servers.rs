@@ -26,6 +26,7 @@ impl Default for Speed {
 /// A piece of work that was done to its end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Work {
+    call: u64,
     ended: u64,
     /// When it began last: a crash undoes what was done before.
     began: u64,
@@ -49,9 +50,12 @@ pub(super) struct Servers {
     speeds: BTreeMap<u32, Speed>,
     /// Requests that arrived, by call.
     arrived: BTreeMap<u64, Vec<u64>>,
-    /// When work on a call began.
+    /// When work on a call, or on another that was begun by the same one, began.
     began: BTreeMap<u64, Vec<u64>>,
+    /// What was done, by the call that began it.
     done: BTreeMap<u64, Vec<Work>>,
+    /// For calls that gateways made, the call that began it.
+    roots: BTreeMap<u64, u64>,
 }
 
 impl Servers {
@@ -60,8 +64,13 @@ impl Servers {
         let now = record.time.as_nanos();
         match record.what {
             What::RequestArrived => self.arrived.entry(record.a).or_default().push(now),
-            What::ServiceStarted => self.began.entry(record.a).or_default().push(now),
-            What::ServiceFinished => self.done.entry(record.a).or_default().push(Work {
+            What::ServiceStarted => self.began.entry(self.root(record.a)).or_default().push(now),
+            What::PassedOn if extra.len() == 2 => {
+                let root = self.root(extra[0]);
+                self.roots.insert(record.a, root);
+            }
+            What::ServiceFinished => self.done.entry(self.root(record.a)).or_default().push(Work {
+                call: record.a,
                 ended: now,
                 began: record.b,
                 arrived: extra[0],
@@ -80,6 +89,18 @@ impl Servers {
         }
     }
 
+    /// The call that began it: a server may know a request by that.
+    fn root(&self, call: u64) -> u64 {
+        self.roots.get(&call).copied().unwrap_or(call)
+    }
+
+    /// What was done for a call: its own requests, and then those of others that were begun by the same one.
+    fn done_for(&self, call: u64) -> impl Iterator<Item = &Work> + Clone {
+        let works = || self.done.get(&self.root(call)).into_iter().flatten();
+        let own = works().filter(move |work| work.call == call);
+        own.chain(works().filter(move |work| work.call != call))
+    }
+
     /// How long a server was down or stood still before `until`; at less than its own speed for the part that it lacked.
     fn stood(&self, server: u32, until: u64) -> u64 {
         let Some(speed) = self.speeds.get(&server) else {
@@ -96,15 +117,27 @@ impl Servers {
             .sum()
     }
 
+    /// When work on a request of this call ended last before `until`, that had arrived then.
+    pub fn ended(&self, call: u64, arrived: u64, until: u64) -> Option<u64> {
+        let works = self.done_for(call);
+        let own = works.filter(|work| work.call == call && work.arrived == arrived && work.ended <= until);
+        own.map(|work| work.ended).max()
+    }
+
+    /// How long a server was down or stood still between two times.
+    pub fn stood_between(&self, server: u32, from: u64, to: u64) -> u64 {
+        self.stood(server, to) - self.stood(server, from)
+    }
+
     /// How the time of a request of this call divides that arrived, began to be worked on and was answered at these times.
     /// `claimed` is what the server says: it has to follow from work that was done.
     pub fn split(&self, server: u32, call: u64, times: [u64; 3], claimed: Split) -> Result<Split, String> {
         let [arrived, started, finished] = times;
-        let known = |map: &BTreeMap<u64, Vec<u64>>, at: u64| map.get(&call).is_some_and(|all| all.contains(&at));
-        if !known(&self.arrived, arrived) {
+        let known = |times: Option<&Vec<u64>>, at: u64| times.is_some_and(|all| all.contains(&at));
+        if !known(self.arrived.get(&call), arrived) {
             return Err(format!("no request arrived at {arrived}"));
         }
-        if started > arrived && !known(&self.began, started) {
+        if started > arrived && !known(self.began.get(&self.root(call)), started) {
             return Err(format!("no work began at {started}"));
         }
         let stood = |from: u64, to: u64| self.stood(server, to) - self.stood(server, from);
@@ -114,8 +147,9 @@ impl Servers {
             down: 0,
             undone: 0,
         });
-        let works = self.done.get(&call).into_iter().flatten();
-        let own = works.filter(|work| work.ended == finished && work.arrived <= arrived);
+        let own = self
+            .done_for(call)
+            .filter(|work| work.ended == finished && work.arrived <= arrived);
         let of = |work: &Work| {
             let last = work.began.max(started);
             Split {
@@ -147,6 +181,7 @@ mod tests {
         servers.arrived.insert(CALL, vec![4]);
         servers.began.insert(CALL, vec![8, 25]);
         let work = Work {
+            call: CALL,
             ended: 31,
             began: 25,
             arrived: 4,

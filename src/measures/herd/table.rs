@@ -23,6 +23,7 @@ macro_rules! call_table {
             concat!($prefix, "refused.rate_limit"), Count, Lower, "Requests turned away by the rate limit.";
             concat!($prefix, "refused.queue_full"), Count, Lower, "Requests turned away because the queue was full.";
             concat!($prefix, "refused.budget"), Count, Lower, "Requests turned away because the budget was spent.";
+            concat!($prefix, "refused.waited"), Count, Lower, "Requests turned away when their turn came, because they had waited for too long.";
             concat!($prefix, "refused.rate"), PerSecond, Lower, "Requests turned away, per second of the measured time; as a series, in each window.";
             concat!($prefix, "amplification"), Ratio, Lower, "Attempts sent for each intended call, over the run after the warm-up; as a series, attempts sent in each window over the calls begun in it (no value where none began).";
             concat!($prefix, "goodput"), PerSecond, Higher, "Answers to calls per second of the measured time, whenever the calls began; as a series, in each window.";

@@ -3,6 +3,7 @@
 use crate::kernel::SimTime;
 use crate::measures::windows::{Clock, Counts, Level};
 use crate::measures::{Setting, Sheet};
+use crate::services::service::Refusal;
 use crate::statistics::Recorder;
 use crate::world::record::{Record, What};
 
@@ -21,7 +22,7 @@ pub(super) struct Tally {
     pub unused: u64,
     pub under_way: u64,
     pub arrivals: u64,
-    pub refused: [u64; 3],
+    pub refused: [u64; 4],
     pub legs: u64,
     pub remote_legs: u64,
     served: u64,
@@ -71,7 +72,7 @@ impl Tally {
             unused: 0,
             under_way: 0,
             arrivals: 0,
-            refused: [0; 3],
+            refused: [0; 4],
             legs: 0,
             remote_legs: 0,
             served: 0,
@@ -124,6 +125,13 @@ impl Tally {
                 self.failed_executed += u64::from(extra.get(2).is_some_and(|executed| *executed > 0));
             }
             _ => self.given_up += 1,
+        }
+    }
+
+    /// A request was refused: one that had been let in doesn't wait any more.
+    pub(super) fn turned_away(&mut self, record: &Record) {
+        if record.b == Refusal::WaitedTooLong as u64 {
+            self.waiting.down(record.time, 1);
         }
     }
 
@@ -280,6 +288,7 @@ impl Tally {
             ("refused.rate_limit", self.refused[0]),
             ("refused.queue_full", self.refused[1]),
             ("refused.budget", self.refused[2]),
+            ("refused.waited", self.refused[3]),
             ("served", self.served),
             ("wasted", wasted),
             ("unused", self.unused),

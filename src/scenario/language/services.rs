@@ -2,7 +2,7 @@
 
 use super::laws::{NumberLaw, TimeLaw};
 use crate::scenario::syntax::quantity::{Bytes, Duration, Money, Positive, Rate};
-use crate::scenario::syntax::{Part, Spanned};
+use crate::scenario::syntax::{Named, OneOrMany, Part, Spanned};
 
 crate::language! {
     /// Something that agents call: a model, a tool, a database.
@@ -28,6 +28,11 @@ crate::language! {
         price: Part<Option<Price>>,
         /// The size of an answer.
         answer: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
+        /// How long a request may wait for a server: one whose turn comes later is refused then. Without it any time.
+        most_wait: Part<Option<Spanned<Positive<Duration>>>>,
+        /// That it is a gateway: once its servers have worked on a request for `time` (which may be none), it passes it on to others, and
+        /// answers with what they answer. What they refuse, or don't answer in time, it refuses.
+        forwards: Part<Option<Spanned<Forwards>>>,
         /// That it is a lock, which agents hold while they do the steps of a `WithLock`, and not something that works. Beside this a
         /// lock service has a site and the size of an answer.
         lock: Part<Option<Spanned<Lock>>>,
@@ -62,9 +67,91 @@ crate::language! {
         Priority,
         /// Whose work takes the least time, which the service knows when he comes; of these who came first.
         ShortestFirst,
+        /// Each tenant gets its share, however much others ask for: whoever has got the least so far, for its weight, is served next
+        /// (start-time fair queueing). What a tenant doesn't ask for goes to the others, and isn't saved up.
+        Fair {
+            /// Who is a tenant. Of what comes through gateways it is who asked first.
+            tenants: Part<Tenants> = Part::from(Tenants::Groups),
+            /// What a share is measured in.
+            of: Part<ShareOf> = Part::from(ShareOf::Requests),
+            /// The weights of groups, or of each agent in them; whoever isn't named has 1.
+            weights: Named<Part<Positive<u32>>> = Named::default(),
+        },
         /// All at once: they share the servers in equal parts, none more than one server (processor sharing). A request's time at work
         /// grows with the company that it has.
         Sharing,
+    }
+
+    /// Who is a tenant of a service.
+    pub enum Tenants {
+        /// Each group of agents.
+        Groups,
+        /// Each agent.
+        Agents,
+    }
+
+    /// What a share of a service is measured in.
+    pub enum ShareOf {
+        /// Requests.
+        Requests,
+        /// Tokens, in and out together.
+        Tokens,
+        /// The time that the work takes.
+        Work,
+    }
+
+    /// How a gateway passes requests on. It makes calls of its own, one or several for each request.
+    pub struct Forwards {
+        /// To whom: services, other gateways among them. One that stands here twice gets twice the share where chance or turns decide.
+        to: Part<Spanned<OneOrMany<Part<Spanned<String>>>>>,
+        /// Which of them gets a request. A gateway goes by what it knows itself, and asks nobody.
+        routing: Part<Spanned<Routing>> = Part::from(Routing::RoundRobin),
+        /// How many of them get each request, all at once: a fan-out.
+        fan_out: Part<Spanned<Positive<u32>>> = Part::from(super::positive(1)),
+        /// How many of these have to answer; without it all. The others aren't waited for then.
+        need: Part<Option<Spanned<Positive<u32>>>>,
+        /// The policy of its calls: timeout, attempts and the waits between them. Another attempt goes to another one, where there is one.
+        /// Without it one attempt, for ever.
+        policy: Part<Option<Spanned<String>>>,
+        /// The size of a request that is passed on.
+        request: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
+        /// Whether one of the gateway's `servers` is busy with a request until it is answered, as a thread would be. So no more than these
+        /// are under way at once, and the others wait here, by the `discipline` and the `queue`. Otherwise it is busy for `time` alone.
+        holds: Part<Spanned<bool>> = Part::from(false),
+        /// That several requests are gathered to one, with the tokens of all of them; its answer answers all.
+        batch: Part<Option<Spanned<Batch>>>,
+        /// That one that fails is left out for a while. Where all are left out, none is.
+        ejects: Part<Option<Ejects>>,
+    }
+
+    /// Which of several gets a request.
+    pub enum Routing {
+        /// Any, all alike.
+        Random,
+        /// One after another.
+        RoundRobin,
+        /// Who has the fewest requests under way from here.
+        LeastInFlight,
+        /// Who has the fewest of so many that are drawn: two are nearly as good as all (the power of two choices).
+        PowerOf(Positive<u32>),
+        /// The same for all requests of an agent.
+        Sticky,
+    }
+
+    /// How requests are gathered.
+    pub struct Batch {
+        /// How many at most.
+        most: Part<Positive<u32>>,
+        /// How long the first of them waits for others at most.
+        wait: Part<Positive<Duration>>,
+    }
+
+    /// When one that fails is left out: refusals and attempts without an answer in time count.
+    pub struct Ejects {
+        /// After how many failures in a row.
+        failures: Part<Positive<u32>> = Part::from(super::positive(5)),
+        /// For how long at first. The second time it is twice as long, the third time three times.
+        period: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(30))),
     }
 
     /// How long the work on a request takes.

@@ -82,12 +82,17 @@ impl Resolver<'_, '_> {
                 Servers::Unlimited => None,
                 Servers::Count(count) => Some(**count),
             },
+            shares: self.shares(&service.discipline)?,
+            most_wait: service.most_wait.get()?.as_ref().map(|wait| *wait.value),
+            // Resolved once all services have their numbers.
+            passes: None,
             discipline: match service.discipline.get()? {
                 Discipline::Fifo => Order::Fifo,
                 Discipline::Lifo => Order::Lifo,
                 Discipline::Priority => Order::Priority,
                 Discipline::ShortestFirst => Order::ShortestFirst,
                 Discipline::Sharing => Order::Sharing,
+                Discipline::Fair { .. } => Order::Fair,
             },
             queue: *service.queue.get()?,
             time: time?,
@@ -110,7 +115,9 @@ impl Resolver<'_, '_> {
             || service.tokens.given().is_some()
             || service.limit.given().is_some()
             || service.budget.given().is_some()
-            || service.price.given().is_some();
+            || service.price.given().is_some()
+            || service.most_wait.given().is_some()
+            || service.forwards.given().is_some();
         if works {
             let message = "a lock service grants its lock, and does no work: nothing can be said of servers, queues, tokens, limits or prices";
             self.error(Code::BadLock, lock.span, message);

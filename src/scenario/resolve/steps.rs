@@ -76,7 +76,7 @@ fn each<'s>(steps: &'s Steps, visit: &mut dyn FnMut(&'s Spanned<Written>)) -> bo
 
 impl Group {
     /// Visits every step of the program and of the handlers that could be read. Whether that is every step.
-    pub(super) fn each_step<'s>(&'s self, visit: &mut dyn FnMut(&'s Spanned<Written>)) -> bool {
+    pub(in crate::scenario) fn each_step<'s>(&'s self, visit: &mut dyn FnMut(&'s Spanned<Written>)) -> bool {
         let mut all = each(&self.program, visit) && self.on.is_whole();
         for (_, steps) in self.on.canonical() {
             all &= each(steps, visit);
@@ -140,7 +140,8 @@ impl Resolver<'_, '_> {
                 priority,
             } => {
                 let file = self.file;
-                let known = service.get().and_then(|service| {
+                let route = service.get().and_then(|service| self.route(service));
+                let known = service.get().filter(|_| route.is_none()).and_then(|service| {
                     let services = &file.services;
                     services.look_up(service, Code::UnknownService, "service", self.out)?;
                     let place = services.position(service);
@@ -165,7 +166,11 @@ impl Resolver<'_, '_> {
                 });
                 let bytes = self.bytes_of(request);
                 into.push(Step::Call(CallStep {
-                    server: self.addresses.services[known?],
+                    server: match &route {
+                        Some(_) => u32::MAX,
+                        None => self.addresses.services[known?],
+                    },
+                    by_site: route,
                     policy: policy_of(policy)?,
                     bytes: bytes?,
                     tokens: tokens?,

@@ -340,6 +340,9 @@ codes! {
      nobody sees theirs; `CompareAndSwap` refuses there what comes late.";
     PriorityUnread = 496, "a priority that nobody goes by",
     "A call says how urgent it is, and the service that it calls serves in another order. `discipline: Priority` goes by it.";
+    BadGateway = 560, "a gateway that can't be",
+    "A gateway (`forwards: (to: [...])`) passes requests on to services that work, or to other gateways, and never back to itself. A fan-out asks      different ones, and no more have to answer than are asked. Its servers are held only where there is a number of them, which don't share      their time. Logs of agents and locks are asked directly.\n\n```ron\n(at: \"cloud\", servers: 32, time: \"2ms\", forwards: (to: [\"model a\", \"model b\"], \
+     routing: PowerOf(2), holds: true))\n```";
 }
 
 #[cfg(test)]

@@ -41,6 +41,14 @@ impl<T> Named<T> {
         }
     }
 
+    /// The same, with names that aren't known if `other` has such.
+    pub(in crate::scenario) fn with_holes_of(self, other: &Self) -> Self {
+        Self {
+            whole: other.whole,
+            ..self
+        }
+    }
+
     fn of(entries: Vec<(Spanned<String>, T)>, whole: bool) -> Self {
         let mut sorted: Vec<u32> = (0..entries.len() as u32).collect();
         let name = |at: &u32| &entries[*at as usize].0.value;

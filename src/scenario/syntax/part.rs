@@ -16,6 +16,11 @@ impl<T> Part<T> {
     /// The part whose reading failed.
     pub const UNREAD: Self = Self(None);
 
+    /// The part with this value.
+    pub fn read(value: T) -> Self {
+        Self(Some(value))
+    }
+
     /// The value, if it could be read.
     pub fn get(&self) -> Option<&T> {
         self.0.as_ref()

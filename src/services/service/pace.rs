@@ -91,7 +91,8 @@ impl Service {
         cx.record(What::Paced, self.endpoint.id, [after.to_bits(), 0, 0]);
         if self.sharing.is_some() {
             self.share(None, cx);
-            return self.serve_next(cx);
+            self.serve_next(cx);
+            return self.go_on(cx);
         }
         for index in 0..self.in_work.len() {
             let handle = self.in_work[index];
@@ -107,6 +108,7 @@ impl Service {
             }
         }
         self.serve_next(cx);
+        self.go_on(cx);
     }
 }
 

@@ -1,0 +1,86 @@
+//! What gateways passed on, by the records alone, and where the time of a request went that others took.
+
+use crate::services::service::passed;
+use crate::world::record::{Record, What};
+use std::collections::BTreeMap;
+
+/// An answer that a gateway used.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Used {
+    /// When it was used.
+    pub at: u64,
+    /// How many were used before: of several legs that are needed the last one decides, also within an instant.
+    pub order: u64,
+    pub server: u32,
+    pub times: [u64; 9],
+}
+
+/// A call that a gateway made.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Passage {
+    /// When its first attempt left.
+    pub began: u64,
+    /// When attempts left.
+    pub sent: Vec<u64>,
+    pub used: Option<Used>,
+}
+
+/// What is known of all gateways.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gateways {
+    calls: BTreeMap<u64, Passage>,
+    /// For each gateway and call that it was asked by, the calls that it made for it, and since when it could have.
+    made: BTreeMap<(u32, u64), Vec<(u64, u64)>>,
+    used: u64,
+}
+
+impl Gateways {
+    /// A record about a gateway.
+    pub fn see(&mut self, record: &Record, extra: &[u64]) {
+        let now = record.time.as_nanos();
+        match record.what {
+            What::PassedOn => {
+                let call = self.calls.entry(record.a).or_default();
+                if record.c == 1 {
+                    call.began = now;
+                    for pair in extra.chunks_exact(2) {
+                        let made = self.made.entry((record.subject, pair[0])).or_default();
+                        made.push((record.a, pair[1]));
+                    }
+                }
+                call.sent.push(now);
+            }
+            What::PassedBack if record.c == passed::USED => {
+                if let Some(call) = self.calls.get_mut(&record.a)
+                    && let Ok(times) = extra.try_into()
+                {
+                    call.used = Some(Used {
+                        at: now,
+                        order: self.used,
+                        server: record.b as u32,
+                        times,
+                    });
+                    self.used += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The calls whose answer may have let a gateway answer at `finished` what it had begun to work on at `started`, and since when each
+    /// could have been made: several where copies of a request were passed on together. None: this is no gateway.
+    pub fn decisive(
+        &self,
+        gateway: u32,
+        call: u64,
+        started: u64,
+        finished: u64,
+    ) -> impl Iterator<Item = (u64, u64, &Passage, Used)> {
+        let made = self.made.get(&(gateway, call)).into_iter().flatten();
+        made.filter_map(move |(own, since)| {
+            let passage = self.calls.get(own)?;
+            let used = passage.used.filter(|used| used.at == finished && *since >= started)?;
+            Some((*own, *since, passage, used))
+        })
+    }
+}

@@ -280,3 +280,93 @@ fn the_accounts_of_what_goes_through_gateways_are_rebuilt_from_the_records() {
         assert!(check.checked() > 10);
     }
 }
+
+/// The mean time of a call through a gateway before a hundred servers, each of which could serve one a second, at nine tenths of that.
+fn mean_time_at_a_hundred(routing: &str) -> f64 {
+    let names: Vec<String> = (0..100).map(|n| format!("\"s{n}\"")).collect();
+    let services: String = names
+        .iter()
+        .map(|name| format!(r#"{name}: (at: "x", servers: 1, time: Exponential(mean: "1s")),"#))
+        .collect();
+    let text = format!(
+        r#"(
+        quorate: 1, name: "choices", question: "?", until: At("1500s"), warm_up: "200s", window: "100s", sites: ["x"],
+        services: {{{services} "gate": (at: "x", forwards: (to: [{}], routing: {routing}))}},
+        agents: {{"c": (count: Stream(), at: "x", start: Poisson(rate: "90/s"), program: [Call(service: "gate")])}},
+    )"#,
+        names.join(", ")
+    );
+    let scenario = read(&text);
+    let means = (0..2).map(|replicate| measured(&scenario, 0, replicate).sheet.numbers["calls.time.mean"]);
+    means.sum::<f64>() / 2.0
+}
+
+#[test]
+fn two_choices_are_exponentially_better_than_one() {
+    // One choice makes a hundred M/M/1 queues. Of two choices the limit of many servers is known: the sum of load^(2^i - 2) over i from 1
+    // (M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001, table 1: 2.6141, and 2.65 simulated for a hundred).
+    let limit: f64 = (1..8).map(|i| 0.9f64.powi((1 << i) - 2)).sum();
+    assert!((limit - 2.6141).abs() < 1e-4);
+    let two = mean_time_at_a_hundred("PowerOf(2)");
+    assert!((0.98..1.05).contains(&(two / limit)), "{two}");
+    let one = mean_time_at_a_hundred("Random");
+    assert!((9.0..11.0).contains(&one), "{one}");
+    let all = mean_time_at_a_hundred("LeastInFlight");
+    // Who finds an idle server needs a second; at this load nearly everybody does.
+    assert!((1.0..1.1).contains(&all), "{all}");
+}
+
+#[test]
+fn gateways_that_cannot_be_are_refused_where_they_stand() {
+    use quorate::scenario::syntax::Memory;
+    let problems = |gate: &str| {
+        let text = scenario(gate, TWO, &clients(&[0]), "");
+        let outcome = quorate::scenario::load(
+            "s.ron".as_ref(),
+            &[],
+            &Memory::new().with("s.ron", text),
+            &quorate::scenario::Registry,
+        );
+        assert!(outcome.scenario.is_none(), "{gate}");
+        let said = outcome
+            .diagnostics
+            .iter()
+            .map(|problem| format!("{} {}", problem.code, problem.message));
+        said.collect::<Vec<_>>().join("; ")
+    };
+    let cases = [
+        (r#"forwards: (to: [])"#, "E0560"),
+        (
+            r#"forwards: (to: "gate")"#,
+            "E0560 \"gate\" passes requests on to itself, by way of \"gate\"",
+        ),
+        (r#"forwards: (to: "nobody")"#, "there is no service \"nobody\""),
+        (
+            r#"forwards: (to: ["a", "b"], fan_out: 3)"#,
+            "each request goes to 3 services, and there are 2",
+        ),
+        (
+            r#"forwards: (to: ["a", "a"], fan_out: 2)"#,
+            "each request goes to 2 services, and there are 1",
+        ),
+        (
+            r#"forwards: (to: ["a", "b"], fan_out: 2, need: 3)"#,
+            "3 have to answer, and 2 are asked",
+        ),
+        (
+            r#"forwards: (to: ["a", "b"], routing: PowerOf(3))"#,
+            "3 are drawn, of 2",
+        ),
+        (r#"forwards: (to: "a", holds: true)"#, "any number of servers"),
+        (
+            r#"servers: 2, discipline: Sharing, forwards: (to: "a", holds: true)"#,
+            "time is shared",
+        ),
+        (r#"forwards: (to: "a", policy: "brave")"#, "brave"),
+        (r#"servers: 2, discipline: Fair(weights: {"nobody": 2})"#, "nobody"),
+    ];
+    for (gate, expected) in cases {
+        let said = problems(gate);
+        assert!(said.contains(expected), "{gate}: {said}");
+    }
+}

@@ -35,6 +35,7 @@ fn main() {
         ("mm1", include_str!("scenarios/mm1.ron")),
         ("lossy_messages", include_str!("scenarios/lossy_messages.ron")),
         ("million", include_str!("scenarios/million.ron")),
+        ("herd", include_str!("scenarios/herd.ron")),
         ("replicas_lww", include_str!("scenarios/replicas_lww.ron")),
         ("replicas_pn", include_str!("scenarios/replicas_pn.ron")),
     ];
@@ -62,6 +63,7 @@ fn main() {
         let (count, what) = match name {
             // Two messages a customer: the request and the answer.
             "mm1" => (books.delivered as f64 / 2.0, "customers"),
+            "herd" => (books.delivered as f64 / 2.0, "attempts"),
             // And an operation; the batches between replicas are less than one message in a hundred.
             "replicas_lww" | "replicas_pn" => (books.delivered as f64 / 2.0, "operations"),
             _ => (books.delivered as f64, "messages"),

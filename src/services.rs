@@ -11,5 +11,5 @@ pub mod spec;
 
 pub use line::Discipline;
 pub use lock::{LockService, LockSpec};
-pub use service::Service;
-pub use spec::{Budget, Excess, RateLimit, ServiceSpec, ServiceTime, Tokens};
+pub use service::{Found, Service};
+pub use spec::{Abandoned, Budget, Excess, RateLimit, ServiceSpec, ServiceTime, Tokens};

@@ -121,6 +121,7 @@ impl Measure for Herd {
             What::RequestArrived,
             What::RequestRefused,
             What::RequestDropped,
+            What::RequestDiscarded,
             What::Admitted,
             What::ServiceStarted,
             What::ServiceFinished,
@@ -150,6 +151,7 @@ impl Measure for Herd {
                 What::RequestArrived
                 | What::RequestRefused
                 | What::RequestDropped
+                | What::RequestDiscarded
                 | What::Admitted
                 | What::ServiceStarted
                 | What::ServiceFinished

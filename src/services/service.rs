@@ -1,7 +1,10 @@
 //! A service at work: the door (limit, budget, bound of the queue), the queue, the servers.
 
+mod abandoned;
 mod logs;
 mod pace;
+
+pub use abandoned::Found;
 
 use super::books::Books;
 use super::job::{Job, Moment};
@@ -67,6 +70,7 @@ pub struct Service {
     in_work: Vec<Handle>,
     bucket: Bucket,
     known: BTreeMap<u64, Known>,
+    cancellable: abandoned::Cancellable,
     calls: u64,
     tokens: u64,
     money: u64,
@@ -98,6 +102,7 @@ impl Service {
             in_work: Vec::new(),
             bucket: Bucket::default(),
             known: BTreeMap::new(),
+            cancellable: abandoned::Cancellable::default(),
             calls: 0,
             tokens: 0,
             money: 0,
@@ -203,6 +208,7 @@ impl Service {
         if idempotent {
             self.known.insert(identity, Known::InWork(job, Vec::new()));
         }
+        self.note_cancellable(job, cx);
         if wait > SimDuration::ZERO {
             self.door.push_back(job);
             cx.schedule(&mut self.endpoint, now + wait, ADMITTED, job.to_word());
@@ -213,7 +219,9 @@ impl Service {
 
     fn enqueue(&mut self, job: Handle, cx: &mut Cx<'_, '_>) {
         if self.has_free_server() {
-            self.start(job, cx);
+            if !self.discards(job, cx) {
+                self.start(job, cx);
+            }
         } else {
             let rank = self.rank(job, cx);
             self.queue.push(job, rank);
@@ -279,6 +287,7 @@ impl Service {
             return;
         };
         let again = job.again;
+        let (of, pursued) = (job.attempt, call.terms.is_some());
         let (tokens_in, tokens_out) = call.request.tokens();
         let duration = work(&self.spec, attempt, call);
         self.tokens += tokens_in as u64 + tokens_out as u64;
@@ -303,12 +312,16 @@ impl Service {
             None => cx.schedule_in_place(ticket, due, SERVED, self.endpoint.id, handle.to_word()),
             Some(_) => self.share(Some((handle, duration)), cx),
         }
+        if pursued {
+            self.tell_twin(of, cx);
+        }
         self.note_budget(cx);
     }
 
     /// Work on a request has ended.
     fn served(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
         let (now, speed) = (cx.now(), self.speed());
+        self.forget_cancellable(handle, cx);
         let job = self.jobs.remove(handle).expect("a live end of work has its job");
         self.forget_in_work(job.slot);
         if let Some(sharing) = &mut self.sharing {
@@ -353,7 +366,9 @@ impl Service {
         while self.has_free_server()
             && let Some(next) = self.queue.pop()
         {
-            self.start(next, cx);
+            if !self.discards(next, cx) {
+                self.start(next, cx);
+            }
         }
     }
 
@@ -423,12 +438,14 @@ impl Service {
                     {
                         *known = again;
                     }
+                    self.cancellable.renamed(handle, again);
                     self.queue.push_ahead(again);
                 }
             }
             return;
         }
         self.logs.clear();
+        self.cancellable.clear();
         let in_work = lost.len();
         lost.extend(self.queue.take());
         lost.extend(self.door.drain(..));
@@ -478,8 +495,10 @@ impl Population for Service {
     }
 
     fn receive(&mut self, _member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
-        if message.kind == MessageKind::Request {
-            self.arrive(message.handle, cx);
+        match message.kind {
+            MessageKind::Request => self.arrive(message.handle, cx),
+            MessageKind::Cancel => self.hear_cancellation(message, cx),
+            _ => {}
         }
     }
 

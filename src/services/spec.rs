@@ -33,6 +33,20 @@ pub struct ServiceSpec {
     pub answer_bytes: u32,
     /// How it grants its lock, if it is a lock service.
     pub lock: Option<super::lock::LockSpec>,
+    /// What it does about requests that nobody waits for.
+    pub abandoned: Abandoned,
+}
+
+/// What a service does about requests that nobody waits for: their client has cancelled them, or their deadline is over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Abandoned {
+    /// It serves them.
+    #[default]
+    Serve,
+    /// It discards them when it would begin to work on them.
+    Discard,
+    /// The same, and it stops the work on a request that its client cancels.
+    Interrupt,
 }
 
 impl ServiceSpec {
@@ -51,6 +65,7 @@ impl ServiceSpec {
             price_per_token_out: 0,
             answer_bytes: 0,
             lock: None,
+            abandoned: Abandoned::Serve,
         }
     }
 

@@ -22,6 +22,8 @@ crate::language! {
         tokens: Part<Option<Tokens>>,
         /// The rate limit at its door.
         limit: Part<Option<RateLimit>>,
+        /// What it does about requests that nobody waits for any more.
+        abandoned: Part<Abandoned> = Part::from(Abandoned::Serve),
         /// What may be spent in all; beyond it every request is refused.
         budget: Part<Option<Budget>>,
         /// What a call costs.
@@ -65,6 +67,19 @@ crate::language! {
         /// All at once: they share the servers in equal parts, none more than one server (processor sharing). A request's time at work
         /// grows with the company that it has.
         Sharing,
+    }
+
+    /// What a service does about requests that nobody waits for: their client has cancelled them (`cancels` of its policy), or their
+    /// deadline is over, which it is told with the request. What others wait for as well, attempts of the same call with an
+    /// `idempotency_key`, is served in any case.
+    pub enum Abandoned {
+        /// It serves them.
+        Serve,
+        /// It discards them when it would begin to work on them: then they cost no work and no money, but they have taken a place in
+        /// the queue until then.
+        Discard,
+        /// The same; and it stops the work on a request that its client cancels. What was done of it is paid.
+        Interrupt,
     }
 
     /// How long the work on a request takes.

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`step`] is a program as written, with names resolved; [`program`] compiles it to one flat array of
 //! instructions for a group; [`policy`] is how a client behaves; [`spec`] is a group as described; [`group`] runs it all, step by step in [`stepping`], with the
-//! calls of [`calling`], the messages of [`messaging`], the recorded sessions of [`edits`], the recorded runs of [`rows`], and what faults do in [`disturbance`].
+//! calls of [`calling`], those that are pursued with more than timeouts and retries in [`pursuing`], the messages of [`messaging`], the recorded sessions of [`edits`], the recorded runs of [`rows`], and what faults do in [`disturbance`].
 
 pub mod activation;
 mod caching;
@@ -16,6 +16,7 @@ mod memory;
 pub mod messaging;
 pub mod policy;
 pub mod program;
+pub mod pursuing;
 pub mod rows;
 mod sessions;
 pub mod spec;
@@ -26,7 +27,7 @@ pub mod swapping;
 pub use caching::{CacheSpec, cached};
 pub use group::AgentGroup;
 pub use journal::{Granularity, JournalSpec};
-pub use policy::{Backoff, Policy};
+pub use policy::{Backoff, Policy, Resilience};
 pub use program::Program;
 pub use spec::{Arrivals, GroupSpec, RankBlock};
 pub use step::Step;

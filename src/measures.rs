@@ -5,6 +5,7 @@
 //!
 //! - [`tasks`]: how long tasks take, and where their time goes: the latency trap.
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
+//! - [`clients`]: what clients do about slow, refused and lost calls: throttles, breakers, hedges, cancellations.
 //! - [`editing`]: whether texts end as recorded.
 //! - [`journal`]: what is written to logs of events and read from them, and how long it takes to rebuild an agent.
 //! - [`gateways`]: what gateways ask of others, and how that goes;
@@ -15,6 +16,7 @@
 //! - [`windows`]: counts and levels in windows of time, which the others use.
 
 mod caching;
+pub mod clients;
 pub mod editing;
 pub mod gateways;
 pub mod herd;
@@ -71,6 +73,8 @@ pub struct Setting {
     pub edited: Vec<editing::EditedText>,
     /// Whether agents replay recorded runs.
     pub replays: bool,
+    /// Whether clients do more about slow, refused and lost calls than timeouts and retries, or servers discard requests.
+    pub pursues: bool,
 }
 
 /// How much is kept of what was measured, and how long a trigger's aftermath is watched.
@@ -110,6 +114,9 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         Box::new(locks::Locks::new(Arc::clone(&setting))),
         Box::new(gateways::Gateways::new(Arc::clone(&setting))),
     ];
+    if setting.pursues {
+        all.push(Box::new(clients::Clients::new(Arc::clone(&setting))));
+    }
     let replays = setting.replays.then(|| replay::Replays::from(setting.warm_up));
     if let Some(watched) = &setting.state {
         let shared = state::SharedState::new(watched, setting.window, options.sample);

@@ -14,7 +14,8 @@ pub mod spec;
 pub use line::Discipline;
 pub use lock::{LockService, LockSpec};
 pub use routing::Routing;
-pub use service::Service;
+pub use service::{Found, Service};
 pub use spec::{
-    Budget, Ejection, Excess, FairShares, Gathering, Passing, RateLimit, ServiceSpec, ServiceTime, ShareOf, Tokens,
+    Abandoned, Budget, Ejection, Excess, FairShares, Gathering, Passing, RateLimit, ServiceSpec, ServiceTime, ShareOf,
+    Tokens,
 };

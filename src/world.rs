@@ -1,12 +1,13 @@
 //! Floor 3: the world of a scenario: populations, the network between them, and the records of what happens.
 //!
-//! In reading order: [`message`] and [`call`] are what travels; [`population`] is who receives it and what they may do; [`record`]
+//! In reading order: [`message`] and [`call`] are what travels, [`pursuit`] how some calls are pursued; [`population`] is who receives it and what they may do; [`record`]
 //! is what observers see; this file is the [`World`] that ties them together as a [`Model`] of the kernel.
 
 pub mod call;
 pub mod client;
 pub mod message;
 pub mod population;
+pub mod pursuit;
 pub mod record;
 pub mod slab;
 
@@ -516,6 +517,7 @@ impl Model for World {
                         let (group, _) = self.shared.directory.locate(message.from);
                         self.groups[group as usize].digest_peer(message, words);
                     }
+                    MessageKind::Cancel => words.push(message.handle.to_word()),
                     MessageKind::Plain | MessageKind::Ask | MessageKind::Answer => {}
                 }
                 Liveness::Live
@@ -544,7 +546,11 @@ impl Model for World {
                 let what = format!("{} from {from} to {to}", message.kind.name());
                 let call = match message.kind {
                     MessageKind::Request | MessageKind::Response => self.shared.journey(message.handle),
-                    MessageKind::Plain | MessageKind::Ask | MessageKind::Answer | MessageKind::Peer => None,
+                    MessageKind::Plain
+                    | MessageKind::Ask
+                    | MessageKind::Answer
+                    | MessageKind::Peer
+                    | MessageKind::Cancel => None,
                 };
                 let Some((attempt, call)) = call else { return what };
                 let (group, _) = directory.locate(call.client);

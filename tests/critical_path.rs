@@ -2,6 +2,11 @@
 //! own that walks back along the critical path, are those of the agents, to the nanosecond.
 
 use proptest::prelude::*;
+use quorate::agents::policy::breaker::{BreakerSpec, Trip};
+use quorate::agents::policy::budget::{BudgetSpec, Feed};
+use quorate::agents::policy::resilience::{HedgeAfter, HedgeSpec, SharedBy};
+use quorate::agents::policy::throttle::ThrottleSpec;
+use quorate::agents::step::Routing;
 use quorate::agents::step::*;
 use quorate::agents::*;
 use quorate::check::critical_path::CriticalPath;
@@ -10,6 +15,7 @@ use quorate::kernel::*;
 use quorate::network::{Latency, LinkSpec, Loss, NetworkSpec, SiteId};
 use quorate::random::Law;
 use quorate::scenario::plan::*;
+use quorate::services::Routing as Balance;
 use quorate::services::*;
 use quorate::world::population::Sites;
 use std::sync::Arc;
@@ -53,15 +59,31 @@ fn topic() -> impl Strategy<Value = u16> {
     prop_oneof![Just(HANDLED), Just(HANDLED_BY_CALLING), Just(AWAITED)]
 }
 
+fn aim() -> impl Strategy<Value = Option<Box<Aim>>> {
+    let routing = prop_oneof![
+        Just(Routing::First),
+        Just(Routing::Random),
+        Just(Routing::RoundRobin),
+        Just(Routing::LeastInFlight),
+        Just(Routing::PowerOf(2)),
+    ];
+    let aim = routing.prop_map(|routing| Aim {
+        servers: SERVICES.into(),
+        routing,
+    });
+    prop_oneof![2 => Just(None), 1 => aim.prop_map(|aim| Some(Box::new(aim)))]
+}
+
 fn leaf() -> impl Strategy<Value = Step> {
-    let call = (0usize..4, 0u16..5).prop_map(|(service, policy)| {
+    let call = (0usize..4, 0u16..5, aim()).prop_map(|(service, policy, aim)| {
         Step::Call(CallStep {
-            server: SERVICES[service],
+            server: if aim.is_some() { SERVICES[0] } else { SERVICES[service] },
             by_site: None,
             policy,
             bytes: 10,
             tokens: None,
             priority: 0,
+            aim,
         })
     });
     prop_oneof![
@@ -69,7 +91,8 @@ fn leaf() -> impl Strategy<Value = Step> {
         1 => time().prop_map(Step::Sleep),
         5 => call,
         1 => topic().prop_flat_map(send).prop_map(Step::Send),
-        2 => (topic().prop_flat_map(send), duration()).prop_map(|(send, timeout)| Step::Ask { send, timeout: Some(timeout) }),
+        2 => (topic().prop_flat_map(send), duration(), any::<bool>())
+            .prop_map(|(send, timeout, propagates)| Step::Ask { send, timeout: Some(timeout), propagates }),
         1 => (1u32..3, duration()).prop_map(|(count, timeout)| Step::Wait { topic: Some(AWAITED), count, timeout: Some(timeout) }),
         1 => Just(Step::Reply { bytes: 3 }),
     ]
@@ -96,15 +119,77 @@ fn policy() -> impl Strategy<Value = Policy> {
         (duration(), duration()).prop_map(|(base, cap)| Backoff::FullJitter { base, cap }),
         (duration(), duration()).prop_map(|(base, cap)| Backoff::DecorrelatedJitter { base, cap }),
     ];
-    (duration(), 1u32..5, backoff, any::<bool>(), any::<bool>()).prop_map(
-        |(timeout, attempts, backoff, honours_retry_after, idempotency_key)| Policy {
+    (duration(), 1u32..5, backoff, any::<bool>(), any::<bool>(), resilience()).prop_map(
+        |(timeout, attempts, backoff, honours_retry_after, idempotency_key, resilience)| Policy {
             timeout: Some(timeout),
             attempts: Some(attempts),
             backoff,
             honours_retry_after,
             idempotency_key,
+            resilience,
         },
     )
+}
+
+/// Every pattern, often enough together with others, and none at all.
+fn resilience() -> impl Strategy<Value = Option<Box<Resilience>>> {
+    let budget =
+        (1u64..1_000_000, 1u32..4, any::<bool>(), any::<bool>()).prop_map(|(ratio, most, successes, hedges)| {
+            BudgetSpec {
+                ratio,
+                most,
+                fed_by: if successes {
+                    Feed::Successes
+                } else {
+                    Feed::FirstAttempts
+                },
+                hedges,
+            }
+        });
+    let throttle = (1u32..3, duration()).prop_map(|(k, window)| ThrottleSpec {
+        k: f64::from(k),
+        window: window * 10,
+    });
+    let trips = prop_oneof![
+        (1u32..4).prop_map(Trip::Consecutive),
+        (1u32..4, duration()).prop_map(|(least, window)| Trip::Rate {
+            share: 0.4,
+            window,
+            least
+        }),
+    ];
+    let breaker = (trips, duration(), 1u32..3, 1u32..3).prop_map(|(trips, open, probes, closes_after)| BreakerSpec {
+        trips,
+        open,
+        probes,
+        closes_after,
+    });
+    let after = prop_oneof![
+        (0u64..40).prop_map(|ms| HedgeAfter::Fixed(SimDuration::from_millis(ms))),
+        (1u32..5).prop_map(|least| HedgeAfter::Quantile { share: 0.5, least }),
+    ];
+    let hedge = (after, 1u32..3, any::<bool>()).prop_map(|(after, most, tied)| HedgeSpec { after, most, tied });
+    let parts = (
+        prop::option::of((5u64..200).prop_map(SimDuration::from_millis)),
+        any::<bool>(),
+        prop::option::of(budget),
+        prop::option::of(throttle),
+        prop::option::of(breaker),
+        prop::option::of(hedge),
+        any::<bool>(),
+    );
+    let all = parts.prop_map(|(deadline, cancels, retry_budget, throttle, breaker, hedge, group)| {
+        Some(Box::new(Resilience {
+            deadline,
+            cancels,
+            retry_budget,
+            throttle,
+            breaker,
+            hedge,
+            shared_by: if group { SharedBy::Group } else { SharedBy::Agent },
+        }))
+    });
+    prop_oneof![1 => Just(None), 2 => all]
 }
 
 fn service() -> impl Strategy<Value = ServiceSpec> {
@@ -117,23 +202,42 @@ fn service() -> impl Strategy<Value = ServiceSpec> {
             false => Excess::Refuse { retry_after },
         },
     });
-    (1u32..3, prop::option::of(0u32..3), time(), prop::option::of(limit)).prop_map(|(servers, queue, time, limit)| {
-        ServiceSpec {
-            queue,
-            limit,
-            ..ServiceSpec::new(Some(servers), time)
-        }
+    let abandoned = prop_oneof![
+        Just(Abandoned::Serve),
+        Just(Abandoned::Discard),
+        Just(Abandoned::Interrupt)
+    ];
+    let discipline = prop_oneof![
+        Just(Discipline::Fifo),
+        Just(Discipline::Lifo),
+        Just(Discipline::Sharing),
+        Just(Discipline::Priority),
+        Just(Discipline::ShortestFirst),
+    ];
+    let parts = (
+        1u32..3,
+        prop::option::of(0u32..3),
+        time(),
+        prop::option::of(limit),
+        (abandoned, discipline),
+    );
+    parts.prop_map(|(servers, queue, time, limit, (abandoned, discipline))| ServiceSpec {
+        queue,
+        limit,
+        abandoned,
+        discipline,
+        ..ServiceSpec::new(Some(servers), time)
     })
 }
 
 /// How a gateway passes requests on to two others.
 fn passing() -> impl Strategy<Value = Passing> {
     let routing = prop_oneof![
-        Just(Routing::Random),
-        Just(Routing::RoundRobin),
-        Just(Routing::LeastInFlight),
-        Just(Routing::PowerOf(2)),
-        Just(Routing::Sticky),
+        Just(Balance::Random),
+        Just(Balance::RoundRobin),
+        Just(Balance::LeastInFlight),
+        Just(Balance::PowerOf(2)),
+        Just(Balance::Sticky),
     ];
     let batch = (1u32..4, duration()).prop_map(|(most, wait)| Gathering { most, wait });
     let ejects = (1u32..3, duration()).prop_map(|(failures, period)| Ejection { failures, period });
@@ -332,6 +436,7 @@ fn plan(case: &Case) -> Plan {
         bytes: 1,
         tokens: None,
         priority: 0,
+        aim: None,
     });
     let handlers = vec![
         (HANDLED, vec![think(4.0), Step::Reply { bytes: 5 }, think(2.0)]),

@@ -93,6 +93,7 @@ fn setting(plan: &Plan) -> Setting {
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         edited: Vec::new(),
         replays: false,
+        pursues: true,
         state: None,
         directory: addresses.into_directory(),
         warm_up: plan.warm_up,
@@ -129,6 +130,7 @@ fn call(server: u32, policy: u16) -> Step {
         bytes: 100,
         tokens: None,
         priority: 0,
+        aim: None,
     })
 }
 

@@ -111,6 +111,7 @@ fn call(server: u32, policy: u16) -> Step {
         bytes: 100,
         tokens: None,
         priority: 0,
+        aim: None,
     })
 }
 
@@ -234,7 +235,15 @@ fn a_peer_answers_an_ask_with_its_own_parts() {
         topic: 3,
         bytes: 10,
     };
-    let asker = Program::compile(&[Step::Ask { send, timeout: None }], &[], "agents.asker");
+    let asker = Program::compile(
+        &[Step::Ask {
+            send,
+            timeout: None,
+            propagates: false,
+        }],
+        &[],
+        "agents.asker",
+    );
     let handler = vec![
         Step::Think(Law::Constant(7.0 * MS)),
         call(at.services[0], 0),

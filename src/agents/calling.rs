@@ -6,6 +6,7 @@ use super::journal::JOURNAL;
 use super::locking::LOCK;
 use super::policy::Policy;
 use super::program::Instruction;
+use super::pursuing::End;
 use super::step::{Action, CallTokens, KeyChoice, ReplicaChoice, Swap};
 use crate::kernel::SimDuration;
 use crate::state::{Context, Op, Token};
@@ -40,7 +41,7 @@ impl Answer {
 
 /// Whether work is asked for, which is what services are for.
 #[inline]
-fn is_plain(spec: u32) -> bool {
+pub(super) fn is_plain(spec: u32) -> bool {
     spec & (OPERATION | LOCK | JOURNAL) == 0
 }
 
@@ -53,7 +54,7 @@ impl AgentGroup {
     /// A call step begins.
     pub(super) fn begin_call(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
         let step = &self.spec.program.calls[index as usize];
-        let priority = step.priority;
+        let (priority, aimed) = (step.priority, step.aim.is_some());
         let server = match &step.by_site {
             None => step.server,
             Some(by_site) => by_site[self.agents[self.member_of(id) as usize].endpoint.site.0 as usize],
@@ -73,6 +74,11 @@ impl AgentGroup {
             tokens_in,
             tokens_out,
             priority,
+        };
+        let server = if aimed {
+            self.first_server(id, index, cx.now())
+        } else {
+            server
         };
         self.open_call_here(id, index, server, request, cx);
     }
@@ -263,6 +269,11 @@ impl AgentGroup {
             0 => None,
             _ => self.terms(id, spec, &request, identity, cx),
         };
+        let terms = if self.pursues || !self.deadlines.is_empty() {
+            self.with_pursuit(terms, (id, spec, server), cx)
+        } else {
+            terms
+        };
         let keeps = terms.as_ref().is_some_and(|terms| terms.keeps.is_some());
         let counts = keeps || self.goes_by_amount(spec);
         let handle = cx.shared.calls.insert_with(|| Call {
@@ -301,20 +312,42 @@ impl AgentGroup {
             token: self.token(self.member_of(id), spec, request),
             keeps: self.keeps(spec, matches!(request, Request::Read { .. })),
             passed: None,
+            pursuit: None,
         };
         terms.of_call()
     }
 
+    /// The terms of a call, and how it is pursued, if there is more to that than a timeout and retries.
+    #[cold]
+    fn with_pursuit(
+        &mut self,
+        terms: Option<Box<Terms>>,
+        (id, spec, server): (u32, u32, u32),
+        cx: &Cx<'_, '_>,
+    ) -> Option<Box<Terms>> {
+        if !self.is_pursued(id, spec) {
+            return terms;
+        }
+        let mut terms = terms.unwrap_or_default();
+        terms.pursuit = Some(self.begin_pursuit(id, spec, server, cx));
+        Some(terms)
+    }
+
     #[inline]
     pub(super) fn policy_of(&self, spec: u32) -> &Policy {
+        &self.spec.policies[self.policy_number(spec) as usize]
+    }
+
+    /// The number of the policy by which a call is made.
+    #[inline]
+    pub(super) fn policy_number(&self, spec: u32) -> u16 {
         let program = &self.spec.program;
-        let policy = match spec {
+        match spec {
             _ if is_plain(spec) => program.calls[spec as usize].policy,
             _ if spec & OPERATION != 0 => program.operations[(spec & !OPERATION) as usize].policy,
             _ if spec & LOCK != 0 => program.locks[(spec & !LOCK) as usize].policy,
             _ => self.journal_policy(),
-        };
-        &self.spec.policies[policy as usize]
+        }
     }
 
     fn goes_by_amount(&self, spec: u32) -> bool {
@@ -322,7 +355,7 @@ impl AgentGroup {
     }
 
     #[inline]
-    fn bytes_of(&self, spec: u32) -> u32 {
+    pub(super) fn bytes_of(&self, spec: u32) -> u32 {
         let program = &self.spec.program;
         match spec {
             _ if is_plain(spec) => program.calls[spec as usize].bytes,
@@ -334,7 +367,7 @@ impl AgentGroup {
 
     /// Whom the next attempt of an operation asks, where that is anyone, anew each time. One that brings an idempotency key asks
     /// whom the first one asked: only the replica that has accepted an update recognises it.
-    fn another_replica(&self, member: u32, call: &Call) -> Option<u32> {
+    pub(super) fn another_replica(&self, member: u32, call: &Call) -> Option<u32> {
         if call.spec & OPERATION == 0 || call.idempotent {
             return None;
         }
@@ -358,6 +391,9 @@ impl AgentGroup {
         let Some(call) = cx.shared.calls.get_mut(handle) else {
             return;
         };
+        if call.pursuit().is_some() {
+            return self.pursue(id, cx);
+        }
         call.tries += 1;
         call.paths += 1;
         if call.tries > 1
@@ -389,7 +425,7 @@ impl AgentGroup {
         let (words, client, began) = (call.words(attempt), call.client, call.began);
         let (outcome, call_handle) = (attempt.outcome, attempt.call);
         // A late answer to an attempt that was given up isn't used: its successor is under way, or the call is over.
-        let current = call.open && call.tries == attempt.number;
+        let (current, pursued, number) = (call.awaits(attempt.number), call.pursuit().is_some(), attempt.number);
         let id = call.activation;
         if !current || self.activation(id).state != State::Calling {
             cx.shared.attempts.free(handle);
@@ -404,16 +440,25 @@ impl AgentGroup {
                 self.disarm(id);
                 cx.record(What::AttemptRefused, client, words);
                 cx.leave_call(call_handle);
+                if pursued && self.flight_refused(id, number, cx) {
+                    return;
+                }
                 self.attempt_failed(id, retry_after, cx);
             }
             Outcome::Fenced => {
                 cx.shared.attempts.free(handle);
                 self.disarm(id);
                 cx.record(What::AttemptRefused, client, words);
+                if pursued {
+                    self.flight_decides(id, number, End::Fenced, cx);
+                }
                 cx.leave_call(call_handle);
                 self.give_up(id, cx);
             }
             Outcome::Done | Outcome::Moved | Outcome::Pending => {
+                if pursued {
+                    self.flight_decides(id, number, End::Answered, cx);
+                }
                 let (until, told) = (self.enabled(id, cx), cx.wants(What::AttemptAnswered));
                 let Some(attempt) = cx.shared.attempts.get_mut(handle) else {
                     return;
@@ -449,6 +494,9 @@ impl AgentGroup {
                 let Some(call) = cx.shared.calls.get(handle) else {
                     return;
                 };
+                if call.pursuit().is_some() {
+                    return self.pursuit_due(id, cx);
+                }
                 let words = [call.identity, call.server as u64, call.tries as u64];
                 let client = self.agents[member as usize].endpoint.id;
                 cx.record(What::AttemptTimedOut, client, words);
@@ -467,7 +515,26 @@ impl AgentGroup {
     }
 
     /// An attempt failed: another one after a wait, or the call is over.
-    fn attempt_failed(&mut self, id: u32, retry_after: Option<SimDuration>, cx: &mut Cx<'_, '_>) {
+    pub(super) fn attempt_failed(&mut self, id: u32, retry_after: Option<SimDuration>, cx: &mut Cx<'_, '_>) {
+        if self.retries_at_once(id, retry_after, false, cx) {
+            self.launch(id, cx);
+        }
+    }
+
+    /// An attempt was rejected by the client itself: another one after a wait, or the call is over.
+    pub(super) fn rejected(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        let at_once = self.retries_at_once(id, None, true, cx);
+        debug_assert!(!at_once, "what is rejected waits");
+    }
+
+    /// Whether the attempt after one that failed leaves at once; if not, it leaves after a wait, or the call is over.
+    fn retries_at_once(
+        &mut self,
+        id: u32,
+        retry_after: Option<SimDuration>,
+        rejected: bool,
+        cx: &mut Cx<'_, '_>,
+    ) -> bool {
         let handle = self.activation(id).handle;
         let member = self.member_of(id);
         let key = self.agents[member as usize].endpoint.key;
@@ -475,27 +542,34 @@ impl AgentGroup {
             self.move_session(member, call);
         }
         let Some(call) = cx.shared.calls.get_mut(handle) else {
-            return;
+            return false;
         };
         let policy = self.policy_of(call.spec);
-        if policy.attempts.is_some_and(|most| call.tries >= most) {
-            return self.give_up(id, cx);
+        let pursuit = call.pursuit().map(|pursuit| (pursuit.rounds, pursuit.numbered));
+        let (rounds, number) = pursuit.unwrap_or((call.tries, call.tries));
+        if policy.attempts.is_some_and(|most| rounds >= most) {
+            self.give_up(id, cx);
+            return false;
         }
-        let mut stream = key.stream(purpose::BACKOFF, attempt_address(call.address, call.tries));
-        let mut wait = policy.backoff.wait(call.tries, call.backoff, &mut stream);
+        let mut stream = key.stream(purpose::BACKOFF, attempt_address(call.address, number));
+        let mut wait = policy.backoff.wait(rounds, call.backoff, &mut stream);
         call.backoff = wait;
         if policy.honours_retry_after {
             wait = wait.max(retry_after.unwrap_or(SimDuration::ZERO));
         }
+        if pursuit.is_some() && !self.may_retry(id, wait, rejected, cx) {
+            return false;
+        }
         if wait == SimDuration::ZERO {
-            return self.launch(id, cx);
+            return true;
         }
         self.activation(id).state = State::BackingOff;
         self.wake_at(id, cx.now().saturating_add(wait), cx);
+        false
     }
 
     /// A call has failed for good.
-    fn give_up(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+    pub(super) fn give_up(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
         let (handle, member, until) = (self.activation(id).handle, self.member_of(id), self.enabled(id, cx));
         let Some(call) = cx.shared.calls.get(handle) else {
             return;
@@ -547,6 +621,9 @@ impl AgentGroup {
 
     /// A call is given up with its activation.
     pub(super) fn give_up_call(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
+        if cx.shared.calls.get(handle).is_some_and(|call| call.pursuit().is_some()) {
+            self.end_flights_of(member, handle, End::Dropped, |_| true, cx);
+        }
         if let Some(call) = cx.shared.calls.get(handle) {
             let words = [call.identity, call.server as u64, 2];
             let extra = [call.began.as_nanos(), call.tries as u64];

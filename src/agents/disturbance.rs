@@ -59,6 +59,7 @@ impl AgentGroup {
             return;
         }
         self.forget_holds(member, !keep_state);
+        self.crashing = true;
         for id in self.extras_of(member) {
             if self.activation(id).state != State::Idle && self.parent_of(id) == NIL {
                 self.kill(id, cx);
@@ -73,6 +74,7 @@ impl AgentGroup {
         }
         self.empty_mailbox(member, cx);
         if self.agents[member as usize].main.state == State::Idle {
+            self.crashing = false;
             return;
         }
         let part = match self.agents[member as usize].main.state {
@@ -80,6 +82,7 @@ impl AgentGroup {
             _ => Part::Retrying,
         };
         self.stop_waiting(member, cx);
+        self.crashing = false;
         self.settle(member, part, cx);
         self.step_ended(member, Settled::Lost, part as u64, cx);
         let main = &mut self.agents[member as usize].main;

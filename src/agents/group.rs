@@ -8,7 +8,9 @@ use super::calling::OPERATION;
 use super::edits::Progress;
 use super::journal::Journal;
 use super::locking::{Hold, LOCK};
+use super::policy::Policy;
 use super::program::Instruction;
+use super::pursuing::AllKnown;
 use super::sessions::Remembered;
 use super::step::Swap;
 use super::swapping::SwapState;
@@ -151,6 +153,14 @@ pub struct AgentGroup {
     pub(super) carries_contexts: Vec<bool>,
     /// How much the last read showed of each activation that goes by it.
     pub(super) amounts: BTreeMap<u32, i64>,
+    /// What clients know of services, by whose it is, the policy and the service.
+    pub(super) known: AllKnown,
+    /// When activations are to give up what they call: that has come with the ask that they handle.
+    pub(super) deadlines: BTreeMap<u32, SimTime>,
+    /// Whether any call of the program is more than timeouts and retries.
+    pub(super) pursues: bool,
+    /// Whether an agent is crashing at this very moment: it tells nobody what it gives up.
+    pub(super) crashing: bool,
     free_slots: Vec<u32>,
     arrived: u32,
     /// The stream itself, which schedules arrivals: the last id of the group.
@@ -162,7 +172,10 @@ pub struct AgentGroup {
 impl AgentGroup {
     /// A group whose members have ids from `base` on and draw under `key`; `source` is the entity that schedules a stream.
     pub fn new(spec: Arc<GroupSpec>, key: Key, base: u32, ranks: RankBlock, source: Endpoint) -> Self {
-        let uses_timers = spec.program.has_timeouts || spec.policies.iter().any(|policy| policy.timeout.is_some());
+        let is_timed = |policy: &Policy| policy.timeout.is_some() || policy.resilience.is_some();
+        let uses_timers = spec.program.has_timeouts || spec.policies.iter().any(is_timed);
+        let pursues = spec.policies.iter().any(|policy| policy.resilience.is_some())
+            || spec.program.calls.iter().any(|call| call.aim.is_some());
         let operations = &spec.program.operations;
         let carries = |store: usize| {
             operations
@@ -209,6 +222,10 @@ impl AgentGroup {
             launching: Vec::new(),
             enabled_at: None,
             uses_timers,
+            known: AllKnown::new(),
+            deadlines: BTreeMap::new(),
+            pursues,
+            crashing: false,
             has_tasks: spec.program.has_steps(),
             free_slots: Vec::new(),
             arrived: 0,
@@ -383,6 +400,8 @@ impl AgentGroup {
         agent.main.failed = false;
         // An ask that the run before took up and didn't answer is forgotten with it.
         agent.main.answers = Handle::NONE;
+        self.deadlines.remove(&member);
+        let agent = &mut self.agents[member as usize];
         agent.main.mark = cx.now();
         let exit = self.end_of_program(0);
         let identity = (self.biographies[member as usize].ordinal as u64) << 32 | run as u64;
@@ -627,7 +646,7 @@ impl Population for AgentGroup {
             MessageKind::Plain | MessageKind::Ask => self.letter(member, message, cx),
             // Its replica tells it again when it has read again.
             MessageKind::Peer if !self.agents[member as usize].down => self.invalidated(member, message, cx),
-            MessageKind::Request | MessageKind::Peer => {}
+            MessageKind::Request | MessageKind::Peer | MessageKind::Cancel => {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! What agents remember from one step to the next, and lose with their state: sessions, caches, what they have seen of keys, how many
+//! What agents remember from one step to the next, and lose with their state: sessions, caches, what they have seen of keys and know of services, how many
 //! recorded runs they have taken.
 //!
 //! Guarantees: whoever comes after an agent in its place, or after a crash in its own, knows nothing of it.
@@ -17,12 +17,14 @@ impl AgentGroup {
         self.amounts.remove(&member);
         self.chosen.remove(&member);
         self.acts_on_cache.remove(&member);
+        self.deadlines.remove(&member);
+        self.forget_known(member);
         self.forget_runs(member);
     }
 }
 
 /// Takes what belongs to one agent out of a table that is sorted by agents.
-fn forget<K: Ord + Copy, V>(table: &mut BTreeMap<K, V>, of: RangeInclusive<K>) {
+pub(super) fn forget<K: Ord + Copy, V>(table: &mut BTreeMap<K, V>, of: RangeInclusive<K>) {
     if table.is_empty() {
         return;
     }

@@ -3,6 +3,7 @@
 use super::activation::{NIL, Settled, State};
 use super::group::{AgentGroup, Letter};
 use super::step::{Peers, SendStep};
+use crate::kernel::SimTime;
 use crate::world::call::{Answered, Ask, Part, Parts, Taker, answer_address, attempt_address};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose};
@@ -58,14 +59,17 @@ impl AgentGroup {
     /// An ask step begins.
     pub(super) fn begin_ask(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
         let spec = Arc::clone(&self.spec);
-        let (send, timeout) = spec.program.asks[index as usize];
+        let (send, timeout, propagates) = spec.program.asks[index as usize];
         let step = &spec.program.sends[send as usize];
         let now = cx.now();
         let address = self.address(id);
         let endpoint = &self.agents[self.member_of(id) as usize].endpoint;
         // The identity that the message is about to get.
         let identity = (endpoint.id as u64) << 32 | endpoint.sent as u64;
+        let own = timeout.map_or(SimTime::NEVER, |timeout| now.saturating_add(timeout));
+        let inherited = self.deadlines.get(&id).copied().unwrap_or(SimTime::NEVER);
         let ask = Ask {
+            deadline: if propagates { own.min(inherited) } else { SimTime::NEVER },
             activation: id,
             identity,
             key: endpoint.key,
@@ -109,6 +113,8 @@ impl AgentGroup {
     /// Answers the ask that an activation took up, if there's one, and nobody has answered it.
     pub(super) fn reply(&mut self, id: u32, bytes: u32, cx: &mut Cx<'_, '_>) {
         let handle = std::mem::replace(&mut self.activation(id).answers, Handle::NONE);
+        // What is done from here on isn't done for whoever asked.
+        self.deadlines.remove(&id);
         let now = cx.now();
         let mut parts = self.account(id);
         let name = self.name_of(id);
@@ -277,6 +283,8 @@ impl AgentGroup {
             self.activation(id).answers = message.handle;
             let (account, at, stood) = (self.account(id), cx.now(), self.stood(member, cx.now()));
             let activation = self.name_of(id);
+            let deadline = cx.shared.asks.get(message.handle).map(|ask| ask.deadline);
+            self.inherit_deadline(id, deadline);
             if let Some(ask) = cx.shared.asks.get_mut(message.handle) {
                 // An earlier taking under this name was the copy's, or that of an activation which is gone.
                 ask.takers.retain(|taker| taker.activation != activation);

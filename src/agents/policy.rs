@@ -1,12 +1,23 @@
 //! Policies: how a client behaves when a call is slow, refused or lost.
 //!
-//! The five laws of backoff are those of Marc Brooker, "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015).
+//! The five laws of backoff are those of Marc Brooker, "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015). What is beyond
+//! timeouts and retries is in [`resilience`], and its parts are machines of their own: [`budget`], [`throttle`], [`breaker`],
+//! [`latencies`].
+
+pub mod breaker;
+pub mod budget;
+pub mod latencies;
+pub mod resilience;
+pub mod throttle;
+pub mod window;
+
+pub use resilience::Resilience;
 
 use crate::kernel::{SimDuration, Stream};
 use serde::{Deserialize, Serialize};
 
 /// A named client behaviour.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// How long an attempt may take; `None`: for ever.
     pub timeout: Option<SimDuration>,
@@ -18,6 +29,8 @@ pub struct Policy {
     pub honours_retry_after: bool,
     /// Whether attempts carry the call's identity, so that the server can recognise them.
     pub idempotency_key: bool,
+    /// What else it does about slow, refused and lost calls.
+    pub resilience: Option<Box<Resilience>>,
 }
 
 impl Default for Policy {
@@ -29,7 +42,15 @@ impl Default for Policy {
             backoff: Backoff::None,
             honours_retry_after: false,
             idempotency_key: false,
+            resilience: None,
         }
+    }
+}
+
+impl Policy {
+    /// Whether the server of an attempt that is given up is told.
+    pub fn cancels(&self) -> bool {
+        self.resilience.as_ref().is_some_and(|resilience| resilience.cancels)
     }
 }
 

@@ -159,7 +159,7 @@ pub struct Program {
     /// Messages.
     pub sends: Vec<SendStep>,
     /// Asks: the message, and the timeout.
-    pub asks: Vec<(u32, Option<SimDuration>)>,
+    pub asks: Vec<(u32, Option<SimDuration>, bool)>,
     /// Waits.
     pub waits: Vec<WaitFor>,
     /// Choices: cumulative weights and places.
@@ -344,10 +344,14 @@ impl Compiler {
                 let send = push(&mut self.program.sends, *send);
                 self.emit(I::Send(send), place);
             }
-            Step::Ask { send, timeout } => {
+            Step::Ask {
+                send,
+                timeout,
+                propagates,
+            } => {
                 let send = push(&mut self.program.sends, *send);
                 self.program.has_timeouts |= timeout.is_some();
-                let ask = push(&mut self.program.asks, (send, *timeout));
+                let ask = push(&mut self.program.asks, (send, *timeout, *propagates));
                 self.emit(I::Ask(ask), place);
             }
             Step::Reply { bytes } => {

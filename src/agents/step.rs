@@ -22,6 +22,8 @@ pub enum Step {
         send: SendStep,
         /// How long the answer may take; `None`: for ever.
         timeout: Option<crate::kernel::SimDuration>,
+        /// Whether what its handler calls is given up at that time.
+        propagates: bool,
     },
     /// Answers the ask that this handler was started by. Without one, nothing happens.
     Reply {
@@ -121,6 +123,32 @@ pub struct CallStep {
     pub tokens: Option<(CallTokens, CallTokens)>,
     /// How urgent it is, where the service goes by that.
     pub priority: u32,
+    /// Where else it may go. Most calls name one service.
+    pub aim: Option<Box<Aim>>,
+}
+
+/// The services of a call that names several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aim {
+    /// Their entities, at least two, in the order of the step; the first is the step's `server`.
+    pub servers: Box<[u32]>,
+    /// Which of them an attempt goes to.
+    pub routing: Routing,
+}
+
+/// Which of several services an attempt goes to. A retry and a hedge go to one that the call hasn't tried, if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Routing {
+    /// The first.
+    First,
+    /// Any.
+    Random,
+    /// One after the other.
+    RoundRobin,
+    /// The one with the fewest attempts of this client under way; of several, any.
+    LeastInFlight,
+    /// The same among so many that are taken at random (M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
+    PowerOf(u32),
 }
 
 /// How many tokens of one kind a call has.

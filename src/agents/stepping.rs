@@ -542,6 +542,7 @@ impl AgentGroup {
         self.chosen.remove(&id);
         self.acts_on_cache.remove(&id);
         self.swaps.remove(&id);
+        self.deadlines.remove(&id);
         let activation = self.activation(id);
         activation.generation = activation.generation.wrapping_add(1);
         activation.state = State::Idle;
@@ -563,6 +564,9 @@ impl AgentGroup {
             let path = branch_path(path, steps, index as u64);
             let branch = self.spawn(member, *place, id, index as u16, path, cx.now());
             self.hand_row_on(id, branch);
+            if let Some(deadline) = self.deadlines.get(&id).copied() {
+                self.inherit_deadline(branch, Some(deadline));
+            }
             let words = [self.name_of(branch), self.name_of(id), index as u64];
             cx.record(What::ActivationBegan, self.base + member, words);
             branches.push(branch);

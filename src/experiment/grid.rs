@@ -12,6 +12,7 @@ use crate::measures::shared_state::{Watched, WatchedStore};
 use crate::measures::{self, Setting, Sheet, Watch};
 use crate::scenario::Plan;
 use crate::scenario::build::{Drain, Extra, Run, RunEnd, build, build_with};
+use crate::services::Abandoned;
 use crate::world::population::Halt;
 use crate::world::record::{Batch, Mask, Observer, What};
 use std::sync::Arc;
@@ -378,6 +379,7 @@ pub fn setting(plan: &Plan) -> Setting {
         state: watched(plan, &addresses.stores),
         edited: edited(plan, &addresses.stores),
         replays: plan.agents.iter().any(|group| !group.program.replays.is_empty()),
+        pursues: pursues(plan),
         limits: plan.services.iter().map(|service| limit(&service.spec)).collect(),
         warm_up: plan.warm_up,
         window: plan.window,
@@ -385,6 +387,21 @@ pub fn setting(plan: &Plan) -> Setting {
         task_names: plan.task_names.clone(),
         directory: addresses.into_directory(),
     }
+}
+
+/// Whether clients do more about slow, refused and lost calls than timeouts and retries, or servers discard requests.
+fn pursues(plan: &Plan) -> bool {
+    let groups = plan.agents.iter();
+    let mut policies = groups.clone().flat_map(|group| &group.policies);
+    let mut asks = groups.clone().flat_map(|group| &group.program.asks);
+    let mut calls = groups.flat_map(|group| &group.program.calls);
+    policies.any(|policy| policy.resilience.is_some())
+        || asks.any(|(_, _, propagates)| *propagates)
+        || calls.any(|call| call.aim.is_some())
+        || plan
+            .services
+            .iter()
+            .any(|service| service.spec.abandoned != Abandoned::Serve)
 }
 
 /// The texts that recorded sessions edit.

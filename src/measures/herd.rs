@@ -123,6 +123,7 @@ impl Measure for Herd {
             What::RequestArrived,
             What::RequestRefused,
             What::RequestDropped,
+            What::RequestDiscarded,
             What::Admitted,
             What::ServiceStarted,
             What::ServiceFinished,
@@ -153,6 +154,7 @@ impl Measure for Herd {
                 What::RequestArrived
                 | What::RequestRefused
                 | What::RequestDropped
+                | What::RequestDiscarded
                 | What::Admitted
                 | What::ServiceStarted
                 | What::ServiceFinished

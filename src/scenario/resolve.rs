@@ -20,6 +20,7 @@ mod journals;
 mod laws;
 mod network;
 mod operations;
+mod policies;
 mod primary;
 mod quorum;
 mod raft;
@@ -119,6 +120,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     resolver.check_received();
     resolver.check_calls();
     resolver.check_operations();
+    resolver.check_policies();
     resolver.check_edited();
     if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);

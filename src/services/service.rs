@@ -1,8 +1,11 @@
 //! A service at work: the door (limit, budget, bound of the queue), the queue, the servers.
 
+mod abandoned;
 mod logs;
 mod pace;
 mod passing;
+
+pub use abandoned::Found;
 
 use super::books::Books;
 use super::fair::Fair;
@@ -93,6 +96,7 @@ pub struct Service {
     in_work: Vec<Handle>,
     bucket: Bucket,
     known: BTreeMap<u64, Known>,
+    cancellable: abandoned::Cancellable,
     calls: u64,
     tokens: u64,
     money: u64,
@@ -126,6 +130,7 @@ impl Service {
             in_work: Vec::new(),
             bucket: Bucket::default(),
             known: BTreeMap::new(),
+            cancellable: abandoned::Cancellable::default(),
             calls: 0,
             tokens: 0,
             money: 0,
@@ -234,6 +239,7 @@ impl Service {
         if let Some(known_as) = known_as {
             self.known.insert(known_as, Known::InWork(job, Vec::new()));
         }
+        self.note_cancellable(job, cx);
         if wait > SimDuration::ZERO {
             self.door.push_back(job);
             cx.schedule(&mut self.endpoint, now + wait, ADMITTED, job.to_word());
@@ -248,7 +254,9 @@ impl Service {
                 let tag = self.rank(job, cx);
                 self.fair.iter_mut().for_each(|fair| fair.serve(tag));
             }
-            self.start(job, cx);
+            if !self.discards(job, cx) {
+                self.start(job, cx);
+            }
         } else {
             let rank = self.rank(job, cx);
             self.queue.push(job, rank);
@@ -332,6 +340,7 @@ impl Service {
             return;
         };
         let again = job.again;
+        let (of, pursued) = (job.attempt, call.terms.is_some());
         let (tokens_in, tokens_out) = call.request.tokens();
         let duration = work(&self.spec, attempt, call);
         self.tokens += tokens_in as u64 + tokens_out as u64;
@@ -356,12 +365,16 @@ impl Service {
             None => cx.schedule_in_place(ticket, due, SERVED, self.endpoint.id, handle.to_word()),
             Some(_) => self.share(Some((handle, duration)), cx),
         }
+        if pursued {
+            self.tell_twin(of, cx);
+        }
         self.note_budget(cx);
     }
 
     /// Work on a request has ended.
     fn served(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
         let (now, speed) = (cx.now(), self.speed());
+        self.forget_cancellable(handle, cx);
         let job = self.jobs.remove(handle).expect("a live end of work has its job");
         self.forget_in_work(job.slot);
         if let Some(sharing) = &mut self.sharing {
@@ -417,6 +430,9 @@ impl Service {
             let rank = self.fair.as_ref().map_or(0, |_| self.queue.first_rank());
             let Some(next) = self.queue.pop() else { return };
             self.fair.iter_mut().for_each(|fair| fair.serve(rank));
+            if self.discards(next, cx) {
+                continue;
+            }
             if self.spec.most_wait.is_some() && self.has_waited_too_long(next, cx) {
                 self.shed(next, cx);
             } else {
@@ -524,12 +540,14 @@ impl Service {
                     {
                         *known = again;
                     }
+                    self.cancellable.renamed(handle, again);
                     self.queue.push_ahead(again);
                 }
             }
             return;
         }
         self.logs.clear();
+        self.cancellable.clear();
         let in_work = lost.len();
         lost.extend(self.queue.take());
         lost.extend(self.door.drain(..));
@@ -583,6 +601,7 @@ impl Population for Service {
         match message.kind {
             MessageKind::Request => self.arrive(message.handle, cx),
             MessageKind::Response => self.passed_back(message.handle, cx),
+            MessageKind::Cancel => self.hear_cancellation(message, cx),
             _ => {}
         }
     }

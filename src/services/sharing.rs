@@ -78,6 +78,14 @@ impl Sharing {
         }
     }
 
+    /// The work that one still needs, rounded up. The clock is up to now.
+    pub fn left(&self, handle: Handle) -> SimDuration {
+        let place = self.places.get(handle.index() as usize);
+        let due = place.filter(|place| self.due.get(place) == Some(&handle));
+        let left = due.map_or(0, |(done, _)| done.saturating_sub(self.clock));
+        SimDuration::from_nanos(u64::try_from(left.div_ceil(1 << FRACTION)).unwrap_or(u64::MAX))
+    }
+
     /// Who is done first, and when, if nothing changes. The clock is up to now.
     pub fn first(&self, speed: Speed) -> Option<(Handle, SimTime)> {
         let ((done, _), handle) = self.due.first_key_value()?;

@@ -41,6 +41,20 @@ pub struct ServiceSpec {
     pub passes: Option<Arc<Passing>>,
     /// How it grants its lock, if it is a lock service.
     pub lock: Option<super::lock::LockSpec>,
+    /// What it does about requests that nobody waits for.
+    pub abandoned: Abandoned,
+}
+
+/// What a service does about requests that nobody waits for: their client has cancelled them, or their deadline is over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Abandoned {
+    /// It serves them.
+    #[default]
+    Serve,
+    /// It discards them when it would begin to work on them.
+    Discard,
+    /// The same, and it stops the work on a request that its client cancels.
+    Interrupt,
 }
 
 impl ServiceSpec {
@@ -62,6 +76,7 @@ impl ServiceSpec {
             most_wait: None,
             passes: None,
             lock: None,
+            abandoned: Abandoned::Serve,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Calls and their attempts, as they travel: the client's side, the request, and the times on the way.
 
+use super::pursuit::Pursuit;
 use super::slab::Handle;
 use crate::kernel::{Key, SimDuration, SimTime};
 use crate::state::journal::{Loaded, LogRequest};
@@ -254,7 +255,8 @@ pub struct Call {
     pub terms: Option<Box<Terms>>,
 }
 
-/// What an operation on shared state asks beyond its request. Calls of services have none of it, so it lies apart.
+/// What an operation on shared state asks beyond its request, and how a call is pursued. Plain calls of services have none of it, so
+/// it lies apart.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
     /// The lock under which it is asked for, if its token is sent along.
@@ -265,6 +267,8 @@ pub struct Terms {
     pub keeps: Option<SimDuration>,
     /// Of a call that a gateway makes: for whom.
     pub passed: Option<Passed>,
+    /// How its client pursues it, if there is more to that than a timeout and retries.
+    pub pursuit: Option<Box<Pursuit>>,
 }
 
 /// For whom a gateway calls: what it passes on.
@@ -280,6 +284,10 @@ pub struct Passed {
     pub address: u64,
     /// How many gateways it has passed.
     pub hops: u32,
+    /// The deadline of that call, which is passed on; never if it has none.
+    pub deadline: SimTime,
+    /// Whether it can be cancelled.
+    pub cancels: bool,
 }
 
 impl Terms {
@@ -382,6 +390,52 @@ impl Call {
         self.passed().map_or(self.address, |passed| passed.address)
     }
 
+    /// How its client pursues it, if there is more to that than a timeout and retries.
+    #[inline]
+    pub fn pursuit(&self) -> Option<&Pursuit> {
+        self.terms.as_ref()?.pursuit.as_deref()
+    }
+
+    /// The deadline that its server is told, if it has one: its client's, or that of the call that a gateway passes on.
+    pub fn deadline(&self) -> Option<SimTime> {
+        let own = self.pursuit().map(|pursuit| pursuit.deadline);
+        let passed = self.passed().map(|passed| passed.deadline);
+        own.into_iter().chain(passed).min().filter(|at| *at != SimTime::NEVER)
+    }
+
+    /// Whether its requests can be cancelled, which their server is told.
+    pub fn cancels(&self) -> bool {
+        self.pursuit().is_some_and(|pursuit| pursuit.cancels) || self.passed().is_some_and(|passed| passed.cancels)
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn pursuit_mut(&mut self) -> Option<&mut Pursuit> {
+        self.terms.as_mut()?.pursuit.as_deref_mut()
+    }
+
+    /// Whether its client still waits for an attempt.
+    #[inline]
+    pub fn awaits(&self, number: u32) -> bool {
+        self.open
+            && match self.pursuit() {
+                None => self.tries == number,
+                Some(pursuit) => pursuit.awaits(number),
+            }
+    }
+
+    /// Where an attempt went.
+    #[inline]
+    pub fn server_of(&self, number: u32) -> u32 {
+        match &self.terms {
+            None => self.server,
+            Some(_) => self
+                .pursuit()
+                .and_then(|pursuit| pursuit.sent(number))
+                .map_or(self.server, |sent| sent.server),
+        }
+    }
+
     /// The address of the draws about an attempt, under the caller's key. What a gateway passes on takes as long to serve as if it
     /// had come to its server directly: its first attempt has the address of the attempt that it passes on.
     #[inline]
@@ -418,7 +472,11 @@ impl Call {
     /// The call, its server and an attempt, as records name them.
     #[inline]
     pub fn words(&self, attempt: &Attempt) -> [u64; 3] {
-        [self.identity, self.server as u64, attempt.number as u64]
+        [
+            self.identity,
+            self.server_of(attempt.number) as u64,
+            attempt.number as u64,
+        ]
     }
 
     /// What is asked and how an attempt came back, as one word for the fingerprint.
@@ -472,7 +530,8 @@ impl Call {
         let words = [tag, word, outcome, attempt.number as u64];
         let loaded = attempt.loaded();
         let loaded = loaded.map(|loaded| u64::from(loaded.last) << 32 | loaded.events.len() as u64);
-        let all = words.into_iter().chain(fence).chain(loaded);
+        let pursuit = self.pursuit().map(|pursuit| pursuit.digest(attempt.number));
+        let all = words.into_iter().chain(fence).chain(loaded).chain(pursuit);
         all.chain(tokens.map(|token| token.digest())).fold(0, fold)
     }
 }
@@ -561,6 +620,12 @@ pub fn answer_address(address: u64) -> u64 {
     address.rotate_left(32) ^ 0x616e_7377_6572
 }
 
+/// The address of the draws about the journey of the cancellation of an attempt that has this address.
+#[inline]
+pub fn cancel_address(address: u64) -> u64 {
+    address.rotate_left(16) ^ 0x6361_6e63_656c
+}
+
 /// Identity of a call: which agent, and which of its calls. It is the idempotency key and the name in records.
 #[inline]
 pub fn call_identity(agent: u32, number: u32) -> u64 {
@@ -580,6 +645,8 @@ pub struct Ask {
     pub address: u64,
     /// When it was sent.
     pub sent: SimTime,
+    /// When whoever handles it is to give up what it calls for it; never if that isn't said.
+    pub deadline: SimTime,
     /// When the peer had it, and how long the peer had stood still by then.
     pub arrived: Option<(SimTime, SimDuration)>,
     /// Who took it up: more than one if the network made a copy of it.

@@ -20,17 +20,21 @@ pub enum MessageKind {
     Response,
     /// Between replicas, or between the members of a protocol. `value`: the population's own handle.
     Peer,
+    /// That nobody waits for an attempt any more. `value`: the call's identity; `handle`: the attempt's number, as a word; `topic`: 1 if
+    /// the server that works on its twin says so.
+    Cancel,
 }
 
 impl MessageKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Plain,
         Self::Ask,
         Self::Answer,
         Self::Request,
         Self::Response,
         Self::Peer,
+        Self::Cancel,
     ];
 
     /// The kind's name in scenarios, records and tables.
@@ -42,6 +46,7 @@ impl MessageKind {
             Self::Request => "request",
             Self::Response => "response",
             Self::Peer => "peer",
+            Self::Cancel => "cancel",
         }
     }
 }

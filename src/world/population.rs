@@ -63,6 +63,12 @@ pub mod purpose {
     pub const RUN: Purpose = Purpose(0x110);
     /// Which key a recorded run is about.
     pub const RUN_KEY: Purpose = Purpose(0x111);
+    /// Whether a client rejects a request by itself.
+    pub const THROTTLE: Purpose = Purpose(0x112);
+    /// What a call is about.
+    pub const ABOUT: Purpose = Purpose(0x113);
+    /// How long an answer is kept.
+    pub const TTL: Purpose = Purpose(0x114);
     /// The first purpose free for users' own populations.
     pub const OWN: u16 = 0x200;
 }
@@ -542,7 +548,7 @@ impl Cx<'_, '_> {
         match message.kind {
             MessageKind::Request | MessageKind::Response => self.drop_attempt(message.handle),
             MessageKind::Peer => self.shared.aftermath.push(Aftermath::Lost(message)),
-            MessageKind::Plain | MessageKind::Ask | MessageKind::Answer => {}
+            MessageKind::Plain | MessageKind::Ask | MessageKind::Answer | MessageKind::Cancel => {}
         }
     }
 
@@ -569,7 +575,7 @@ impl Cx<'_, '_> {
                 }
             }
             MessageKind::Peer => self.shared.aftermath.push(Aftermath::Doubled(handle)),
-            MessageKind::Plain | MessageKind::Ask | MessageKind::Answer => {}
+            MessageKind::Plain | MessageKind::Ask | MessageKind::Answer | MessageKind::Cancel => {}
         }
     }
 
@@ -577,7 +583,7 @@ impl Cx<'_, '_> {
     pub(super) fn record_answers_under_way(&mut self) {
         let awaited = |attempt: &Attempt| {
             let call = self.shared.calls.get(attempt.call)?;
-            let awaited = attempt.outcome == Outcome::Done && call.open && call.tries == attempt.number;
+            let awaited = attempt.outcome == Outcome::Done && call.awaits(attempt.number);
             awaited.then(|| (call.client, call.words(attempt)))
         };
         let under_way: Vec<_> = self.shared.attempts.iter().filter_map(awaited).collect();

@@ -38,7 +38,7 @@ pub enum What {
     /// An agent meant to call. Subject: the agent; a: call identity; b: server.
     CallStarted,
     /// An attempt left the client. Subject: the agent; a: call identity; b: server; c: attempt number from 1;
-    /// extra: when the call began.
+    /// extra: when the call began, and a word more, 1, if it is a hedge.
     AttemptSent,
     /// A client gave an attempt up. Subject: the agent; a: call identity; b: server; c: attempt number.
     AttemptTimedOut,
@@ -192,6 +192,25 @@ pub enum What {
     /// An activation begins a row of a recorded run, or is through with the run. Subject: the agent; a: activation; b: the run and, in the
     /// low half, the row's place in it; c: which, and what is recorded of the run ([`crate::agents::rows::event`]).
     Row,
+    /// A client has rejected an attempt by itself, or gives a call up before its next attempt. Subject: the agent; a: call identity; b:
+    /// server; c: why ([`crate::world::pursuit::Rejection`]); extra: there is a word if it was a hedge, which is left out.
+    AttemptRejected,
+    /// A hedge came to something. Subject: the agent; a: call identity; b: server; c: attempt number; extra: 1 if its answer was used,
+    /// 0 if not.
+    HedgeEnded,
+    /// Somebody says that nobody waits for an attempt any more. Subject: the client, or the server of its twin; a: call identity; b: server;
+    /// c: attempt number.
+    CancelSent,
+    /// A server hears that. Subject: the server; a: call identity; b: what it finds ([`crate::services::Found`]); c: attempt number.
+    Cancelled,
+    /// A server gives up a request that nobody waits for. Subject: the server; a: call identity; b: 1 if it waited, 2 if it was in work,
+    /// 3 if it waited for the answer to another attempt; c: why, 0 a cancellation, 1 its deadline; extra: the work that was left, in
+    /// nanoseconds at the server's own speed, and its tokens in (high) and out (low).
+    RequestDiscarded,
+    /// A circuit breaker has changed its phase. Subject: the agent that met it; a: the server; b: whose it is: the agent, or with bit 32
+    /// the first agent of a group that shares it; bits 40 and above: the policy; c: the phase, 0 closed, 1 open, 2 half-open; extra: of an
+    /// open one until when.
+    BreakerChanged,
     /// A gateway asks a server for what it was asked for. Subject: the gateway; a: identity of its own call; b: server; c: attempt
     /// number, from 1; extra: for each call that it passes on the identity, and since when it could have been.
     PassedOn,

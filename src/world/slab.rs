@@ -156,6 +156,17 @@ impl<T> Slab<T> {
         self.slots.iter().filter_map(|slot| slot.value.as_ref())
     }
 
+    /// The handles of all values, in the order of their places.
+    pub fn handles(&self) -> impl Iterator<Item = Handle> {
+        let slots = self.slots.iter().zip(0u32..);
+        slots
+            .filter(|(slot, _)| slot.value.is_some())
+            .map(|(slot, index)| Handle {
+                index,
+                generation: slot.generation,
+            })
+    }
+
     /// Takes all values out, in the order of their places. Their handles are void.
     pub fn take(&mut self) -> Vec<T> {
         let mut all = Vec::new();

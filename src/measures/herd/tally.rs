@@ -194,6 +194,11 @@ impl Tally {
                     _ => {}
                 }
             }
+            What::RequestDiscarded => match record.b {
+                1 => self.waiting.down(now, 1),
+                2 => self.in_work.down(now, 1),
+                _ => {}
+            },
             // A crash that keeps the state sends what was in work back to the queue.
             What::Crashed if record.a == 0 => {
                 let in_work = self.in_work.now();

@@ -65,7 +65,8 @@ impl Scenario {
             let mut calls = false;
             group.each_step(&mut |step| {
                 if let super::Step::Call { service, .. } = &step.value {
-                    calls |= service.get().is_some_and(|service| service.value == route);
+                    let named = service.get().into_iter().flat_map(|names| &names.value.0);
+                    calls |= named.filter_map(Part::get).any(|name| name.value == route);
                 }
             });
             if let Some(names) = group.at.get().filter(|_| calls) {

@@ -156,6 +156,8 @@ crate::language! {
         response: Part<Option<Spanned<TimeLaw>>>,
         /// Messages between the replicas of a store.
         peer: Part<Option<Spanned<TimeLaw>>>,
+        /// That a client, or the server of a tied request, gives an attempt up.
+        cancel: Part<Option<Spanned<TimeLaw>>>,
     }
 
     /// How the delays of a link's messages hang together. The law of a single delay is always the link's own.

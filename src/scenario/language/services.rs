@@ -22,6 +22,8 @@ crate::language! {
         tokens: Part<Option<Tokens>>,
         /// The rate limit at its door.
         limit: Part<Option<RateLimit>>,
+        /// What it does about requests that nobody waits for any more.
+        abandoned: Part<Abandoned> = Part::from(Abandoned::Serve),
         /// What may be spent in all; beyond it every request is refused.
         budget: Part<Option<Budget>>,
         /// What a call costs.
@@ -152,6 +154,19 @@ crate::language! {
         failures: Part<Positive<u32>> = Part::from(super::positive(5)),
         /// For how long at first. The second time it is twice as long, the third time three times.
         period: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(30))),
+    }
+
+    /// What a service does about requests that nobody waits for: their client has cancelled them (`cancels` of its policy), or their
+    /// deadline is over, which it is told with the request. What others wait for as well, attempts of the same call with an
+    /// `idempotency_key`, is served in any case.
+    pub enum Abandoned {
+        /// It serves them.
+        Serve,
+        /// It discards them when it would begin to work on them: then they cost no work and no money, but they have taken a place in
+        /// the queue until then.
+        Discard,
+        /// The same; and it stops the work on a request that its client cancels. What was done of it is paid.
+        Interrupt,
     }
 
     /// How long the work on a request takes.

@@ -54,8 +54,11 @@ steps! {
         Sleep(Spanned<TimeLaw>),
         /// A call to a service, and the wait for its answer.
         Call {
-            /// The service.
-            service: Part<Spanned<String>>,
+            /// The service; or several, each with a server of its own, of which every attempt asks one.
+            service: Part<Spanned<OneOrMany<Part<Spanned<String>>>>>,
+            /// Which of several services an attempt goes to. A retry or a hedge goes to one that the call hasn't tried yet, if there is
+            /// one; and to none whose circuit breaker is open while another one's isn't.
+            route: Part<Spanned<Route>> = Part::from(Route::First),
             /// The policy.
             policy: Part<Option<Spanned<String>>>,
             /// The size of the request.
@@ -84,6 +87,8 @@ steps! {
             bytes: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
             /// How long the answer may take. Without it for ever.
             timeout: Part<Option<Positive<Duration>>>,
+            /// Whether that is a deadline for what its handler calls and asks in turn, until it replies.
+            propagate: Part<Spanned<bool>> = Part::from(false),
         },
         /// The answer to the ask that is being handled.
         Reply {
@@ -283,6 +288,21 @@ steps! {
 }
 
 crate::language! {
+    /// Which of several services an attempt goes to. What is under way is known to the policy's owner: see its `shared_by`.
+    pub enum Route {
+        /// The first that may be asked.
+        First,
+        /// Any.
+        Random,
+        /// One after the other.
+        RoundRobin,
+        /// The one with the fewest attempts of this client under way; of several such, any.
+        LeastInFlight,
+        /// The same among so many that are taken at random. (M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing",
+        /// IEEE TPDS 12(10), 2001.)
+        PowerOf(Positive<u32>),
+    }
+
     /// A change of a key.
     pub enum UpdateOp {
         /// A register is written.

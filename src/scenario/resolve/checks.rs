@@ -167,23 +167,24 @@ impl Resolver<'_, '_> {
         for (_, group) in file.agents.known() {
             let mut seen: BTreeSet<(&str, Option<&str>)> = BTreeSet::new();
             group.each_step(&mut |step| {
-                let (Written::Call { service, policy, .. }
-                | Written::WithLock {
-                    lock: service, policy, ..
-                }) = &step.value
-                else {
-                    return;
+                let (services, policy): (Vec<&Spanned<String>>, _) = match &step.value {
+                    Written::Call { service, policy, .. } => {
+                        let named = service.get().map_or(&[][..], |services| services.value.0.as_slice());
+                        (named.iter().filter_map(|service| service.get()).collect(), policy)
+                    }
+                    Written::WithLock { lock, policy, .. } => (lock.get().into_iter().collect(), policy),
+                    _ => return,
                 };
-                let (Some(service), Some(policy)) = (service.get(), policy.get()) else {
-                    return;
-                };
+                let Some(policy) = policy.get() else { return };
                 let policy = policy.as_ref();
-                if !seen.insert((&service.value, policy.map(|policy| policy.value.as_str()))) {
-                    return;
-                }
-                if let Some(called) = file.services.known_value(service) {
-                    self.check_timeout(group, called, service, policy);
-                    self.check_retries(called, service, policy);
+                for service in services {
+                    if !seen.insert((&service.value, policy.map(|policy| policy.value.as_str()))) {
+                        continue;
+                    }
+                    if let Some(called) = file.services.known_value(service) {
+                        self.check_timeout(group, called, service, policy);
+                        self.check_retries(called, service, policy);
+                    }
                 }
             });
         }

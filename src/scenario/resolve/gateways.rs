@@ -2,6 +2,7 @@
 
 use super::Resolver;
 use crate::agents::Policy;
+use crate::agents::policy::Resilience;
 use crate::scenario::language::Service;
 use crate::scenario::language::meshes::outbound;
 use crate::scenario::language::services::{Discipline, Forwards, Routing as Written, Servers, ShareOf as Of, Tenants};
@@ -39,7 +40,26 @@ impl Resolver<'_, '_> {
         let to = self.passed_to(written);
         let policy = written.policy.each(|policy| {
             let known = file.policies.look_up(policy, Code::UnknownPolicy, "policy", self.out)?;
-            known.get().and_then(|known| self.policy(known))
+            let resolved = known.get().and_then(|known| self.policy(known))?;
+            let beyond = resolved.resilience.as_ref().is_some_and(|resilience| {
+                let alone = Resilience {
+                    cancels: resilience.cancels,
+                    shared_by: resilience.shared_by,
+                    ..Resilience::default()
+                };
+                **resilience != alone
+            });
+            if beyond {
+                let message = format!("{} says more than a gateway goes by", write::quoted(policy));
+                self.bad_gateway(
+                    policy.span,
+                    message,
+                    "a gateway has `timeout`, `attempts`, `backoff`, `honours_retry_after` and `cancels`; the deadline of a call is passed on \
+                     anyway, `ejects` is its circuit breaker, and `fan_out` with `need: 1` its hedge",
+                );
+                return None;
+            }
+            Some(resolved)
         });
         let bytes = self.bytes_of(&written.request);
         let routing = written.routing.get();

@@ -144,6 +144,7 @@ impl Resolver<'_, '_> {
                 &kinds.request,
                 &kinds.response,
                 &kinds.peer,
+                &kinds.cancel,
             ];
             let laws = kinds.map(|law| law.each(|law| self.time(law)));
             laws.into_iter().collect::<Option<Vec<Option<Law>>>>()

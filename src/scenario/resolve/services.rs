@@ -1,18 +1,17 @@
-//! `services` and `policies`.
+//! `services`.
 
 use super::Resolver;
-use crate::agents::{Backoff, Policy};
 use crate::random::{Law, Order as RowsIn};
-use crate::scenario::language::policies::{Attempts, Backoff as Waiting};
+use crate::scenario::language::Service;
 use crate::scenario::language::services::{
-    Discipline, Excess, Lock, RowOrder, Servers, ServiceTime as Time, Tokens as Counted,
+    Abandoned, Discipline, Excess, Lock, RowOrder, Servers, ServiceTime as Time, Tokens as Counted,
 };
-use crate::scenario::language::{Policy as Written, Service};
 use crate::scenario::plan::ServicePlan;
 use crate::scenario::syntax::quantity::Money;
 use crate::scenario::syntax::{Bytes, Code, Diagnostic, Part, Span, Spanned};
 use crate::services::{
-    Budget, Discipline as Order, Excess as Beyond, LockSpec, RateLimit, ServiceSpec, ServiceTime, Tokens,
+    Abandoned as OfNobody, Budget, Discipline as Order, Excess as Beyond, LockSpec, RateLimit, ServiceSpec,
+    ServiceTime, Tokens,
 };
 use std::sync::Arc;
 
@@ -104,6 +103,11 @@ impl Resolver<'_, '_> {
             price_per_token_out,
             answer_bytes: answer_bytes?,
             lock: lock?,
+            abandoned: match service.abandoned.get()? {
+                Abandoned::Serve => OfNobody::Serve,
+                Abandoned::Discard => OfNobody::Discard,
+                Abandoned::Interrupt => OfNobody::Interrupt,
+            },
         })
     }
 
@@ -115,6 +119,7 @@ impl Resolver<'_, '_> {
             || service.tokens.given().is_some()
             || service.limit.given().is_some()
             || service.budget.given().is_some()
+            || !matches!(service.abandoned.get(), Some(Abandoned::Serve))
             || service.price.given().is_some()
             || service.most_wait.given().is_some()
             || service.forwards.given().is_some();
@@ -225,36 +230,5 @@ impl Resolver<'_, '_> {
     /// A size that messages can have, if it is known.
     pub(super) fn bytes_of(&mut self, bytes: &Part<Spanned<Bytes>>) -> Option<u32> {
         self.bytes(bytes.get()?)
-    }
-
-    /// A policy.
-    pub(super) fn policy(&mut self, policy: &Written) -> Option<Policy> {
-        let backoff = policy.backoff.get();
-        if let Some(Spanned { value, span }) = backoff
-            && let Waiting::Exponential { base, cap }
-            | Waiting::FullJitter { base, cap }
-            | Waiting::EqualJitter { base, cap }
-            | Waiting::DecorrelatedJitter { base, cap } = value
-            && **cap < **base
-        {
-            self.error(Code::Conflicting, *span, "the `cap` is below the `base`");
-        }
-        Some(Policy {
-            timeout: policy.timeout.get()?.map(|timeout| *timeout),
-            attempts: match policy.attempts.get()?.value {
-                Attempts::Unlimited => None,
-                Attempts::Count(count) => Some(*count),
-            },
-            backoff: match backoff?.value {
-                Waiting::None => Backoff::None,
-                Waiting::Fixed(wait) => Backoff::Fixed(*wait),
-                Waiting::Exponential { base, cap } => Backoff::Exponential { base: *base, cap: *cap },
-                Waiting::FullJitter { base, cap } => Backoff::FullJitter { base: *base, cap: *cap },
-                Waiting::EqualJitter { base, cap } => Backoff::EqualJitter { base: *base, cap: *cap },
-                Waiting::DecorrelatedJitter { base, cap } => Backoff::DecorrelatedJitter { base: *base, cap: *cap },
-            },
-            honours_retry_after: *policy.honours_retry_after.get()?,
-            idempotency_key: *policy.idempotency_key.get()?,
-        })
     }
 }

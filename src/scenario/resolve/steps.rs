@@ -2,10 +2,10 @@
 
 use super::Resolver;
 use crate::agents::Policy;
-use crate::agents::step::{CallStep, LockStep, Peers as To, SendStep, Step};
+use crate::agents::step::{Aim, CallStep, LockStep, Peers as To, Routing, SendStep, Step};
 use crate::scenario::language::agents::Count;
 use crate::scenario::language::services::Discipline;
-use crate::scenario::language::steps::{Peers, Times};
+use crate::scenario::language::steps::{Peers, Route, Times};
 use crate::scenario::language::{Group, Step as Written, Steps};
 use crate::scenario::syntax::quantity::Bytes;
 use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned};
@@ -86,18 +86,74 @@ impl Group {
 }
 
 impl Resolver<'_, '_> {
-    /// How urgent a call is; says so if the service doesn't go by that.
-    fn priority(&mut self, service: &Part<Spanned<String>>, priority: &Part<Spanned<u32>>) -> Option<u32> {
+    /// How urgent a call is; says so if a service doesn't go by that.
+    fn priority(&mut self, services: &[&Spanned<String>], priority: &Part<Spanned<u32>>) -> Option<u32> {
         let urgency = priority.get()?;
-        let called = service.get().and_then(|name| self.file.services.known_value(name));
-        let ignored =
-            called.is_some_and(|called| !matches!(called.discipline.get(), Some(Discipline::Priority) | None));
+        let ignored = services.iter().any(|name| {
+            let called = self.file.services.known_value(name);
+            called.is_some_and(|called| !matches!(called.discipline.get(), Some(Discipline::Priority) | None))
+        });
         if urgency.value > 0 && ignored {
             let message = "the service doesn't go by priorities";
             let problem = Diagnostic::warning(Code::PriorityUnread, urgency.span, message);
             self.out.push(problem.help("give the service `discipline: Priority`"));
         }
         Some(urgency.value)
+    }
+
+    /// A service that is called.
+    fn called(&mut self, service: &Spanned<String>) -> Option<u32> {
+        let services = &self.file.services;
+        services.look_up(service, Code::UnknownService, "service", self.out)?;
+        let place = services.position(service)?;
+        if services
+            .known_value(service)
+            .is_some_and(|called| called.lock.given().is_some())
+        {
+            let problem = Diagnostic::error(Code::BadLock, service.span, "this service is a lock, and does no work");
+            self.out
+                .push(problem.help("steps run under it in `WithLock(lock: ..., steps: [...])`"));
+            return None;
+        }
+        Some(self.addresses.services[place])
+    }
+
+    /// The services of a call that names several, and how it is routed to them.
+    fn aim(&mut self, servers: &[u32], named: Span, route: &Spanned<Route>) -> Option<Option<Box<Aim>>> {
+        let distinct: std::collections::BTreeSet<u32> = servers.iter().copied().collect();
+        let problem = match &route.value {
+            _ if servers.is_empty() => Some((named, "a call names at least one service".to_string())),
+            _ if distinct.len() < servers.len() => Some((named, "a service is named twice".to_string())),
+            route_value if servers.len() == 1 && *route_value != Route::First => Some((
+                route.span,
+                "there is one service, so nothing is to be routed".to_string(),
+            )),
+            Route::PowerOf(choices) if **choices < 2 || **choices as usize > servers.len() => Some((
+                route.span,
+                format!(
+                    "of {} services between 2 and {} can be compared",
+                    servers.len(),
+                    servers.len()
+                ),
+            )),
+            _ => None,
+        };
+        if let Some((span, message)) = problem {
+            self.error(Code::BadRoute, span, message);
+            return None;
+        }
+        Some((servers.len() > 1).then(|| {
+            Box::new(Aim {
+                servers: servers.into(),
+                routing: match &route.value {
+                    Route::First => Routing::First,
+                    Route::Random => Routing::Random,
+                    Route::RoundRobin => Routing::RoundRobin,
+                    Route::LeastInFlight => Routing::LeastInFlight,
+                    Route::PowerOf(choices) => Routing::PowerOf(**choices),
+                },
+            })
+        }))
     }
 
     /// The steps of one list; the problems of all are reported. `group` is whose program it is.
@@ -134,28 +190,22 @@ impl Resolver<'_, '_> {
             Written::Sleep(law) => into.push(Step::Sleep(self.time(law)?)),
             Written::Call {
                 service,
+                route,
                 policy,
                 request,
                 tokens,
                 priority,
             } => {
-                let file = self.file;
-                let route = service.get().and_then(|service| self.route(service));
-                let known = service.get().filter(|_| route.is_none()).and_then(|service| {
-                    let services = &file.services;
-                    services.look_up(service, Code::UnknownService, "service", self.out)?;
-                    let place = services.position(service);
-                    if services
-                        .known_value(service)
-                        .is_some_and(|called| called.lock.given().is_some())
-                    {
-                        let problem =
-                            Diagnostic::error(Code::BadLock, service.span, "this service is a lock, and does no work");
-                        self.out
-                            .push(problem.help("steps run under it in `WithLock(lock: ..., steps: [...])`"));
-                        return None;
-                    }
-                    place
+                let named = service.get();
+                let names: Option<Vec<&Spanned<String>>> =
+                    named.and_then(|named| named.value.0.iter().map(|name| name.get()).collect());
+                let proxies = match names.as_deref() {
+                    Some([name]) => self.route(name),
+                    _ => None,
+                };
+                let known = names.as_ref().filter(|_| proxies.is_none()).and_then(|names| {
+                    let all: Vec<Option<u32>> = names.iter().map(|name| self.called(name)).collect();
+                    all.into_iter().collect::<Option<Vec<u32>>>()
                 });
                 let tokens = tokens.each(|tokens| {
                     let laws = (
@@ -165,16 +215,20 @@ impl Resolver<'_, '_> {
                     laws.0.zip(laws.1)
                 });
                 let bytes = self.bytes_of(request);
+                let known = match proxies {
+                    // Who is asked depends on the site.
+                    Some(_) => vec![u32::MAX],
+                    None => known?,
+                };
+                let aim = self.aim(&known, named?.span, route.get()?)?;
                 into.push(Step::Call(CallStep {
-                    server: match &route {
-                        Some(_) => u32::MAX,
-                        None => self.addresses.services[known?],
-                    },
-                    by_site: route,
+                    server: known[0],
+                    by_site: proxies,
                     policy: policy_of(policy)?,
                     bytes: bytes?,
                     tokens: tokens?,
-                    priority: self.priority(service, priority)?,
+                    priority: self.priority(&names?, priority)?,
+                    aim,
                 }));
             }
             Written::Send { to, topic, bytes } => {
@@ -186,7 +240,20 @@ impl Resolver<'_, '_> {
                 topic,
                 bytes,
                 timeout,
+                propagate,
             } => {
+                if let (Some(propagate), Some(None)) = (propagate.get(), timeout.get())
+                    && propagate.value
+                {
+                    let problem = Diagnostic::error(
+                        Code::BadDeadline,
+                        propagate.span,
+                        "there is no `timeout` that could be propagated",
+                    );
+                    self.out.push(
+                        problem.help("give the `Ask` a `timeout`: that is the deadline of what its handler calls"),
+                    );
+                }
                 if matches!(to.get(), Some(Peers::All(_))) {
                     let problem =
                         Diagnostic::error(Code::WrongPeers, step.span, "an `Ask` goes to one peer, not to all");
@@ -196,6 +263,7 @@ impl Resolver<'_, '_> {
                 into.push(Step::Ask {
                     send: send.filter(|send| !matches!(send.to, To::All { .. }))?,
                     timeout: timeout.get()?.map(|timeout| *timeout),
+                    propagates: propagate.get()?.value,
                 });
             }
             Written::Reply { bytes } => into.push(Step::Reply {

@@ -340,6 +340,30 @@ codes! {
      nobody sees theirs; `CompareAndSwap` refuses there what comes late.";
     PriorityUnread = 496, "a priority that nobody goes by",
     "A call says how urgent it is, and the service that it calls serves in another order. `discipline: Priority` goes by it.";
+    BadBreaker = 500, "a circuit breaker that can't close, or can't open",
+    "A breaker that is half-open lets `probes` attempts through, at least one, and closes after as many successes as `closes_after` says, \
+     at least one. It opens after a number of failures in a row, at least one, or at a `share` of failures above 0 and not above 1.\n\n```ron\n\
+     breaker: (trips: Rate(share: 1.5), probes: 0)\n```\n\nThis one never opens; if it did it would never close.";
+    BadHedge = 501, "a hedge that can't be",
+    "A hedge joins an attempt that is still waited for: `after` is shorter than the policy's `timeout` and its `deadline`, a quantile lies \
+     between 0 and 1, and at least one hedge is sent. Tied requests are two, at two services: the call names several, and `most` is 1. What is done \
+     to shared state isn't hedged: an operation would be done twice. Stores have quorums, which ask several replicas at \
+     once.\n\n```ron\npolicies: {\"p\": (timeout: \"1s\", hedge: (after: \"2s\"))}\n```";
+    BadDeadline = 502, "a deadline that leaves nothing",
+    "A `deadline` is for a call as a whole. One that isn't longer than the shortest backoff leaves no time for a second attempt, so that \
+     `attempts` and `backoff` mean nothing. An `Ask` that propagates a deadline has a `timeout`, for that is the deadline.\n\n```ron\n\
+     policies: {\"p\": (deadline: \"1s\", attempts: 3, backoff: Fixed(\"2s\"))}\n```";
+    BadRatio = 503, "a ratio that means nothing",
+    "A `ratio` of a retry budget is above 0, and counts in millionths: with 0 there would be no retries but those of the full bucket, which \
+     `attempts` says more plainly. A bucket holds at least one token. The `k` of a throttle is at least 1: with less it would reject \
+     requests to a server that accepts all of them.\n\n```ron\npolicies: {\"p\": (attempts: 3, retry_budget: (ratio: -0.1))}\n```";
+    NotForThis = 504, "a policy for calls of services",
+    "Only calls of services can be cancelled and hedged. Operations on shared state, requests for locks and events of journals are done, or \
+     aren't: a store, a lock and a log know no cancellation.\n\n```ron\nRead(key: \"k\", policy: \"hedged\")\n```\n\nA policy of its own without \
+     `hedge` and `cancels` does what it can do here: timeouts, retries, deadlines, budgets, throttles and breakers.";
+    BadRoute = 505, "services that can't be routed to",
+    "A call that names several services names each once, and none that is a lock; and `route` says something only where there are several. \
+     `PowerOf` compares at least two, and not more than there are.\n\n```ron\nCall(service: [\"a\", \"b\"], route: PowerOf(3))\n```";
     BadGateway = 560, "a gateway that can't be",
     "A gateway (`forwards: (to: [...])`) passes requests on to services that work, or to other gateways, and never back to itself. A fan-out asks      different ones, and no more have to answer than are asked. Its servers are held only where there is a number of them, which don't share      their time. Logs of agents and locks are asked directly.\n\n```ron\n(at: \"cloud\", servers: 32, time: \"2ms\", forwards: (to: [\"model a\", \"model b\"], \
      routing: PowerOf(2), holds: true))\n```";

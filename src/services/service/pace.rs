@@ -113,7 +113,7 @@ impl Service {
 }
 
 /// A duration at another speed, to the nearest nanosecond.
-fn scaled(duration: SimDuration, pace: f64) -> SimDuration {
+pub(super) fn scaled(duration: SimDuration, pace: f64) -> SimDuration {
     if pace == 1.0 {
         duration
     } else {

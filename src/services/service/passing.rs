@@ -10,8 +10,11 @@ use super::super::job::{Job, Moment};
 use super::super::routing::How;
 use super::super::spec::Passing;
 use super::{ALARM, PASSED_ON, Service, passed};
+use crate::agents::pursuing::CANCEL_BYTES;
 use crate::kernel::{SimDuration, SimTime};
-use crate::world::call::{Attempt, Call, Outcome, Part, Parts, Passed, Request, Terms, call_identity};
+use crate::world::call::{
+    Attempt, Call, Outcome, Part, Parts, Passed, Request, Terms, attempt_address, call_identity, cancel_address,
+};
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose};
 use crate::world::record::What;
@@ -146,6 +149,7 @@ impl Service {
         let (client, idempotent) = (call.asker(), call.idempotent && waiting.len() == 1);
         let (identity, address) = (call.known_as(), call.asked_at());
         let hops = call.passed().map_or(0, |passed| passed.hops) + 1;
+        let (deadline, cancels) = self.terms_of(&waiting, passing, cx);
         let request = gathered(
             waiting
                 .iter()
@@ -195,6 +199,8 @@ impl Service {
                 client,
                 address,
                 hops,
+                deadline,
+                cancels,
             };
             let number = self.passages.calls;
             self.passages.calls += 1;
@@ -235,6 +241,70 @@ impl Service {
         for leg in 0..passing.fan_out {
             self.launch(passing, handle, leg, cx);
         }
+    }
+
+    /// The deadline of what is passed on together, which is the latest of all of them, and whether its server may be told to stop.
+    fn terms_of(&self, waiting: &[Waiting], passing: &Passing, cx: &Cx<'_, '_>) -> (SimTime, bool) {
+        let calls = waiting
+            .iter()
+            .filter_map(|one| Some(cx.shared.journey(one.job.attempt)?.1));
+        let (mut deadline, mut cancels) = (SimTime::ZERO, passing.policy.cancels());
+        for call in calls {
+            deadline = deadline.max(call.deadline().unwrap_or(SimTime::NEVER));
+            cancels |= call.cancels() && waiting.len() == 1;
+        }
+        (deadline, cancels)
+    }
+
+    /// The server of a leg that isn't waited for any more is told so.
+    fn tell_to_stop(&mut self, call: Handle, cx: &mut Cx<'_, '_>) {
+        let Some(call) = cx.shared.calls.get(call).filter(|call| call.cancels()) else {
+            return;
+        };
+        let (identity, server, number, key) = (call.identity, call.server, call.tries, call.key);
+        let address = cancel_address(attempt_address(call.address, number) ^ identity);
+        let number_of = Handle::from_word(number.into());
+        let mut message = Message::new(MessageKind::Cancel, server, 0, CANCEL_BYTES).with(number_of);
+        message.value = identity;
+        cx.record(
+            What::CancelSent,
+            self.endpoint.id,
+            [identity, server.into(), number.into()],
+        );
+        cx.send_about(&mut self.endpoint, message, key, address);
+    }
+
+    /// A client doesn't wait any more for what was passed on for it: nor does the gateway, and tells those whom it has asked. True if
+    /// there was such a passage. What was gathered with others goes on for these.
+    pub(super) fn cancel_passage(&mut self, identity: u64, number: u32, cx: &mut Cx<'_, '_>) -> bool {
+        let is_meant = |one: &Waiting| {
+            let attempt = cx.shared.attempts.get(one.job.attempt);
+            one.job.identity == identity && attempt.is_some_and(|attempt| attempt.number == number)
+        };
+        let found = self
+            .passages
+            .all
+            .handles()
+            .find(|handle| match self.passages.all.get(*handle) {
+                Some(passage) => matches!(&passage.waiting[..], [one] if is_meant(one)),
+                None => false,
+            });
+        let Some(handle) = found else { return false };
+        let legs = self
+            .passages
+            .all
+            .get(handle)
+            .map_or(0, |passage| passage.legs.len() as u32);
+        for leg in 0..legs {
+            self.stop_leg(handle, leg, cx);
+        }
+        if let Some(passage) = self.passages.all.remove(handle) {
+            for one in passage.waiting {
+                cx.drop_attempt(one.job.attempt);
+                self.release(cx);
+            }
+        }
+        true
     }
 
     /// The next attempt of a leg leaves.
@@ -392,15 +462,7 @@ impl Service {
         };
         let policy = &passing.policy;
         if policy.attempts.is_some_and(|most| call.tries >= most) {
-            self.end_leg(handle, leg, How::Failed, cx);
-            let Some(passage) = self.passages.all.get_mut(handle) else {
-                return;
-            };
-            passage.failed += 1;
-            if passing.fan_out - passage.failed < passing.need {
-                self.complete(handle, Outcome::Refused { retry_after }, None, cx);
-            }
-            return;
+            return self.leg_over(passing, handle, leg, retry_after, cx);
         }
         this.tried.push(place);
         let mut tried = this.tried.clone();
@@ -415,6 +477,13 @@ impl Service {
             wait = wait.max(retry_after.unwrap_or(SimDuration::ZERO));
         }
         let client = call.asker();
+        if call
+            .deadline()
+            .is_some_and(|deadline| now.saturating_add(wait) >= deadline)
+        {
+            // The next attempt couldn't begin in time.
+            return self.leg_over(passing, handle, leg, retry_after, cx);
+        }
         self.account_for(place, How::Failed, cx);
         let mut stream = key.stream(purpose::ROUTING, about ^ self.endpoint.key.bits());
         let next = self
@@ -431,6 +500,25 @@ impl Service {
             self.launch(passing, handle, leg, cx);
         } else {
             self.remind_of(now.saturating_add(wait), handle, leg, cx);
+        }
+    }
+
+    /// A leg has failed for good; and the passage with it, if too few are left.
+    fn leg_over(
+        &mut self,
+        passing: &Arc<Passing>,
+        handle: Handle,
+        leg: u32,
+        retry_after: Option<SimDuration>,
+        cx: &mut Cx<'_, '_>,
+    ) {
+        self.end_leg(handle, leg, How::Failed, cx);
+        let Some(passage) = self.passages.all.get_mut(handle) else {
+            return;
+        };
+        passage.failed += 1;
+        if passing.fan_out - passage.failed < passing.need {
+            self.complete(handle, Outcome::Refused { retry_after }, None, cx);
         }
     }
 
@@ -474,7 +562,9 @@ impl Service {
             && let Some(call) = cx.shared.calls.get(this.call)
         {
             let words = [call.identity, call.server.into(), passed::LEFT];
+            let told = this.call;
             cx.record(What::PassedBack, self.endpoint.id, words);
+            self.tell_to_stop(told, cx);
         }
         self.end_leg(handle, leg, How::Neither, cx);
     }
@@ -548,10 +638,12 @@ impl Service {
             LegState::Over => {}
             LegState::BackingOff => self.launch(passing, handle, leg, cx),
             LegState::Asking => {
-                if let Some(call) = cx.shared.calls.get(this.call) {
+                let told = this.call;
+                if let Some(call) = cx.shared.calls.get(told) {
                     let words = [call.identity, call.server.into(), passed::TIMED_OUT];
                     cx.record(What::PassedBack, self.endpoint.id, words);
                 }
+                self.tell_to_stop(told, cx);
                 self.leg_failed(passing, handle, leg, None, cx);
             }
         }

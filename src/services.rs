@@ -3,13 +3,17 @@
 pub mod books;
 mod job;
 pub mod limit;
+pub mod limits;
 mod line;
 pub mod lock;
+pub mod overload;
 pub mod service;
 mod sharing;
 pub mod spec;
 
+pub use limits::{Allows, Counts, LimitSpec, LimitsSpec, Per};
 pub use line::Discipline;
 pub use lock::{LockService, LockSpec};
-pub use service::Service;
+pub use overload::Overload;
+pub use service::{Refusal, Service};
 pub use spec::{Budget, Excess, RateLimit, ServiceSpec, ServiceTime, Tokens};

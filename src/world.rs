@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod client;
+pub mod ledger;
 pub mod message;
 pub mod population;
 pub mod record;
@@ -55,6 +56,7 @@ impl World {
             calls: Slab::default(),
             attempts: Slab::default(),
             asks: Slab::default(),
+            ledger: None,
             records,
             aftermath: Vec::new(),
             halt: None,

@@ -59,6 +59,7 @@ fn leaf() -> impl Strategy<Value = Step> {
             bytes: 10,
             tokens: None,
             priority: 0,
+            prompt: Default::default(),
         })
     });
     prop_oneof![
@@ -272,6 +273,7 @@ fn plan(case: &Case) -> Plan {
         memories: [].into(),
         caches: [].into(),
         journal: (site == 0).then(|| journal.clone()).flatten(),
+        budgets: Arc::new([]),
         failure_ends_task: !case.goes_on,
         sites: Sites::One(SiteId(site)),
     };
@@ -282,6 +284,7 @@ fn plan(case: &Case) -> Plan {
         bytes: 1,
         tokens: None,
         priority: 0,
+        prompt: Default::default(),
     });
     let handlers = vec![
         (HANDLED, vec![think(4.0), Step::Reply { bytes: 5 }, think(2.0)]),

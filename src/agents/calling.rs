@@ -6,11 +6,11 @@ use super::journal::JOURNAL;
 use super::locking::LOCK;
 use super::policy::Policy;
 use super::program::Instruction;
-use super::step::{Action, CallTokens, KeyChoice, ReplicaChoice, Swap};
+use super::step::{Action, CallTokens, KeyChoice, PromptStep, ReplicaChoice, Swap};
 use crate::kernel::SimDuration;
 use crate::state::{Context, Op, Token};
 use crate::world::call::{
-    Attempt, Basis, Call, Findings, Outcome, Part, Parts, Request, Terms, attempt_address, call_identity,
+    Attempt, Basis, Call, Findings, Outcome, Part, Parts, Prompt, Request, Terms, attempt_address, call_identity,
 };
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose, request_bytes};
@@ -52,9 +52,17 @@ fn is_journal(spec: u32) -> bool {
 impl AgentGroup {
     /// A call step begins.
     pub(super) fn begin_call(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
+        let server = self.spec.program.calls[index as usize].server;
+        let request = self.request_of(id, index);
+        self.open_call_here(id, index, server, request, cx);
+    }
+
+    /// What a call step asks for.
+    #[inline(always)]
+    pub(super) fn request_of(&self, id: u32, index: u32) -> Request {
         let step = &self.spec.program.calls[index as usize];
-        let (server, priority) = (step.server, step.priority);
-        let (tokens_in, tokens_out) = match &step.tokens {
+        let priority = step.priority;
+        let (tokens_in, mut tokens_out) = match &step.tokens {
             None => (0, 0),
             Some((tokens_in, tokens_out)) => {
                 let (mut stream, number) = self.draws(id, purpose::TOKENS);
@@ -65,12 +73,28 @@ impl AgentGroup {
                 (many(tokens_in), many(tokens_out))
             }
         };
-        let request = Request::Work {
+        let prompt = match step.prompt {
+            said if said == PromptStep::default() => None,
+            said => self.prompt(&said, &mut tokens_out),
+        };
+        Request::Work {
             tokens_in,
             tokens_out,
             priority,
+            prompt,
+        }
+    }
+
+    /// What a call says of its prompt and its answer; an answer of so many tokens is cut at its maximum.
+    #[inline(never)]
+    fn prompt(&self, said: &PromptStep, tokens_out: &mut u32) -> Option<Box<Prompt>> {
+        let prompt = Prompt {
+            max_out: said.max_out,
+            shared: said.shared,
+            conversation: None,
         };
-        self.open_call_here(id, index, server, request, cx);
+        prompt.cut(tokens_out);
+        prompt.of_request()
     }
 
     /// A step on shared state begins; true if it is over at once, since a cache has answered.
@@ -449,7 +473,7 @@ impl AgentGroup {
                 cx.record(What::AttemptTimedOut, client, words);
                 self.attempt_failed(id, None, cx);
             }
-            State::Asking => {
+            State::Asking | State::Approving => {
                 let until = self.enabled(id, cx);
                 self.stop_waiting(id, cx);
                 self.settle(id, Part::Coordination, cx);
@@ -526,6 +550,7 @@ impl AgentGroup {
             (call.tries, call.executed)
         });
         cx.close_call(handle);
+        self.release_reserve(identity, cx);
         let began = self.activation(id).mark;
         let extra = [began.as_nanos(), tries as u64, executed as u64];
         cx.record_with(
@@ -545,6 +570,7 @@ impl AgentGroup {
         if let Some(call) = cx.shared.calls.get(handle) {
             let words = [call.identity, call.server as u64, 2];
             let extra = [call.began.as_nanos(), call.tries as u64];
+            self.release_reserve(words[0], cx);
             cx.record_with(What::CallEnded, self.base + member, words, &extra);
         }
         cx.close_call(handle);

@@ -375,9 +375,11 @@ pub fn setting(plan: &Plan) -> Setting {
             .map(|fault| fault.targets.iter().map(|target| target.name.clone()).collect())
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
+        reasons: plan.services.iter().map(|service| service.spec.has_reasons()).collect(),
         state: watched(plan, &addresses.stores),
         edited: edited(plan, &addresses.stores),
         replays: plan.agents.iter().any(|group| !group.program.replays.is_empty()),
+        budgets: budgets(plan),
         limits: plan.services.iter().map(|service| limit(&service.spec)).collect(),
         warm_up: plan.warm_up,
         window: plan.window,
@@ -385,6 +387,17 @@ pub fn setting(plan: &Plan) -> Setting {
         task_names: plan.task_names.clone(),
         directory: addresses.into_directory(),
     }
+}
+
+/// The budgets of agents.
+fn budgets(plan: &Plan) -> Vec<measures::budget::Watched> {
+    let watched = |budget: &crate::scenario::plan::BudgetPlan| measures::budget::Watched {
+        name: budget.name.clone(),
+        per: budget.budget.per,
+        allowed: budget.budget.allowed,
+        groups: budget.groups.iter().map(|group| plan.directory_group(*group)).collect(),
+    };
+    plan.budgets.iter().map(watched).collect()
 }
 
 /// The texts that recorded sessions edit.

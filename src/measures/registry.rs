@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 20] = [
+const TABLES: [&[MeasureInfo]; 21] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -28,6 +28,7 @@ const TABLES: [&[MeasureInfo]; 20] = [
     herd::RECOVERY,
     locks::LOCK,
     journal::JOURNAL,
+    super::budget::BUDGET,
     traffic::MESSAGES,
     traffic::KINDS,
     traffic::CAUSES,

@@ -1,11 +1,13 @@
 //! A service at work: the door (limit, budget, bound of the queue), the queue, the servers.
 
+mod door;
 mod logs;
 mod pace;
 
 use super::books::Books;
 use super::job::{Job, Moment};
 use super::limit::Bucket;
+use super::limits::Levels;
 use super::line::{Discipline, Line, rank_of_priority, rank_of_size};
 use super::sharing::Sharing;
 use super::spec::{Excess, ServiceSpec};
@@ -25,6 +27,8 @@ use std::sync::Arc;
 const SERVED: u16 = kind::OWN;
 /// A request that waited at the limit may come in. Body: its place in the line at the door.
 const ADMITTED: u16 = kind::OWN + 1;
+/// The first at the door of several limits may come in. Body: the job's handle.
+const DOOR: u16 = kind::OWN + 2;
 
 /// Why a request was refused; the number in records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,33 @@ pub enum Refusal {
     QueueFull,
     /// The budget is spent.
     Budget,
+    /// A limit of prompts' tokens.
+    TokensIn,
+    /// A limit of answers' tokens.
+    TokensOut,
+    /// A limit of tokens.
+    Tokens,
+    /// A limit of requests in the house.
+    Concurrency,
+    /// It is more than a limit, or the memory of an inference service, ever has room for.
+    TooLarge,
+    /// The service has too much to do, or says so.
+    Overloaded,
+}
+
+impl Refusal {
+    /// All reasons, in the order of their numbers, as measures name them.
+    pub const NAMES: [&'static str; 9] = [
+        "rate_limit",
+        "queue_full",
+        "budget",
+        "tokens_in",
+        "tokens_out",
+        "tokens",
+        "concurrency",
+        "too_large",
+        "overloaded",
+    ];
 }
 
 /// Where a request was that a crash dropped; the number in records.
@@ -66,6 +97,7 @@ pub struct Service {
     door: VecDeque<Handle>,
     in_work: Vec<Handle>,
     bucket: Bucket,
+    limits: Option<Box<Levels>>,
     known: BTreeMap<u64, Known>,
     calls: u64,
     tokens: u64,
@@ -90,6 +122,7 @@ impl Service {
         Self {
             queue: Line::new(spec.discipline),
             sharing: (spec.discipline == Discipline::Sharing).then(Sharing::default),
+            limits: spec.limits.clone().map(|limits| Box::new(Levels::new(limits))),
             first: None,
             spec,
             endpoint,
@@ -124,12 +157,18 @@ impl Service {
         (attempt.arrived, attempt.started, attempt.finished) = (now, now, now);
         if let Some(tokens) = &self.spec.tokens
             && let Request::Work {
-                tokens_in, tokens_out, ..
+                tokens_in,
+                tokens_out,
+                prompt,
+                ..
             } = &mut call.request
             && (*tokens_in, *tokens_out) == (0, 0)
         {
             (*tokens_in, *tokens_out) =
                 tokens.sample(&mut call.key.stream(purpose::TOKENS, call.address), call.address);
+            if let Some(prompt) = prompt {
+                prompt.cut(tokens_out);
+            }
         }
         let (identity, client, number) = (call.identity, call.client, attempt.number);
         let idempotent = call.idempotent;
@@ -162,6 +201,15 @@ impl Service {
         if self.is_full() {
             return self.refuse(handle, identity, Refusal::QueueFull, None, cx);
         }
+        if let Some(overload) = &self.spec.overload
+            && let Some((attempt, call)) = cx.shared.journey(handle)
+            && overload.refuses(self.books.present(), call.key, call.about(attempt))
+        {
+            return self.refuse(handle, identity, Refusal::Overloaded, None, cx);
+        }
+        if self.limits.is_some() {
+            return self.arrive_at_limits(handle, identity, idempotent, cx);
+        }
         let mut wait = SimDuration::ZERO;
         if let Some(limit) = &self.spec.limit {
             match limit.excess {
@@ -178,12 +226,25 @@ impl Service {
     }
 
     /// A request is let in, now or when the limit has a token for it.
+    #[inline]
     fn admit(&mut self, attempt: Handle, identity: u64, idempotent: bool, wait: SimDuration, cx: &mut Cx<'_, '_>) {
+        let job = self.let_in(attempt, identity, idempotent, wait > SimDuration::ZERO, cx);
+        if wait > SimDuration::ZERO {
+            self.door.push_back(job);
+            let at = cx.now() + wait;
+            cx.schedule(&mut self.endpoint, at, ADMITTED, job.to_word());
+        } else {
+            self.enqueue(job, cx);
+        }
+    }
+
+    /// A request is in the books from now on, whether it has to wait at a limit or not.
+    #[inline]
+    fn let_in(&mut self, attempt: Handle, identity: u64, idempotent: bool, waits: bool, cx: &mut Cx<'_, '_>) -> Handle {
         let now = cx.now();
         self.calls += 1;
         self.books.enter(now);
-        let waits = u64::from(wait > SimDuration::ZERO);
-        cx.record(What::Admitted, self.endpoint.id, [identity, waits, 0]);
+        cx.record(What::Admitted, self.endpoint.id, [identity, u64::from(waits), 0]);
         self.note_budget(cx);
         let arrived = self.moment(now);
         let job = self.jobs.insert_with(|| Job {
@@ -203,12 +264,7 @@ impl Service {
         if idempotent {
             self.known.insert(identity, Known::InWork(job, Vec::new()));
         }
-        if wait > SimDuration::ZERO {
-            self.door.push_back(job);
-            cx.schedule(&mut self.endpoint, now + wait, ADMITTED, job.to_word());
-        } else {
-            self.enqueue(job, cx);
-        }
+        job
     }
 
     fn enqueue(&mut self, job: Handle, cx: &mut Cx<'_, '_>) {
@@ -295,6 +351,7 @@ impl Service {
         job.again = false;
         job.ticket = self.endpoint.origin.take();
         let (due, ticket, identity, arrived) = (job.due, job.ticket, job.identity, job.arrived.at);
+        let attempt = job.attempt;
         self.in_work.push(handle);
         let words = [identity, arrived.as_nanos(), token_word(tokens_in, tokens_out)];
         let extra: &[u64] = if again { &[1] } else { &[] };
@@ -302,6 +359,9 @@ impl Service {
         match &mut self.sharing {
             None => cx.schedule_in_place(ticket, due, SERVED, self.endpoint.id, handle.to_word()),
             Some(_) => self.share(Some((handle, duration)), cx),
+        }
+        if cx.shared.ledger.is_some() {
+            cx.bill(self.endpoint.id, attempt);
         }
         self.note_budget(cx);
     }
@@ -331,6 +391,9 @@ impl Service {
             );
             cx.executed(self.endpoint.id, job.attempt);
         }
+        if self.limits.is_some() {
+            self.leave_limits(job.attempt, true, cx);
+        }
         let outcome = self.keep_log(job.attempt, cx);
         self.answer(job.attempt, outcome, cx);
         if let Some(known) = self.known.get_mut(&job.identity)
@@ -347,6 +410,9 @@ impl Service {
             self.share(None, cx);
         }
         self.serve_next(cx);
+        if self.limits.is_some() {
+            self.open_door(cx);
+        }
     }
 
     fn serve_next(&mut self, cx: &mut Cx<'_, '_>) {
@@ -437,6 +503,7 @@ impl Service {
             self.books.leave(job.arrived.at, now);
             let was = if index < in_work { IN_WORK } else { WAITING };
             cx.record(What::RequestDropped, self.endpoint.id, [job.identity, was, 0]);
+            self.leave_limits(job.attempt, false, cx);
             cx.drop_attempt(job.attempt);
         }
         for (_, known) in std::mem::take(&mut self.known) {
@@ -473,6 +540,7 @@ impl Population for Service {
                 }
                 self.enqueue(handle, cx);
             }
+            DOOR => self.open_door(cx),
             _ => {}
         }
     }
@@ -490,6 +558,9 @@ impl Population for Service {
         if entry.kind == SERVED && (job.due != entry.time || job.queued != entry.time) {
             return Liveness::Stale;
         }
+        if entry.kind == DOOR && !self.is_door_meant(Handle::from_word(entry.body), entry.time) {
+            return Liveness::Stale;
+        }
         words.push(job.identity);
         words.push(job.arrived.at.as_nanos());
         Liveness::Live
@@ -498,7 +569,7 @@ impl Population for Service {
     fn describe(&self, _member: u32, entry: &Entry<u64>) -> String {
         let what = match entry.kind {
             SERVED => "end of work",
-            ADMITTED => "admission at the limit",
+            ADMITTED | DOOR => "admission at the limit",
             _ => "start",
         };
         format!("{what} (services.{})", self.name)

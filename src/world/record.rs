@@ -192,6 +192,8 @@ pub enum What {
     /// An activation begins a row of a recorded run, or is through with the run. Subject: the agent; a: activation; b: the run and, in the
     /// low half, the row's place in it; c: which, and what is recorded of the run ([`crate::agents::rows::event`]).
     Row,
+    /// Something happened to a budget. Subject, words and extra: see the event, which is c ([`crate::world::ledger::event`]).
+    Budget,
 }
 
 /// A set of [`What`]s.

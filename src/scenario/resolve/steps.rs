@@ -2,10 +2,10 @@
 
 use super::Resolver;
 use crate::agents::Policy;
-use crate::agents::step::{CallStep, LockStep, Peers as To, SendStep, Step};
+use crate::agents::step::{CallStep, LockStep, Peers as To, PromptStep, SendStep, Step};
 use crate::scenario::language::agents::Count;
 use crate::scenario::language::services::Discipline;
-use crate::scenario::language::steps::{Peers, Times};
+use crate::scenario::language::steps::{CallTokens, Peers, Times};
 use crate::scenario::language::{Group, Step as Written, Steps};
 use crate::scenario::syntax::quantity::Bytes;
 use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned};
@@ -156,6 +156,7 @@ impl Resolver<'_, '_> {
                     }
                     place
                 });
+                let said = tokens;
                 let tokens = tokens.each(|tokens| {
                     let laws = (
                         self.token_count(tokens.tokens_in.get()),
@@ -164,13 +165,17 @@ impl Resolver<'_, '_> {
                     laws.0.zip(laws.1)
                 });
                 let bytes = self.bytes_of(request);
-                into.push(Step::Call(CallStep {
+                let prompt = self.prompt(said);
+                let call = CallStep {
                     server: self.addresses.services[known?],
                     policy: policy_of(policy)?,
                     bytes: bytes?,
                     tokens: tokens?,
                     priority: self.priority(service, priority)?,
-                }));
+                    prompt: prompt?,
+                };
+                self.check_fits(service.get()?, &call);
+                into.push(Step::Call(call));
             }
             Written::Send { to, topic, bytes } => {
                 let send = self.send(to, topic, bytes, group);
@@ -372,6 +377,17 @@ impl Resolver<'_, '_> {
         Some(())
     }
 
+    /// What a call says of its prompt and its answer beyond how long they are.
+    fn prompt(&mut self, tokens: &Part<Option<CallTokens>>) -> Option<PromptStep> {
+        let Some(tokens) = tokens.get()? else {
+            return Some(PromptStep::default());
+        };
+        Some(PromptStep {
+            max_out: tokens.max_out.get()?.map(|most| *most),
+            ..PromptStep::default()
+        })
+    }
+
     /// The lock that a step needs, and where its service is named.
     fn lock_step(&mut self, name: &Spanned<String>, policy: Option<u16>) -> Option<(LockStep, Span)> {
         let services = &self.file.services;
@@ -395,7 +411,7 @@ impl Resolver<'_, '_> {
         Some((step, name.span))
     }
 
-    fn send(
+    pub(super) fn send(
         &mut self,
         to: &Part<Peers>,
         topic: &Part<Spanned<String>>,

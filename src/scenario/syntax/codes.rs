@@ -340,6 +340,26 @@ codes! {
      nobody sees theirs; `CompareAndSwap` refuses there what comes late.";
     PriorityUnread = 496, "a priority that nobody goes by",
     "A call says how urgent it is, and the service that it calls serves in another order. `discipline: Priority` goes by it.";
+    BadLimit = 520, "a limit that can't be",
+    "A service has one `limit`, or several `limits`. A fixed window (`refill: Windows(every: \"1min\")`) allows a whole number in each window, \
+     has no `burst`, and its first edge lies within the first window. An `excess` beside no limits is that of nothing, and an `overload` \
+     says when it refuses.\n\n```ron\nlimits: [Requests(rate: \"50/min\", refill: Windows(every: \"1s\"))]\n```\n\nThat would be five \
+     sixths of a request in each second; `every: \"1min\"` is 50 in each minute.";
+    NeverFits = 521, "a request that can never come in",
+    "Every request of this call is more than a limit's bucket or window, or than the KV cache of an inference service, ever has room \
+     for: it is refused, however often it is tried again.\n\n```ron\nlimits: [TokensIn(rate: \"10000/min\", burst: 1000)]\n```\n\nA prompt \
+     of 4,000 tokens never passes; a `burst` is at least as large as the largest request.";
+    MayNotFit = 522, "requests that can't come in",
+    "Some requests of this call are more than a limit's bucket or window, or than the KV cache of an inference service, ever has room \
+     for. They are refused, however often they are tried again.";
+    BadBudget = 525, "a budget that can't be",
+    "A budget of agents says how much may be spent (`calls`, `tokens`, `money`), and what is done then. `Ask` grants some of each amount that can be \
+     spent, and asks somebody who doesn't spend from the same budget.\n\n```ron\nbudgets: {\"team\": (money: \"5 USD\", then: Ask(to: \
+     Any(\"approver\"), topic: \"more\", grant: (tokens: 1000)))}\n```\n\nThat grants tokens where money is short; `grant: (money: \"1 \
+     USD\")` helps.";
+    DegradesInCircle = 526, "calls that go in a circle",
+    "`Degrade` sends the calls of a service to a cheaper one, and those of that one perhaps to a still cheaper one: a chain with an end.\n\n\
+     ```ron\nthen: Degrade({\"big\": \"small\", \"small\": \"big\"})\n```";
 }
 
 #[cfg(test)]

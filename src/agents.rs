@@ -5,6 +5,7 @@
 //! calls of [`calling`], those that are pursued with more than timeouts and retries in [`pursuing`], the messages of [`messaging`], the recorded sessions of [`edits`], the recorded runs of [`rows`], and what faults do in [`disturbance`].
 
 pub mod activation;
+pub mod budget;
 mod caching;
 pub mod calling;
 pub mod disturbance;

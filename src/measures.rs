@@ -15,6 +15,7 @@
 //! - [`invariants`]: the counts that have to be zero where a scenario says `Always`.
 //! - [`windows`]: counts and levels in windows of time, which the others use.
 
+pub mod budget;
 mod caching;
 pub mod clients;
 pub mod editing;
@@ -67,6 +68,8 @@ pub struct Setting {
     pub limits: Vec<(Option<f64>, [u64; 3])>,
     /// For each service, how many requests it works on at once; `None`: any number.
     pub servers: Vec<Option<u32>>,
+    /// For each service, whether it may refuse for more reasons than a rate limit, a full queue and a spent budget.
+    pub reasons: Vec<bool>,
     /// What is watched of shared state, if there is any.
     pub state: Option<shared_state::Watched>,
     /// The texts that recorded sessions edit.
@@ -75,6 +78,8 @@ pub struct Setting {
     pub replays: bool,
     /// Whether clients do more about slow, refused and lost calls than timeouts and retries, or servers discard requests.
     pub pursues: bool,
+    /// The budgets of agents.
+    pub budgets: Vec<budget::Watched>,
 }
 
 /// How much is kept of what was measured, and how long a trigger's aftermath is watched.
@@ -125,6 +130,9 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         all.push(Box::new(caching::Caching::new(Arc::clone(&setting))));
     } else if let Some(replays) = replays {
         all.push(Box::new(replays));
+    }
+    if !setting.budgets.is_empty() {
+        all.push(Box::new(budget::Budgets::new(Arc::clone(&setting))));
     }
     if !setting.edited.is_empty() {
         all.push(Box::new(editing::Editing::new(&setting)));

@@ -4,17 +4,21 @@ pub mod books;
 mod fair;
 mod job;
 pub mod limit;
+pub mod limits;
 mod line;
 pub mod lock;
+pub mod overload;
 pub mod routing;
 pub mod service;
 mod sharing;
 pub mod spec;
 
+pub use limits::{Allows, Counts, LimitSpec, LimitsSpec, Per};
 pub use line::Discipline;
 pub use lock::{LockService, LockSpec};
+pub use overload::Overload;
 pub use routing::Routing;
-pub use service::{Found, Service};
+pub use service::{Found, Refusal, Service};
 pub use spec::{
     Abandoned, Budget, Ejection, Excess, FairShares, Gathering, Passing, RateLimit, ServiceSpec, ServiceTime, ShareOf,
     Tokens,

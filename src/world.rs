@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod client;
+pub mod ledger;
 pub mod message;
 pub mod population;
 pub mod pursuit;
@@ -56,6 +57,7 @@ impl World {
             calls: Slab::default(),
             attempts: Slab::default(),
             asks: Slab::default(),
+            ledger: None,
             records,
             aftermath: Vec::new(),
             halt: None,

@@ -30,6 +30,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         memories: [].into(),
         caches: [].into(),
         journal: None,
+        budgets: Arc::new([]),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }
@@ -57,6 +58,7 @@ fn plan(one_way_ms: f64, loss: f64, within: f64) -> Plan {
         stores: vec![],
         presets: vec![],
         agents: vec![],
+        budgets: vec![],
         faults: Arc::new(vec![]),
         task_names: vec![String::new(), "look".into()],
         topics: vec![],
@@ -210,6 +212,7 @@ fn a_timeout_that_a_pause_put_off_does_not_strike_the_next_call() {
         tokens: None,
         priority: 0,
         aim: None,
+        prompt: Default::default(),
     });
     let program = Program::compile(&[call.clone(), call, think(1000.0)], &[], "agents.agent");
     plan.agents = vec![Arc::new(GroupSpec {

@@ -84,6 +84,7 @@ fn leaf() -> impl Strategy<Value = Step> {
             tokens: None,
             priority: 0,
             aim,
+            prompt: Default::default(),
         })
     });
     prop_oneof![
@@ -425,6 +426,7 @@ fn plan(case: &Case) -> Plan {
         memories: [].into(),
         caches: [].into(),
         journal: (site == 0).then(|| journal.clone()).flatten(),
+        budgets: Arc::new([]),
         failure_ends_task: !case.goes_on,
         sites: Sites::One(SiteId(site)),
     };
@@ -437,6 +439,7 @@ fn plan(case: &Case) -> Plan {
         tokens: None,
         priority: 0,
         aim: None,
+        prompt: Default::default(),
     });
     let handlers = vec![
         (HANDLED, vec![think(4.0), Step::Reply { bytes: 5 }, think(2.0)]),
@@ -468,6 +471,7 @@ fn plan(case: &Case) -> Plan {
         services,
         stores: vec![],
         presets: vec![],
+        budgets: vec![],
         agents: vec![
             Arc::new(group(
                 "agents",

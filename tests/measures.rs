@@ -32,6 +32,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         memories: [].into(),
         caches: [].into(),
         journal: None,
+        budgets: Arc::new([]),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }
@@ -59,6 +60,7 @@ fn plan(one_way_ms: f64, loss: f64, until: f64) -> Plan {
         stores: vec![],
         presets: vec![],
         agents: vec![],
+        budgets: vec![],
         faults: Arc::new(vec![]),
         task_names: vec![String::new(), "look".into()],
         topics: vec![],
@@ -91,6 +93,8 @@ fn setting(plan: &Plan) -> Setting {
             })
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
+        budgets: Vec::new(),
+        reasons: plan.services.iter().map(|_| false).collect(),
         edited: Vec::new(),
         replays: false,
         pursues: true,
@@ -131,6 +135,7 @@ fn call(server: u32, policy: u16) -> Step {
         tokens: None,
         priority: 0,
         aim: None,
+        prompt: Default::default(),
     })
 }
 
@@ -192,6 +197,7 @@ fn busy_plan() -> Plan {
         },
         honours_retry_after: false,
         idempotency_key: false,
+        resilience: None,
     };
     let steps = vec![Step::Repeat {
         times: Some(Law::Constant(3.0)),

@@ -30,6 +30,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         memories: [].into(),
         caches: [].into(),
         journal: None,
+        budgets: Arc::new([]),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }
@@ -53,6 +54,7 @@ fn plan(one_way_ms: f64, loss: f64) -> Plan {
         stores: vec![],
         presets: vec![],
         agents: vec![],
+        budgets: vec![],
         faults: Arc::new(vec![]),
         task_names: vec![String::new()],
         topics: vec![],
@@ -112,6 +114,7 @@ fn call(server: u32, policy: u16) -> Step {
         tokens: None,
         priority: 0,
         aim: None,
+        prompt: Default::default(),
     })
 }
 

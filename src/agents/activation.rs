@@ -40,6 +40,8 @@ pub enum State {
     Speculating,
     /// Its agent is down; it goes on with the same instruction.
     Halted,
+    /// More of a budget is asked for.
+    Approving,
 }
 
 /// How what an activation worked on or waited for was settled; the number in records.
@@ -233,4 +235,6 @@ pub enum TaskEnd {
     Failed,
     /// The agent crashed and lost its state.
     Aborted,
+    /// Its agent's budget was spent.
+    Stopped,
 }

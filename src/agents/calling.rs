@@ -7,11 +7,11 @@ use super::locking::LOCK;
 use super::policy::Policy;
 use super::program::Instruction;
 use super::pursuing::End;
-use super::step::{Action, CallTokens, KeyChoice, ReplicaChoice, Swap};
+use super::step::{Action, CallTokens, KeyChoice, PromptStep, ReplicaChoice, Swap};
 use crate::kernel::SimDuration;
 use crate::state::{Context, Op, Token};
 use crate::world::call::{
-    Attempt, Basis, Call, Findings, Outcome, Part, Parts, Request, Terms, attempt_address, call_identity,
+    Attempt, Basis, Call, Findings, Outcome, Part, Parts, Prompt, Request, Terms, attempt_address, call_identity,
 };
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose, request_bytes};
@@ -53,13 +53,27 @@ fn is_journal(spec: u32) -> bool {
 impl AgentGroup {
     /// A call step begins.
     pub(super) fn begin_call(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
+        let request = self.request_of(id, index);
         let step = &self.spec.program.calls[index as usize];
-        let (priority, aimed) = (step.priority, step.aim.is_some());
+        let aimed = step.aim.is_some();
         let server = match &step.by_site {
             None => step.server,
             Some(by_site) => by_site[self.agents[self.member_of(id) as usize].endpoint.site.0 as usize],
         };
-        let (tokens_in, tokens_out) = match &step.tokens {
+        let server = if aimed {
+            self.first_server(id, index, cx.now())
+        } else {
+            server
+        };
+        self.open_call_here(id, index, server, request, cx);
+    }
+
+    /// What a call step asks for.
+    #[inline(always)]
+    pub(super) fn request_of(&self, id: u32, index: u32) -> Request {
+        let step = &self.spec.program.calls[index as usize];
+        let priority = step.priority;
+        let (tokens_in, mut tokens_out) = match &step.tokens {
             None => (0, 0),
             Some((tokens_in, tokens_out)) => {
                 let (mut stream, number) = self.draws(id, purpose::TOKENS);
@@ -70,17 +84,28 @@ impl AgentGroup {
                 (many(tokens_in), many(tokens_out))
             }
         };
-        let request = Request::Work {
+        let prompt = match step.prompt {
+            said if said == PromptStep::default() => None,
+            said => self.prompt(&said, &mut tokens_out),
+        };
+        Request::Work {
             tokens_in,
             tokens_out,
             priority,
+            prompt,
+        }
+    }
+
+    /// What a call says of its prompt and its answer; an answer of so many tokens is cut at its maximum.
+    #[inline(never)]
+    fn prompt(&self, said: &PromptStep, tokens_out: &mut u32) -> Option<Box<Prompt>> {
+        let prompt = Prompt {
+            max_out: said.max_out,
+            shared: said.shared,
+            conversation: None,
         };
-        let server = if aimed {
-            self.first_server(id, index, cx.now())
-        } else {
-            server
-        };
-        self.open_call_here(id, index, server, request, cx);
+        prompt.cut(tokens_out);
+        prompt.of_request()
     }
 
     /// A step on shared state begins; true if it is over at once, since a cache has answered.
@@ -502,7 +527,7 @@ impl AgentGroup {
                 cx.record(What::AttemptTimedOut, client, words);
                 self.attempt_failed(id, None, cx);
             }
-            State::Asking => {
+            State::Asking | State::Approving => {
                 let until = self.enabled(id, cx);
                 self.stop_waiting(id, cx);
                 self.settle(id, Part::Coordination, cx);
@@ -605,6 +630,7 @@ impl AgentGroup {
             (call.tries, call.executed)
         });
         cx.close_call(handle);
+        self.release_reserve(identity, cx);
         let began = self.activation(id).mark;
         let extra = [began.as_nanos(), tries as u64, executed as u64];
         cx.record_with(
@@ -627,6 +653,7 @@ impl AgentGroup {
         if let Some(call) = cx.shared.calls.get(handle) {
             let words = [call.identity, call.server as u64, 2];
             let extra = [call.began.as_nanos(), call.tries as u64];
+            self.release_reserve(words[0], cx);
             cx.record_with(What::CallEnded, self.base + member, words, &extra);
         }
         cx.close_call(handle);

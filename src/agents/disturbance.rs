@@ -78,7 +78,7 @@ impl AgentGroup {
             return;
         }
         let part = match self.agents[member as usize].main.state {
-            State::Waiting | State::Asking => Part::Coordination,
+            State::Waiting | State::Asking | State::Approving => Part::Coordination,
             _ => Part::Retrying,
         };
         self.stop_waiting(member, cx);
@@ -222,7 +222,7 @@ impl AgentGroup {
         let member = self.member_of(id);
         match state {
             State::Calling | State::BackingOff => self.give_up_call(member, handle, cx),
-            State::Asking => {
+            State::Asking | State::Approving => {
                 cx.shared.asks.remove(handle);
             }
             State::Thinking => {

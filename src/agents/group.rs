@@ -3,6 +3,7 @@
 use super::spec::{Arrivals, GroupSpec, RankBlock};
 
 use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, Timer};
+use super::budget::{Approval, Then};
 use super::caching::Cache;
 use super::calling::OPERATION;
 use super::edits::Progress;
@@ -151,6 +152,8 @@ pub struct AgentGroup {
     pub(super) reuses_keys: bool,
     /// For each store, whether updates carry a context.
     pub(super) carries_contexts: Vec<bool>,
+    /// Activations that ask for more of a budget, or have done so for the call that comes.
+    pub(super) approvals: BTreeMap<u32, Approval>,
     /// How much the last read showed of each activation that goes by it.
     pub(super) amounts: BTreeMap<u32, i64>,
     /// What clients know of services, by whose it is, the policy and the service.
@@ -174,6 +177,8 @@ impl AgentGroup {
     pub fn new(spec: Arc<GroupSpec>, key: Key, base: u32, ranks: RankBlock, source: Endpoint) -> Self {
         let is_timed = |policy: &Policy| policy.timeout.is_some() || policy.resilience.is_some();
         let uses_timers = spec.program.has_timeouts || spec.policies.iter().any(is_timed);
+        let asks = |then: &Then| matches!(then, Then::Ask(request) if request.timeout.is_some());
+        let uses_timers = uses_timers || spec.budgets.iter().any(|budget| asks(&budget.then));
         let pursues = spec.policies.iter().any(|policy| policy.resilience.is_some())
             || spec.program.calls.iter().any(|call| call.aim.is_some());
         let operations = &spec.program.operations;
@@ -186,6 +191,7 @@ impl AgentGroup {
             reuses_keys: operations.iter().any(|step| step.keys.same),
             carries_contexts: (0..spec.stores.len()).map(carries).collect(),
             amounts: BTreeMap::new(),
+            approvals: BTreeMap::new(),
             key,
             base,
             agents: Vec::new(),
@@ -702,7 +708,7 @@ impl Population for AgentGroup {
             return Some(format!("agents.{}.journal", self.spec.name));
         }
         let at = |instruction: &Instruction| match *instruction {
-            Instruction::Call(index) => call.spec == index,
+            Instruction::Call(index) | Instruction::PaidCall(index) => call.spec == index,
             Instruction::Operate(index) => call.spec == index | OPERATION,
             Instruction::Acquire(index) => call.spec == index | LOCK,
             _ => false,

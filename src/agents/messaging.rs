@@ -6,10 +6,26 @@ use super::step::{Peers, SendStep};
 use crate::kernel::SimTime;
 use crate::world::call::{Answered, Ask, Part, Parts, Taker, answer_address, attempt_address};
 use crate::world::message::{Message, MessageKind};
-use crate::world::population::{Cx, purpose};
+use crate::world::population::{Cx, Endpoint, purpose};
 use crate::world::record::What;
 use crate::world::slab::Handle;
 use std::sync::Arc;
+
+/// An ask that the next message of this agent is going to be.
+pub(super) fn ask_of(endpoint: &Endpoint, activation: u32, address: u64, now: SimTime) -> Ask {
+    Ask {
+        activation,
+        // The identity that the message is about to get.
+        identity: (endpoint.id as u64) << 32 | endpoint.sent as u64,
+        key: endpoint.key,
+        address,
+        sent: now,
+        deadline: SimTime::NEVER,
+        arrived: None,
+        takers: Vec::new(),
+        answer: None,
+    }
+}
 
 impl AgentGroup {
     /// A send step.
@@ -20,8 +36,12 @@ impl AgentGroup {
 
     /// Sends a message of the step that an activation is at: its journey is drawn under the step's address.
     fn send_to(&mut self, id: u32, to: Peers, message: Message, cx: &mut Cx<'_, '_>) {
+        self.send_at(id, to, message, self.address(id), cx);
+    }
+
+    /// Sends a message whose journey is drawn under this address.
+    pub(super) fn send_at(&mut self, id: u32, to: Peers, message: Message, address: u64, cx: &mut Cx<'_, '_>) {
         let member = self.member_of(id);
-        let address = self.address(id);
         let me = self.agents[member as usize].endpoint.id;
         let one = match to {
             Peers::All { base, count } => {
@@ -40,7 +60,8 @@ impl AgentGroup {
                 if others == 0 {
                     return;
                 }
-                let drawn = base + self.draws(id, purpose::PEER).0.below(others as u64) as u32;
+                let endpoint = &self.agents[member as usize].endpoint;
+                let drawn = base + endpoint.stream(purpose::PEER, address).below(others as u64) as u32;
                 if inside && drawn >= me { drawn + 1 } else { drawn }
             }
             Peers::Same { base, count } => base + member % count,
@@ -64,21 +85,13 @@ impl AgentGroup {
         let now = cx.now();
         let address = self.address(id);
         let endpoint = &self.agents[self.member_of(id) as usize].endpoint;
-        // The identity that the message is about to get.
-        let identity = (endpoint.id as u64) << 32 | endpoint.sent as u64;
         let own = timeout.map_or(SimTime::NEVER, |timeout| now.saturating_add(timeout));
         let inherited = self.deadlines.get(&id).copied().unwrap_or(SimTime::NEVER);
         let ask = Ask {
             deadline: if propagates { own.min(inherited) } else { SimTime::NEVER },
-            activation: id,
-            identity,
-            key: endpoint.key,
-            address,
-            sent: now,
-            arrived: None,
-            takers: Vec::new(),
-            answer: None,
+            ..ask_of(endpoint, id, address, now)
         };
+        let identity = ask.identity;
         let handle = cx.shared.asks.insert(ask);
         let activation = self.activation(id);
         activation.handle = handle;
@@ -87,7 +100,7 @@ impl AgentGroup {
         if let Some(timeout) = timeout {
             self.arm(id, now.saturating_add(timeout), cx);
         }
-        let message = Message::new(MessageKind::Ask, 0, step.topic, step.bytes).with(handle);
+        let message = Message::ask(step.topic, step.bytes, handle);
         self.send_to(id, step.to, message, cx);
         self.start_handlers(member, cx);
     }
@@ -98,6 +111,9 @@ impl AgentGroup {
             return;
         };
         let id = ask.activation;
+        if self.activation(id).state == State::Approving {
+            return self.approved(id, message, cx);
+        }
         let until = self.enabled(id, cx);
         let parts = ask.split(until).expect("an answer comes from somebody who answered");
         self.disarm(id);

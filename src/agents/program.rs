@@ -19,6 +19,8 @@ pub enum Instruction {
     Sleep(u32),
     /// A call.
     Call(u32),
+    /// A call of an agent that has a budget.
+    PaidCall(u32),
     /// An operation on shared state.
     Operate(u32),
     /// An event is appended to the agent's log.
@@ -218,6 +220,16 @@ impl Program {
         }
         compiler.count_runs();
         compiler.program
+    }
+
+    /// The same program of agents that have budgets.
+    pub fn paid(mut self) -> Self {
+        for instruction in &mut self.code {
+            if let Instruction::Call(call) = *instruction {
+                *instruction = Instruction::PaidCall(call);
+            }
+        }
+        self
     }
 
     /// Whether the main program has any steps. An empty one is no task.

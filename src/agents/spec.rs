@@ -1,5 +1,6 @@
 //! A group of agents as described: how many, where, when they start, what they do.
 
+use super::budget::GroupBudget;
 use super::caching::CacheSpec;
 use super::journal::JournalSpec;
 use super::policy::Policy;
@@ -44,6 +45,8 @@ pub struct GroupSpec {
     pub caches: Arc<[Option<CacheSpec>]>,
     /// How they keep their state as a log of events; `None`: they don't.
     pub journal: Option<JournalSpec>,
+    /// The budgets that they spend from.
+    pub budgets: Arc<[GroupBudget]>,
     /// Whether a failed call ends the task around it; otherwise the agent goes on.
     pub failure_ends_task: bool,
     /// Where they are.

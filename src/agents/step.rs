@@ -123,6 +123,8 @@ pub struct CallStep {
     pub tokens: Option<(CallTokens, CallTokens)>,
     /// How urgent it is, where the service goes by that.
     pub priority: u32,
+    /// What it says of its prompt and its answer beyond how long they are.
+    pub prompt: PromptStep,
     /// Where else it may go. Most calls name one service.
     pub aim: Option<Box<Aim>>,
 }
@@ -149,6 +151,17 @@ pub enum Routing {
     LeastInFlight,
     /// The same among so many that are taken at random (M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
     PowerOf(u32),
+}
+
+/// What a call says of its prompt and its answer beyond how long they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PromptStep {
+    /// How many tokens the answer has at most.
+    pub max_out: Option<u32>,
+    /// The prefix that the prompt shares with others: its name, hashed, and its tokens.
+    pub shared: Option<(u64, u32)>,
+    /// Whether it is the next turn of the agent's conversation, whose turns before it begins with.
+    pub continues: bool,
 }
 
 /// How many tokens of one kind a call has.

@@ -35,6 +35,7 @@ impl AgentGroup {
                     return self.start_handlers(member, cx);
                 }
                 Instruction::Call(call) => return self.begin_call(id, call, cx),
+                Instruction::PaidCall(call) => return self.begin_paid_call(id, call, cx),
                 Instruction::Operate(operation) => {
                     if !self.begin_operation(id, operation, cx) {
                         return;
@@ -543,6 +544,7 @@ impl AgentGroup {
         self.acts_on_cache.remove(&id);
         self.swaps.remove(&id);
         self.deadlines.remove(&id);
+        self.approvals.remove(&id);
         let activation = self.activation(id);
         activation.generation = activation.generation.wrapping_add(1);
         activation.state = State::Idle;

@@ -162,7 +162,7 @@ impl CriticalPath {
         if lost {
             // A crash that interrupts a wait for others takes nothing from the agent's own work; a branch is thrown away whole.
             let own = thread.parent.is_none() && !thread.is_handler;
-            let waits = own && (is(State::Waiting) || is(State::Asking));
+            let waits = own && (is(State::Waiting) || is(State::Asking) || is(State::Approving));
             let part = if waits { Part::Coordination } else { Part::Retrying };
             return Ok(vec![(until, Way::Part(part))]);
         }
@@ -207,6 +207,7 @@ impl CriticalPath {
             (true, true) => Ok(vec![(until, Way::Part(Part::Retrying))]),
             (true, false) => self.call(record, until),
             (false, true) => Ok(vec![(until, Way::Part(Part::Coordination))]),
+            (false, false) if is(State::Approving) => Ok(vec![(until, Way::Part(Part::Coordination))]),
             (false, false) if is(State::Asking) => self.ask(thread, open, record, until),
             (false, false) => {
                 let sent = self.journey(record.c, until)?.sent;

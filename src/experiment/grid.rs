@@ -376,10 +376,12 @@ pub fn setting(plan: &Plan) -> Setting {
             .map(|fault| fault.targets.iter().map(|target| target.name.clone()).collect())
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
+        reasons: plan.services.iter().map(|service| service.spec.has_reasons()).collect(),
         state: watched(plan, &addresses.stores),
         edited: edited(plan, &addresses.stores),
         replays: plan.agents.iter().any(|group| !group.program.replays.is_empty()),
         pursues: pursues(plan),
+        budgets: budgets(plan),
         limits: plan.services.iter().map(|service| limit(&service.spec)).collect(),
         warm_up: plan.warm_up,
         window: plan.window,
@@ -402,6 +404,17 @@ fn pursues(plan: &Plan) -> bool {
             .services
             .iter()
             .any(|service| service.spec.abandoned != Abandoned::Serve)
+}
+
+/// The budgets of agents.
+fn budgets(plan: &Plan) -> Vec<measures::budget::Watched> {
+    let watched = |budget: &crate::scenario::plan::BudgetPlan| measures::budget::Watched {
+        name: budget.name.clone(),
+        per: budget.budget.per,
+        allowed: budget.budget.allowed,
+        groups: budget.groups.iter().map(|group| plan.directory_group(*group)).collect(),
+    };
+    plan.budgets.iter().map(watched).collect()
 }
 
 /// The texts that recorded sessions edit.

@@ -101,7 +101,7 @@ impl Herd {
             What::RequestRefused => {
                 tally.refused_in.add(window);
                 if record.time >= warm_up {
-                    tally.refused[(record.b as usize).min(3)] += 1;
+                    tally.refused[record.b as usize] += 1;
                 }
                 tally.turned_away(record);
             }
@@ -179,10 +179,12 @@ impl Measure for Herd {
             all.merge(tally, end);
         }
         all.in_flight = self.in_flight.clone();
+        all.has_reasons = self.setting.reasons.contains(&true);
         all.write("calls.", &self.setting, &self.clock, end, sheet);
         for (index, (_, name)) in self.setting.services.iter().enumerate() {
             let prefix = format!("service.{name}.");
             let tally = &mut self.tallies[index];
+            tally.has_reasons = self.setting.reasons[index];
             tally.write(&prefix, &self.setting, &self.clock, end, sheet);
             tally.write_server(&prefix, &self.setting, index, end, sheet);
         }

@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 23] = [
+const TABLES: [&[MeasureInfo]; 24] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -31,6 +31,7 @@ const TABLES: [&[MeasureInfo]; 23] = [
     gateways::GATEWAY,
     locks::LOCK,
     journal::JOURNAL,
+    super::budget::BUDGET,
     traffic::MESSAGES,
     traffic::KINDS,
     traffic::CAUSES,

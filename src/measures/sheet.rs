@@ -122,7 +122,7 @@ pub struct TaskRow {
     pub began: SimTime,
     /// When it ended.
     pub ended: SimTime,
-    /// How: `done`, `failed` or `aborted`.
+    /// How: `done`, `failed`, `aborted` or `stopped`.
     pub outcome: TaskOutcome,
     /// Where its time went.
     pub parts: Parts,
@@ -138,4 +138,6 @@ pub enum TaskOutcome {
     Failed,
     /// Its agent crashed and lost its state, or its branch was thrown away.
     Aborted,
+    /// Its agent's budget was spent.
+    Stopped,
 }

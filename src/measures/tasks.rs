@@ -22,6 +22,7 @@ macro_rules! task_table {
             concat!($prefix, "done_share"), Share, Higher, "The part of the tasks that ended that were done.";
             concat!($prefix, "failed"), Count, Lower, "Tasks that a step ended by failing beyond its policy.";
             concat!($prefix, "aborted"), Count, Lower, "Tasks given up: their agent crashed and lost its state, or their branch was thrown away.";
+            concat!($prefix, "stopped"), Count, Lower, "Tasks that a spent budget ended (`budgets`, `then: Stop`); counted where there are budgets.";
             concat!($prefix, "unfinished"), Count, Lower, "Tasks that were still under way when the run ended (censored).";
             concat!($prefix, "rate"), PerSecond, Higher, "Tasks done per second of the measured time, whenever they began.";
             concat!($prefix, "time"), Seconds, Lower, "The times of the tasks done: a sample for their distribution.";
@@ -53,7 +54,7 @@ pub(super) const NAMED: &[MeasureInfo] = task_table!("task.*.");
 #[derive(Debug, Clone, Default)]
 struct Kind {
     started: u64,
-    ended: [u64; 3],
+    ended: [u64; 4],
     /// Of those done, those in which a step was given up.
     gave_up: u64,
     /// Tasks done after the warm-up, whenever they began.
@@ -151,7 +152,8 @@ impl Tasks {
         let outcome = match end {
             0 => TaskOutcome::Done,
             1 => TaskOutcome::Failed,
-            _ => TaskOutcome::Aborted,
+            2 => TaskOutcome::Aborted,
+            _ => TaskOutcome::Stopped,
         };
         if outcome == TaskOutcome::Done {
             kind.times.record((record.time - began).as_nanos());
@@ -186,7 +188,9 @@ impl Tasks {
     fn write(&self, prefix: &str, kind: &Kind, end: SimTime, sheet: &mut Sheet) {
         let name = |measure: &str| format!("{prefix}{measure}");
         sheet.count(name("started"), kind.started);
-        for (label, count) in ["done", "failed", "aborted"].into_iter().zip(kind.ended) {
+        let outcomes = if self.setting.budgets.is_empty() { 3 } else { 4 };
+        let labels = ["done", "failed", "aborted", "stopped"].into_iter();
+        for (label, count) in labels.zip(kind.ended).take(outcomes) {
             sheet.count(name(label), count);
         }
         sheet.count(name("gave_up"), kind.gave_up);

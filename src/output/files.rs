@@ -258,6 +258,7 @@ fn tasks_table(results: &Results, out: &mut Csv) -> Result<(), csv::Error> {
                     measures::TaskOutcome::Done => "done",
                     measures::TaskOutcome::Failed => "failed",
                     measures::TaskOutcome::Aborted => "aborted",
+                    measures::TaskOutcome::Stopped => "stopped",
                 };
                 let mut row = vec![
                     variant.name.clone(),

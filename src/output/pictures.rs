@@ -89,7 +89,7 @@ fn estimate(variant: &VariantResults, measure: &str) -> Option<Estimate> {
 pub(super) fn done_remark(variant: &VariantResults) -> Option<String> {
     let mean = |name: &str| variant.measures.get(name).map_or(0.0, |of| of.mean);
     let done = mean("task.done");
-    let all = done + mean("task.failed") + mean("task.aborted") + mean("task.unfinished");
+    let all = done + mean("task.failed") + mean("task.aborted") + mean("task.stopped") + mean("task.unfinished");
     if done >= all {
         return None;
     }

@@ -29,6 +29,7 @@ const HEADLINES: &[(&str, &str)] = &[
     ("task.network_share", "network share"),
     ("task.failed", "tasks failed"),
     ("task.aborted", "tasks aborted"),
+    ("task.stopped", "tasks stopped"),
     ("task.unfinished", "tasks unfinished"),
     ("calls.amplification", "attempts per call"),
     ("calls.refused", "calls refused"),

@@ -206,6 +206,7 @@ pub fn build_with(
         });
         world.populate(groups);
         world.shared.stop_when_done = done;
+        world.shared.ledger = plan.ledger();
     });
     Run {
         kernel,

@@ -9,6 +9,7 @@
 #![allow(clippy::large_enum_variant)]
 
 pub mod agents;
+pub mod budgets;
 pub mod compare;
 pub mod faults;
 pub mod laws;
@@ -83,6 +84,8 @@ crate::language! {
         policies: Named<Part<Policy>> = Named::default(),
         /// The agents, in groups.
         agents: Named<Part<Group>> = Named::default(),
+        /// What agents may spend, over all services.
+        budgets: Named<Part<Spanned<budgets::Spending>>> = Named::default(),
         /// What goes wrong, and when.
         faults: Named<Part<Spanned<Fault>>> = Named::default(),
         /// Changes of this scenario to compare it with. The scenario as it stands always runs as the variant `base`.

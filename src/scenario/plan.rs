@@ -36,6 +36,8 @@ pub struct Plan {
     pub presets: Vec<Expanded>,
     /// The groups of agents, by name.
     pub agents: Vec<Arc<GroupSpec>>,
+    /// What agents may spend, by name.
+    pub budgets: Vec<BudgetPlan>,
     /// What goes wrong.
     pub faults: Arc<Vec<FaultSpec>>,
     /// Names of tasks, by number; 0 is the program itself.
@@ -79,6 +81,17 @@ impl Until {
     }
 }
 
+/// A budget, and who spends from it.
+#[derive(Debug, Clone)]
+pub struct BudgetPlan {
+    /// Its name.
+    pub name: String,
+    /// The groups that spend from it, by their places among the plan's groups.
+    pub groups: Vec<usize>,
+    /// What it is.
+    pub budget: crate::world::ledger::Budget,
+}
+
 /// A service and its place.
 #[derive(Debug, Clone)]
 pub struct ServicePlan {
@@ -114,6 +127,34 @@ impl Plan {
     pub fn service(&self, name: &str) -> Option<u32> {
         let index = self.services.iter().position(|service| service.name == name)?;
         Some(self.addresses().services[index])
+    }
+
+    /// The numbers that groups have in the directory: services and stores come before them.
+    pub fn directory_group(&self, group: usize) -> u16 {
+        (self.services.len() + self.stores.len() + group) as u16
+    }
+
+    /// The books of what agents may spend, if anybody has a budget.
+    pub fn ledger(&self) -> Option<Box<crate::world::ledger::Ledger>> {
+        if self.budgets.is_empty() {
+            return None;
+        }
+        let mut of_group = vec![Vec::new(); usize::from(self.directory_group(self.agents.len()))];
+        for (number, budget) in (0u16..).zip(&self.budgets) {
+            for group in &budget.groups {
+                of_group[usize::from(self.directory_group(*group))].push(number);
+            }
+        }
+        let price = |service: &ServicePlan| {
+            let spec = &service.spec;
+            [spec.price_per_call, spec.price_per_token_in, spec.price_per_token_out]
+        };
+        let spec = crate::world::ledger::LedgerSpec {
+            all: self.budgets.iter().map(|budget| budget.budget.clone()).collect(),
+            of_group,
+            prices: self.services.iter().map(price).collect(),
+        };
+        Some(Box::new(crate::world::ledger::Ledger::new(Arc::new(spec))))
     }
 
     /// The length of the fingerprint's checkpoints: a 256th of the run.

@@ -7,6 +7,7 @@
 //! nobody knows: what depends on them isn't checked, and everything else is.
 
 mod agents;
+mod budgets;
 mod caches;
 mod causal;
 mod central;
@@ -18,6 +19,7 @@ mod faults;
 mod gateways;
 mod journals;
 mod laws;
+mod limits;
 mod network;
 mod operations;
 mod policies;
@@ -59,6 +61,8 @@ pub(super) struct Resolver<'a, 'd> {
     stores: Vec<state::StoreShape>,
     /// Copies of keys, of all stores so far.
     copies: u64,
+    /// The services that could be resolved.
+    served: BTreeMap<String, Arc<crate::services::ServiceSpec>>,
     network: NetworkSpec,
     /// Whether nothing of the network is unknown.
     network_known: bool,
@@ -98,6 +102,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         keys: BTreeMap::new(),
         stores: Vec::new(),
         copies: 0,
+        served: BTreeMap::new(),
         network: NetworkSpec::instant(file.sites.0.canonical().map(|(name, _)| name.value.clone())),
         network_known: true,
         until,
@@ -114,7 +119,9 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         return None;
     }
     resolver.gateways(&mut services);
-    let agents = resolver.agents();
+    let budgets = resolver.budgets();
+    let spenders = resolver.spenders(&budgets);
+    let agents = resolver.agents(&spenders);
     let faults = resolver.faults();
     resolver.check_topics();
     resolver.check_received();
@@ -143,6 +150,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         stores,
         presets: Vec::new(),
         agents,
+        budgets: budgets::plans(budgets),
         faults: Arc::new(faults),
         task_names,
         topics: resolver.topics.into_keys().collect(),

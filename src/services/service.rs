@@ -1,6 +1,7 @@
 //! A service at work: the door (limit, budget, bound of the queue), the queue, the servers.
 
 mod abandoned;
+mod door;
 mod logs;
 mod pace;
 mod passing;
@@ -11,6 +12,7 @@ use super::books::Books;
 use super::fair::Fair;
 use super::job::{Job, Moment};
 use super::limit::Bucket;
+use super::limits::Levels;
 use super::line::{Discipline, Line, rank_of_priority, rank_of_size};
 use super::sharing::Sharing;
 use super::spec::{Excess, ServiceSpec, ShareOf};
@@ -31,9 +33,11 @@ use std::sync::Arc;
 const SERVED: u16 = kind::OWN;
 /// A request that waited at the limit may come in. Body: its place in the line at the door.
 const ADMITTED: u16 = kind::OWN + 1;
+/// The first at the door of several limits may come in. Body: the job's handle.
+const DOOR: u16 = kind::OWN + 2;
 
 /// Something is due about what a gateway has passed on.
-const ALARM: u16 = kind::OWN + 2;
+const ALARM: u16 = kind::OWN + 3;
 
 /// Why a request was refused; the number in records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +49,36 @@ pub enum Refusal {
     QueueFull,
     /// The budget is spent.
     Budget,
+    /// A limit of prompts' tokens.
+    TokensIn,
+    /// A limit of answers' tokens.
+    TokensOut,
+    /// A limit of tokens.
+    Tokens,
+    /// A limit of requests in the house.
+    Concurrency,
+    /// It is more than a limit, or the memory of an inference service, ever has room for.
+    TooLarge,
+    /// The service has too much to do, or says so.
+    Overloaded,
     /// It has waited for too long.
     WaitedTooLong,
+}
+
+impl Refusal {
+    /// All reasons, in the order of their numbers, as measures name them.
+    pub const NAMES: [&'static str; 10] = [
+        "rate_limit",
+        "queue_full",
+        "budget",
+        "tokens_in",
+        "tokens_out",
+        "tokens",
+        "concurrency",
+        "too_large",
+        "overloaded",
+        "waited",
+    ];
 }
 
 /// Where a request was that a crash dropped; the number in records.
@@ -95,6 +127,7 @@ pub struct Service {
     door: VecDeque<Handle>,
     in_work: Vec<Handle>,
     bucket: Bucket,
+    limits: Option<Box<Levels>>,
     known: BTreeMap<u64, Known>,
     cancellable: abandoned::Cancellable,
     calls: u64,
@@ -122,6 +155,7 @@ impl Service {
             sharing: (spec.discipline == Discipline::Sharing).then(Sharing::default),
             fair: (spec.discipline == Discipline::Fair).then(Fair::default),
             passages: Box::new(Passages::new(spec.passes.as_ref().map_or(0, |passes| passes.to.len()))),
+            limits: spec.limits.clone().map(|limits| Box::new(Levels::new(limits))),
             first: None,
             spec,
             endpoint,
@@ -158,11 +192,17 @@ impl Service {
         if let Some(tokens) = &self.spec.tokens {
             let asked_at = call.asked_at();
             if let Request::Work {
-                tokens_in, tokens_out, ..
+                tokens_in,
+                tokens_out,
+                prompt,
+                ..
             } = &mut call.request
                 && (*tokens_in, *tokens_out) == (0, 0)
             {
                 (*tokens_in, *tokens_out) = tokens.sample(&mut call.key.stream(purpose::TOKENS, asked_at), asked_at);
+                if let Some(prompt) = prompt {
+                    prompt.cut(tokens_out);
+                }
             }
         }
         let (identity, client, number) = (call.identity, call.client, attempt.number);
@@ -198,6 +238,15 @@ impl Service {
         if self.is_full() {
             return self.refuse(handle, identity, Refusal::QueueFull, None, cx);
         }
+        if let Some(overload) = &self.spec.overload
+            && let Some((attempt, call)) = cx.shared.journey(handle)
+            && overload.refuses(self.books.present(), call.key, call.about(attempt))
+        {
+            return self.refuse(handle, identity, Refusal::Overloaded, None, cx);
+        }
+        if self.limits.is_some() {
+            return self.arrive_at_limits(handle, identity, idempotent.then_some(known_as), cx);
+        }
         let mut wait = SimDuration::ZERO;
         if let Some(limit) = &self.spec.limit {
             match limit.excess {
@@ -214,12 +263,32 @@ impl Service {
     }
 
     /// A request is let in, now or when the limit has a token for it.
+    #[inline]
     fn admit(&mut self, attempt: Handle, identity: u64, known_as: Option<u64>, wait: SimDuration, cx: &mut Cx<'_, '_>) {
+        let job = self.let_in(attempt, identity, known_as, wait > SimDuration::ZERO, cx);
+        if wait > SimDuration::ZERO {
+            self.door.push_back(job);
+            let at = cx.now() + wait;
+            cx.schedule(&mut self.endpoint, at, ADMITTED, job.to_word());
+        } else {
+            self.enqueue(job, cx);
+        }
+    }
+
+    /// A request is in the books from now on, whether it has to wait at a limit or not.
+    #[inline]
+    fn let_in(
+        &mut self,
+        attempt: Handle,
+        identity: u64,
+        known_as: Option<u64>,
+        waits: bool,
+        cx: &mut Cx<'_, '_>,
+    ) -> Handle {
         let now = cx.now();
         self.calls += 1;
         self.books.enter(now);
-        let waits = u64::from(wait > SimDuration::ZERO);
-        cx.record(What::Admitted, self.endpoint.id, [identity, waits, 0]);
+        cx.record(What::Admitted, self.endpoint.id, [identity, u64::from(waits), 0]);
         self.note_budget(cx);
         let arrived = self.moment(now);
         let job = self.jobs.insert_with(|| Job {
@@ -240,12 +309,7 @@ impl Service {
             self.known.insert(known_as, Known::InWork(job, Vec::new()));
         }
         self.note_cancellable(job, cx);
-        if wait > SimDuration::ZERO {
-            self.door.push_back(job);
-            cx.schedule(&mut self.endpoint, now + wait, ADMITTED, job.to_word());
-        } else {
-            self.enqueue(job, cx);
-        }
+        job
     }
 
     fn enqueue(&mut self, job: Handle, cx: &mut Cx<'_, '_>) {
@@ -357,6 +421,7 @@ impl Service {
         job.again = false;
         job.ticket = self.endpoint.origin.take();
         let (due, ticket, identity, arrived) = (job.due, job.ticket, job.identity, job.arrived.at);
+        let attempt = job.attempt;
         self.in_work.push(handle);
         let words = [identity, arrived.as_nanos(), token_word(tokens_in, tokens_out)];
         let extra: &[u64] = if again { &[1] } else { &[] };
@@ -367,6 +432,9 @@ impl Service {
         }
         if pursued {
             self.tell_twin(of, cx);
+        }
+        if cx.shared.ledger.is_some() && self.spec.passes.is_none() {
+            cx.bill(self.endpoint.id, attempt);
         }
         self.note_budget(cx);
     }
@@ -406,6 +474,9 @@ impl Service {
             }
             return self.serve_next(cx);
         }
+        if self.limits.is_some() {
+            self.leave_limits(job.attempt, true, cx);
+        }
         let known_as = self.known_as(&job, cx);
         let outcome = self.keep_log(job.attempt, cx);
         self.answer(job.attempt, outcome, cx);
@@ -428,7 +499,7 @@ impl Service {
     fn serve_next(&mut self, cx: &mut Cx<'_, '_>) {
         while self.has_free_server() {
             let rank = self.fair.as_ref().map_or(0, |_| self.queue.first_rank());
-            let Some(next) = self.queue.pop() else { return };
+            let Some(next) = self.queue.pop() else { break };
             self.fair.iter_mut().for_each(|fair| fair.serve(rank));
             if self.discards(next, cx) {
                 continue;
@@ -438,6 +509,10 @@ impl Service {
             } else {
                 self.start(next, cx);
             }
+        }
+        // Whoever has left makes room for those who wait outside, behind those who wait here.
+        if self.limits.is_some() {
+            self.open_door(cx);
         }
     }
 
@@ -450,8 +525,10 @@ impl Service {
 
     /// A request is refused whose turn has come too late.
     fn shed(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
+        self.forget_cancellable(handle, cx);
         let Some(job) = self.jobs.remove(handle) else { return };
         self.books.leave(job.arrived.at, cx.now());
+        self.leave_limits(job.attempt, false, cx);
         let known_as = self.known_as(&job, cx);
         self.refuse(job.attempt, job.identity, Refusal::WaitedTooLong, None, cx);
         if let Some(Known::InWork(_, waiting)) = self.known.remove(&known_as) {
@@ -556,6 +633,7 @@ impl Service {
             self.books.leave(job.arrived.at, now);
             let was = if index < in_work { IN_WORK } else { WAITING };
             cx.record(What::RequestDropped, self.endpoint.id, [job.identity, was, 0]);
+            self.leave_limits(job.attempt, false, cx);
             cx.drop_attempt(job.attempt);
         }
         for (_, known) in std::mem::take(&mut self.known) {
@@ -592,6 +670,7 @@ impl Population for Service {
                 }
                 self.enqueue(handle, cx);
             }
+            DOOR => self.open_door(cx),
             ALARM => self.ring(cx),
             _ => {}
         }
@@ -619,6 +698,9 @@ impl Population for Service {
         if entry.kind == SERVED && (job.due != entry.time || job.queued != entry.time) {
             return Liveness::Stale;
         }
+        if entry.kind == DOOR && !self.is_door_meant(Handle::from_word(entry.body), entry.time) {
+            return Liveness::Stale;
+        }
         words.push(job.identity);
         words.push(job.arrived.at.as_nanos());
         Liveness::Live
@@ -627,7 +709,7 @@ impl Population for Service {
     fn describe(&self, _member: u32, entry: &Entry<u64>) -> String {
         let what = match entry.kind {
             SERVED => "end of work",
-            ADMITTED => "admission at the limit",
+            ADMITTED | DOOR => "admission at the limit",
             ALARM => "time to look at what was passed on",
             _ => "start",
         };

@@ -25,6 +25,10 @@ pub struct ServiceSpec {
     pub tokens: Option<Tokens>,
     /// The rate limit at its door.
     pub limit: Option<RateLimit>,
+    /// Several limits at its door, in place of that one.
+    pub limits: Option<Arc<super::limits::LimitsSpec>>,
+    /// When it refuses as overloaded.
+    pub overload: Option<super::overload::Overload>,
     /// What may be spent in all.
     pub budget: Option<Budget>,
     /// The price of a call, in nano-dollars.
@@ -68,6 +72,8 @@ impl ServiceSpec {
             time: ServiceTime::Law(time),
             tokens: None,
             limit: None,
+            limits: None,
+            overload: None,
             budget: None,
             price_per_call: 0,
             price_per_token_in: 0,
@@ -78,6 +84,11 @@ impl ServiceSpec {
             lock: None,
             abandoned: Abandoned::Serve,
         }
+    }
+
+    /// Whether it may refuse a request for more reasons than a rate limit, a full queue and a spent budget.
+    pub fn has_reasons(&self) -> bool {
+        self.limits.is_some() || self.overload.is_some() || self.most_wait.is_some()
     }
 
     /// What a request costs, in nano-dollars.

@@ -94,6 +94,8 @@ pub enum Request {
         tokens_out: u32,
         /// How urgent it is, where a service goes by that: the higher, the earlier.
         priority: u32,
+        /// What it says of its prompt and its answer beyond that, if anything.
+        prompt: Option<Box<Prompt>>,
     },
     /// A read of shared state.
     Read {
@@ -113,6 +115,40 @@ pub enum Request {
     Acquire,
     /// Something of the log of the client's events.
     Journal(Box<LogRequest>),
+}
+
+/// What a request for work says of its prompt and its answer beyond how long they are. Plain ones say nothing, so it lies apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// How many tokens the answer has at most; it is cut there.
+    pub max_out: Option<u32>,
+    /// The prefix that it shares with other prompts: what it is called, hashed, and how many tokens it has.
+    pub shared: Option<(u64, u32)>,
+    /// The conversation that it is the next turn of: it begins with the prompt and the answer of the turn before.
+    pub conversation: Option<u64>,
+}
+
+impl Prompt {
+    /// Cuts an answer of so many tokens at its maximum.
+    pub fn cut(&self, tokens_out: &mut u32) {
+        if let Some(most) = self.max_out {
+            *tokens_out = (*tokens_out).min(most);
+        }
+    }
+
+    /// The prompt as a request has it: nothing, if nothing is said.
+    pub fn of_request(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+
+    /// One word for the fingerprint.
+    fn digest(&self) -> u64 {
+        let fold = |hash: u64, word: u64| (hash.rotate_left(25) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let max_out = self.max_out.map_or(0, |most| u64::from(most) + 1);
+        let (name, shared) = self.shared.unwrap_or((0, 0));
+        let words = [max_out, name, u64::from(shared), self.conversation.unwrap_or(0)];
+        words.into_iter().fold(1, fold)
+    }
 }
 
 /// What an update is made on. Plain ones don't say, so it lies apart.
@@ -486,9 +522,11 @@ impl Call {
                 tokens_in,
                 tokens_out,
                 priority,
+                prompt,
             } => {
                 let urgency = u64::from(*priority).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                (1, ((*tokens_in as u64) << 32 | *tokens_out as u64) ^ urgency)
+                let prompt = prompt.as_ref().map_or(0, |prompt| prompt.digest());
+                (1, ((*tokens_in as u64) << 32 | *tokens_out as u64) ^ urgency ^ prompt)
             }
             Request::Read { key } => (2, *key as u64),
             Request::Acquire => (12, 0),

@@ -31,6 +31,7 @@ impl Cx<'_, '_> {
             tokens_in: 0,
             tokens_out: 0,
             priority: 0,
+            prompt: None,
         };
         self.record(What::CallStarted, from.id, [identity, server as u64, 0]);
         let call = self.shared.calls.insert(Call {

@@ -83,6 +83,11 @@ pub struct Message {
 const _: () = assert!(size_of::<Message>() == 56);
 
 impl Message {
+    /// An ask under this handle.
+    pub fn ask(topic: u16, bytes: u32, handle: Handle) -> Self {
+        Self::new(MessageKind::Ask, 0, topic, bytes).with(handle)
+    }
+
     /// A message of this kind; the world fills in what belongs to the journey.
     pub fn new(kind: MessageKind, to: u32, topic: u16, bytes: u32) -> Self {
         let (handle, value) = (Handle::NONE, 0);

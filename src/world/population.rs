@@ -4,6 +4,7 @@
 //! event, never a box for each agent. It is handed its input and a [`Cx`], and has no other way out.
 
 use super::call::{Ask, Attempt, Call, Outcome, Request};
+use super::ledger::{Ledger, event};
 use super::message::{Message, MessageKind};
 use super::record::{Records, What};
 use super::slab::{Handle, Slab};
@@ -69,6 +70,10 @@ pub mod purpose {
     pub const ABOUT: Purpose = Purpose(0x113);
     /// How long an answer is kept.
     pub const TTL: Purpose = Purpose(0x114);
+    /// How many tokens a limit takes before they are known.
+    pub const ESTIMATE: Purpose = Purpose(0x120);
+    /// Whether a service refuses as overloaded.
+    pub const OVERLOAD: Purpose = Purpose(0x121);
     /// The first purpose free for users' own populations.
     pub const OWN: u16 = 0x200;
 }
@@ -351,6 +356,8 @@ pub struct Shared {
     pub attempts: Slab<Attempt>,
     /// Asks under way.
     pub asks: Slab<Ask>,
+    /// What agents may spend and have spent, if anybody has a budget.
+    pub ledger: Option<Box<Ledger>>,
     /// What happened, for the observers.
     #[serde(skip)]
     pub records: Records,
@@ -646,6 +653,36 @@ impl Cx<'_, '_> {
             call.open = false;
             if call.paths == 0 {
                 self.free_call(handle);
+            }
+        }
+    }
+
+    /// Work on a request begins at a server: who has a budget pays for it.
+    #[cold]
+    #[inline(never)]
+    pub fn bill(&mut self, server: u32, attempt: Handle) {
+        let Shared {
+            ledger: Some(ledger),
+            attempts,
+            calls,
+            directory,
+            ..
+        } = &mut *self.shared
+        else {
+            return;
+        };
+        let Some(call) = attempts.get(attempt).and_then(|attempt| calls.get(attempt.call)) else {
+            return;
+        };
+        let (client, (tokens_in, tokens_out)) = (call.asker(), call.request.tokens());
+        let tokens = u64::from(tokens_in) << 32 | u64::from(tokens_out);
+        let ((group, _), (service, _)) = (directory.locate(client), directory.locate(server));
+        for bill in ledger.bill(call, group, service) {
+            let budget = u64::from(bill.budget);
+            let extra = [bill.cost.money, bill.owner, u64::from(server)];
+            self.record_with(What::Budget, client, [budget, tokens, event::BILLED], &extra);
+            if let Some(which) = bill.ran_out {
+                self.record_with(What::Budget, client, [budget, which, event::RAN_OUT], &[bill.owner]);
             }
         }
     }

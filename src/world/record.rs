@@ -219,6 +219,8 @@ pub enum What {
     PassedBack,
     /// A gateway leaves a server out for a while, because it fails. Subject: the gateway; a: server; b: until when.
     Ejected,
+    /// Something happened to a budget. Subject, words and extra: see the event, which is c ([`crate::world::ledger::event`]).
+    Budget,
 }
 
 /// A set of [`What`]s.

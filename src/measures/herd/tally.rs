@@ -3,7 +3,7 @@
 use crate::kernel::SimTime;
 use crate::measures::windows::{Clock, Counts, Level};
 use crate::measures::{Setting, Sheet};
-use crate::services::service::Refusal;
+use crate::services::Refusal;
 use crate::statistics::Recorder;
 use crate::world::record::{Record, What};
 
@@ -22,7 +22,10 @@ pub(super) struct Tally {
     pub unused: u64,
     pub under_way: u64,
     pub arrivals: u64,
-    pub refused: [u64; 4],
+    /// By reason.
+    pub refused: [u64; Refusal::NAMES.len()],
+    /// Whether there are more reasons than a rate limit, a full queue and a budget.
+    pub has_reasons: bool,
     pub legs: u64,
     pub remote_legs: u64,
     served: u64,
@@ -72,7 +75,8 @@ impl Tally {
             unused: 0,
             under_way: 0,
             arrivals: 0,
-            refused: [0; 4],
+            refused: [0; Refusal::NAMES.len()],
+            has_reasons: false,
             legs: 0,
             remote_legs: 0,
             served: 0,
@@ -290,10 +294,6 @@ impl Tally {
             ("timed_out", self.timed_out),
             ("arrivals", self.arrivals),
             ("refused", refused),
-            ("refused.rate_limit", self.refused[0]),
-            ("refused.queue_full", self.refused[1]),
-            ("refused.budget", self.refused[2]),
-            ("refused.waited", self.refused[3]),
             ("served", self.served),
             ("wasted", wasted),
             ("unused", self.unused),
@@ -305,6 +305,10 @@ impl Tally {
             ("in_flight.peak", self.in_flight.peak()),
         ] {
             sheet.count(name(label), count);
+        }
+        let reasons = if self.has_reasons { Refusal::NAMES.len() } else { 3 };
+        for (label, count) in Refusal::NAMES.into_iter().zip(self.refused).take(reasons) {
+            sheet.count(name(&format!("refused.{label}")), count);
         }
         sheet.number(name("money"), Some(self.money as f64 / 1e9));
         let measured = end.since(setting.warm_up).as_secs_f64();

@@ -1,7 +1,7 @@
 //! `services`: what agents call.
 
 use super::laws::{NumberLaw, TimeLaw};
-use crate::scenario::syntax::quantity::{Bytes, Duration, Money, Positive, Rate};
+use crate::scenario::syntax::quantity::{Bytes, Duration, Money, Positive, Probability, Rate};
 use crate::scenario::syntax::{Named, OneOrMany, Part, Spanned};
 
 crate::language! {
@@ -24,6 +24,14 @@ crate::language! {
         limit: Part<Option<RateLimit>>,
         /// What it does about requests that nobody waits for any more.
         abandoned: Part<Abandoned> = Part::from(Abandoned::Serve),
+        /// Several limits at its door at once; not beside `limit`. A request comes in if all of them have room for it, and otherwise takes
+        /// nothing of any. `Retry-After` is the longest wait of those that have none; a limit of requests at a time says none.
+        limits: Part<Vec<Part<Spanned<Limit>>>> = Part::from(Vec::new()),
+        /// What happens to a request beyond one of the `limits`. Whoever waits does so in one line, whose first comes in as soon as all of them
+        /// have room for him.
+        excess: Part<Spanned<Excess>> = Part::from(Excess::Refuse { retry_after: true }),
+        /// When it refuses because it has too much to do, as with the status 529.
+        overload: Part<Option<Spanned<Overload>>>,
         /// What may be spent in all; beyond it every request is refused.
         budget: Part<Option<Budget>>,
         /// What a call costs.
@@ -222,6 +230,98 @@ crate::language! {
         burst: Positive<u64> = super::positive(1),
         /// What happens to a request beyond it.
         excess: Excess = Excess::Refuse { retry_after: true },
+    }
+
+    /// One of several limits. Tokens of an answer aren't known when a request comes: they are taken by an estimate, and what was taken too
+    /// much or too little is put right when the work is finished, so that less than nothing may be left. A request that is more than the
+    /// limit can ever have room for is refused for that reason. What a crash drops gives no tokens back.
+    pub enum Limit {
+        /// Requests.
+        Requests {
+            /// How many in how much time.
+            rate: Part<Spanned<Positive<Rate>>>,
+            /// How many may come at once after a pause; without it as many as come in a minute. Not with `Windows`.
+            burst: Part<Option<Spanned<Positive<u64>>>>,
+            /// How what was taken comes back.
+            refill: Part<Spanned<Refill>> = Part::from(Refill::Continuous),
+            /// For whom it is.
+            per: Part<Per> = Part::from(Per::All),
+        },
+        /// Tokens of prompts.
+        TokensIn {
+            /// How many in how much time.
+            rate: Part<Spanned<Positive<Rate>>>,
+            /// How many may come at once after a pause; without it as many as come in a minute. Not with `Windows`.
+            burst: Part<Option<Spanned<Positive<u64>>>>,
+            /// How what was taken comes back.
+            refill: Part<Spanned<Refill>> = Part::from(Refill::Continuous),
+            /// For whom it is.
+            per: Part<Per> = Part::from(Per::All),
+        },
+        /// Tokens of answers.
+        TokensOut {
+            /// How many in how much time.
+            rate: Part<Spanned<Positive<Rate>>>,
+            /// How many may come at once after a pause; without it as many as come in a minute. Not with `Windows`.
+            burst: Part<Option<Spanned<Positive<u64>>>>,
+            /// How what was taken comes back.
+            refill: Part<Spanned<Refill>> = Part::from(Refill::Continuous),
+            /// How many tokens are taken before the answer is known; without it the `max_out` of the call, and none if it has none.
+            estimate: Part<Option<Spanned<NumberLaw>>>,
+            /// For whom it is.
+            per: Part<Per> = Part::from(Per::All),
+        },
+        /// Tokens of prompts and answers together.
+        Tokens {
+            /// How many in how much time.
+            rate: Part<Spanned<Positive<Rate>>>,
+            /// How many may come at once after a pause; without it as many as come in a minute. Not with `Windows`.
+            burst: Part<Option<Spanned<Positive<u64>>>>,
+            /// How what was taken comes back.
+            refill: Part<Spanned<Refill>> = Part::from(Refill::Continuous),
+            /// How many tokens of the answer are taken before it is known; without it the `max_out` of the call, and none if it has none.
+            estimate: Part<Option<Spanned<NumberLaw>>>,
+            /// For whom it is.
+            per: Part<Per> = Part::from(Per::All),
+        },
+        /// Requests that have come in and aren't finished: waiting for a server or in work.
+        Concurrency {
+            /// How many at a time.
+            most: Part<Spanned<Positive<u64>>>,
+            /// For whom it is.
+            per: Part<Per> = Part::from(Per::All),
+        },
+    }
+
+    /// How what was taken of a limit comes back.
+    pub enum Refill {
+        /// Continuously, into a bucket that is full at first.
+        Continuous,
+        /// All at once, at the edges of windows of time.
+        Windows {
+            /// The length of a window.
+            every: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(60))),
+            /// When the first edge is; the others lie a whole number of windows after it.
+            phase: Part<Spanned<Duration>> = Part::from(Duration::ZERO),
+        },
+    }
+
+    /// For whom a limit is.
+    pub enum Per {
+        /// All together.
+        All,
+        /// Each agent by itself.
+        Agent,
+        /// Each group of agents by itself.
+        Group,
+    }
+
+    /// When a service refuses because it has too much to do. It says nothing of when to come again.
+    pub struct Overload {
+        /// The probability with which it refuses a request, however much it has to do.
+        probability: Probability = Probability::ZERO,
+        /// How many requests may be in the house, waiting or in work; one more is refused. Without it any number.
+        above: Option<Positive<u64>>,
     }
 
     /// What happens to a request beyond the limit.

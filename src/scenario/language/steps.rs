@@ -356,6 +356,9 @@ crate::language! {
         tokens_in: Part<Spanned<TokenCount>> = Part::from(no_tokens()),
         /// Tokens of the answer.
         tokens_out: Part<Spanned<TokenCount>> = Part::from(no_tokens()),
+        /// How many tokens the answer has at most: it is cut there, and limits go by it before they know the answer. With no other tokens than
+        /// this the service says how many there are.
+        max_out: Part<Option<Positive<u32>>>,
     }
 
     /// How many tokens of one kind a call has.

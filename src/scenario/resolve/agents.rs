@@ -1,12 +1,14 @@
 //! `agents`: groups, their starts and their places.
 
 use super::Resolver;
+use crate::agents::budget::GroupBudget;
 use crate::agents::step::Step;
 use crate::agents::{Arrivals, GroupSpec, JournalSpec, Policy, Program};
 use crate::kernel::{SimDuration, SimTime};
 use crate::random::Law;
 use crate::scenario::data::Stamps;
 use crate::scenario::language::agents::{Arrive, Count, OnFailure};
+use crate::scenario::language::budgets::Spent;
 use crate::scenario::language::{Group, Service, Step as Written};
 use crate::scenario::plan::{Addresses, MOST_AGENTS};
 use crate::scenario::syntax::quantity::{Duration, Positive};
@@ -121,6 +123,11 @@ impl Resolver<'_, '_> {
                 _ => {}
             });
         }
+        for (_, budget) in file.budgets.known() {
+            if let Some(Spent::Ask { topic, .. }) = budget.value.then.get().map(|then| &then.value) {
+                topics.extend(topic.get().map(|topic| topic.value.clone()));
+            }
+        }
         if topics.len().max(tasks.len() + 1) >= usize::from(u16::MAX) {
             let place = file.name.get().map_or(Span::default(), |name| name.span);
             self.error(
@@ -143,13 +150,22 @@ impl Resolver<'_, '_> {
     }
 
     /// The groups by name. One that can't be resolved is left out; its problems are reported.
-    pub(super) fn agents(&mut self) -> Vec<Arc<GroupSpec>> {
+    pub(super) fn agents(&mut self, spenders: &[Arc<[GroupBudget]>]) -> Vec<Arc<GroupSpec>> {
         let file = self.file;
         let near = self.replicas();
         let policies = self.policies();
         file.agents
             .known()
-            .filter_map(|(name, group)| self.group(name, group, &policies, &near).map(Arc::new))
+            .filter_map(|(name, group)| {
+                let mut spec = self.group(name, group, &policies, &near)?;
+                if let Some(budgets) = file.agents.position(name).and_then(|at| spenders.get(at))
+                    && !budgets.is_empty()
+                {
+                    spec.program = spec.program.paid();
+                    spec.budgets = Arc::clone(budgets);
+                }
+                Some(Arc::new(spec))
+            })
             .collect()
     }
 
@@ -255,6 +271,7 @@ impl Resolver<'_, '_> {
             memories: Arc::clone(&near.memories),
             caches: caches?,
             journal,
+            budgets: Arc::new([]),
             failure_ends_task: matches!(group.on_failure.get()?, OnFailure::EndTask),
             sites: match sites?.as_slice() {
                 [one] => Sites::One(*one),

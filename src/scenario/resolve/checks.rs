@@ -208,7 +208,13 @@ impl Resolver<'_, '_> {
         let waits_anyway = written.honours_retry_after.get() != Some(&false)
             && queue.is_none()
             && matches!(limit, Some(Excess::Refuse { retry_after: true }));
-        let refuses = queue.is_some() || matches!(limit, Some(Excess::Refuse { .. }));
+        let several = called.limits.get().is_some_and(|limits| !limits.is_empty())
+            && matches!(
+                called.excess.get().map(|excess| &excess.value),
+                Some(Excess::Refuse { .. })
+            );
+        let overloaded = called.overload.given().is_some();
+        let refuses = queue.is_some() || several || overloaded || matches!(limit, Some(Excess::Refuse { .. }));
         if unlimited && at_once && refuses && !waits_anyway {
             let message = format!(
                 "attempts without end and without a pause, at {}, which refuses what is too much",

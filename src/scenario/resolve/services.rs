@@ -4,14 +4,13 @@ use super::Resolver;
 use crate::random::{Law, Order as RowsIn};
 use crate::scenario::language::Service;
 use crate::scenario::language::services::{
-    Abandoned, Discipline, Excess, Lock, RowOrder, Servers, ServiceTime as Time, Tokens as Counted,
+    Abandoned, Discipline, Lock, RowOrder, Servers, ServiceTime as Time, Tokens as Counted,
 };
 use crate::scenario::plan::ServicePlan;
 use crate::scenario::syntax::quantity::Money;
 use crate::scenario::syntax::{Bytes, Code, Diagnostic, Part, Span, Spanned};
 use crate::services::{
-    Abandoned as OfNobody, Budget, Discipline as Order, Excess as Beyond, LockSpec, RateLimit, ServiceSpec,
-    ServiceTime, Tokens,
+    Abandoned as OfNobody, Budget, Discipline as Order, LockSpec, RateLimit, ServiceSpec, ServiceTime, Tokens,
 };
 use std::sync::Arc;
 
@@ -23,10 +22,12 @@ impl Resolver<'_, '_> {
         for (name, service) in file.services.known() {
             let (site, spec) = (self.site_of(&service.at), self.service(service));
             if let (Some(site), Some(spec)) = (site, spec) {
+                let spec = Arc::new(spec);
+                self.served.insert(name.value.clone(), Arc::clone(&spec));
                 plans.push(ServicePlan {
                     name: name.value.clone(),
                     site,
-                    spec: Arc::new(spec),
+                    spec,
                 });
             }
         }
@@ -51,12 +52,10 @@ impl Resolver<'_, '_> {
                 count: limit.rate.events(),
                 period: crate::kernel::SimDuration::from_nanos(limit.rate.nanos()),
                 burst: *limit.burst,
-                excess: match limit.excess {
-                    Excess::Refuse { retry_after } => Beyond::Refuse { retry_after },
-                    Excess::Wait => Beyond::Wait,
-                },
+                excess: Self::beyond(&limit.excess),
             })
         });
+        let (limits, overload) = (self.limits(service), self.overload(service));
         let budget = service.budget.each(|budget| {
             let money = budget.money.as_ref();
             Some(Budget {
@@ -97,6 +96,8 @@ impl Resolver<'_, '_> {
             time: time?,
             tokens: tokens?,
             limit: limit?,
+            limits: limits?,
+            overload: overload?,
             budget: budget?,
             price_per_call,
             price_per_token_in,
@@ -118,6 +119,8 @@ impl Resolver<'_, '_> {
             || !matches!(service.discipline.get(), Some(Discipline::Fifo))
             || service.tokens.given().is_some()
             || service.limit.given().is_some()
+            || service.limits.get().is_some_and(|limits| !limits.is_empty())
+            || service.overload.given().is_some()
             || service.budget.given().is_some()
             || !matches!(service.abandoned.get(), Some(Abandoned::Serve))
             || service.price.given().is_some()
@@ -209,7 +212,7 @@ impl Resolver<'_, '_> {
     }
 
     /// An amount in nano-dollars.
-    fn money(&mut self, money: Money, span: Span) -> Option<u64> {
+    pub(super) fn money(&mut self, money: Money, span: Span) -> Option<u64> {
         let fits = u64::try_from(money.0).ok();
         if fits.is_none() {
             let message = "this is more money than can be counted: at most 18,446,744,073 USD";

@@ -2,10 +2,10 @@
 
 use super::Resolver;
 use crate::agents::Policy;
-use crate::agents::step::{Aim, CallStep, LockStep, Peers as To, Routing, SendStep, Step};
+use crate::agents::step::{Aim, CallStep, LockStep, Peers as To, PromptStep, Routing, SendStep, Step};
 use crate::scenario::language::agents::Count;
 use crate::scenario::language::services::Discipline;
-use crate::scenario::language::steps::{Peers, Route, Times};
+use crate::scenario::language::steps::{CallTokens, Peers, Route, Times};
 use crate::scenario::language::{Group, Step as Written, Steps};
 use crate::scenario::syntax::quantity::Bytes;
 use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned};
@@ -207,6 +207,7 @@ impl Resolver<'_, '_> {
                     let all: Vec<Option<u32>> = names.iter().map(|name| self.called(name)).collect();
                     all.into_iter().collect::<Option<Vec<u32>>>()
                 });
+                let said = tokens;
                 let tokens = tokens.each(|tokens| {
                     let laws = (
                         self.token_count(tokens.tokens_in.get()),
@@ -215,21 +216,27 @@ impl Resolver<'_, '_> {
                     laws.0.zip(laws.1)
                 });
                 let bytes = self.bytes_of(request);
+                let prompt = self.prompt(said);
                 let known = match proxies {
                     // Who is asked depends on the site.
                     Some(_) => vec![u32::MAX],
                     None => known?,
                 };
                 let aim = self.aim(&known, named?.span, route.get()?)?;
-                into.push(Step::Call(CallStep {
+                let call = CallStep {
                     server: known[0],
                     by_site: proxies,
                     policy: policy_of(policy)?,
                     bytes: bytes?,
                     tokens: tokens?,
-                    priority: self.priority(&names?, priority)?,
+                    priority: self.priority(&names.clone()?, priority)?,
+                    prompt: prompt?,
                     aim,
-                }));
+                };
+                for service in names? {
+                    self.check_fits(service, &call);
+                }
+                into.push(Step::Call(call));
             }
             Written::Send { to, topic, bytes } => {
                 let send = self.send(to, topic, bytes, group);
@@ -445,6 +452,17 @@ impl Resolver<'_, '_> {
         Some(())
     }
 
+    /// What a call says of its prompt and its answer beyond how long they are.
+    fn prompt(&mut self, tokens: &Part<Option<CallTokens>>) -> Option<PromptStep> {
+        let Some(tokens) = tokens.get()? else {
+            return Some(PromptStep::default());
+        };
+        Some(PromptStep {
+            max_out: tokens.max_out.get()?.map(|most| *most),
+            ..PromptStep::default()
+        })
+    }
+
     /// The lock that a step needs, and where its service is named.
     fn lock_step(&mut self, name: &Spanned<String>, policy: Option<u16>) -> Option<(LockStep, Span)> {
         let services = &self.file.services;
@@ -468,7 +486,7 @@ impl Resolver<'_, '_> {
         Some((step, name.span))
     }
 
-    fn send(
+    pub(super) fn send(
         &mut self,
         to: &Part<Peers>,
         topic: &Part<Spanned<String>>,

@@ -364,6 +364,26 @@ codes! {
     BadRoute = 505, "services that can't be routed to",
     "A call that names several services names each once, and none that is a lock; and `route` says something only where there are several. \
      `PowerOf` compares at least two, and not more than there are.\n\n```ron\nCall(service: [\"a\", \"b\"], route: PowerOf(3))\n```";
+    BadLimit = 520, "a limit that can't be",
+    "A service has one `limit`, or several `limits`. A fixed window (`refill: Windows(every: \"1min\")`) allows a whole number in each window, \
+     has no `burst`, and its first edge lies within the first window. An `excess` beside no limits is that of nothing, and an `overload` \
+     says when it refuses.\n\n```ron\nlimits: [Requests(rate: \"50/min\", refill: Windows(every: \"1s\"))]\n```\n\nThat would be five \
+     sixths of a request in each second; `every: \"1min\"` is 50 in each minute.";
+    NeverFits = 521, "a request that can never come in",
+    "Every request of this call is more than a limit's bucket or window, or than the KV cache of an inference service, ever has room \
+     for: it is refused, however often it is tried again.\n\n```ron\nlimits: [TokensIn(rate: \"10000/min\", burst: 1000)]\n```\n\nA prompt \
+     of 4,000 tokens never passes; a `burst` is at least as large as the largest request.";
+    MayNotFit = 522, "requests that can't come in",
+    "Some requests of this call are more than a limit's bucket or window, or than the KV cache of an inference service, ever has room \
+     for. They are refused, however often they are tried again.";
+    BadBudget = 525, "a budget that can't be",
+    "A budget of agents says how much may be spent (`calls`, `tokens`, `money`), and what is done then. `Ask` grants some of each amount that can be \
+     spent, and asks somebody who doesn't spend from the same budget.\n\n```ron\nbudgets: {\"team\": (money: \"5 USD\", then: Ask(to: \
+     Any(\"approver\"), topic: \"more\", grant: (tokens: 1000)))}\n```\n\nThat grants tokens where money is short; `grant: (money: \"1 \
+     USD\")` helps.";
+    DegradesInCircle = 526, "calls that go in a circle",
+    "`Degrade` sends the calls of a service to a cheaper one, and those of that one perhaps to a still cheaper one: a chain with an end.\n\n\
+     ```ron\nthen: Degrade({\"big\": \"small\", \"small\": \"big\"})\n```";
     BadGateway = 560, "a gateway that can't be",
     "A gateway (`forwards: (to: [...])`) passes requests on to services that work, or to other gateways, and never back to itself. A fan-out asks      different ones, and no more have to answer than are asked. Its servers are held only where there is a number of them, which don't share      their time. Logs of agents and locks are asked directly.\n\n```ron\n(at: \"cloud\", servers: 32, time: \"2ms\", forwards: (to: [\"model a\", \"model b\"], \
      routing: PowerOf(2), holds: true))\n```";

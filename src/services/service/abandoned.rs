@@ -298,6 +298,7 @@ impl Service {
         let words = [job.identity, was, why];
         let extra = [left.as_nanos(), token_word(tokens.0, tokens.1)];
         cx.record_with(What::RequestDiscarded, self.endpoint.id, words, &extra);
+        self.leave_limits(job.attempt, false, cx);
         cx.drop_attempt(job.attempt);
         let is_this = matches!(self.known.get(&known_as), Some(Known::InWork(known, _)) if *known == handle);
         if is_this && let Some(Known::InWork(_, waiting)) = self.known.remove(&known_as) {

@@ -300,9 +300,13 @@ impl Service {
         }
         if let Some(passage) = self.passages.all.remove(handle) {
             for one in passage.waiting {
+                self.leave_limits(one.job.attempt, false, cx);
                 cx.drop_attempt(one.job.attempt);
                 self.release(cx);
             }
+        }
+        if self.limits.is_some() {
+            self.open_door(cx);
         }
         true
     }
@@ -545,8 +549,12 @@ impl Service {
                     attempt.findings_mut().passed = Some(all);
                 }
             }
+            self.leave_limits(one.job.attempt, outcome == Outcome::Done, cx);
             self.answer(one.job.attempt, outcome, cx);
             self.release(cx);
+        }
+        if self.limits.is_some() {
+            self.open_door(cx);
         }
     }
 
@@ -706,6 +714,7 @@ impl Service {
         self.passages.held = 0;
         for one in lost {
             cx.record(What::RequestDropped, self.endpoint.id, [one.job.identity, PASSED_ON, 0]);
+            self.leave_limits(one.job.attempt, false, cx);
             cx.drop_attempt(one.job.attempt);
         }
     }
@@ -718,18 +727,22 @@ fn gathered<'a>(mut requests: impl Iterator<Item = &'a Request>) -> Request {
         tokens_in: 0,
         tokens_out: 0,
         priority: 0,
+        prompt: None,
     });
     for request in requests {
         if let Request::Work {
             tokens_in,
             tokens_out,
             priority,
+            prompt,
         } = &mut all
         {
             let (more_in, more_out) = request.tokens();
             *tokens_in = tokens_in.saturating_add(more_in);
             *tokens_out = tokens_out.saturating_add(more_out);
             *priority = (*priority).max(request.priority());
+            // Nobody's prefix is that of all.
+            *prompt = None;
         }
     }
     all

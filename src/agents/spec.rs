@@ -1,6 +1,7 @@
 //! A group of agents as described: how many, where, when they start, what they do.
 
 use super::caching::CacheSpec;
+use super::demand::Demand;
 use super::journal::JournalSpec;
 use super::policy::Policy;
 use super::program::Program;
@@ -88,6 +89,8 @@ pub enum Arrivals {
         /// The gaps, in nanoseconds.
         gap: Law,
     },
+    /// As a Poisson process whose rate changes.
+    Rates(Demand),
     /// All agents at every tick; one that still runs misses the tick.
     Ticks {
         /// The first tick.

@@ -16,6 +16,7 @@ mod edits;
 mod expect;
 mod faults;
 mod journals;
+mod knee;
 mod laws;
 mod network;
 mod operations;
@@ -31,6 +32,8 @@ mod times;
 
 pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registry, What};
 pub(super) use expect::{answers, expectations};
+pub(super) use knee::knee;
+pub use knee::{KneeSpec, amount};
 
 use super::data::DataSets;
 use super::language::{self, Until as Ending};

@@ -340,6 +340,15 @@ codes! {
      nobody sees theirs; `CompareAndSwap` refuses there what comes late.";
     PriorityUnread = 496, "a priority that nobody goes by",
     "A call says how urgent it is, and the service that it calls serves in another order. `discipline: Priority` goes by it.";
+
+    BadKnee = 540, "a knee that can't be looked for",
+    "`knee` says which parameter is looked through (`path`), from where `from` to where `to`, both of one kind and `from` below `to`, and which \
+     measure answers. A measure that is no yes or no needs a bound that its value is held against, `above`, and a yes or no has none.\n\n\
+     ```ron\nknee: (path: \"agents.client.start.rate\", from: \"280/s\", to: \"100/s\")\n```\n\nThe range begins at its lower end.";
+    BadRates = 541, "a demand that can't be",
+    "`Rates` is a list of times and of the rates that hold from then on: the times ascend, the first is where the arrivals begin, and a rate \
+     may be zero, but not all of them. `Surge` goes from one rate to another at `at`.\n\n```ron\nstart: Rates([(\"0s\", \"100/s\"), \
+     (\"60s\", \"280/s\"), (\"70s\", \"100/s\")])\n```";
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod activation;
 pub mod budget;
 mod caching;
 pub mod calling;
+mod demand;
 pub mod disturbance;
 pub mod edits;
 pub mod group;
@@ -26,6 +27,7 @@ pub mod stepping;
 pub mod swapping;
 
 pub use caching::{CacheSpec, cached};
+pub use demand::{Demand, Surge};
 pub use group::AgentGroup;
 pub use journal::{Granularity, JournalSpec};
 pub use policy::{Backoff, Policy, Resilience};

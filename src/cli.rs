@@ -6,6 +6,7 @@ mod folder;
 mod help;
 mod history;
 mod judge;
+mod knee;
 mod list;
 mod new;
 mod run;
@@ -47,6 +48,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Run scenarios whose answers are known, and print expected against simulated.
     Validate(ValidateArgs),
+    /// Find the value of a parameter, such as a load, at which a verdict changes: with an interval, for every variant.
+    Knee(KneeArgs),
     /// List scenarios with their questions.
     List {
         /// Where to look.
@@ -248,6 +251,75 @@ pub struct ValidateArgs {
     markdown: bool,
 }
 
+/// Arguments of `knee`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "Exit codes: 0 every variant has a knee, whose interval is as narrow as was asked for; 2 the scenario or the command line \
+is wrong; 3 a variant has none (its answer never changes, or changes more than once), or it couldn't be decided so precisely.\n\n\
+At each value runs are made until a sequential test says whether most of them answer yes, or as many as there may be. What the command line \
+doesn't say, the scenario says in its `knee: (...)`.\n\n\
+quorate knee scenarios/demand_step.ron\n\
+quorate knee scenarios/validation/metastable.ron --path agents.client.start.rate --from 100/s --to 280/s --variant base"
+)]
+pub struct KneeArgs {
+    /// The scenario file; `-` reads it from standard input.
+    scenario: PathBuf,
+    /// The parameter, as in `--set`: `agents.client.start.rate`. Its values come after the changes of variants.
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// The least value that is looked at, with its unit.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    from: Option<String>,
+    /// The greatest value that is looked at.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    to: Option<String>,
+    /// The measure that answers, by default `herd.metastable`: a yes or no, or any other with `--above`.
+    #[arg(long, value_name = "NAME")]
+    measure: Option<String>,
+    /// A run's answer is yes if its measure is above this.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    above: Option<String>,
+    /// How wide the interval of the knee may be, as a part of the value; by default 2%.
+    #[arg(long, value_name = "PART", value_parser = knee::part)]
+    precision: Option<f64>,
+    /// The most runs at a value, by default 100.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    replicates: Option<u32>,
+    /// How sure the interval is; by default 95%.
+    #[arg(long, value_name = "PART", value_parser = knee::part)]
+    confidence: Option<f64>,
+    /// How many values are looked at first, spread evenly over the range; by default 5.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    points: Option<u32>,
+    /// Look at only these variants (and the base).
+    #[arg(long = "variant", value_name = "NAME", action = ArgAction::Append)]
+    variants: Vec<String>,
+    /// Change a value of the scenario before it is read, e.g. `--set services.search.servers=4`.
+    #[arg(long = "set", value_name = "PATH=VALUE", action = ArgAction::Append)]
+    set: Vec<String>,
+    /// Run with this seed instead of the scenario's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many threads; by default as many as there are processors.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    jobs: usize,
+    /// Stop a run that handles more events than this.
+    #[arg(long, value_name = "N", default_value_t = MAX_EVENTS, value_parser = clap::value_parser!(u64).range(1..))]
+    max_events: u64,
+    /// Where the scenario's output folder is, in which `knee` is made.
+    #[arg(long, default_value = "outputs", value_name = "FOLDER")]
+    out: PathBuf,
+    /// Write no output folder.
+    #[arg(long)]
+    no_output: bool,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Print every value that was looked at.
+    #[arg(long)]
+    all: bool,
+}
+
 /// Arguments of `judge`.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -338,6 +410,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Validate(args) => validate::validate(&args),
+        Command::Knee(args) => knee::knee(&args),
         Command::List { folder, format } => list::list(&folder, format),
         Command::New { name, into } => new::new(&name, &into),
         Command::Compare {

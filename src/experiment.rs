@@ -2,12 +2,14 @@
 //!
 //! In reading order: [`grid`] runs every variant over its replicates, and hands the runs over in order ([`ordered`]); [`results`]
 //! is what they say together, with the numbers of each run kept small ([`numbers`]); [`judge`] holds it against what the scenario
-//! expects; [`baseline`] against what it said before; [`compare`] holds two results together.
+//! expects; [`baseline`] against what it said before; [`compare`] holds two results together. [`knee`] looks for the value
+//! of a parameter at which a verdict changes.
 
 pub mod baseline;
 pub mod compare;
 pub mod grid;
 pub mod judge;
+pub mod knee;
 pub mod numbers;
 pub mod ordered;
 #[cfg(test)]

@@ -62,6 +62,8 @@ pub struct Setting {
     pub stores: Vec<(u32, u32, String)>,
     /// For each fault: its name, and whether it is a partition.
     pub faults: Vec<(String, bool)>,
+    /// The stretches of raised demand: the group that arrives, and from when to when; `None`: it stays raised.
+    pub surges: Vec<(String, SimTime, Option<SimTime>)>,
     /// For each fault: the names of its targets.
     pub targets: Vec<Vec<String>>,
     /// For each service, its rate limit in requests per second, and its price list in nano-dollars (call, token in, token out).

@@ -103,6 +103,7 @@ fn setting(plan: &Plan) -> Setting {
         warm_up: plan.warm_up,
         window: plan.window,
         horizon: plan.until.latest(),
+        surges: Vec::new(),
         task_names: plan.task_names.clone(),
     }
 }

@@ -271,6 +271,7 @@ fn what_is_kept_is_what_was_asked_for_in_the_order_of_the_language() {
             seed,
             replicates: Some(3),
             variants: &variants,
+            ..Asked::default()
         };
         let outcome = load_as("s.ron".as_ref(), &[], asked, &files, &Anything);
         let said = render(&outcome.diagnostics, &outcome.sources, Show::default());

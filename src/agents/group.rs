@@ -17,6 +17,7 @@ use super::step::Swap;
 use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, in_large_pages, prefetch};
 use crate::network::SiteId;
+use crate::random::Law;
 use crate::state::Context;
 use crate::world::Starter;
 use crate::world::call::{Call, Request};
@@ -34,6 +35,8 @@ pub(super) const WAKE: u16 = kind::OWN;
 pub(super) const TIMEOUT: u16 = kind::OWN + 1;
 /// A lock is renewed. Body: activation and the number of the hold.
 pub(super) const RENEW: u16 = kind::OWN + 3;
+/// The gaps of a Poisson process of rate 1.
+const UNIT_GAP: Law = Law::Exponential { mean: 1.0 };
 /// The next agent of a stream arrives.
 const ARRIVAL: u16 = kind::OWN + 2;
 
@@ -303,6 +306,10 @@ impl AgentGroup {
                 let mut stream = self.key.stream(purpose::ARRIVAL, n as u64);
                 let from = if n == 0 { *from } else { last };
                 Some(from.saturating_add(gap.sample_duration(&mut stream, n as u64)))
+            }
+            Arrivals::Rates(demand) => {
+                let gap = UNIT_GAP.sample(&mut self.key.stream(purpose::ARRIVAL, n as u64), n as u64);
+                demand.next((n > 0).then_some(last), gap)
             }
             Arrivals::Times(times) => times.get(n as usize).copied(),
             Arrivals::AtOnce(at) => Some(*at),
@@ -582,7 +589,7 @@ impl Population for AgentGroup {
                     let nanos = u128::from(over.as_nanos()) * u128::from(member) / self.agents.len() as u128;
                     *from + SimDuration::from_nanos(nanos as u64)
                 }
-                Arrivals::Gaps { .. } => match self.arrival_after(at, member) {
+                Arrivals::Gaps { .. } | Arrivals::Rates(_) => match self.arrival_after(at, member) {
                     Some(at) => at,
                     None => break,
                 },

@@ -2,6 +2,7 @@
 
 use super::budget::GroupBudget;
 use super::caching::CacheSpec;
+use super::demand::Demand;
 use super::journal::JournalSpec;
 use super::policy::Policy;
 use super::program::Program;
@@ -91,6 +92,8 @@ pub enum Arrivals {
         /// The gaps, in nanoseconds.
         gap: Law,
     },
+    /// As a Poisson process whose rate changes.
+    Rates(Demand),
     /// All agents at every tick; one that still runs misses the tick.
     Ticks {
         /// The first tick.

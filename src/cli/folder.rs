@@ -5,6 +5,9 @@ use quorate::output::File;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// What stays in a scenario's folder when a run replaces that: it is made by another command, `quorate knee`.
+const KEPT: &str = "knee";
+
 /// An output folder that is reserved for this process.
 #[derive(Debug)]
 pub struct Folder {
@@ -95,10 +98,46 @@ impl Folder {
         if !folder.path.exists() && old.is_dir() {
             fs::rename(&old, &folder.path).with_context(|| format!("can't put {} back", folder.path.display()))?;
         }
+        folder.keep(&old)?;
         if folder.path.exists() {
             folder.refuse_what_is_not_ours(name)?;
         }
         Ok(folder)
+    }
+
+    /// Reserves `parent/name/within` for what another command makes of the scenario of this name; the rest of the scenario's folder
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// As [`Folder::reserve`].
+    pub fn reserve_within(parent: &Path, name: &str, within: &str) -> Result<Self> {
+        let whole = Self::reserve(parent, name)?;
+        fs::create_dir_all(&whole.path).with_context(|| format!("can't make the folder {}", whole.path.display()))?;
+        let folder = Self {
+            path: whole.path.join(within),
+            _lock: whole._lock,
+        };
+        if folder.path.exists() {
+            folder.refuse_what_is_not_ours(name)?;
+        }
+        Ok(folder)
+    }
+
+    /// Takes over from a folder that was moved aside what isn't this command's to replace.
+    fn keep(&self, old: &Path) -> Result<()> {
+        let (from, to) = (old.join(KEPT), self.path.join(KEPT));
+        if from.is_dir() && self.path.is_dir() && !to.exists() {
+            fs::rename(&from, &to).with_context(|| format!("can't keep {}", to.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is in the folder, or only what another command has made.
+    fn holds_nothing_else(&self) -> bool {
+        let is_ours = |entry: std::io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|entry| entry.file_name() == KEPT && entry.path().join("manifest.json").is_file())
+        };
+        fs::read_dir(&self.path).is_ok_and(|mut entries| entries.all(is_ours))
     }
 
     /// Refuses to replace what isn't an output folder of this scenario.
@@ -106,7 +145,7 @@ impl Folder {
         let path = self.path.display();
         let manifest = match fs::read(self.path.join("manifest.json")) {
             Ok(manifest) => manifest,
-            Err(_) if fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_none()) => return Ok(()),
+            Err(_) if self.holds_nothing_else() => return Ok(()),
             Err(_) => bail!(
                 "{path} is there already and no output folder (it has no manifest.json): write elsewhere with --out"
             ),
@@ -152,6 +191,7 @@ impl Folder {
             let _ = fs::remove_dir_all(&fresh);
             return Err(error).with_context(|| format!("can't put {} in place", self.path.display()));
         }
+        self.keep(&old)?;
         remove(&old)
     }
 }

@@ -109,7 +109,7 @@ fn reproduce(args: &RunArgs, scenario: &str, results: &Results) -> String {
     command
 }
 
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_string()

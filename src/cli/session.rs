@@ -168,8 +168,16 @@ pub fn open_or_complain(path: &Path, set: &[String]) -> Result<Scenario> {
 /// # Errors
 /// If it has errors.
 pub fn open_with(path: &Path, settings: &super::Settings, format: super::Format) -> Result<Scenario> {
+    open_asked(path, &settings.set, asked(settings), format)
+}
+
+/// As [`open_with`], with what is asked for.
+///
+/// # Errors
+/// If it has errors.
+pub fn open_asked(path: &Path, set: &[String], asked: Asked<'_>, format: super::Format) -> Result<Scenario> {
     refuse_baseline(path)?;
-    let opened = open_as(path, &settings.set, asked(settings));
+    let opened = open_as(path, set, asked);
     if format == super::Format::Json && opened.scenario.is_none() {
         print(&(serde_json::to_string_pretty(&problems(path, &opened))? + "\n"))?;
     }
@@ -240,6 +248,7 @@ pub fn asked(settings: &super::Settings) -> Asked<'_> {
         seed: settings.seed,
         replicates: settings.replicates,
         variants: &settings.variants,
+        last: &[],
     }
 }
 

@@ -15,6 +15,7 @@ use crate::scenario::build::{Drain, Extra, Run, RunEnd, build, build_with};
 use crate::services::Abandoned;
 use crate::world::population::Halt;
 use crate::world::record::{Batch, Mask, Observer, What};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -75,6 +76,24 @@ pub struct Cell {
     pub breaches: Vec<String>,
     /// What was measured.
     pub sheet: Sheet,
+}
+
+impl Cell {
+    /// Why it was stopped before its end, and where, if it was.
+    pub fn stopped(&self) -> Option<String> {
+        let who = self.culprit.as_deref().unwrap_or_default();
+        match (&self.halt, self.end) {
+            (Some(halt), _) => Some(format!("at {}, {who}, {}: {}", halt.at, halt.place, halt.message)),
+            (None, End::Livelock { at, .. }) => Some(format!(
+                "at {at}, {who}: this instant never ends, because entities react to each other without any delay"
+            )),
+            (None, End::EventLimit) => Some(format!(
+                "at {}: the limit of {} events was reached",
+                self.now, self.handled
+            )),
+            (None, _) => None,
+        }
+    }
 }
 
 /// What happens while a grid runs.
@@ -162,6 +181,27 @@ impl<'a> Grid<'a> {
             }
         });
         whole.then_some(()).ok_or(GridError::Interrupted)
+    }
+
+    /// Runs these replicates of a variant, whatever the options say of how many there are: the cells in their order.
+    ///
+    /// # Errors
+    /// If `interrupted` becomes true, or the threads can't be started.
+    pub fn run_replicates(
+        &self,
+        variant: usize,
+        replicates: Range<u32>,
+        interrupted: &AtomicBool,
+    ) -> Result<Vec<Cell>, GridError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.options.jobs).build()?;
+        let mut cells = Vec::with_capacity(replicates.len());
+        let work = |index: usize| {
+            let go_on = !interrupted.load(Ordering::Relaxed);
+            let replicate = replicates.start + index as u32;
+            go_on.then(|| self.run_cell_unless(variant, replicate, interrupted))?
+        };
+        let whole = in_order(&pool, replicates.len(), work, |cell| cells.push(cell));
+        whole.then_some(cells).ok_or(GridError::Interrupted)
     }
 
     /// Runs one cell.
@@ -368,6 +408,17 @@ pub fn setting(plan: &Plan) -> Setting {
             .map(|fault| {
                 let partition = matches!(fault.kind, crate::faults::FaultKind::Partition { .. });
                 (fault.name.clone(), partition)
+            })
+            .collect(),
+        surges: plan
+            .agents
+            .iter()
+            .flat_map(|group| {
+                let surges = match &group.arrivals {
+                    crate::agents::Arrivals::Rates(demand) => demand.surges(),
+                    _ => Vec::new(),
+                };
+                surges.into_iter().map(|(begin, end)| (group.name.clone(), begin, end))
             })
             .collect(),
         targets: plan

@@ -350,18 +350,7 @@ impl RunResults {
             End::EventLimit => "the limit of events was reached",
             End::Livelock { .. } => "an instant never ended",
         };
-        let who = cell.culprit.unwrap_or_default();
-        let halt = match (cell.halt, cell.end) {
-            (Some(halt), _) => Some(format!("at {}, {who}, {}: {}", halt.at, halt.place, halt.message)),
-            (None, End::Livelock { at, .. }) => Some(format!(
-                "at {at}, {who}: this instant never ends, because entities react to each other without any delay"
-            )),
-            (None, End::EventLimit) => Some(format!(
-                "at {}: the limit of {} events was reached",
-                cell.now, cell.handled
-            )),
-            (None, _) => None,
-        };
+        let halt = cell.stopped();
         Self {
             replicate: cell.replicate,
             fingerprint: cell.print.to_string(),

@@ -188,6 +188,7 @@ impl Measure for Herd {
             tally.write(&prefix, &self.setting, &self.clock, end, sheet);
             tally.write_server(&prefix, &self.setting, index, end, sheet);
         }
+        let (backlog, pulses) = (all.backlog(end), self.pulses(end));
         let aftermath = recovery::Aftermath {
             clock: &self.clock,
             whole: self.clock.whole(end),
@@ -196,9 +197,11 @@ impl Measure for Herd {
             end,
             answered: &all.answered_in,
             intended: &all.intended_in,
+            attempts: &all.attempts_in,
             kept: &all.kept_in,
-            in_flight: self.in_flight.means(end),
+            backlog,
             spans: self.bands.spans(end),
+            pulses,
         };
         aftermath.write(&self.setting, sheet);
     }
@@ -216,6 +219,13 @@ impl Herd {
             passed::UNUSED => tally.unused += u64::from(record.time >= warm_up),
             _ => {}
         }
+    }
+
+    /// The stretches of raised demand that are over.
+    fn pulses(&self, until: SimTime) -> Vec<(SimTime, SimTime)> {
+        let surges = self.setting.surges.iter();
+        let over = surges.filter_map(|(_, begin, end)| Some((*begin, (*end)?)));
+        over.filter(|(_, end)| *end <= until).collect()
     }
 
     /// A message left: a leg of a call, if it is a request or a response.

@@ -220,7 +220,16 @@ impl Measure for Traffic {
             |(fault, start, end): (u32, SimTime, SimTime)| (self.setting.faults[fault as usize].0.clone(), start, end);
         sheet.bands = self.bands.spans(end).into_iter().map(named).collect();
         let open = self.on.values().map(|on| self.span(*on, end));
-        sheet.faults = self.over.iter().cloned().chain(open).collect();
+        // Raised demand is a trigger too, and shown where faults are.
+        let raised = self.setting.surges.iter().filter(|(_, begin, _)| *begin < end);
+        let raised = raised.map(|(group, begin, until)| FaultSpan {
+            start: *begin,
+            fault: format!("demand of {group}"),
+            target: group.clone(),
+            member: None,
+            end: until.map_or(end, |until| until.min(end)),
+        });
+        sheet.faults = self.over.iter().cloned().chain(open).chain(raised).collect();
         sheet.faults.sort();
     }
 }

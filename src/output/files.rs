@@ -94,16 +94,7 @@ pub fn bundle(
         bytes: data.bytes.to_vec(),
     }));
     for (name, chart) in pictures::charts(results) {
-        let svg = super::plots::render_svg(&chart).map_err(|error| BundleError::Plot(name.clone(), error))?;
-        let png = super::plots::render_png(&chart).map_err(|error| BundleError::Plot(name.clone(), error))?;
-        files.push(File {
-            path: format!("plots/{name}.svg"),
-            bytes: svg.into_bytes(),
-        });
-        files.push(File {
-            path: format!("plots/{name}.png"),
-            bytes: png,
-        });
+        files.extend(picture(&name, &chart)?);
     }
     let prints = |variant: &'_ VariantResults| variant.runs.len();
     debug_assert!(
@@ -146,9 +137,21 @@ pub fn bundle(
     Ok(files)
 }
 
-type Csv = csv::Writer<Vec<u8>>;
+/// A chart as both of its files.
+pub(super) fn picture(name: &str, chart: &super::plots::Chart) -> Result<[File; 2], BundleError> {
+    let failed = |error| BundleError::Plot(name.to_string(), error);
+    let svg = super::plots::render_svg(chart).map_err(failed)?;
+    let png = super::plots::render_png(chart).map_err(failed)?;
+    let file = |end: &str, bytes| File {
+        path: format!("plots/{name}.{end}"),
+        bytes,
+    };
+    Ok([file("svg", svg.into_bytes()), file("png", png)])
+}
 
-fn table(path: &str, fill: impl FnOnce(&mut Csv) -> Result<(), csv::Error>) -> Result<File, BundleError> {
+pub(super) type Csv = csv::Writer<Vec<u8>>;
+
+pub(super) fn table(path: &str, fill: impl FnOnce(&mut Csv) -> Result<(), csv::Error>) -> Result<File, BundleError> {
     let mut out = csv::WriterBuilder::new()
         .terminator(csv::Terminator::Any(b'\n'))
         .from_writer(Vec::new());

@@ -124,6 +124,8 @@ pub struct Line {
     pub remark: String,
     /// (x, y), x ascending.
     pub points: Vec<(f64, f64)>,
+    /// Whether each point is drawn as a dot on the line, and the band as a whisker at each of its places.
+    pub dots: bool,
     /// (x, lower, upper), x ascending: a light band for the spread over replicates.
     pub band: Vec<(f64, f64, f64)>,
 }
@@ -197,7 +199,7 @@ pub struct Limit {
     pub label: String,
 }
 
-/// A stretch of time shaded behind the data: a fault.
+/// A stretch of time shaded behind the data: a fault. One without any length is a dashed line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shade {
     /// Its start on the horizontal axis.

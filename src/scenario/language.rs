@@ -23,7 +23,7 @@ pub mod state;
 pub mod steps;
 
 pub use agents::{Arrive, Group};
-pub use compare::{Amount, Bound, Change, Expect, Statistic, Variants};
+pub use compare::{Amount, Bound, Change, Expect, Knee, Statistic, Variants};
 pub use faults::Fault;
 pub use laws::{NumberLaw, TimeLaw};
 pub use meshes::Mesh;
@@ -93,6 +93,8 @@ crate::language! {
         /// The measures that answer the question, each with a few words for people. They are the columns of the table that is printed, and
         /// a chart. Without them, what a run has decides. At most sixteen.
         answer: Part<Vec<Part<Spanned<Answering>>>> = Part::from(Vec::new()),
+        /// What `quorate knee` looks for in this scenario.
+        knee: Part<Option<Spanned<Knee>>>,
         /// What must hold.
         expect: Part<Vec<Part<Spanned<Expect>>>> = Part::from(Vec::new()),
     }

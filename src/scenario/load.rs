@@ -7,7 +7,7 @@ use super::data::DataSets;
 use super::language;
 use super::language::presets::Expanded;
 use super::plan::Plan;
-use super::resolve::{self, Expectation, Measures};
+use super::resolve::{self, Expectation, KneeSpec, Measures};
 use super::syntax::{
     Code, Cx, Decode, Diagnostic, Diagnostics, Limits, Node, Part, Severity, SourceMap, Sources, Span, Value,
     load as read, patch, suggest, write,
@@ -35,6 +35,8 @@ pub struct Scenario {
     pub answers: Vec<(String, String)>,
     /// What must hold, in the order of the file.
     pub expectations: Vec<Expectation>,
+    /// What `quorate knee` looks for, if the file says so.
+    pub knee: Option<KneeSpec>,
     /// The hash of everything that it says, includes, overrides and data in it: hexadecimal.
     pub hash: String,
     /// The scenario as it is run, as one text: with its includes, its overrides, and what was asked for, in the
@@ -82,10 +84,16 @@ pub fn load_as(
     let limits = Limits::default();
     let (mut map, mut out) = (SourceMap::new(), Diagnostics::new());
     let loaded = read::load(path, overrides, sources, &limits, &mut map, &mut out);
-    let scenario = loaded.and_then(|loaded| {
+    let last = asked.last.iter();
+    let last: Vec<_> = last
+        .filter_map(|text| patch::read_override(text, &limits, &mut map, &mut out))
+        .collect();
+    let scenario = loaded.and_then(|mut loaded| {
+        loaded.overrides.extend(last.iter().cloned());
         Loading {
             path,
             asked,
+            last: &last,
             sources,
             known,
             map: &map,
@@ -103,6 +111,8 @@ pub fn load_as(
 struct Loading<'a> {
     path: &'a Path,
     asked: Asked<'a>,
+    /// Changes that come after those of the variants that are run.
+    last: &'a [patch::Override],
     sources: &'a dyn Sources,
     known: &'a dyn Measures,
     map: &'a SourceMap,
@@ -125,6 +135,7 @@ impl Loading<'_> {
         let plan = plan.map(|plan| Plan { presets, ..plan });
         let expectations = resolve::expectations(file, self.known, self.map, self.out);
         let answers = resolve::answers(file, self.known, self.out);
+        let knee = resolve::knee(file, &loaded.root, self.known, limits, self.out);
         let mut variants = Vec::from_iter(plan);
         let plain = without_comparisons(&loaded.root);
         let kept = self.kept(file.variants.0.names());
@@ -143,7 +154,8 @@ impl Loading<'_> {
             let Some(changes) = changes.get() else { continue };
             // What is wrong with the base is wrong with its variants, and said once.
             let mut own = Diagnostics::new();
-            let plan = self.variant((&plain, &base), &name.value, changes, limits, &mut data, &mut own);
+            let last = if is_kept(name) { self.last } else { &[] };
+            let plan = self.variant((&plain, &base), (name, changes, last), limits, &mut data, &mut own);
             variants.extend(plan.filter(|_| is_kept(name)));
             let note = format!("in the variant {}", write::quoted(&name.value));
             // A doubt about what isn't run would only be in the way.
@@ -186,6 +198,7 @@ impl Loading<'_> {
             replicates: asked_replicates,
             variants,
             answers,
+            knee,
             expectations: expectations
                 .into_iter()
                 .filter(|expectation| {
@@ -224,8 +237,7 @@ impl Loading<'_> {
     fn variant(
         &mut self,
         (plain, base): (&Node, &Decoded),
-        name: &str,
-        changes: &[Part<language::Change>],
+        (name, changes, last): (&str, &[Part<language::Change>], &[patch::Override]),
         limits: &Limits,
         data: &mut DataSets<'_>,
         own: &mut Diagnostics,
@@ -241,7 +253,7 @@ impl Loading<'_> {
             if let Some(patch::Step::Name(noun)) = top
                 && matches!(
                     noun.as_str(),
-                    "variants" | "expect" | "answer" | "quorate" | "name" | "seed" | "replicates" | "include"
+                    "variants" | "expect" | "answer" | "knee" | "quorate" | "name" | "seed" | "replicates" | "include"
                 )
             {
                 let message = format!("a variant can't change `{noun}`");
@@ -254,6 +266,13 @@ impl Loading<'_> {
                 if base.complete && !base.open.contains(&error.inside) {
                     own.push(error.diagnostic(path.span));
                 }
+                good = false;
+            }
+        }
+        for change in last {
+            if let Err(error) = change.apply(&mut root, limits) {
+                let place = change.place(error.step);
+                own.push(error.diagnostic(place));
                 good = false;
             }
         }
@@ -270,7 +289,7 @@ impl Loading<'_> {
 fn without_comparisons(root: &Node) -> Node {
     let mut root = root.clone();
     if let Value::Struct(_, fields) = &mut root.value {
-        fields.retain(|field| !matches!(field.name.text.as_str(), "variants" | "expect" | "answer"));
+        fields.retain(|field| !matches!(field.name.text.as_str(), "variants" | "expect" | "answer" | "knee"));
     }
     root
 }

@@ -18,6 +18,7 @@ mod expect;
 mod faults;
 mod gateways;
 mod journals;
+mod knee;
 mod laws;
 mod limits;
 mod network;
@@ -35,6 +36,8 @@ mod times;
 
 pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registry, What};
 pub(super) use expect::{answers, expectations};
+pub(super) use knee::knee;
+pub use knee::{KneeSpec, amount};
 
 use super::data::DataSets;
 use super::language::{self, Until as Ending};

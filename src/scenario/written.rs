@@ -18,6 +18,8 @@ pub struct Asked<'a> {
     pub replicates: Option<u32>,
     /// The variants beside the base. Empty: all.
     pub variants: &'a [String],
+    /// Changes (`path=value`) that come after those of every variant: a parameter that is looked through.
+    pub last: &'a [String],
 }
 
 /// A data file that a scenario reads, with all that it held.

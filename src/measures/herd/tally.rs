@@ -277,6 +277,24 @@ impl Tally {
         }
     }
 
+    /// Calls in flight and requests that wait at their servers, together: the mean in each whole window.
+    pub(super) fn backlog(&mut self, end: SimTime) -> Vec<f64> {
+        let mut means = self.in_flight.means(end);
+        for (mean, waiting) in means.iter_mut().zip(self.waiting_means(end)) {
+            *mean += waiting;
+        }
+        means
+    }
+
+    /// The mean number of requests that wait, in each whole window.
+    fn waiting_means(&mut self, end: SimTime) -> Vec<f64> {
+        let mut waiting = self.waiting.means(end);
+        for (mine, theirs) in waiting.iter_mut().zip(&self.merged_waiting.1) {
+            *mine += theirs;
+        }
+        waiting
+    }
+
     /// Writes what is measured of all calls and of one service alike.
     pub(super) fn write(&mut self, prefix: &str, setting: &Setting, clock: &Clock, end: SimTime, sheet: &mut Sheet) {
         let name = |measure: &str| format!("{prefix}{measure}");
@@ -341,10 +359,7 @@ impl Tally {
 
     fn write_series(&mut self, prefix: &str, clock: &Clock, end: SimTime, sheet: &mut Sheet) {
         let whole = clock.whole(end);
-        let mut waiting = self.waiting.means(end);
-        for (mine, theirs) in waiting.iter_mut().zip(&self.merged_waiting.1) {
-            *mine += theirs;
-        }
+        let waiting = self.waiting_means(end);
         let amplification = |window| match self.intended_in.of(window) {
             0 => f64::NAN,
             intended => self.attempts_in.of(window) as f64 / intended as f64,

@@ -7,7 +7,7 @@ use super::overlap::{self, Profile};
 use super::page::{
     AXIS_TITLE, Area, Fitted, HEADING, Labels, Mark, NOTE, Page, SIDES, edges, fit, legend_label, no_data,
 };
-use super::scene::{Anchor, DASHES, Ink, SERIES, SHADES, Scene, TEXT};
+use super::scene::{Anchor, DASHES, Ink, MUTED, SERIES, SHADES, Scene, TEXT};
 use super::{Axis, Line, Lines, PlotError, Shade, TimeSeries, at_most, finite};
 use crate::output::tables::numbers::brief;
 
@@ -269,7 +269,26 @@ fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     out
 }
 
+/// A whisker from `low` to `high` at the place `x`.
+fn upright_whisker(scene: &mut Scene, x: f64, (low, high): (f64, f64), ink: Ink) {
+    const CAP: f64 = 9.0;
+    for (from, to) in [
+        ((x, low), (x, high)),
+        ((x - CAP, low), (x + CAP, low)),
+        ((x - CAP, high), (x + CAP, high)),
+    ] {
+        scene.line(vec![from, to], 3.0, ink, &[]);
+    }
+}
+
 fn draw_band(scene: &mut Scene, line: &Line, shape: Shape, axes: (&Fitted, &Fitted), ink: Ink) {
+    if line.dots {
+        for (x, low, high) in &line.band {
+            let ends = (axes.1.scale.at(*low), axes.1.scale.at(*high));
+            upright_whisker(scene, axes.0.scale.at(*x), ends, ink.alpha(0.6));
+        }
+        return;
+    }
     let mut outline = path(line.band.iter().map(|b| (b.0, b.1.max(b.2))), shape, axes);
     let mut lower = path(line.band.iter().map(|b| (b.0, b.1.min(b.2))), shape, axes);
     lower.reverse();
@@ -283,6 +302,12 @@ fn draw_line(scene: &mut Scene, line: &Line, shape: Shape, axes: (&Fitted, &Fitt
         [] => {}
         [point] => scene.dot(*point, 2.0 * width, ink),
         _ => scene.line(points, width, ink, dash),
+    }
+    if line.dots {
+        let at = |(px, py): &(f64, f64)| (axes.0.scale.at(*px), axes.1.scale.at(*py));
+        line.points
+            .iter()
+            .for_each(|point| scene.dot(at(point), 2.0 * width, ink));
     }
 }
 
@@ -345,7 +370,10 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
         let x = fit(&x_axis, xr, (plot.left, plot.right), true, true);
         for shade in chart.shades.iter().chain(&panel.shades) {
             let (from, to) = (shade.from.min(shade.to), shade.from.max(shade.to));
-            if to >= xr.0 && from <= xr.1 {
+            if to >= xr.0 && from <= xr.1 && from == to {
+                let at = x.scale.at(from);
+                scene.line(vec![(at, plot.top), (at, plot.bottom)], 4.0, MOMENT, LIMIT_DASH);
+            } else if to >= xr.0 && from <= xr.1 {
                 let (from, to) = (x.scale.at(from), x.scale.at(to));
                 // However short a fault is, it is seen.
                 let width = (to - from).max(8.0);
@@ -397,6 +425,8 @@ pub(super) fn time_series(chart: &TimeSeries) -> Result<Scene, PlotError> {
 /// Room above panels for the vertical axis' title, which shares its line with nothing.
 const ABOVE_PANELS: f64 = 34.0;
 const LIMIT_DASH: &[f64] = &[4.0, 2.5];
+/// What happens at one moment.
+const MOMENT: Ink = MUTED;
 
 /// What is shaded in every panel, and in each.
 fn all_shades(chart: &TimeSeries) -> impl Iterator<Item = &Shade> {
@@ -433,7 +463,11 @@ fn time_legend(chart: &TimeSeries, names: &[&str], styles: &[Style], shown: (f64
         let visible = shade.from.max(shade.to) >= shown.0 && shade.from.min(shade.to) <= shown.1;
         if visible && !seen.contains(&shade.label.as_str()) {
             seen.push(&shade.label);
-            legend.push((shade.label.clone(), Mark::Square(shade_ink(chart, shade))));
+            let mark = match shade.from == shade.to {
+                true => Mark::Line(MOMENT, LIMIT_DASH),
+                false => Mark::Square(shade_ink(chart, shade)),
+            };
+            legend.push((shade.label.clone(), mark));
         }
     }
     legend

@@ -120,6 +120,20 @@ crate::language! {
             /// When the first gap begins.
             from: Duration = Duration::ZERO,
         },
+        /// As a Poisson process whose rate changes: each rate holds from its time on, as in `Rates([("0s", "100/s"), ("60s", "280/s")])`.
+        /// The first time is when the first gap begins. A stretch above the first rate is a trigger, as a fault is.
+        Rates(Spanned<Vec<(Duration, Rate)>>),
+        /// As a Poisson process whose rate is another for a while: a trigger, as a fault is.
+        Surge {
+            /// How many on average, before and after.
+            rate: Positive<Rate>,
+            /// How many on average meanwhile.
+            to: Rate,
+            /// When it begins.
+            at: Spanned<Duration>,
+            /// How long it lasts. Without this it stays.
+            r#for: Option<Positive<Duration>>,
+        },
         /// One after another, with gaps by a law.
         Gaps {
             /// The gaps.

@@ -23,6 +23,29 @@ crate::language! {
         },
     }
 
+    /// What `quorate knee` looks for in this scenario, unless its command line says otherwise: the value of a parameter at which a
+    /// yes or no changes.
+    pub struct Knee {
+        /// The parameter: a path as in `Set`. Its values come after the changes of variants.
+        path: Part<Spanned<Path>>,
+        /// The least value that is looked at.
+        from: Part<Spanned<Amount>>,
+        /// The greatest.
+        to: Part<Spanned<Amount>>,
+        /// The measure that answers: a yes or no, or any other with `above`.
+        measure: Part<Spanned<String>> = Part::from(Spanned::from("herd.metastable".to_string())),
+        /// A run's answer is yes if its measure is above this.
+        above: Part<Option<Spanned<Amount>>>,
+        /// How wide the interval of the knee may be, as a part of the value in its middle.
+        precision: Part<Spanned<Fraction>> = Part::from(Spanned::from(fraction(0.02))),
+        /// The most runs at a value. As few are made as it takes to be sure.
+        replicates: Part<Spanned<Positive<u32>>> = Part::from(super::positive(100)),
+        /// How sure the interval is.
+        confidence: Part<Spanned<Fraction>> = Part::from(Spanned::from(fraction(0.95))),
+        /// How many values are looked at first, spread evenly: two or more.
+        points: Part<Spanned<u32>> = Part::from(5),
+    }
+
     /// Something that must hold after every run of a scenario.
     pub enum Expect {
         /// A bound on a measure.
@@ -92,6 +115,11 @@ crate::language! {
             relative: Option<Fraction>,
         },
     }
+}
+
+/// A part of 1 that is one: for defaults.
+fn fraction(value: f64) -> Fraction {
+    Fraction::new(value).expect("a default between 0 and 1")
 }
 
 /// The variants by name. Their order is that of every table and plot, so it is part of what a scenario says.
@@ -178,6 +206,18 @@ impl<T: fmt::Display> fmt::Display for Signed<T> {
 }
 
 impl Amount {
+    /// The text of another value of this kind, from base units.
+    pub fn alike(self, base: f64) -> String {
+        match self {
+            Self::Number(_) => format!("{base}"),
+            Self::Share(_) => format!("{}%", base * 100.0),
+            Self::Time(_) => format!("{}ns", libm::round(base * 1e9)),
+            Self::Money(_) => format!("{base} USD"),
+            Self::Rate(_) => format!("{base}/s"),
+            Self::Bytes(_) => format!("{}B", libm::round(base)),
+        }
+    }
+
     /// What it measures, in words.
     pub fn kind(self) -> &'static str {
         match self {

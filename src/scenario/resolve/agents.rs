@@ -3,7 +3,7 @@
 use super::Resolver;
 use crate::agents::budget::GroupBudget;
 use crate::agents::step::Step;
-use crate::agents::{Arrivals, GroupSpec, JournalSpec, Policy, Program};
+use crate::agents::{Arrivals, Demand, GroupSpec, JournalSpec, Policy, Program};
 use crate::kernel::{SimDuration, SimTime};
 use crate::random::Law;
 use crate::scenario::data::Stamps;
@@ -11,12 +11,17 @@ use crate::scenario::language::agents::{Arrive, Count, OnFailure};
 use crate::scenario::language::budgets::Spent;
 use crate::scenario::language::{Group, Service, Step as Written};
 use crate::scenario::plan::{Addresses, MOST_AGENTS};
-use crate::scenario::syntax::quantity::{Duration, Positive};
+use crate::scenario::syntax::quantity::{Duration, Positive, Rate};
 use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned};
 use crate::state::Memory;
 use crate::world::population::Sites;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Arrivals in a nanosecond.
+fn per_nano(rate: Rate) -> f64 {
+    rate.events() as f64 / rate.nanos() as f64
+}
 
 /// Entity ids are given out in pages of this many.
 const PAGE: u64 = 256;
@@ -346,6 +351,41 @@ impl Resolver<'_, '_> {
                     mean: rate.mean_gap_nanos(),
                 },
             }),
+            Arrive::Rates(rates) => {
+                let stretches: Vec<_> = rates
+                    .value
+                    .iter()
+                    .map(|(time, rate)| (at(time), per_nano(*rate)))
+                    .collect();
+                let demand = Demand::new(&stretches);
+                if demand.is_none() {
+                    let message = match stretches.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
+                        Some(pair) => format!("the times don't ascend: {} comes after {}", pair[1].0, pair[0].0),
+                        None => "nobody ever arrives: no rate is above zero".into(),
+                    };
+                    self.error(Code::BadRates, rates.span, message);
+                }
+                demand.map(Arrivals::Rates)
+            }
+            Arrive::Surge {
+                rate,
+                to,
+                at: begin,
+                r#for: lasts,
+            } => {
+                let usual = per_nano(**rate);
+                let mut stretches = vec![(SimTime::ZERO, usual), (at(&begin.value), per_nano(*to))];
+                stretches.extend(lasts.map(|lasts| (at(&begin.value).saturating_add(*lasts), usual)));
+                let demand = Demand::new(&stretches);
+                if demand.is_none() {
+                    self.error(
+                        Code::BadRates,
+                        begin.span,
+                        "the demand changes after the start of the run",
+                    );
+                }
+                demand.map(Arrivals::Rates)
+            }
             Arrive::Gaps { gap, from } => {
                 let gap = gap.get()?;
                 let law = self.time(gap)?;

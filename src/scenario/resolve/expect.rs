@@ -62,7 +62,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn takes(self, amount: Amount) -> bool {
+    /// Whether a bound of such a measure can be this.
+    pub fn takes(self, amount: Amount) -> bool {
         match self {
             Self::Count => matches!(amount, Amount::Number(_)),
             Self::Ratio => matches!(amount, Amount::Number(_) | Amount::Share(_)),
@@ -351,7 +352,7 @@ pub(in crate::scenario) fn answers(
     answers
 }
 
-fn check_name(what: What, name: &Spanned<String>, known: &dyn Measures, out: &mut Diagnostics) {
+pub(super) fn check_name(what: What, name: &Spanned<String>, known: &dyn Measures, out: &mut Diagnostics) {
     let Known::No(near) = known.knows(what, name) else {
         return;
     };
@@ -394,7 +395,7 @@ fn amounts(bound: &Bound) -> Vec<&Spanned<Amount>> {
 }
 
 /// A value of another dimension than the measure's.
-fn wrong_unit(measure: &str, kind: Kind, wrong: &Spanned<Amount>) -> Diagnostic {
+pub(super) fn wrong_unit(measure: &str, kind: Kind, wrong: &Spanned<Amount>) -> Diagnostic {
     let (what, written) = kind.words();
     let message = format!(
         "{} is {what}, and this bound is {}",

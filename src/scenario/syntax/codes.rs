@@ -384,6 +384,14 @@ codes! {
     DegradesInCircle = 526, "calls that go in a circle",
     "`Degrade` sends the calls of a service to a cheaper one, and those of that one perhaps to a still cheaper one: a chain with an end.\n\n\
      ```ron\nthen: Degrade({\"big\": \"small\", \"small\": \"big\"})\n```";
+    BadKnee = 540, "a knee that can't be looked for",
+    "`knee` says which parameter is looked through (`path`), from where `from` to where `to`, both of one kind and `from` below `to`, and which \
+     measure answers. A measure that is no yes or no needs a bound that its value is held against, `above`, and a yes or no has none.\n\n\
+     ```ron\nknee: (path: \"agents.client.start.rate\", from: \"280/s\", to: \"100/s\")\n```\n\nThe range begins at its lower end.";
+    BadRates = 541, "a demand that can't be",
+    "`Rates` is a list of times and of the rates that hold from then on: the times ascend, the first is where the arrivals begin, and a rate \
+     may be zero, but not all of them. `Surge` goes from one rate to another at `at`.\n\n```ron\nstart: Rates([(\"0s\", \"100/s\"), \
+     (\"60s\", \"280/s\"), (\"70s\", \"100/s\")])\n```";
     BadGateway = 560, "a gateway that can't be",
     "A gateway (`forwards: (to: [...])`) passes requests on to services that work, or to other gateways, and never back to itself. A fan-out asks      different ones, and no more have to answer than are asked. Its servers are held only where there is a number of them, which don't share      their time. Logs of agents and locks are asked directly.\n\n```ron\n(at: \"cloud\", servers: 32, time: \"2ms\", forwards: (to: [\"model a\", \"model b\"], \
      routing: PowerOf(2), holds: true))\n```";

@@ -94,7 +94,7 @@ fn setting(plan: &Plan) -> Setting {
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         budgets: Vec::new(),
-        reasons: plan.services.iter().map(|_| false).collect(),
+        reasons: plan.services.iter().map(|service| service.spec.has_reasons()).collect(),
         edited: Vec::new(),
         replays: false,
         pursues: true,
@@ -185,10 +185,28 @@ fn busy_plan() -> Plan {
         service(
             "tool",
             0,
-            ServiceSpec::new(Some(2), Law::Exponential { mean: 20.0 * MS }),
+            ServiceSpec::new(Some(5), Law::Exponential { mean: 20.0 * MS }),
         ),
+        service("way", 1, constant(None, 1.0)),
     ];
     let at_ = plan.addresses();
+    let way = Passing {
+        to: vec![at_.services[1]],
+        routing: quorate::services::Routing::Random,
+        fan_out: 1,
+        need: 1,
+        policy: Policy {
+            timeout: Some(SimDuration::from_millis(300)),
+            ..Policy::default()
+        },
+        bytes: 10,
+        holds: false,
+        batch: None,
+        ejects: None,
+    };
+    let gateway = Arc::make_mut(&mut plan.services[2].spec);
+    gateway.passes = Some(Arc::new(way));
+    gateway.most_wait = Some(SimDuration::from_secs(1));
     let policy = Policy {
         timeout: Some(SimDuration::from_millis(400)),
         attempts: Some(5),
@@ -206,7 +224,7 @@ fn busy_plan() -> Plan {
             think(20.0),
             Step::Task {
                 name: 1,
-                steps: vec![call(at_.services[1], 1)],
+                steps: vec![call(at_.services[1], 1), call(at_.services[2], 1)],
             },
             call(at_.services[0], 1),
         ],
@@ -277,7 +295,7 @@ fn everything_on_a_sheet_is_in_the_registry() {
                 .any(|of| pattern.contains(of))
         })
         .collect();
-    // Stores and their caches, locks, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
+    // Stores and their caches, budgets, locks, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
     let elsewhere = [
         "state.",
         "cache.",
@@ -287,10 +305,15 @@ fn everything_on_a_sheet_is_in_the_registry() {
         "journal.",
         "recovery.",
         "latency_trap.",
+        "budget.",
+        "task.stopped",
+        "task.*.stopped",
     ];
     let never: Vec<&str> = never
         .into_iter()
-        .filter(|name| *name != "task.time.p99" && !elsewhere.iter().any(|of| name.starts_with(of)))
+        .filter(|name| {
+            *name != "task.time.p99" && !name.ends_with("p99.9") && !elsewhere.iter().any(|of| name.starts_with(of))
+        })
         .collect();
     assert_eq!(
         never,
@@ -353,7 +376,8 @@ fn the_books_of_a_busy_run_agree() {
         "goodput",
     ];
     for name in sums {
-        let sum = number(&format!("service.model.{name}")) + number(&format!("service.tool.{name}"));
+        let services = ["model", "tool", "way"].map(|service| number(&format!("service.{service}.{name}")));
+        let sum: f64 = services.iter().sum();
         assert!(
             (number(&format!("calls.{name}")) - sum).abs() < 1e-9 * sum.max(1.0),
             "{name}"

@@ -8,6 +8,7 @@ pub mod activation;
 pub mod budget;
 mod caching;
 pub mod calling;
+mod conversation;
 pub mod disturbance;
 pub mod edits;
 pub mod group;

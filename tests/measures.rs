@@ -94,6 +94,7 @@ fn setting(plan: &Plan) -> Setting {
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         budgets: Vec::new(),
+        batching: plan.services.iter().map(|_| None).collect(),
         reasons: plan.services.iter().map(|_| false).collect(),
         edited: Vec::new(),
         replays: false,

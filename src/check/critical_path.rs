@@ -359,6 +359,7 @@ impl Observer for CriticalPath {
             What::Crashed,
             What::Restarted,
             What::Paced,
+            What::Inference,
         ])
     }
 

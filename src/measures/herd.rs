@@ -125,6 +125,7 @@ impl Measure for Herd {
             What::ServiceStarted,
             What::ServiceFinished,
             What::Executed,
+            What::Inference,
             What::BudgetSpent,
             What::Crashed,
             What::Sent,
@@ -154,6 +155,7 @@ impl Measure for Herd {
                 | What::ServiceStarted
                 | What::ServiceFinished
                 | What::Executed
+                | What::Inference
                 | What::BudgetSpent
                 | What::Crashed => {
                     if let Some(service) = self.services.of(&self.setting, record.subject) {

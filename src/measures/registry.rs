@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 21] = [
+const TABLES: [&[MeasureInfo]; 22] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -29,6 +29,7 @@ const TABLES: [&[MeasureInfo]; 21] = [
     locks::LOCK,
     journal::JOURNAL,
     super::budget::BUDGET,
+    super::inference::INFERENCE,
     traffic::MESSAGES,
     traffic::KINDS,
     traffic::CAUSES,

@@ -1,6 +1,7 @@
 //! A service at work: the door (limit, budget, bound of the queue), the queue, the servers.
 
 mod door;
+mod inference;
 mod logs;
 mod pace;
 
@@ -18,6 +19,7 @@ use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
 use crate::world::record::What;
 use crate::world::slab::{Handle, Slab};
+use inference::Inference;
 use pace::due_at;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +31,8 @@ const SERVED: u16 = kind::OWN;
 const ADMITTED: u16 = kind::OWN + 1;
 /// The first at the door of several limits may come in. Body: the job's handle.
 const DOOR: u16 = kind::OWN + 2;
+/// An iteration of an inference endpoint ends. Body: its number.
+const ITERATED: u16 = kind::OWN + 3;
 
 /// Why a request was refused; the number in records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +96,7 @@ pub struct Service {
     jobs: Slab<Job>,
     queue: Line,
     sharing: Option<Sharing>,
+    inference: Option<Box<Inference>>,
     /// Who is done first of those who share the servers.
     first: Option<Handle>,
     door: VecDeque<Handle>,
@@ -123,6 +128,7 @@ impl Service {
             queue: Line::new(spec.discipline),
             sharing: (spec.discipline == Discipline::Sharing).then(Sharing::default),
             limits: spec.limits.clone().map(|limits| Box::new(Levels::new(limits))),
+            inference: spec.batching.map(|batching| Box::new(Inference::new(batching))),
             first: None,
             spec,
             endpoint,
@@ -168,6 +174,7 @@ impl Service {
                 tokens.sample(&mut call.key.stream(purpose::TOKENS, call.address), call.address);
             if let Some(prompt) = prompt {
                 prompt.cut(tokens_out);
+                prompt.extend(tokens_in);
             }
         }
         let (identity, client, number) = (call.identity, call.client, attempt.number);
@@ -200,6 +207,13 @@ impl Service {
         }
         if self.is_full() {
             return self.refuse(handle, identity, Refusal::QueueFull, None, cx);
+        }
+        if let Some(batching) = &self.spec.batching
+            && let Some((_, call)) = cx.shared.journey(handle)
+            && let (tokens_in, tokens_out) = call.request.tokens()
+            && !batching.fits(tokens_in, tokens_out)
+        {
+            return self.refuse(handle, identity, Refusal::TooLarge, None, cx);
         }
         if let Some(overload) = &self.spec.overload
             && let Some((attempt, call)) = cx.shared.journey(handle)
@@ -273,6 +287,9 @@ impl Service {
         } else {
             let rank = self.rank(job, cx);
             self.queue.push(job, rank);
+            if self.inference.is_some() {
+                self.iterate(cx);
+            }
         }
     }
 
@@ -280,6 +297,10 @@ impl Service {
     fn rank(&self, job: Handle, cx: &Cx<'_, '_>) -> u64 {
         let journey = self.jobs.get(job).and_then(|job| cx.shared.journey(job.attempt));
         match (self.spec.discipline, journey) {
+            (Discipline::ShortestFirst, Some(_)) if self.inference.is_some() => {
+                let attempt = self.jobs.get(job).map_or(Handle::NONE, |job| job.attempt);
+                self.rank_of_tokens(attempt, cx)
+            }
             (Discipline::Priority, Some((_, call))) => rank_of_priority(call.request.priority()),
             (Discipline::ShortestFirst, Some((attempt, call))) => rank_of_size(work(&self.spec, attempt, call)),
             _ => 1,
@@ -288,6 +309,7 @@ impl Service {
 
     fn has_free_server(&self) -> bool {
         !self.down
+            && self.inference.is_none()
             && self.pace() > 0.0
             && self
                 .spec
@@ -302,6 +324,10 @@ impl Service {
             return room.is_some_and(|(queue, servers)| here >= queue as usize + servers as usize);
         }
         let waiting = self.queue.len() + self.door.len();
+        let is_idle = self.inference.as_ref().is_some_and(|inference| !inference.is_busy());
+        if is_idle && !self.down && self.pace() > 0.0 {
+            return false;
+        }
         !self.has_free_server() && self.spec.queue.is_some_and(|bound| waiting >= bound as usize)
     }
 
@@ -380,6 +406,9 @@ impl Service {
         let ends = self.moment(now);
         if let Some((attempt, call)) = cx.shared.journey_mut(job.attempt) {
             job.account(attempt, job.arrived, ends);
+            if self.inference.is_some() {
+                self.account_for_preemptions(handle, &job, job.arrived, attempt);
+            }
             let (tokens_in, tokens_out) = call.request.tokens();
             let tokens = token_word(tokens_in, tokens_out);
             let words = [job.identity, job.started.at.as_nanos(), tokens];
@@ -399,11 +428,12 @@ impl Service {
         if let Some(known) = self.known.get_mut(&job.identity)
             && let Known::InWork(_, waiting) = std::mem::replace(known, Known::Done)
         {
-            for (handle, arrived) in waiting {
-                if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
+            for (joined, arrived) in waiting {
+                if let Some(attempt) = cx.shared.attempts.get_mut(joined) {
                     job.account(attempt, arrived, ends);
+                    self.account_for_preemptions(handle, &job, arrived, attempt);
                 }
-                self.answer(handle, Outcome::Done, cx);
+                self.answer(joined, Outcome::Done, cx);
             }
         }
         if self.sharing.is_some() {
@@ -416,6 +446,9 @@ impl Service {
     }
 
     fn serve_next(&mut self, cx: &mut Cx<'_, '_>) {
+        if self.inference.is_some() {
+            return self.iterate(cx);
+        }
         while self.has_free_server()
             && let Some(next) = self.queue.pop()
         {
@@ -474,6 +507,15 @@ impl Service {
         if let Some(sharing) = &mut self.sharing {
             sharing.clear();
             self.first = None;
+        }
+        if let Some(inference) = &mut self.inference {
+            lost = inference.crash();
+            // Who was put out of the batch has lost what he had, too.
+            for handle in self.queue.iter() {
+                if let Some(job) = self.jobs.get_mut(*handle).filter(|job| job.due == SimTime::NEVER) {
+                    job.again = true;
+                }
+            }
         }
         if keep_state {
             // Requests in work start again after the restart, ahead of those that waited.
@@ -541,6 +583,7 @@ impl Population for Service {
                 self.enqueue(handle, cx);
             }
             DOOR => self.open_door(cx),
+            ITERATED => self.iterated(cx),
             _ => {}
         }
     }
@@ -552,6 +595,9 @@ impl Population for Service {
     }
 
     fn digest(&self, _member: u32, entry: &Entry<u64>, words: &mut Words) -> Liveness {
+        if entry.kind == ITERATED {
+            return self.digest_iteration(entry, words);
+        }
         let Some(job) = self.jobs.get(Handle::from_word(entry.body)) else {
             return Liveness::Stale;
         };
@@ -569,6 +615,7 @@ impl Population for Service {
     fn describe(&self, _member: u32, entry: &Entry<u64>) -> String {
         let what = match entry.kind {
             SERVED => "end of work",
+            ITERATED => "end of an iteration",
             ADMITTED | DOOR => "admission at the limit",
             _ => "start",
         };
@@ -576,6 +623,9 @@ impl Population for Service {
     }
 
     fn skip(&mut self, _member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
+        if entry.kind == ITERATED {
+            return self.skip_iteration(entry, cx);
+        }
         let Some(job) = self.jobs.get_mut(Handle::from_word(entry.body)) else {
             return;
         };

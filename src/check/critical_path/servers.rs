@@ -1,6 +1,7 @@
 //! What servers did, by the records alone: when they were down or stood still, and what they worked on when.
 
 use crate::kernel::SimDuration;
+use crate::services::batching::event;
 use crate::world::record::{Record, What};
 use std::collections::BTreeMap;
 
@@ -52,6 +53,8 @@ pub(super) struct Servers {
     /// When work on a call began.
     began: BTreeMap<u64, Vec<u64>>,
     done: BTreeMap<u64, Vec<Work>>,
+    /// When calls were out of the batch of an inference endpoint that they had been in; the last may not be over.
+    out: BTreeMap<u64, Vec<(u64, Option<u64>)>>,
 }
 
 impl Servers {
@@ -60,6 +63,7 @@ impl Servers {
         let now = record.time.as_nanos();
         match record.what {
             What::RequestArrived => self.arrived.entry(record.a).or_default().push(now),
+            What::Inference => self.see_batch(record),
             What::ServiceStarted => self.began.entry(record.a).or_default().push(now),
             What::ServiceFinished => self.done.entry(record.a).or_default().push(Work {
                 ended: now,
@@ -78,6 +82,31 @@ impl Servers {
             }
             _ => {}
         }
+    }
+
+    /// A record about the batch of an inference endpoint.
+    fn see_batch(&mut self, record: &Record) {
+        let now = record.time.as_nanos();
+        match record.c {
+            event::PREEMPTED => self.out.entry(record.a).or_default().push((now, None)),
+            event::AGAIN => {
+                let last = self.out.get_mut(&record.a).and_then(|all| all.last_mut());
+                if let Some((_, until)) = last {
+                    *until = Some(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How long a server did other work between two times than that on a call that was out of its batch.
+    fn out(&self, server: u32, call: u64, from: u64, to: u64) -> u64 {
+        let all = self.out.get(&call).into_iter().flatten();
+        let clipped = all.filter_map(|(since, until)| Some(((*since).max(from), (*until)?.min(to))));
+        let lasting = clipped.filter(|(since, until)| since < until);
+        lasting
+            .map(|(since, until)| (until - since) - (self.stood(server, until) - self.stood(server, since)))
+            .sum()
     }
 
     /// How long a server was down or stood still before `until`; at less than its own speed for the part that it lacked.
@@ -121,7 +150,7 @@ impl Servers {
             Split {
                 stood: stood(arrived, started),
                 down: stood(started, finished),
-                undone: (last - started) - stood(started, last),
+                undone: (last - started) - stood(started, last) + self.out(server, call, last, finished),
             }
         };
         let mut all = own.map(of).chain(at_once);

@@ -93,6 +93,10 @@ impl Service {
             self.share(None, cx);
             return self.serve_next(cx);
         }
+        if self.inference.is_some() {
+            self.change_iteration(before, cx);
+            return self.iterate(cx);
+        }
         for index in 0..self.in_work.len() {
             let handle = self.in_work[index];
             let Some(job) = self.jobs.get_mut(handle) else { continue };
@@ -111,7 +115,7 @@ impl Service {
 }
 
 /// A duration at another speed, to the nearest nanosecond.
-fn scaled(duration: SimDuration, pace: f64) -> SimDuration {
+pub(super) fn scaled(duration: SimDuration, pace: f64) -> SimDuration {
     if pace == 1.0 {
         duration
     } else {

@@ -8,6 +8,7 @@ pub mod activation;
 pub mod budget;
 mod caching;
 pub mod calling;
+mod conversation;
 mod demand;
 pub mod disturbance;
 pub mod edits;

@@ -21,6 +21,7 @@ pub mod clients;
 pub mod editing;
 pub mod gateways;
 pub mod herd;
+pub mod inference;
 pub mod invariants;
 pub mod journal;
 pub mod locks;
@@ -72,6 +73,8 @@ pub struct Setting {
     pub servers: Vec<Option<u32>>,
     /// For each service, whether it may refuse for more reasons than a rate limit, a full queue and a spent budget.
     pub reasons: Vec<bool>,
+    /// For each service, how many tokens its cache of keys and values holds, if it is an inference endpoint.
+    pub batching: Vec<Option<u64>>,
     /// What is watched of shared state, if there is any.
     pub state: Option<shared_state::Watched>,
     /// The texts that recorded sessions edit.
@@ -132,6 +135,9 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         all.push(Box::new(caching::Caching::new(Arc::clone(&setting))));
     } else if let Some(replays) = replays {
         all.push(Box::new(replays));
+    }
+    if setting.batching.iter().any(Option::is_some) {
+        all.push(Box::new(inference::Inference::new(Arc::clone(&setting))));
     }
     if !setting.budgets.is_empty() {
         all.push(Box::new(budget::Budgets::new(Arc::clone(&setting))));

@@ -1,5 +1,6 @@
 //! Floor 3: what agents call: inference, tools, databases. Servers, queues, limits and budgets.
 
+pub mod batching;
 pub mod books;
 mod fair;
 mod job;
@@ -13,6 +14,7 @@ pub mod service;
 mod sharing;
 pub mod spec;
 
+pub use batching::Batching;
 pub use limits::{Allows, Counts, LimitSpec, LimitsSpec, Per};
 pub use line::Discipline;
 pub use lock::{LockService, LockSpec};

@@ -94,6 +94,7 @@ fn setting(plan: &Plan) -> Setting {
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         budgets: Vec::new(),
+        batching: plan.services.iter().map(|_| None).collect(),
         reasons: plan.services.iter().map(|service| service.spec.has_reasons()).collect(),
         edited: Vec::new(),
         replays: false,
@@ -295,7 +296,7 @@ fn everything_on_a_sheet_is_in_the_registry() {
                 .any(|of| pattern.contains(of))
         })
         .collect();
-    // Stores and their caches, budgets, locks, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
+    // Stores and their caches, budgets, inference endpoints, locks, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
     let elsewhere = [
         "state.",
         "cache.",
@@ -306,6 +307,7 @@ fn everything_on_a_sheet_is_in_the_registry() {
         "recovery.",
         "latency_trap.",
         "budget.",
+        "inference.",
         "task.stopped",
         "task.*.stopped",
     ];

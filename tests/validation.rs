@@ -43,6 +43,8 @@ fn what_is_exact_holds_at_five_seeds() {
     all_hold("coordination.ron", &SEEDS, 4);
     all_hold("token_bucket_burst.ron", &SEEDS, 2);
     all_hold("latency_trap.ron", &SEEDS, 1);
+    all_hold("token_limits.ron", &SEEDS, 3);
+    all_hold("fixed_windows.ron", &SEEDS, 3);
 }
 
 #[test]

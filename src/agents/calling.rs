@@ -11,7 +11,7 @@ use super::step::{Action, CallTokens, KeyChoice, PromptStep, ReplicaChoice, Swap
 use crate::kernel::SimDuration;
 use crate::state::{Context, Op, Token};
 use crate::world::call::{
-    Attempt, Basis, Call, Findings, Outcome, Part, Parts, Prompt, Request, Terms, attempt_address, call_identity,
+    Attempt, Basis, Call, Findings, Outcome, Part, Parts, Request, Terms, attempt_address, call_identity,
 };
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose, request_bytes};
@@ -73,7 +73,7 @@ impl AgentGroup {
     pub(super) fn request_of(&self, id: u32, index: u32) -> Request {
         let step = &self.spec.program.calls[index as usize];
         let priority = step.priority;
-        let (tokens_in, mut tokens_out) = match &step.tokens {
+        let (mut tokens_in, mut tokens_out) = match &step.tokens {
             None => (0, 0),
             Some((tokens_in, tokens_out)) => {
                 let (mut stream, number) = self.draws(id, purpose::TOKENS);
@@ -86,7 +86,7 @@ impl AgentGroup {
         };
         let prompt = match step.prompt {
             said if said == PromptStep::default() => None,
-            said => self.prompt(&said, &mut tokens_out),
+            said => self.prompt(id, &said, (&mut tokens_in, &mut tokens_out)),
         };
         Request::Work {
             tokens_in,
@@ -94,18 +94,6 @@ impl AgentGroup {
             priority,
             prompt,
         }
-    }
-
-    /// What a call says of its prompt and its answer; an answer of so many tokens is cut at its maximum.
-    #[inline(never)]
-    fn prompt(&self, said: &PromptStep, tokens_out: &mut u32) -> Option<Box<Prompt>> {
-        let prompt = Prompt {
-            max_out: said.max_out,
-            shared: said.shared,
-            conversation: None,
-        };
-        prompt.cut(tokens_out);
-        prompt.of_request()
     }
 
     /// A step on shared state begins; true if it is over at once, since a cache has answered.
@@ -675,6 +663,14 @@ impl AgentGroup {
         if spec & OPERATION != 0 {
             operation = Some(self.operation_over(id, answer, cx));
         } else {
+            if let Request::Work {
+                prompt: Some(prompt), ..
+            } = &call.request
+                && prompt.conversation.is_some()
+            {
+                let (tokens_in, tokens_out) = call.request.tokens();
+                self.turn_over(member, tokens_in.saturating_add(tokens_out));
+            }
             cx.finish_call(answer.call);
             loaded = answer.findings.and_then(|findings| findings.loaded);
         }

@@ -6,6 +6,7 @@ use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, 
 use super::budget::{Approval, Then};
 use super::caching::Cache;
 use super::calling::OPERATION;
+use super::conversation::Conversation;
 use super::edits::Progress;
 use super::journal::Journal;
 use super::locking::{Hold, LOCK};
@@ -157,6 +158,8 @@ pub struct AgentGroup {
     pub(super) carries_contexts: Vec<bool>,
     /// Activations that ask for more of a budget, or have done so for the call that comes.
     pub(super) approvals: BTreeMap<u32, Approval>,
+    /// What each agent has said and been told in the conversation of its run.
+    pub(super) conversations: BTreeMap<u32, Conversation>,
     /// How much the last read showed of each activation that goes by it.
     pub(super) amounts: BTreeMap<u32, i64>,
     /// What clients know of services, by whose it is, the policy and the service.
@@ -195,6 +198,7 @@ impl AgentGroup {
             carries_contexts: (0..spec.stores.len()).map(carries).collect(),
             amounts: BTreeMap::new(),
             approvals: BTreeMap::new(),
+            conversations: BTreeMap::new(),
             key,
             base,
             agents: Vec::new(),

@@ -427,6 +427,7 @@ impl Observer for CriticalPath {
             What::Paced,
             What::PassedOn,
             What::PassedBack,
+            What::Inference,
         ])
     }
 

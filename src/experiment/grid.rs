@@ -428,6 +428,11 @@ pub fn setting(plan: &Plan) -> Setting {
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         reasons: plan.services.iter().map(|service| service.spec.has_reasons()).collect(),
+        batching: plan
+            .services
+            .iter()
+            .map(|service| service.spec.batching.map(|batching| batching.kv))
+            .collect(),
         state: watched(plan, &addresses.stores),
         edited: edited(plan, &addresses.stores),
         replays: plan.agents.iter().any(|group| !group.program.replays.is_empty()),

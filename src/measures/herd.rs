@@ -128,6 +128,7 @@ impl Measure for Herd {
             What::ServiceStarted,
             What::ServiceFinished,
             What::Executed,
+            What::Inference,
             What::BudgetSpent,
             What::Crashed,
             What::PassedBack,
@@ -159,6 +160,7 @@ impl Measure for Herd {
                 | What::ServiceStarted
                 | What::ServiceFinished
                 | What::Executed
+                | What::Inference
                 | What::BudgetSpent
                 | What::Crashed => {
                     if let Some(service) = self.services.of(&self.setting, record.subject) {

@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 24] = [
+const TABLES: [&[MeasureInfo]; 25] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -32,6 +32,7 @@ const TABLES: [&[MeasureInfo]; 24] = [
     locks::LOCK,
     journal::JOURNAL,
     super::budget::BUDGET,
+    super::inference::INFERENCE,
     traffic::MESSAGES,
     traffic::KINDS,
     traffic::CAUSES,

@@ -7,6 +7,7 @@
 //! nobody knows: what depends on them isn't checked, and everything else is.
 
 mod agents;
+mod batching;
 mod budgets;
 mod caches;
 mod causal;

@@ -14,7 +14,7 @@ pub(super) struct Moment {
 
 impl Moment {
     /// The later of two.
-    fn later(self, other: Self) -> Self {
+    pub fn later(self, other: Self) -> Self {
         if other.at > self.at { other } else { self }
     }
 }

@@ -100,6 +100,18 @@ impl Line {
         }
     }
 
+    /// Who is the next to be served.
+    pub fn first(&self) -> Option<Handle> {
+        match self {
+            Self::Order {
+                waiting,
+                newest_first: false,
+            } => waiting.front().copied(),
+            Self::Order { waiting, .. } => waiting.back().copied(),
+            Self::Ranks { waiting, .. } => waiting.first_key_value().map(|(_, handle)| *handle),
+        }
+    }
+
     pub fn len(&self) -> usize {
         match self {
             Self::Order { waiting, .. } => waiting.len(),
@@ -152,7 +164,12 @@ mod tests {
             line.push(handle(n), rank);
         }
         assert_eq!((line.len(), line.iter().count()), (6, 6));
-        std::iter::from_fn(|| line.pop()).map(Handle::to_word).collect()
+        let next = |line: &mut Line| {
+            let first = line.first();
+            assert_eq!(line.pop(), first);
+            first
+        };
+        std::iter::from_fn(|| next(&mut line)).map(Handle::to_word).collect()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod door;
+mod inference;
 mod logs;
 mod pace;
 mod passing;
@@ -23,6 +24,7 @@ use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind, purpose};
 use crate::world::record::What;
 use crate::world::slab::{Handle, Slab};
+use inference::Inference;
 use pace::due_at;
 use passing::Passages;
 use serde::Serialize;
@@ -35,9 +37,11 @@ const SERVED: u16 = kind::OWN;
 const ADMITTED: u16 = kind::OWN + 1;
 /// The first at the door of several limits may come in. Body: the job's handle.
 const DOOR: u16 = kind::OWN + 2;
+/// An iteration of an inference endpoint ends. Body: its number.
+const ITERATED: u16 = kind::OWN + 3;
 
 /// Something is due about what a gateway has passed on.
-const ALARM: u16 = kind::OWN + 3;
+const ALARM: u16 = kind::OWN + 4;
 
 /// Why a request was refused; the number in records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +126,7 @@ pub struct Service {
     fair: Option<Fair>,
     /// Of a gateway: what it has passed on.
     passages: Box<Passages>,
+    inference: Option<Box<Inference>>,
     /// Who is done first of those who share the servers.
     first: Option<Handle>,
     door: VecDeque<Handle>,
@@ -156,6 +161,7 @@ impl Service {
             fair: (spec.discipline == Discipline::Fair).then(Fair::default),
             passages: Box::new(Passages::new(spec.passes.as_ref().map_or(0, |passes| passes.to.len()))),
             limits: spec.limits.clone().map(|limits| Box::new(Levels::new(limits))),
+            inference: spec.batching.map(|batching| Box::new(Inference::new(batching))),
             first: None,
             spec,
             endpoint,
@@ -202,6 +208,7 @@ impl Service {
                 (*tokens_in, *tokens_out) = tokens.sample(&mut call.key.stream(purpose::TOKENS, asked_at), asked_at);
                 if let Some(prompt) = prompt {
                     prompt.cut(tokens_out);
+                    prompt.extend(tokens_in);
                 }
             }
         }
@@ -237,6 +244,13 @@ impl Service {
         }
         if self.is_full() {
             return self.refuse(handle, identity, Refusal::QueueFull, None, cx);
+        }
+        if let Some(batching) = &self.spec.batching
+            && let Some((_, call)) = cx.shared.journey(handle)
+            && let (tokens_in, tokens_out) = call.request.tokens()
+            && !batching.fits(tokens_in, tokens_out)
+        {
+            return self.refuse(handle, identity, Refusal::TooLarge, None, cx);
         }
         if let Some(overload) = &self.spec.overload
             && let Some((attempt, call)) = cx.shared.journey(handle)
@@ -324,6 +338,9 @@ impl Service {
         } else {
             let rank = self.rank(job, cx);
             self.queue.push(job, rank);
+            if self.inference.is_some() {
+                self.iterate(cx);
+            }
         }
     }
 
@@ -331,6 +348,10 @@ impl Service {
     fn rank(&mut self, job: Handle, cx: &Cx<'_, '_>) -> u64 {
         let journey = self.jobs.get(job).and_then(|job| cx.shared.journey(job.attempt));
         match (self.spec.discipline, journey) {
+            (Discipline::ShortestFirst, Some(_)) if self.inference.is_some() => {
+                let attempt = self.jobs.get(job).map_or(Handle::NONE, |job| job.attempt);
+                self.rank_of_tokens(attempt, cx)
+            }
             (Discipline::Priority, Some((_, call))) => rank_of_priority(call.request.priority()),
             (Discipline::ShortestFirst, Some((attempt, call))) => rank_of_size(work(&self.spec, attempt, call)),
             (Discipline::Fair, Some((attempt, call))) => {
@@ -352,6 +373,7 @@ impl Service {
 
     fn has_free_server(&self) -> bool {
         !self.down
+            && self.inference.is_none()
             && self.pace() > 0.0
             && self
                 .spec
@@ -371,6 +393,10 @@ impl Service {
             return room.is_some_and(|(queue, servers)| here >= queue as usize + servers as usize);
         }
         let waiting = self.queue.len() + self.door.len();
+        let is_idle = self.inference.as_ref().is_some_and(|inference| !inference.is_busy());
+        if is_idle && !self.down && self.pace() > 0.0 {
+            return false;
+        }
         !self.has_free_server() && self.spec.queue.is_some_and(|bound| waiting >= bound as usize)
     }
 
@@ -454,6 +480,9 @@ impl Service {
         let ends = self.moment(now);
         if let Some((attempt, call)) = cx.shared.journey_mut(job.attempt) {
             job.account(attempt, job.arrived, ends);
+            if self.inference.is_some() {
+                self.account_for_preemptions(handle, &job, job.arrived, attempt);
+            }
             let (tokens_in, tokens_out) = call.request.tokens();
             let tokens = token_word(tokens_in, tokens_out);
             let words = [job.identity, job.started.at.as_nanos(), tokens];
@@ -483,11 +512,12 @@ impl Service {
         if let Some(known) = self.known.get_mut(&known_as)
             && let Known::InWork(_, waiting) = std::mem::replace(known, Known::Done)
         {
-            for (handle, arrived) in waiting {
-                if let Some(attempt) = cx.shared.attempts.get_mut(handle) {
+            for (joined, arrived) in waiting {
+                if let Some(attempt) = cx.shared.attempts.get_mut(joined) {
                     job.account(attempt, arrived, ends);
+                    self.account_for_preemptions(handle, &job, arrived, attempt);
                 }
-                self.answer(handle, Outcome::Done, cx);
+                self.answer(joined, Outcome::Done, cx);
             }
         }
         if self.sharing.is_some() {
@@ -497,6 +527,9 @@ impl Service {
     }
 
     fn serve_next(&mut self, cx: &mut Cx<'_, '_>) {
+        if self.inference.is_some() {
+            self.iterate(cx);
+        }
         while self.has_free_server() {
             let rank = self.fair.as_ref().map_or(0, |_| self.queue.first_rank());
             let Some(next) = self.queue.pop() else { break };
@@ -603,6 +636,15 @@ impl Service {
         if self.spec.passes.is_some() {
             self.lose_passages(keep_state, cx);
         }
+        if let Some(inference) = &mut self.inference {
+            lost = inference.crash();
+            // Who was put out of the batch has lost what he had, too.
+            for handle in self.queue.iter() {
+                if let Some(job) = self.jobs.get_mut(*handle).filter(|job| job.due == SimTime::NEVER) {
+                    job.again = true;
+                }
+            }
+        }
         if keep_state {
             // Requests in work start again after the restart, ahead of those that waited.
             for handle in lost.drain(..).rev() {
@@ -672,6 +714,7 @@ impl Population for Service {
             }
             DOOR => self.open_door(cx),
             ALARM => self.ring(cx),
+            ITERATED => self.iterated(cx),
             _ => {}
         }
     }
@@ -686,6 +729,9 @@ impl Population for Service {
     }
 
     fn digest(&self, _member: u32, entry: &Entry<u64>, words: &mut Words) -> Liveness {
+        if entry.kind == ITERATED {
+            return self.digest_iteration(entry, words);
+        }
         if entry.kind == ALARM {
             return match self.passages.is_armed_at(entry.time) {
                 true => Liveness::Live,
@@ -709,6 +755,7 @@ impl Population for Service {
     fn describe(&self, _member: u32, entry: &Entry<u64>) -> String {
         let what = match entry.kind {
             SERVED => "end of work",
+            ITERATED => "end of an iteration",
             ADMITTED | DOOR => "admission at the limit",
             ALARM => "time to look at what was passed on",
             _ => "start",
@@ -717,6 +764,9 @@ impl Population for Service {
     }
 
     fn skip(&mut self, _member: u32, entry: &Entry<u64>, cx: &mut Cx<'_, '_>) {
+        if entry.kind == ITERATED {
+            return self.skip_iteration(entry, cx);
+        }
         if entry.kind == ALARM {
             return;
         }

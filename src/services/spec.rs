@@ -29,6 +29,8 @@ pub struct ServiceSpec {
     pub limits: Option<Arc<super::limits::LimitsSpec>>,
     /// When it refuses as overloaded.
     pub overload: Option<super::overload::Overload>,
+    /// How it works on requests in batches, if it is an inference endpoint: then neither servers nor `time` say anything.
+    pub batching: Option<super::batching::Batching>,
     /// What may be spent in all.
     pub budget: Option<Budget>,
     /// The price of a call, in nano-dollars.
@@ -74,6 +76,7 @@ impl ServiceSpec {
             limit: None,
             limits: None,
             overload: None,
+            batching: None,
             budget: None,
             price_per_call: 0,
             price_per_token_in: 0,
@@ -88,7 +91,7 @@ impl ServiceSpec {
 
     /// Whether it may refuse a request for more reasons than a rate limit, a full queue and a spent budget.
     pub fn has_reasons(&self) -> bool {
-        self.limits.is_some() || self.overload.is_some() || self.most_wait.is_some()
+        self.limits.is_some() || self.overload.is_some() || self.batching.is_some() || self.most_wait.is_some()
     }
 
     /// What a request costs, in nano-dollars.

@@ -126,6 +126,8 @@ pub struct Prompt {
     pub shared: Option<(u64, u32)>,
     /// The conversation that it is the next turn of: it begins with the prompt and the answer of the turn before.
     pub conversation: Option<u64>,
+    /// How many tokens these have.
+    pub before: u32,
 }
 
 impl Prompt {
@@ -134,6 +136,11 @@ impl Prompt {
         if let Some(most) = self.max_out {
             *tokens_out = (*tokens_out).min(most);
         }
+    }
+
+    /// The tokens of a prompt whose own are so many: those of the turns before come first.
+    pub fn extend(&self, tokens_in: &mut u32) {
+        *tokens_in = tokens_in.saturating_add(self.before);
     }
 
     /// The prompt as a request has it: nothing, if nothing is said.
@@ -146,7 +153,8 @@ impl Prompt {
         let fold = |hash: u64, word: u64| (hash.rotate_left(25) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let max_out = self.max_out.map_or(0, |most| u64::from(most) + 1);
         let (name, shared) = self.shared.unwrap_or((0, 0));
-        let words = [max_out, name, u64::from(shared), self.conversation.unwrap_or(0)];
+        let conversation = self.conversation.unwrap_or(0);
+        let words = [max_out, name, u64::from(shared), conversation, u64::from(self.before)];
         words.into_iter().fold(1, fold)
     }
 }

@@ -221,6 +221,9 @@ pub enum What {
     Ejected,
     /// Something happened to a budget. Subject, words and extra: see the event, which is c ([`crate::world::ledger::event`]).
     Budget,
+    /// Something happened at an inference endpoint. Subject: the service; words and extra: see the event, which is c
+    /// ([`crate::services::batching::event`]).
+    Inference,
 }
 
 /// A set of [`What`]s.

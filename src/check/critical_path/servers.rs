@@ -1,6 +1,7 @@
 //! What servers did, by the records alone: when they were down or stood still, and what they worked on when.
 
 use crate::kernel::SimDuration;
+use crate::services::batching::event;
 use crate::world::record::{Record, What};
 use std::collections::BTreeMap;
 
@@ -56,6 +57,8 @@ pub(super) struct Servers {
     done: BTreeMap<u64, Vec<Work>>,
     /// For calls that gateways made, the call that began it.
     roots: BTreeMap<u64, u64>,
+    /// When calls were out of the batch of an inference endpoint that they had been in; the last may not be over.
+    out: BTreeMap<u64, Vec<(u64, Option<u64>)>>,
 }
 
 impl Servers {
@@ -64,6 +67,7 @@ impl Servers {
         let now = record.time.as_nanos();
         match record.what {
             What::RequestArrived => self.arrived.entry(record.a).or_default().push(now),
+            What::Inference => self.see_batch(record),
             What::ServiceStarted => self.began.entry(self.root(record.a)).or_default().push(now),
             What::PassedOn if extra.len() == 2 => {
                 let root = self.root(extra[0]);
@@ -99,6 +103,31 @@ impl Servers {
         let works = || self.done.get(&self.root(call)).into_iter().flatten();
         let own = works().filter(move |work| work.call == call);
         own.chain(works().filter(move |work| work.call != call))
+    }
+
+    /// A record about the batch of an inference endpoint.
+    fn see_batch(&mut self, record: &Record) {
+        let now = record.time.as_nanos();
+        match record.c {
+            event::PREEMPTED => self.out.entry(record.a).or_default().push((now, None)),
+            event::AGAIN => {
+                let last = self.out.get_mut(&record.a).and_then(|all| all.last_mut());
+                if let Some((_, until)) = last {
+                    *until = Some(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How long a server did other work between two times than that on a call that was out of its batch.
+    fn out(&self, server: u32, call: u64, from: u64, to: u64) -> u64 {
+        let all = self.out.get(&call).into_iter().flatten();
+        let clipped = all.filter_map(|(since, until)| Some(((*since).max(from), (*until)?.min(to))));
+        let lasting = clipped.filter(|(since, until)| since < until);
+        lasting
+            .map(|(since, until)| (until - since) - (self.stood(server, until) - self.stood(server, since)))
+            .sum()
     }
 
     /// How long a server was down or stood still before `until`; at less than its own speed for the part that it lacked.
@@ -155,7 +184,7 @@ impl Servers {
             Split {
                 stood: stood(arrived, started),
                 down: stood(started, finished),
-                undone: (last - started) - stood(started, last),
+                undone: (last - started) - stood(started, last) + self.out(server, call, last, finished),
             }
         };
         let mut all = own.map(of).chain(at_once);

@@ -4,6 +4,7 @@ use crate::kernel::SimTime;
 use crate::measures::windows::{Clock, Counts, Level};
 use crate::measures::{Setting, Sheet};
 use crate::services::Refusal;
+use crate::services::batching::event;
 use crate::statistics::Recorder;
 use crate::world::record::{Record, What};
 
@@ -208,6 +209,15 @@ impl Tally {
                 let in_work = self.in_work.now();
                 self.in_work.down(now, in_work);
                 self.waiting.up_if_they_stay(now, in_work);
+            }
+            // Who lost its place in a batch waits again.
+            What::Inference if record.c == event::PREEMPTED => {
+                self.in_work.down(now, 1);
+                self.waiting.up_if_they_stay(now, 1);
+            }
+            What::Inference if record.c == event::AGAIN => {
+                self.waiting.down(now, 1);
+                self.in_work.up(now, 1);
             }
             What::Executed => {
                 self.duplicates += u64::from(record.b > 0) * measured;

@@ -32,6 +32,9 @@ crate::language! {
         excess: Part<Spanned<Excess>> = Part::from(Excess::Refuse { retry_after: true }),
         /// When it refuses because it has too much to do, as with the status 529.
         overload: Part<Option<Spanned<Overload>>>,
+        /// That it is an inference endpoint, which works on requests in batches. Then `servers` and `time` say nothing; `discipline` says who
+        /// comes into the batch next.
+        batching: Part<Option<Spanned<Batching>>>,
         /// What may be spent in all; beyond it every request is refused.
         budget: Part<Option<Budget>>,
         /// What a call costs.
@@ -322,6 +325,33 @@ crate::language! {
         probability: Probability = Probability::ZERO,
         /// How many requests may be in the house, waiting or in work; one more is refused. Without it any number.
         above: Option<Positive<u64>>,
+    }
+
+    /// How an inference endpoint works on requests: in iterations, between which requests come into the batch and leave it. In each of them all
+    /// sequences whose prompt has been read get one more token, and prompts are read in chunks by what is left of `tokens`. A request waits
+    /// until its first chunk is read, and comes into the batch if the cache of keys and values has room for its prompt. Where a sequence
+    /// finds no room for its next token, the one that came in last is put out, and is computed anew later; what it has made isn't
+    /// lost. In accounts of time the wait until it is back is retrying.
+    pub struct Batching {
+        /// How many sequences are in the batch at most.
+        max_batch: Part<Positive<u32>> = Part::from(super::positive(256)),
+        /// How many tokens an iteration takes in at most, those of sequences that are decoded first: not less than `max_batch`.
+        tokens: Part<Spanned<Positive<u32>>> = Part::from(super::positive(2048)),
+        /// How many tokens the cache of keys and values holds.
+        kv: Part<Spanned<Positive<u64>>>,
+        /// The tokens of a block of it.
+        block: Part<Positive<u32>> = Part::from(super::positive(16)),
+        /// Whether blocks are kept after their use, as long as nobody needs their room: a prompt that begins with the same tokens (`prefix`,
+        /// `continues`) isn't read so far. What hasn't been used for longest goes first.
+        prefix_cache: Part<bool> = Part::from(false),
+        /// What an iteration takes, whatever is in it.
+        base: Part<Duration> = Part::from(Duration::ZERO),
+        /// What each token of a prompt adds.
+        each_in: Part<Duration> = Part::from(Duration::ZERO),
+        /// What each sequence that is decoded adds.
+        each_out: Part<Duration> = Part::from(Duration::ZERO),
+        /// What each token adds that the batch holds when the iteration begins.
+        each_held: Part<Duration> = Part::from(Duration::ZERO),
     }
 
     /// What happens to a request beyond the limit.

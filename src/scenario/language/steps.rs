@@ -359,6 +359,19 @@ crate::language! {
         /// How many tokens the answer has at most: it is cut there, and limits go by it before they know the answer. With no other tokens than
         /// this the service says how many there are.
         max_out: Part<Option<Positive<u32>>>,
+        /// The tokens that the prompt begins with, and that others begin with, too.
+        prefix: Part<Option<Prefix>>,
+        /// Whether the prompt continues the agent's conversation: it consists of the prompt and the answer of its last call that did, in this run of
+        /// the program, and `tokens_in` come after those.
+        continues: Part<bool> = Part::from(false),
+    }
+
+    /// The first tokens of a prompt, which are the same in all prompts with a prefix of this name.
+    pub struct Prefix {
+        /// What it is called.
+        name: String,
+        /// How many tokens it has, of those of the prompt.
+        tokens: Positive<u32>,
     }
 
     /// How many tokens of one kind a call has.

@@ -125,6 +125,15 @@ impl Resolver<'_, '_> {
             );
             return None;
         }
+        if service.batching.given().is_some() {
+            let message = "an inference endpoint answers requests itself";
+            self.bad_gateway(
+                passes.span,
+                message,
+                "put a gateway before it: a service of its own, with `forwards`",
+            );
+            return None;
+        }
         let batch = match written.batch.get()? {
             None => None,
             Some(batch) => Some(Gathering {

@@ -225,8 +225,9 @@ impl Resolver<'_, '_> {
         let Some(spec) = self.served.get(&service.value).cloned() else {
             return;
         };
-        let (tokens_in, _) = tokens_of(call, &spec);
+        let (tokens_in, tokens_out) = tokens_of(call, &spec);
         let max_out = call.prompt.max_out.map(f64::from);
+        let answer = max_out.map_or(tokens_out, |most| tokens_out.map(|tokens| tokens.min(most)));
         let mut needs: Vec<(String, u64, [f64; 2])> = Vec::new();
         for limit in spec.limits.iter().flat_map(|limits| &limits.all) {
             let stated = [max_out.unwrap_or(0.0); 2];
@@ -238,6 +239,16 @@ impl Resolver<'_, '_> {
                 Counts::Tokens => ("tokens that are taken for a request", sum(tokens_in, estimate)),
             };
             needs.push((format!("the {what}"), limit.allows.most(), need));
+        }
+        if let Some(batching) = &spec.batching {
+            let whole = batching.blocks() * u64::from(batching.block);
+            let made = answer.map(|tokens| (tokens - 1.0).max(0.0));
+            let held = sum(tokens_in.map(|tokens| tokens.max(1.0)), made);
+            needs.push((
+                "the tokens that a request holds in the cache of keys and values".into(),
+                whole,
+                held,
+            ));
         }
         for (what, most, [least, greatest]) in needs {
             let most_as_float = most as f64;

@@ -55,6 +55,7 @@ impl Resolver<'_, '_> {
                 excess: Self::beyond(&limit.excess),
             })
         });
+        let batching = service.batching.each(|batching| self.batching(service, batching));
         let (limits, overload) = (self.limits(service), self.overload(service));
         let budget = service.budget.each(|budget| {
             let money = budget.money.as_ref();
@@ -98,6 +99,7 @@ impl Resolver<'_, '_> {
             limit: limit?,
             limits: limits?,
             overload: overload?,
+            batching: batching?,
             budget: budget?,
             price_per_call,
             price_per_token_in,
@@ -121,6 +123,7 @@ impl Resolver<'_, '_> {
             || service.limit.given().is_some()
             || service.limits.get().is_some_and(|limits| !limits.is_empty())
             || service.overload.given().is_some()
+            || service.batching.given().is_some()
             || service.budget.given().is_some()
             || !matches!(service.abandoned.get(), Some(Abandoned::Serve))
             || service.price.given().is_some()

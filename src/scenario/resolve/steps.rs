@@ -459,7 +459,13 @@ impl Resolver<'_, '_> {
         };
         Some(PromptStep {
             max_out: tokens.max_out.get()?.map(|most| *most),
-            ..PromptStep::default()
+            shared: tokens.prefix.get()?.as_ref().map(|prefix| {
+                // A name says which prefix it is, and nothing else: it isn't looked up anywhere.
+                let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+                let name = prefix.name.bytes().fold(0xcbf2_9ce4_8422_2325, fold);
+                (name, *prefix.tokens)
+            }),
+            continues: *tokens.continues.get()?,
         })
     }
 

@@ -384,6 +384,11 @@ codes! {
     DegradesInCircle = 526, "calls that go in a circle",
     "`Degrade` sends the calls of a service to a cheaper one, and those of that one perhaps to a still cheaper one: a chain with an end.\n\n\
      ```ron\nthen: Degrade({\"big\": \"small\", \"small\": \"big\"})\n```";
+    BadBatching = 530, "an inference endpoint that can't be",
+    "A service with `batching` works in iterations on a batch of requests: it has no `servers`, no `time` and doesn't share (`discipline: \
+     Sharing`). An iteration takes in at least as many tokens as there may be sequences, takes some time, and the cache of keys and values \
+     holds a block at least.\n\n```ron\nbatching: (max_batch: 256, tokens: 128, kv: 400000, base: \"8ms\")\n```\n\nIn an iteration of 128 \
+     tokens no 256 sequences are decoded: `tokens: 2048` leaves room for prompts as well.";
     BadKnee = 540, "a knee that can't be looked for",
     "`knee` says which parameter is looked through (`path`), from where `from` to where `to`, both of one kind and `from` below `to`, and which \
      measure answers. A measure that is no yes or no needs a bound that its value is held against, `above`, and a yes or no has none.\n\n\

@@ -245,10 +245,10 @@ impl Service {
         if !(late || cancelled) {
             return false;
         }
-        let left = cx
-            .shared
-            .journey(job.attempt)
-            .map_or(SimDuration::ZERO, |(attempt, call)| work(&self.spec, attempt, call));
+        let left = match cx.shared.journey(job.attempt) {
+            Some((attempt, call)) if self.inference.is_none() => work(&self.spec, attempt, call),
+            _ => SimDuration::ZERO,
+        };
         let why = if cancelled { CANCELLED } else { LATE };
         self.discard(handle, (WAITED, why, left), cx);
         true
@@ -261,6 +261,11 @@ impl Service {
             return;
         };
         let left = match &mut self.sharing {
+            None if self.inference.is_some() => {
+                // What is left of it depends on what else is in the batch: nobody can say.
+                self.leave_batch(handle);
+                SimDuration::ZERO
+            }
             Some(_) => {
                 let speed = self.speed();
                 let Some(sharing) = &mut self.sharing else { return };

@@ -94,6 +94,10 @@ impl Service {
             self.serve_next(cx);
             return self.go_on(cx);
         }
+        if self.inference.is_some() {
+            self.change_iteration(before, cx);
+            return self.iterate(cx);
+        }
         for index in 0..self.in_work.len() {
             let handle = self.in_work[index];
             let Some(job) = self.jobs.get_mut(handle) else { continue };

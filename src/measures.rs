@@ -6,6 +6,7 @@
 //! - [`tasks`]: how long tasks take, and where their time goes: the latency trap.
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
 //! - [`editing`]: whether texts end as recorded.
+//! - [`fairness`]: how evenly calls are answered, and the load that arrives over that which was meant.
 //! - [`journal`]: what is written to logs of events and read from them, and how long it takes to rebuild an agent.
 //! - [`locks`]: how long locks are waited for and held, and what is done under those that are over.
 //! - [`replay`]: what becomes of recorded runs.
@@ -15,6 +16,7 @@
 
 mod caching;
 pub mod editing;
+pub mod fairness;
 pub mod herd;
 pub mod invariants;
 pub mod journal;
@@ -57,6 +59,8 @@ pub struct Setting {
     pub stores: Vec<(u32, u32, String)>,
     /// For each fault: its name, and whether it is a partition.
     pub faults: Vec<(String, bool)>,
+    /// The groups whose agents stay: those of a fixed number.
+    pub settled: Vec<String>,
     /// The stretches of raised demand: the group that arrives, and from when to when; `None`: it stays raised.
     pub surges: Vec<(String, SimTime, Option<SimTime>)>,
     /// For each fault: the names of its targets.
@@ -105,6 +109,7 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
     let mut all: Vec<Box<dyn Measure>> = vec![
         Box::new(tasks::Tasks::new(Arc::clone(&setting), options)),
         Box::new(herd::Herd::new(Arc::clone(&setting), options)),
+        Box::new(fairness::Fairness::new(Arc::clone(&setting))),
         Box::new(traffic::Traffic::new(Arc::clone(&setting))),
         Box::new(journal::Journals::new(Arc::clone(&setting))),
         Box::new(locks::Locks::new(Arc::clone(&setting))),

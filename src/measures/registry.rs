@@ -2,7 +2,7 @@
 //!
 //! Each measure keeps its own table beside its code; a test runs worlds and asserts that nothing on a sheet is missing here.
 
-use super::{Better, MeasureInfo, Unit, herd, journal, locks, tasks, traffic};
+use super::{Better, MeasureInfo, Unit, fairness, herd, journal, locks, tasks, traffic};
 
 /// A static table of [`MeasureInfo`]: `name, unit, better, doc;` line by line.
 macro_rules! measure_table {
@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 20] = [
+const TABLES: [&[MeasureInfo]; 23] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -26,6 +26,9 @@ const TABLES: [&[MeasureInfo]; 20] = [
     herd::SERVICE,
     herd::SERVICE_ONLY,
     herd::RECOVERY,
+    fairness::ALL,
+    fairness::GROUP,
+    fairness::LOAD,
     locks::LOCK,
     journal::JOURNAL,
     traffic::MESSAGES,

@@ -7,6 +7,7 @@
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
 //! - [`clients`]: what clients do about slow, refused and lost calls: throttles, breakers, hedges, cancellations.
 //! - [`editing`]: whether texts end as recorded.
+//! - [`fairness`]: how evenly calls are answered, and the load that arrives over that which was meant.
 //! - [`journal`]: what is written to logs of events and read from them, and how long it takes to rebuild an agent.
 //! - [`gateways`]: what gateways ask of others, and how that goes;
 //! - [`locks`]: how long locks are waited for and held, and what is done under those that are over.
@@ -19,6 +20,7 @@ pub mod budget;
 mod caching;
 pub mod clients;
 pub mod editing;
+pub mod fairness;
 pub mod gateways;
 pub mod herd;
 pub mod inference;
@@ -63,6 +65,8 @@ pub struct Setting {
     pub stores: Vec<(u32, u32, String)>,
     /// For each fault: its name, and whether it is a partition.
     pub faults: Vec<(String, bool)>,
+    /// The groups whose agents stay: those of a fixed number.
+    pub settled: Vec<String>,
     /// The stretches of raised demand: the group that arrives, and from when to when; `None`: it stays raised.
     pub surges: Vec<(String, SimTime, Option<SimTime>)>,
     /// For each fault: the names of its targets.
@@ -119,6 +123,7 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
     let mut all: Vec<Box<dyn Measure>> = vec![
         Box::new(tasks::Tasks::new(Arc::clone(&setting), options)),
         Box::new(herd::Herd::new(Arc::clone(&setting), options)),
+        Box::new(fairness::Fairness::new(Arc::clone(&setting))),
         Box::new(traffic::Traffic::new(Arc::clone(&setting))),
         Box::new(journal::Journals::new(Arc::clone(&setting))),
         Box::new(locks::Locks::new(Arc::clone(&setting))),

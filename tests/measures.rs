@@ -104,6 +104,12 @@ fn setting(plan: &Plan) -> Setting {
         warm_up: plan.warm_up,
         window: plan.window,
         horizon: plan.until.latest(),
+        settled: plan
+            .agents
+            .iter()
+            .filter(|group| !group.is_stream)
+            .map(|group| group.name.clone())
+            .collect(),
         surges: Vec::new(),
         task_names: plan.task_names.clone(),
     }

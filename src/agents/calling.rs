@@ -79,6 +79,10 @@ impl AgentGroup {
                 let (mut stream, number) = self.draws(id, purpose::TOKENS);
                 let mut many = |tokens: &CallTokens| match tokens {
                     CallTokens::Law(law) => (law.sample(&mut stream, number) + 0.5) as u32,
+                    CallTokens::OfArrival(rows) => {
+                        let ordinal = self.biographies[self.member_of(id) as usize].ordinal;
+                        rows[ordinal as usize % rows.len()]
+                    }
                     CallTokens::OfRow { register, of } => of[self.peek_register(id, *register) as usize],
                 };
                 (many(tokens_in), many(tokens_out))

@@ -1,6 +1,6 @@
 //! Demand that changes over time: a Poisson process whose rate is constant in stretches.
 
-use crate::kernel::SimTime;
+use crate::kernel::{SimDuration, SimTime};
 use std::sync::Arc;
 
 /// A rate that holds from a time on, and then another.
@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub struct Demand {
     /// From when on, and arrivals in a nanosecond; times ascend. Before the first nobody arrives.
     stretches: Arc<[(SimTime, f64)]>,
+    /// Whether it is a record, in which no stretch stands out as a trigger.
+    is_record: bool,
 }
 
 /// A stretch of raised demand: when it begins, and when it is over; `None`: it stays.
@@ -22,6 +24,16 @@ impl Demand {
         let any = stretches.iter().any(|(_, rate)| *rate > 0.0);
         (ascends && good && any).then(|| Self {
             stretches: stretches.into(),
+            is_record: false,
+        })
+    }
+
+    /// As [`Demand::new`], of recorded rates.
+    pub fn recorded(stretches: &[(SimTime, f64)]) -> Option<Self> {
+        let demand = Self::new(stretches)?;
+        Some(Self {
+            is_record: true,
+            ..demand
         })
     }
 
@@ -42,13 +54,13 @@ impl Demand {
                 Some(end) => {
                     let room = end.since(at).as_nanos() as f64;
                     if needed < room {
-                        return Some(at.saturating_add(crate::kernel::SimDuration::from_nanos_f64(needed)));
+                        return Some(at.saturating_add(SimDuration::from_nanos_f64(needed)));
                     }
                     left = (left - room * rate).max(0.0);
                     at = end;
                 }
                 None if *rate > 0.0 => {
-                    return Some(at.saturating_add(crate::kernel::SimDuration::from_nanos_f64(needed)));
+                    return Some(at.saturating_add(SimDuration::from_nanos_f64(needed)));
                 }
                 None => return None,
             }
@@ -56,8 +68,11 @@ impl Demand {
         None
     }
 
-    /// The stretches in which the rate is above the one that it starts with.
+    /// The stretches in which the rate is above the one that it starts with; of a record, none.
     pub fn surges(&self) -> Vec<Surge> {
+        if self.is_record {
+            return Vec::new();
+        }
         let start = self.stretches[0].1;
         let mut surges: Vec<Surge> = Vec::new();
         let mut open: Option<SimTime> = None;

@@ -169,6 +169,9 @@ pub struct PromptStep {
 pub enum CallTokens {
     /// Drawn.
     Law(Law),
+    /// As many as the row says whose number is the agent's, from the start again after the last: for agents that arrive at the times of
+    /// a record.
+    OfArrival(std::sync::Arc<[u32]>),
     /// As many as the row says that is performed.
     OfRow {
         /// Which register keeps the row: the compiler says it.

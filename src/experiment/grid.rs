@@ -410,6 +410,12 @@ pub fn setting(plan: &Plan) -> Setting {
                 (fault.name.clone(), partition)
             })
             .collect(),
+        settled: plan
+            .agents
+            .iter()
+            .filter(|group| !group.is_stream)
+            .map(|group| group.name.clone())
+            .collect(),
         surges: plan
             .agents
             .iter()

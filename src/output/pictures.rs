@@ -427,7 +427,10 @@ fn arrivals(results: &Results) -> Option<Chart> {
         .iter()
         .any(|variant| variant.measures.get("calls.refused").is_some_and(|of| of.mean > 0.0));
     let limits = limits(results);
-    if !refused && limits.is_empty() {
+    let triggered = results.variants.iter().any(|variant| {
+        variant.measures.contains_key("herd.horizon") && variant.measures.contains_key("herd.end.goodput")
+    });
+    if !refused && limits.is_empty() && !triggered {
         return None;
     }
     let panels: Vec<Panel> = results
@@ -440,12 +443,12 @@ fn arrivals(results: &Results) -> Option<Chart> {
                 ("calls.refused.rate", "refused"),
                 ("calls.goodput", "answered"),
             ];
+            let lines = lines
+                .into_iter()
+                .filter(|(series, _)| refused || *series != "calls.refused.rate");
             Panel {
                 name: variant.title.clone(),
-                lines: lines
-                    .into_iter()
-                    .filter_map(|(series, name)| line(series, name))
-                    .collect(),
+                lines: lines.filter_map(|(series, name)| line(series, name)).collect(),
                 shades: shades(variant),
             }
         })
@@ -455,7 +458,13 @@ fn arrivals(results: &Results) -> Option<Chart> {
         .flat_map(|panel| &panel.lines)
         .flat_map(|line| &line.points);
     let peak = points.map(|(_, rate)| *rate).fold(0.0, f64::max);
-    let mut frame = frame(results, "Requests, refusals and answers over time");
+    let mut frame = frame(
+        results,
+        match refused {
+            true => "Requests, refusals and answers over time",
+            false => "Requests and answers over time",
+        },
+    );
     let (window, drawn) = windows(results, "calls.arrivals.rate")?;
     frame.note = series_note(results, window, drawn);
     let limit = limits.first().map_or(f64::MAX, |(_, limit)| *limit);

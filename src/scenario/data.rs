@@ -43,10 +43,13 @@ macro_rules! file {
 const AZURE: &str = "Azure LLM inference trace 2023 (Patel et al., Splitwise, ISCA 2024), CC BY 4.0";
 const FANTOCH: &str = "github.com/vitorenesduarte/fantoch, MIT or Apache-2.0";
 const EDITS: &str = "github.com/josephg/editing-traces (Joseph Gentle), CC BY 4.0";
+const MOONCAKE: &str = "github.com/kvcache-ai/Mooncake (Qin et al., FAST 2025), Apache-2.0";
+const OUTAGES: &str = "github.com/atlarge-research/opendc, MIT";
+const SERVEGEN: &str = "github.com/alibaba/ServeGen (Xiang et al., 2025), Apache-2.0";
 const RTT: &[u8] = file!("wan-latency-fantoch/rtt.csv");
 
 /// The data sets that come with Quorate, by name.
-pub const BUILT_IN: [BuiltIn; 10] = [
+pub const BUILT_IN: [BuiltIn; 17] = [
     BuiltIn {
         name: "airline-calls",
         title: "recorded runs of a customer-service agent with tools, for `EachRow`",
@@ -83,6 +86,13 @@ pub const BUILT_IN: [BuiltIn; 10] = [
         bytes: file!("editing-traces/clownschool.json.gz"),
     },
     BuiltIn {
+        name: "facebook-outages",
+        title: "outages of a service as its users reported them: gaps and durations",
+        source: OUTAGES,
+        set: None,
+        bytes: file!("service-outages/facebook.csv.gz"),
+    },
+    BuiltIn {
         name: "friendsforever",
         title: "an editing session of two authors, for `Edit`",
         source: EDITS,
@@ -97,11 +107,53 @@ pub const BUILT_IN: [BuiltIn; 10] = [
         bytes: RTT,
     },
     BuiltIn {
+        name: "instagram-outages",
+        title: "outages of a service as its users reported them: gaps and durations",
+        source: OUTAGES,
+        set: None,
+        bytes: file!("service-outages/instagram.csv.gz"),
+    },
+    BuiltIn {
+        name: "mooncake-conversation",
+        title: "requests of a chat service: arrival, prompt and answer tokens, shared prefixes",
+        source: MOONCAKE,
+        set: None,
+        bytes: file!("mooncake-fast25/conversation.csv.gz"),
+    },
+    BuiltIn {
+        name: "mooncake-synthetic",
+        title: "requests made of several public sets: arrival, prompt and answer tokens, shared prefixes",
+        source: MOONCAKE,
+        set: None,
+        bytes: file!("mooncake-fast25/synthetic.csv.gz"),
+    },
+    BuiltIn {
+        name: "netflix-outages",
+        title: "outages of a service as its users reported them: gaps and durations",
+        source: OUTAGES,
+        set: None,
+        bytes: file!("service-outages/netflix.csv.gz"),
+    },
+    BuiltIn {
         name: "seattle-rtt",
         title: "round trips of 60 pairs over 688 time slices",
         source: "github.com/uofa-rzhu3/NetLatency-Data (Zhu et al., IEEE/ACM ToN 2017), MIT",
         set: None,
         bytes: file!("netlatency-uofa/seattle_60pairs_688slices_s.csv.gz"),
+    },
+    BuiltIn {
+        name: "servegen-language",
+        title: "a day of the request rates of ten clients of a chat model",
+        source: SERVEGEN,
+        set: None,
+        bytes: file!("servegen-clients/language_day.csv"),
+    },
+    BuiltIn {
+        name: "servegen-reason",
+        title: "a day of the request rates of ten clients of a reasoning model",
+        source: SERVEGEN,
+        set: None,
+        bytes: file!("servegen-clients/reason_day.csv"),
     },
     BuiltIn {
         name: "swe-tool-times",
@@ -570,6 +622,13 @@ mod tests {
             ("airline-calls", "args_chars", 5308),
             ("azure-code", "GeneratedTokens", 8819),
             ("azure-conv", "ContextTokens", 19_366),
+            ("facebook-outages", "failure_duration_ms", 4069),
+            ("instagram-outages", "failure_duration_ms", 3926),
+            ("mooncake-conversation", "output_length", 12_031),
+            ("mooncake-synthetic", "input_length", 3993),
+            ("netflix-outages", "failure_interval_ms", 3388),
+            ("servegen-language", "all", 144),
+            ("servegen-reason", "client_35", 144),
             ("swe-tool-times", "execution_time_s", 40),
             ("seattle-rtt", "n0_n18", 688),
         ] {

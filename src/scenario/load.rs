@@ -136,6 +136,9 @@ impl Loading<'_> {
         let expectations = resolve::expectations(file, self.known, self.map, self.out);
         let answers = resolve::answers(file, self.known, self.out);
         let knee = resolve::knee(file, &loaded.root, self.known, limits, self.out);
+        if let (Some(spec), Some(written)) = (&knee, file.knee.given()) {
+            self.check_ends(spec, written.span, &loaded.root, limits);
+        }
         let mut variants = Vec::from_iter(plan);
         let plain = without_comparisons(&loaded.root);
         let kept = self.kept(file.variants.0.names());
@@ -212,6 +215,25 @@ impl Loading<'_> {
             data: files,
             files: loaded.files,
         })
+    }
+
+    /// Reports the ends of a range that the scenario can't be read with.
+    fn check_ends(&mut self, knee: &KneeSpec, place: Span, root: &Node, limits: &Limits) {
+        for end in [knee.from, knee.to] {
+            let (mut changed, mut own) = (root.clone(), Diagnostics::new());
+            let set = patch::set(&mut changed, &knee.path, end.node(), place, limits);
+            decode(&mut changed, true, &mut own);
+            let problem = own.iter().find(|problem| problem.severity == Severity::Error);
+            // Where the path itself leads nowhere, that was said.
+            if let (Ok(()), Some(problem)) = (set, problem) {
+                let message = format!(
+                    "the scenario can't be read with {} at {end}: {}",
+                    knee.path, problem.message
+                );
+                self.out.push(Diagnostic::error(Code::BadKnee, place, message));
+                return;
+            }
+        }
     }
 
     /// The names of the variants that are run beside the base. One that doesn't exist is reported.

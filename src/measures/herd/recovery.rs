@@ -318,6 +318,7 @@ mod tests {
             services: Vec::new(),
             stores: Vec::new(),
             faults: Vec::new(),
+            settled: Vec::new(),
             surges: Vec::new(),
             targets: Vec::new(),
             limits: Vec::new(),

@@ -6,6 +6,11 @@ use super::steps::Steps;
 use crate::scenario::syntax::quantity::{Bytes, Duration, Positive, Rate};
 use crate::scenario::syntax::{Named, Part, Spanned};
 
+/// One event a second.
+fn a_second() -> Positive<Rate> {
+    super::positive(Rate::new(1, Duration::from_secs(1)).expect("a second isn't zero"))
+}
+
 crate::language! {
     /// A group of agents that all run one program.
     pub struct Group {
@@ -123,6 +128,21 @@ crate::language! {
         /// As a Poisson process whose rate changes: each rate holds from its time on, as in `Rates([("0s", "100/s"), ("60s", "280/s")])`.
         /// The first time is when the first gap begins. A stretch above the first rate is a trigger, as a fault is.
         Rates(Spanned<Vec<(Duration, Rate)>>),
+        /// As a Poisson process whose rate was recorded: window after window of a data set. After the last window its rate stays.
+        Windows {
+            /// The data set.
+            data: Part<Spanned<String>>,
+            /// The column of times at which the windows begin, counted from the first.
+            at: Part<Spanned<String>>,
+            /// What a 1 in that column means.
+            unit: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(1))),
+            /// The column of rates.
+            rate: Part<Spanned<String>>,
+            /// What a 1 in that column means.
+            each: Part<Positive<Rate>> = Part::from(a_second()),
+            /// How many times faster than recorded windows follow each other; their rates stay as they are.
+            speed: Part<Positive<f64>> = Part::from(super::positive(1.0)),
+        },
         /// As a Poisson process whose rate is another for a while: a trigger, as a fault is.
         Surge {
             /// How many on average, before and after.

@@ -218,6 +218,16 @@ impl Amount {
         }
     }
 
+    /// The value as a field of a scenario has it: whole numbers stay whole.
+    pub fn node(self) -> Node {
+        match self {
+            Self::Number(number) if number == libm::trunc(number) && number.abs() < 1e15 => {
+                Node::made(Value::Integer((number as i64).into()))
+            }
+            other => other.encode(),
+        }
+    }
+
     /// What it measures, in words.
     pub fn kind(self) -> &'static str {
         match self {

@@ -378,6 +378,14 @@ crate::language! {
     pub enum TokenCount {
         /// Drawn by a law, which alone means this.
         Law(Spanned<NumberLaw>) as bare,
+        /// As a data set's row says whose number is the agent's: agents that arrive at the times of a record (`Trace`) have the tokens that
+        /// are recorded beside them.
+        OfArrival {
+            /// The data set.
+            data: Part<Spanned<String>>,
+            /// The column, of numbers that aren't negative.
+            column: Part<Spanned<String>>,
+        },
         /// As the row says that the `EachRow` around it performs.
         OfRow {
             /// The columns, of numbers that aren't negative: they are added up.

@@ -367,6 +367,32 @@ impl Resolver<'_, '_> {
                 }
                 demand.map(Arrivals::Rates)
             }
+            Arrive::Windows {
+                data,
+                at: times,
+                unit,
+                rate,
+                each,
+                speed,
+            } => {
+                let (data, times, rate) = (data.get()?, times.get()?, rate.get()?);
+                let (unit, each, speed) = (unit.get()?.as_nanos() as f64, per_nano(**each.get()?), **speed.get()?);
+                let (begins, rates) = (
+                    self.data.column(data, times, self.out)?,
+                    self.data.column(data, rate, self.out)?,
+                );
+                let begin = |row: usize| {
+                    let since = (begins.value(row) - begins.value(0)) * unit / speed;
+                    SimTime::ZERO.saturating_add(SimDuration::from_nanos_f64(since))
+                };
+                let stretches = (0..begins.len()).map(|row| (begin(row), rates.value(row) * each));
+                let demand = Demand::recorded(&stretches.collect::<Vec<_>>());
+                if demand.is_none() {
+                    let message = "the windows ascend in time, and their rates aren't negative, nor all zero";
+                    self.error(Code::BadRates, data.span, message);
+                }
+                demand.map(Arrivals::Rates)
+            }
             Arrive::Surge {
                 rate,
                 to,

@@ -5,9 +5,7 @@ use super::{Kind, Measures, What};
 use crate::measures;
 use crate::scenario::language::Scenario;
 use crate::scenario::language::compare::{Amount, Knee};
-use crate::scenario::syntax::{
-    Code, Cx, Decode, Diagnostic, Diagnostics, Encode, Limits, Node, Path, Spanned, patch, write,
-};
+use crate::scenario::syntax::{Code, Cx, Decode, Diagnostic, Diagnostics, Limits, Node, Path, Spanned, patch, write};
 
 /// What `quorate knee` looks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +96,7 @@ pub(in crate::scenario) fn knee(
         }
     }
     if let (Some(path), Some(from)) = (path.get(), from.get()) {
-        let (value, mut root) = (from.value.encode(), root.clone());
+        let (value, mut root) = (from.value.node(), root.clone());
         if let Err(error) = patch::set(&mut root, &path.value, value, path.span, limits) {
             out.push(error.diagnostic(path.span));
         }

@@ -291,7 +291,7 @@ fn range(law: &Law) -> [f64; 2] {
 fn tokens_of(call: &CallStep, spec: &ServiceSpec) -> ([f64; 2], [f64; 2]) {
     let of_call = |tokens: &CallTokens| match tokens {
         CallTokens::Law(law) => range(law),
-        CallTokens::OfRow { of, .. } => {
+        CallTokens::OfRow { of, .. } | CallTokens::OfArrival(of) => {
             let least = of.iter().copied().min().unwrap_or(0);
             [f64::from(least), f64::from(of.iter().copied().max().unwrap_or(0))]
         }

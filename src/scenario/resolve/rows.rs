@@ -279,6 +279,20 @@ impl Resolver<'_, '_> {
         let written = written?;
         let (columns, times, before) = match &written.value {
             TokenCount::Law(law) => return self.amount(law, "a number of tokens").map(CallTokens::Law),
+            TokenCount::OfArrival { data, column } => {
+                let (data, column) = (data.get()?, column.get()?);
+                let read = self.data.column(data, column, self.out)?;
+                if read.least() < 0.0 || read.greatest() > f64::from(u32::MAX) {
+                    let message = format!(
+                        "the column {} holds numbers that count no tokens",
+                        write::quoted(column)
+                    );
+                    self.error(Code::BadData, column.span, message);
+                    return None;
+                }
+                let rows = (0..read.len()).map(|row| (read.value(row) + 0.5) as u32);
+                return Some(CallTokens::OfArrival(rows.collect()));
+            }
             TokenCount::OfRow { columns, times, before } => (columns, times, before),
         };
         self.in_run(written.span, "`OfRow`")?;

@@ -1,5 +1,6 @@
 //! Floor 3: what agents call: inference, tools, databases. Servers, queues, limits and budgets.
 
+pub mod answers;
 pub mod batching;
 pub mod books;
 mod fair;

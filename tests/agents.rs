@@ -213,6 +213,7 @@ fn a_timeout_that_a_pause_put_off_does_not_strike_the_next_call() {
         priority: 0,
         aim: None,
         prompt: Default::default(),
+        about: None,
     });
     let program = Program::compile(&[call.clone(), call, think(1000.0)], &[], "agents.agent");
     plan.agents = vec![Arc::new(GroupSpec {

@@ -75,7 +75,7 @@ fn aim() -> impl Strategy<Value = Option<Box<Aim>>> {
 }
 
 fn leaf() -> impl Strategy<Value = Step> {
-    let call = (0usize..4, 0u16..5, aim()).prop_map(|(service, policy, aim)| {
+    let call = (0usize..4, 0u16..5, aim(), any::<bool>()).prop_map(|(service, policy, aim, about)| {
         Step::Call(CallStep {
             server: if aim.is_some() { SERVICES[0] } else { SERVICES[service] },
             by_site: None,
@@ -85,6 +85,7 @@ fn leaf() -> impl Strategy<Value = Step> {
             priority: 0,
             aim,
             prompt: Default::default(),
+            about: about.then_some(Law::Uniform { low: 0.0, high: 3.0 }),
         })
     });
     prop_oneof![
@@ -214,21 +215,35 @@ fn service() -> impl Strategy<Value = ServiceSpec> {
         Just(Discipline::Sharing),
         Just(Discipline::Priority),
         Just(Discipline::ShortestFirst),
+        Just(Discipline::Fair),
     ];
+    let answers = (duration(), 0.0..0.5, duration(), 1u32..4, any::<bool>());
+    let answers = answers.prop_map(|(ttl, jitter, stale, size, single_flight)| answers::AnswerCache {
+        ttl,
+        jitter,
+        stale,
+        size,
+        single_flight,
+    });
     let parts = (
         1u32..3,
         prop::option::of(0u32..3),
         time(),
         prop::option::of(limit),
         (abandoned, discipline),
+        (prop::option::of(duration()), prop::option::of(answers)),
     );
-    parts.prop_map(|(servers, queue, time, limit, (abandoned, discipline))| ServiceSpec {
-        queue,
-        limit,
-        abandoned,
-        discipline,
-        ..ServiceSpec::new(Some(servers), time)
-    })
+    parts.prop_map(
+        |(servers, queue, time, limit, (abandoned, discipline), (most_wait, answers))| ServiceSpec {
+            queue,
+            limit,
+            abandoned,
+            discipline,
+            most_wait,
+            answers,
+            ..ServiceSpec::new(Some(servers), time)
+        },
+    )
 }
 
 /// How a gateway passes requests on to two others.
@@ -377,6 +392,16 @@ fn plan(case: &Case) -> Plan {
             spec: Arc::new(spec.clone()),
         })
         .collect();
+    if case.duplication > 0.0 {
+        // Of two copies that come at once one would wait for the other's answer; records don't say which of them was used.
+        for service in &mut services {
+            let spec = Arc::make_mut(&mut service.spec);
+            spec.answers = spec.answers.map(|answers| answers::AnswerCache {
+                single_flight: false,
+                ..answers
+            });
+        }
+    }
     let [first, second] = [0, 1].map(|n| case.gateways[n].clone());
     let asks = |passing: Passing, to: [u32; 2]| {
         let to = to.to_vec();
@@ -440,6 +465,7 @@ fn plan(case: &Case) -> Plan {
         priority: 0,
         aim: None,
         prompt: Default::default(),
+        about: None,
     });
     let handlers = vec![
         (HANDLED, vec![think(4.0), Step::Reply { bytes: 5 }, think(2.0)]),
@@ -543,6 +569,7 @@ impl quorate::world::record::Observer for Kinds {
                 What::CallEnded => format!("CallEnded {}", record.c),
                 What::Journal => format!("Journal {}", record.c),
                 What::PassedBack => format!("PassedBack {}", record.c),
+                What::AnswerCached => format!("AnswerCached {}", record.c),
                 what => format!("{what:?}"),
             };
             *self.0.entry(detail).or_default() += 1;
@@ -559,7 +586,7 @@ fn the_random_worlds_cover_what_can_happen() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut all = std::collections::BTreeMap::<String, u64>::new();
-    for _ in 0..100 {
+    for _ in 0..300 {
         let case = case().new_tree(&mut runner).unwrap().current();
         let run = quorate::scenario::build(&plan(&case), case.seed, 0, vec![Box::new(Kinds::default())]);
         let (_, mut world, _) = run.finish(5_000_000);
@@ -613,6 +640,11 @@ fn the_random_worlds_cover_what_can_happen() {
         "PassedBack 3",
         "PassedBack 4",
         "Ejected",
+        "AnswerCached 0",
+        "AnswerCached 1",
+        "AnswerCached 3",
+        "AnswerCached 5",
+        "AnswerCached 7",
     ] {
         assert!(
             all.get(kind).is_some_and(|count| *count > 5),

@@ -239,6 +239,88 @@ fn what_has_waited_for_too_long_is_refused_when_its_turn_comes() {
     assert_eq!((of["calls.last_answer"], of["calls.unfinished"]), (30.0, 0.0));
 }
 
+/// A service of a second of work, and callers who ask the same at these times, in milliseconds: how long each was under way.
+fn asked(cache: &str, starts: &[u64], faults: &str) -> (Vec<f64>, BTreeMap<String, f64>) {
+    let one = |(n, at): (usize, &u64)| {
+        format!(
+            r#""c{n}": (count: 1, at: "x", start: AtOnce(at: "{at}ms"), program: [Task(name: "t{n}", steps: [Call(service: "s", about: 7)])]),"#
+        )
+    };
+    let agents: String = starts.iter().enumerate().map(one).collect();
+    let of = numbers(&format!(
+        r#"(
+        quorate: 1, name: "cache", question: "?", until: AllDone(within: "1h"), sites: ["x"],
+        services: {{"s": (at: "x", servers: 1, time: "1s", cache: ({cache}))}},
+        agents: {{{agents}}},
+        faults: {{{faults}}},
+    )"#
+    ));
+    (times(&of, starts.len()), of)
+}
+
+#[test]
+fn what_was_asked_before_is_answered_at_once_for_as_long_as_it_is_fresh() {
+    let starts = [0, 500, 3_000, 11_500, 12_500];
+    let (took, of) = asked(r#"ttl: "10s""#, &starts, "");
+    // Both of the first two work; the second's answer is there at 2 s, and fresh until 12 s.
+    assert_eq!(took, [1000.0, 1500.0, 0.0, 0.0, 1000.0]);
+    assert_eq!(
+        (
+            of["service.s.served"],
+            of["service.s.wasted"],
+            of["service.s.cache.found_share"]
+        ),
+        (3.0, 0.0, 0.4)
+    );
+    let (took, of) = asked(r#"ttl: "10s", single_flight: true"#, &starts, "");
+    // The second waits for the first one's answer, which is there at 1 s, and fresh until 11 s.
+    assert_eq!(took, [1000.0, 500.0, 0.0, 1000.0, 0.0]);
+    assert_eq!(parts(&of, "t1"), [0.0; 5]);
+    assert_eq!(
+        (of["task.t1.part.coordination"], of["service.s.cache.joined"]),
+        (0.5, 1.0)
+    );
+    assert_eq!((of["service.s.served"], of["service.s.wasted"]), (2.0, 0.0));
+}
+
+#[test]
+fn a_stale_answer_is_given_while_a_fresh_one_is_found_out_once() {
+    let (took, of) = asked(r#"ttl: "10s", stale: "5s""#, &[0, 12_000, 12_500, 13_500, 40_000], "");
+    // Fresh until 11 s; at 12 s it is given, and refreshed by 13 s; by 40 s that one is gone, too.
+    assert_eq!(took, [1000.0, 0.0, 0.0, 0.0, 1000.0]);
+    let counts = ["fresh", "stale", "missed", "refreshes"].map(|name| of[&format!("service.s.cache.{name}")]);
+    assert_eq!(counts, [1.0, 2.0, 2.0, 1.0]);
+    assert_eq!((of["service.s.served"], of["service.s.wasted"]), (3.0, 0.0));
+}
+
+#[test]
+fn a_crash_takes_the_answers_unless_the_state_is_kept() {
+    let crash = |keep: &str| format!(r#""f": Crash(who: "s", at: "2s", for: "1s", keep: {keep})"#);
+    let (took, _) = asked(r#"ttl: "1h""#, &[0, 4_000], &crash("State"));
+    assert_eq!(took, [1000.0, 0.0]);
+    let (took, _) = asked(r#"ttl: "1h""#, &[0, 4_000], &crash("Nothing"));
+    assert_eq!(took, [1000.0, 1000.0]);
+}
+
+#[test]
+fn those_who_wait_for_an_answer_share_the_fate_of_who_finds_it_out() {
+    // The queue is full when the third asks about something else; the second waits for the first one's answer in any case.
+    let text = r#"(
+        quorate: 1, name: "fate", question: "?", until: AllDone(within: "1h"), sites: ["x"],
+        services: {"s": (at: "x", servers: 1, time: "10s", most_wait: "4s", cache: (ttl: "1h", single_flight: true))},
+        agents: {
+            "first": (count: 1, at: "x", program: [Call(service: "s", about: 1)]),
+            "second": (count: 3, at: "x", start: AtOnce(at: "1s"), on_failure: Continue, program: [Call(service: "s", about: 2)]),
+        },
+    )"#;
+    let of = numbers(text);
+    assert_eq!(
+        (of["calls.answered"], of["calls.failed"], of["calls.refused.waited"]),
+        (1.0, 3.0, 1.0)
+    );
+    assert_eq!(of["service.s.cache.joined"], 2.0);
+}
+
 #[test]
 fn a_mesh_is_the_gateways_that_it_stands_for() {
     let with = |meshes: &str, service: &str, gates: &str| {

@@ -144,6 +144,7 @@ fn call(server: u32, policy: u16) -> Step {
         priority: 0,
         aim: None,
         prompt: Default::default(),
+        about: None,
     })
 }
 
@@ -314,6 +315,9 @@ fn everything_on_a_sheet_is_in_the_registry() {
         "latency_trap.",
         "budget.",
         "inference.",
+        "fairness.",
+        "group.*.fairness.",
+        "service.*.cache.",
         "task.stopped",
         "task.*.stopped",
     ];

@@ -115,6 +115,7 @@ fn call(server: u32, policy: u16) -> Step {
         priority: 0,
         aim: None,
         prompt: Default::default(),
+        about: None,
     })
 }
 

@@ -11,7 +11,7 @@ use super::step::{Action, CallTokens, KeyChoice, PromptStep, ReplicaChoice, Swap
 use crate::kernel::SimDuration;
 use crate::state::{Context, Op, Token};
 use crate::world::call::{
-    Attempt, Basis, Call, Findings, Outcome, Part, Parts, Request, Terms, attempt_address, call_identity,
+    Attempt, Basis, Call, Findings, Outcome, Part, Parts, Prompt, Request, Terms, attempt_address, call_identity,
 };
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, purpose, request_bytes};
@@ -92,12 +92,25 @@ impl AgentGroup {
             said if said == PromptStep::default() => None,
             said => self.prompt(id, &said, (&mut tokens_in, &mut tokens_out)),
         };
+        let prompt = match &step.about {
+            None => prompt,
+            Some(law) => self.with_question(id, law, prompt),
+        };
         Request::Work {
             tokens_in,
             tokens_out,
             priority,
             prompt,
         }
+    }
+
+    /// The same, with what the call asks about.
+    #[cold]
+    fn with_question(&self, id: u32, law: &crate::random::Law, prompt: Option<Box<Prompt>>) -> Option<Box<Prompt>> {
+        let (mut stream, number) = self.draws(id, purpose::ABOUT);
+        let mut prompt = prompt.unwrap_or_default();
+        prompt.about = Some(law.sample(&mut stream, number).max(0.0) as u64);
+        Some(prompt)
     }
 
     /// A step on shared state begins; true if it is over at once, since a cache has answered.
@@ -482,6 +495,7 @@ impl AgentGroup {
                 };
                 let mut parts = attempt.parts(until);
                 parts.add(Part::Retrying, attempt.sent - began);
+                let times = told.then(|| attempt.times(until));
                 let answer = Answer {
                     number: attempt.number,
                     call: attempt.call,
@@ -490,8 +504,7 @@ impl AgentGroup {
                     context: attempt.context.take(),
                     findings: attempt.findings.take(),
                 };
-                if told {
-                    let times = attempt.times(until);
+                if let Some(times) = times {
                     cx.record_with(What::AttemptAnswered, client, words, &times);
                 }
                 cx.shared.attempts.free(handle);

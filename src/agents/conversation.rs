@@ -34,6 +34,7 @@ impl AgentGroup {
                     .wrapping_add(u64::from(run).wrapping_mul(0xbf58_476d_1ce4_e5b9))
             }),
             before: before.map_or(0, |conversation| conversation.tokens * u32::from(said.continues)),
+            about: None,
         };
         // What the call doesn't say, the service says, and it adds the turns before.
         if (*tokens.0, *tokens.1) != (0, 0) {

@@ -125,6 +125,8 @@ pub struct CallStep {
     pub priority: u32,
     /// What it says of its prompt and its answer beyond how long they are.
     pub prompt: PromptStep,
+    /// What it asks about, for services that keep answers: equal numbers are equal questions.
+    pub about: Option<Law>,
     /// Where else it may go. Most calls name one service.
     pub aim: Option<Box<Aim>>,
 }

@@ -15,7 +15,7 @@ mod walk;
 use crate::agents::activation::{Settled, State};
 use crate::world::call::Part;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
-use gateways::{Gateways, Used};
+use gateways::Gateways;
 use servers::{Servers, Split};
 use std::collections::BTreeMap;
 use walk::{Branch, Peer, Stretch, Way, overlap, walk};
@@ -68,7 +68,7 @@ pub struct CriticalPath {
     /// Attempts that left, by call.
     sent: BTreeMap<u64, Vec<u64>>,
     /// The answer that a call used: its server, and its times as the record has them.
-    answers: BTreeMap<u64, (u32, [u64; 9])>,
+    answers: BTreeMap<u64, (u32, [u64; 10])>,
     servers: Servers,
     gateways: Gateways,
     pauses: BTreeMap<u32, Vec<(u64, u64)>>,
@@ -234,39 +234,34 @@ impl CriticalPath {
 
     fn call(&self, record: &Record, until: u64) -> Result<Vec<(u64, Way)>, String> {
         let (server, times) = self.answers.get(&record.c).ok_or("a call is done without an answer")?;
-        let [sent, arrived, started, finished, down, coordinated, _, stood, undone] = *times;
+        let [sent, arrived, ..] = *times;
         if !self.sent.get(&record.c).is_some_and(|all| all.contains(&sent)) {
             return Err(format!("no attempt left at {sent}"));
         }
-        let claimed = Split { stood, down, undone };
         let mut ways = vec![(sent, Way::Part(Part::Retrying)), (arrived, Way::Part(Part::Network))];
-        ways.extend(self.at_server(*server, record.c, [arrived, started, finished], claimed, coordinated)?);
+        ways.extend(self.at_server(*server, record.c, times)?);
         ways.push((until, Way::Part(Part::Network)));
         Ok(ways)
     }
 
     /// The stretches of a request at its server, up to its answer.
-    fn at_server(
-        &self,
-        server: u32,
-        call: u64,
-        times: [u64; 3],
-        claimed: Split,
-        coordinated: u64,
-    ) -> Result<Vec<(u64, Way)>, String> {
-        let [arrived, started, finished] = times;
-        // The gateway's own work, then what a crash undid of what others had done, and then the calls whose answer was used.
-        let own_work = |(own, since, passage, used): (u64, u64, _, Used)| {
-            let ended = self.servers.ended(call, arrived, since)?;
-            Some((own, ended, since, passage, used))
-        };
-        let decisive = self
-            .gateways
-            .decisive(server, call, started, finished)
-            .filter_map(own_work);
-        // Of copies that were passed on together the first that this one can be.
-        let last = decisive.max_by_key(|(_, _, since, _, used)| (std::cmp::Reverse(*since), used.order));
-        let Some((own, ended, since, passage, used)) = last else {
+    fn at_server(&self, server: u32, call: u64, times: &[u64; 10]) -> Result<Vec<(u64, Way)>, String> {
+        let [_, arrived, started, finished, down, coordinated, _, stood, undone, by] = *times;
+        let claimed = Split { stood, down, undone };
+        if started == arrived && self.servers.cached(call, finished) {
+            // Whoever waits for another's answer waits all the time, but for what its server stood still.
+            let down = self.servers.stood_between(server, arrived, finished);
+            if down + coordinated == finished - arrived {
+                let served = Way::Served {
+                    down,
+                    undone: 0,
+                    coordinated,
+                };
+                return Ok(vec![(finished, served)]);
+            }
+        }
+        if by == 0 {
+            let times = [arrived, started, finished];
             let Split { stood, down, undone } = self.servers.split(server, call, times, claimed)?;
             let served = Way::Served {
                 down,
@@ -274,7 +269,20 @@ impl CriticalPath {
                 coordinated,
             };
             return Ok(vec![(started, Way::Waited { stood }), (finished, served)]);
-        };
+        }
+        // The gateway's own work, then what a crash undid of what others had done, and then the call whose answer was used.
+        let used = self.gateways.used(by, server, call);
+        let (passage, used, since) = used.ok_or("a gateway answered with what nobody had answered")?;
+        let worked = |since: u64| Some((self.servers.ended(call, [arrived, started], since)?, since));
+        // Of copies that were passed on together the first that this one can be.
+        let first = since
+            .filter(|since| *since >= started)
+            .filter_map(worked)
+            .min_by_key(|(_, since)| *since);
+        let (ended, since) = first.ok_or("a gateway passed on what it hadn't worked on")?;
+        if used.at != finished {
+            return Err(format!("a gateway answered at {finished} what it knew at {}", used.at));
+        }
         let again = self.servers.stood_between(server, ended, since);
         let there = used.times[6];
         // What is claimed of the gateway as a whole is claimed of its own work but for what came after that.
@@ -305,14 +313,13 @@ impl CriticalPath {
             ),
             (passage.began, Way::Part(Part::Queueing)),
         ];
-        let [sent, arrived, started, answered, down, coordinated, _, stood, undone] = used.times;
+        let [sent, arrived, ..] = used.times;
         if !passage.sent.contains(&sent) {
             return Err(format!("no attempt of a gateway left at {sent}"));
         }
         ways.push((sent, Way::Part(Part::Retrying)));
         ways.push((arrived, Way::Part(Part::Network)));
-        let claimed = Split { stood, down, undone };
-        ways.extend(self.at_server(used.server, own, [arrived, started, answered], claimed, coordinated)?);
+        ways.extend(self.at_server(used.server, by, &used.times)?);
         ways.push((there, Way::Part(Part::Network)));
         ways.push((finished, Way::Part(Part::Down)));
         Ok(ways)
@@ -427,6 +434,7 @@ impl Observer for CriticalPath {
             What::Paced,
             What::PassedOn,
             What::PassedBack,
+            What::AnswerCached,
             What::Inference,
         ])
     }
@@ -453,7 +461,7 @@ impl Observer for CriticalPath {
                 }
                 What::AttemptSent => self.sent.entry(record.a).or_default().push(now),
                 What::AttemptAnswered => {
-                    let mut times = [0; 9];
+                    let mut times = [0; 10];
                     times.copy_from_slice(extra);
                     self.answers.insert(record.a, (record.b as u32, times));
                 }

@@ -15,7 +15,7 @@ use super::windows::{Clock, Level};
 use super::{Measure, Options, ServiceIndex, Setting, Sheet};
 use crate::faults::Bands;
 use crate::kernel::SimTime;
-use crate::services::service::passed;
+use crate::services::service::{cached, passed};
 use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Record, What};
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Herd {
                 tally.attempts += u64::from(extra[0] >= warm_up.as_nanos());
             }
             What::AttemptTimedOut => tally.timed_out += u64::from(measured),
-            What::AttemptAnswered => tally.used += u64::from(extra[3] >= warm_up.as_nanos()),
+            What::AttemptAnswered => tally.answer_used(record.a, extra[3] >= warm_up.as_nanos()),
             What::AnswerUnused => tally.unused += u64::from(measured),
             What::AnswerUnderWay => tally.under_way += 1,
             What::CallEnded => {
@@ -132,6 +132,7 @@ impl Measure for Herd {
             What::BudgetSpent,
             What::Crashed,
             What::PassedBack,
+            What::AnswerCached,
             What::Sent,
             What::FaultBegan,
             What::FaultEnded,
@@ -168,6 +169,7 @@ impl Measure for Herd {
                     }
                 }
                 What::PassedBack => self.passed_back(record, batch.extra(record)),
+                What::AnswerCached => self.answer_cached(record),
                 What::Sent => self.sent(record),
                 What::FaultBegan | What::FaultEnded => self.bands.note(&fault_step(record)),
                 _ => {}
@@ -210,6 +212,18 @@ impl Measure for Herd {
 }
 
 impl Herd {
+    /// A service that keeps answers was asked about something.
+    fn answer_cached(&mut self, record: &Record) {
+        let Some(service) = self.services.of(&self.setting, record.subject) else {
+            return;
+        };
+        let tally = &mut self.tallies[service];
+        tally.cached[record.c as usize] += u64::from(record.time >= self.setting.warm_up);
+        if matches!(record.c, cached::FRESH | cached::STALE | cached::SHARED) {
+            tally.from_cache.insert(record.a);
+        }
+    }
+
     /// An attempt of a gateway is over: its server's work was of use, or it wasn't.
     fn passed_back(&mut self, record: &Record, extra: &[u64]) {
         let Some(service) = self.services.of(&self.setting, record.b as u32) else {
@@ -217,7 +231,7 @@ impl Herd {
         };
         let (tally, warm_up) = (&mut self.tallies[service], self.setting.warm_up);
         match record.c {
-            passed::USED => tally.used += u64::from(extra[3] >= warm_up.as_nanos()),
+            passed::USED => tally.answer_used(record.a, extra[3] >= warm_up.as_nanos()),
             passed::UNUSED => tally.unused += u64::from(record.time >= warm_up),
             _ => {}
         }

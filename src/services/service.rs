@@ -1,6 +1,7 @@
 //! A service at work: the door (limit, budget, bound of the queue), the queue, the servers.
 
 mod abandoned;
+mod caching;
 mod door;
 mod inference;
 mod logs;
@@ -91,6 +92,26 @@ const WAITING: u64 = 1;
 const IN_WORK: u64 = 2;
 const PASSED_ON: u64 = 3;
 
+/// What a service that keeps answers does about a question: the numbers in records.
+pub mod cached {
+    /// It has a fresh answer.
+    pub const FRESH: u64 = 0;
+    /// It has one that isn't fresh, and gives that.
+    pub const STALE: u64 = 1;
+    /// It has none, and somebody is finding one out, whose answer is waited for.
+    pub const JOINED: u64 = 2;
+    /// It has none.
+    pub const MISSED: u64 = 3;
+    /// It begins to find out a fresh one, for nobody.
+    pub const REFRESHING: u64 = 4;
+    /// It has done so.
+    pub const REFRESHED: u64 = 5;
+    /// It couldn't.
+    pub const FAILED: u64 = 6;
+    /// Somebody who waited for another's answer is answered as that one is.
+    pub const SHARED: u64 = 7;
+}
+
 /// How an attempt of a gateway was over: the numbers in records.
 pub mod passed {
     /// It was refused.
@@ -124,6 +145,7 @@ pub struct Service {
     queue: Line,
     sharing: Option<Sharing>,
     fair: Option<Fair>,
+    caching: Option<Box<caching::Caching>>,
     /// Of a gateway: what it has passed on.
     passages: Box<Passages>,
     inference: Option<Box<Inference>>,
@@ -158,6 +180,7 @@ impl Service {
         Self {
             queue: Line::new(spec.discipline),
             sharing: (spec.discipline == Discipline::Sharing).then(Sharing::default),
+            caching: spec.answers.map(|_| Box::default()),
             fair: (spec.discipline == Discipline::Fair).then(Fair::default),
             passages: Box::new(Passages::new(spec.passes.as_ref().map_or(0, |passes| passes.to.len()))),
             limits: spec.limits.clone().map(|limits| Box::new(Levels::new(limits))),
@@ -239,6 +262,16 @@ impl Service {
                 None => {}
             }
         }
+        if self.caching.is_some() && self.answers_from_cache(handle, cx) {
+            return;
+        }
+        self.come_in(handle, identity, idempotent.then_some(known_as), cx);
+    }
+
+    /// A request comes in, if it may.
+    #[inline(always)]
+    fn come_in(&mut self, handle: Handle, identity: u64, known_as: Option<u64>, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
         if self.spent_budget().is_some() {
             return self.refuse(handle, identity, Refusal::Budget, None, cx);
         }
@@ -259,7 +292,7 @@ impl Service {
             return self.refuse(handle, identity, Refusal::Overloaded, None, cx);
         }
         if self.limits.is_some() {
-            return self.arrive_at_limits(handle, identity, idempotent.then_some(known_as), cx);
+            return self.arrive_at_limits(handle, identity, known_as, cx);
         }
         let mut wait = SimDuration::ZERO;
         if let Some(limit) = &self.spec.limit {
@@ -273,7 +306,7 @@ impl Service {
                 Excess::Wait => wait = self.bucket.reserve(limit, now),
             }
         }
-        self.admit(handle, identity, idempotent.then_some(known_as), wait, cx);
+        self.admit(handle, identity, known_as, wait, cx);
     }
 
     /// A request is let in, now or when the limit has a token for it.
@@ -605,6 +638,9 @@ impl Service {
 
     fn answer(&mut self, handle: Handle, outcome: Outcome, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
+        if self.caching.is_some() && self.keep_answer(handle, outcome, cx) {
+            return;
+        }
         let Some((attempt, call)) = cx.shared.journey_mut(handle) else {
             return;
         };
@@ -666,6 +702,7 @@ impl Service {
             return;
         }
         self.logs.clear();
+        self.lose_answers(cx);
         self.cancellable.clear();
         let in_work = lost.len();
         lost.extend(self.queue.take());

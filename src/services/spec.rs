@@ -43,6 +43,8 @@ pub struct ServiceSpec {
     pub answer_bytes: u32,
     /// How long a request may wait for a server; one that has waited longer is refused when its turn comes.
     pub most_wait: Option<SimDuration>,
+    /// How it keeps answers, if it does.
+    pub answers: Option<super::answers::AnswerCache>,
     /// To whom it passes requests on, once it has done its own work on them, if it is a gateway.
     pub passes: Option<Arc<Passing>>,
     /// How it grants its lock, if it is a lock service.
@@ -83,6 +85,7 @@ impl ServiceSpec {
             price_per_token_out: 0,
             answer_bytes: 0,
             most_wait: None,
+            answers: None,
             passes: None,
             lock: None,
             abandoned: Abandoned::Serve,

@@ -128,6 +128,8 @@ pub struct Prompt {
     pub conversation: Option<u64>,
     /// How many tokens these have.
     pub before: u32,
+    /// What it asks about: equal ones are the same question.
+    pub about: Option<u64>,
 }
 
 impl Prompt {
@@ -155,7 +157,7 @@ impl Prompt {
         let (name, shared) = self.shared.unwrap_or((0, 0));
         let conversation = self.conversation.unwrap_or(0);
         let words = [max_out, name, u64::from(shared), conversation, u64::from(self.before)];
-        words.into_iter().fold(1, fold)
+        words.into_iter().chain(self.about).fold(1, fold)
     }
 }
 
@@ -354,6 +356,8 @@ pub struct Findings {
     pub loaded: Option<Box<Loaded>>,
     /// Where the time went that others took of a request that was passed on to them.
     pub passed: Option<Parts>,
+    /// The gateway's call whose answer it was; 0 for none.
+    pub passed_by: u64,
 }
 
 /// One attempt of a call.
@@ -620,8 +624,8 @@ impl Attempt {
         self.findings.get_or_insert_default()
     }
 
-    /// The times on its way whose answer was there at `until`, as a record has them.
-    pub fn times(&self, until: SimTime) -> [u64; 9] {
+    /// The times on its way whose answer was there at `until`, as a record has them; and the gateway's call whose answer it was.
+    pub fn times(&self, until: SimTime) -> [u64; 10] {
         let [sent, arrived, started, finished, there] =
             [self.sent, self.arrived, self.started, self.finished, until].map(SimTime::as_nanos);
         let [down, coordinated, stood, undone] =
@@ -636,6 +640,7 @@ impl Attempt {
             there,
             stood,
             undone,
+            self.findings.as_ref().map_or(0, |findings| findings.passed_by),
         ]
     }
 

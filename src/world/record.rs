@@ -44,7 +44,7 @@ pub enum What {
     AttemptTimedOut,
     /// An answer came and was used. Subject: the agent; a: call identity; b: server; c: attempt number; extra: sent, arrived,
     /// started, finished, down, coordinated, when the answer was there (earlier than now if the agent stood still), stood, undone
-    /// ([`crate::world::call::Attempt`] says what these are).
+    /// ([`crate::world::call::Attempt`] says what these are), and of a gateway's answer the call of its own that it was found out by, or 0.
     AttemptAnswered,
     /// A refusal came back. Subject: the agent; a: call identity; b: server; c: attempt number.
     AttemptRefused,
@@ -224,6 +224,9 @@ pub enum What {
     /// Something happened at an inference endpoint. Subject: the service; words and extra: see the event, which is c
     /// ([`crate::services::batching::event`]).
     Inference,
+    /// A service that keeps answers was asked about something, or has found something out. Subject: the service; a: call identity; b: about what;
+    /// c: see [`crate::services::service::cached`].
+    AnswerCached,
 }
 
 /// A set of [`What`]s.

@@ -9,10 +9,8 @@ use std::collections::BTreeMap;
 pub(super) struct Used {
     /// When it was used.
     pub at: u64,
-    /// How many were used before: of several legs that are needed the last one decides, also within an instant.
-    pub order: u64,
     pub server: u32,
-    pub times: [u64; 9],
+    pub times: [u64; 10],
 }
 
 /// A call that a gateway made.
@@ -31,7 +29,6 @@ pub(super) struct Gateways {
     calls: BTreeMap<u64, Passage>,
     /// For each gateway and call that it was asked by, the calls that it made for it, and since when it could have.
     made: BTreeMap<(u32, u64), Vec<(u64, u64)>>,
-    used: u64,
 }
 
 impl Gateways {
@@ -56,31 +53,24 @@ impl Gateways {
                 {
                     call.used = Some(Used {
                         at: now,
-                        order: self.used,
                         server: record.b as u32,
                         times,
                     });
-                    self.used += 1;
                 }
             }
             _ => {}
         }
     }
 
-    /// The calls whose answer may have let a gateway answer at `finished` what it had begun to work on at `started`, and since when each
-    /// could have been made: several where copies of a request were passed on together. None: this is no gateway.
-    pub fn decisive(
-        &self,
-        gateway: u32,
-        call: u64,
-        started: u64,
-        finished: u64,
-    ) -> impl Iterator<Item = (u64, u64, &Passage, Used)> {
-        let made = self.made.get(&(gateway, call)).into_iter().flatten();
-        made.filter_map(move |(own, since)| {
-            let passage = self.calls.get(own)?;
-            let used = passage.used.filter(|used| used.at == finished && *since >= started)?;
-            Some((*own, *since, passage, used))
-        })
+    /// A gateway's own call, whose answer it has used, and since when it could have made that for the call `of` that it was asked by:
+    /// several times where copies of a request were passed on together.
+    pub fn used(&self, own: u64, gateway: u32, of: u64) -> Option<(&Passage, Used, impl Iterator<Item = u64>)> {
+        let passage = self.calls.get(&own)?;
+        let made = self.made.get(&(gateway, of))?.iter();
+        Some((
+            passage,
+            passage.used?,
+            made.filter(move |(call, _)| *call == own).map(|(_, since)| *since),
+        ))
     }
 }

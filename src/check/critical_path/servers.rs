@@ -2,6 +2,7 @@
 
 use crate::kernel::SimDuration;
 use crate::services::batching::event;
+use crate::services::service::cached;
 use crate::world::record::{Record, What};
 use std::collections::BTreeMap;
 
@@ -55,6 +56,8 @@ pub(super) struct Servers {
     began: BTreeMap<u64, Vec<u64>>,
     /// What was done, by the call that began it.
     done: BTreeMap<u64, Vec<Work>>,
+    /// When calls were answered from a cache, or as another one was.
+    cached: BTreeMap<u64, Vec<u64>>,
     /// For calls that gateways made, the call that began it.
     roots: BTreeMap<u64, u64>,
     /// When calls were out of the batch of an inference endpoint that they had been in; the last may not be over.
@@ -69,6 +72,9 @@ impl Servers {
             What::RequestArrived => self.arrived.entry(record.a).or_default().push(now),
             What::Inference => self.see_batch(record),
             What::ServiceStarted => self.began.entry(self.root(record.a)).or_default().push(now),
+            What::AnswerCached if matches!(record.c, cached::FRESH | cached::STALE | cached::SHARED) => {
+                self.cached.entry(record.a).or_default().push(now);
+            }
             What::PassedOn if extra.len() == 2 => {
                 let root = self.root(extra[0]);
                 self.roots.insert(record.a, root);
@@ -146,11 +152,18 @@ impl Servers {
             .sum()
     }
 
-    /// When work on a request of this call ended last before `until`, that had arrived then.
-    pub fn ended(&self, call: u64, arrived: u64, until: u64) -> Option<u64> {
+    /// When work on a request of this call ended last before `until` that had arrived then, and begun then or later.
+    pub fn ended(&self, call: u64, [arrived, started]: [u64; 2], until: u64) -> Option<u64> {
         let works = self.done_for(call);
-        let own = works.filter(|work| work.call == call && work.arrived == arrived && work.ended <= until);
+        let own = works.filter(|work| {
+            work.call == call && work.arrived == arrived && work.began >= started && work.ended <= until
+        });
         own.map(|work| work.ended).max()
+    }
+
+    /// Whether a request of this call may have been answered from a cache at `finished`, or as another one was.
+    pub fn cached(&self, call: u64, finished: u64) -> bool {
+        self.cached.get(&call).is_some_and(|all| all.contains(&finished))
     }
 
     /// How long a server was down or stood still between two times.

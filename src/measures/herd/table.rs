@@ -88,6 +88,13 @@ pub(crate) const SERVICE_ONLY: &[MeasureInfo] = measure_table![
     "service.*.queue.peak", Count, Lower, "The most requests that waited at one time; those that were worked on at once aren't among them.";
     "service.*.last_start", Seconds, Lower, "When the work on a request began last.";
     "service.*.limit", PerSecond, Neither, "The rate limit.";
+    "service.*.cache.asked", Count, Neither, "Calls that said what they were about, where the service keeps answers (`cache`).";
+    "service.*.cache.fresh", Count, Higher, "Those that were answered from the cache, with a fresh answer.";
+    "service.*.cache.stale", Count, Neither, "Those that were answered from the cache, with an answer that wasn't fresh any more.";
+    "service.*.cache.joined", Count, Neither, "Those that waited for the answer to another one about the same (`single_flight`).";
+    "service.*.cache.missed", Count, Lower, "Those for which there was no answer.";
+    "service.*.cache.refreshes", Count, Neither, "Requests of the service's own that found out a fresh answer while a stale one was given.";
+    "service.*.cache.found_share", Share, Higher, "The part of these calls that was answered from the cache.";
     "service.*.budget_spent", Seconds, Higher, "When the budget ran out.";
 ];
 /// What is measured of the time after faults.

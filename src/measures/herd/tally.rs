@@ -5,8 +5,10 @@ use crate::measures::windows::{Clock, Counts, Level};
 use crate::measures::{Setting, Sheet};
 use crate::services::Refusal;
 use crate::services::batching::event;
+use crate::services::service::cached;
 use crate::statistics::Recorder;
 use crate::world::record::{Record, What};
+use std::collections::BTreeSet;
 
 /// What was counted of the calls to a service.
 #[derive(Debug, Clone)]
@@ -27,6 +29,10 @@ pub(super) struct Tally {
     pub refused: [u64; Refusal::NAMES.len()],
     /// Whether there are more reasons than a rate limit, a full queue and a budget.
     pub has_reasons: bool,
+    /// What was found in a cache of answers, by [`cached`]'s numbers.
+    pub cached: [u64; 8],
+    /// Calls that were given an answer that others have made.
+    pub from_cache: BTreeSet<u64>,
     pub legs: u64,
     pub remote_legs: u64,
     served: u64,
@@ -78,6 +84,8 @@ impl Tally {
             arrivals: 0,
             refused: [0; Refusal::NAMES.len()],
             has_reasons: false,
+            cached: [0; 8],
+            from_cache: BTreeSet::new(),
             legs: 0,
             remote_legs: 0,
             served: 0,
@@ -108,10 +116,20 @@ impl Tally {
         }
     }
 
+    /// An answer was used, which counts where it came of work that was done for it.
+    #[inline]
+    pub(super) fn answer_used(&mut self, call: u64, measured: bool) {
+        let is_own = self.from_cache.is_empty() || !self.from_cache.remove(&call);
+        self.used += u64::from(measured && is_own);
+    }
+
     /// A call ended.
     #[inline]
     pub(super) fn call_ended(&mut self, record: &Record, extra: &[u64], warm_up: SimTime) {
         let (began, now) = (extra[0], record.time);
+        if !self.from_cache.is_empty() {
+            self.from_cache.remove(&record.a);
+        }
         if record.c == 1 && now >= warm_up {
             self.answers += 1;
             self.first_answer.get_or_insert(now);
@@ -262,6 +280,9 @@ impl Tally {
         for (mine, theirs) in self.refused.iter_mut().zip(other.refused) {
             *mine += theirs;
         }
+        for (mine, theirs) in self.cached.iter_mut().zip(other.cached) {
+            *mine += theirs;
+        }
         for (mine, theirs) in self.tokens.iter_mut().zip(other.tokens) {
             *mine += theirs;
         }
@@ -310,7 +331,9 @@ impl Tally {
         let name = |measure: &str| format!("{prefix}{measure}");
         let ended = self.answered + self.failed + self.given_up;
         let refused: u64 = self.refused.iter().sum();
-        let wasted = self.served.saturating_sub(self.used + self.under_way);
+        // What was found out for a cache is of use there.
+        let refreshed = self.cached[cached::REFRESHED as usize];
+        let wasted = self.served.saturating_sub(self.used + refreshed + self.under_way);
         for (label, count) in [
             ("intended", self.intended),
             ("answered", self.answered),
@@ -387,6 +410,27 @@ impl Tally {
         }
     }
 
+    /// Writes what is measured of a cache of answers, if there is one.
+    fn write_cache(&self, name: &dyn Fn(&str) -> String, sheet: &mut Sheet) {
+        let [fresh, stale, joined, missed, refreshing, ..] = self.cached;
+        let asked = fresh + stale + joined + missed;
+        if asked == 0 {
+            return;
+        }
+        for (label, count) in [
+            ("cache.asked", asked),
+            ("cache.fresh", fresh),
+            ("cache.stale", stale),
+            ("cache.joined", joined),
+            ("cache.missed", missed),
+            ("cache.refreshes", refreshing),
+        ] {
+            sheet.count(name(label), count);
+        }
+        let found = (fresh + stale) as f64;
+        sheet.number(name("cache.found_share"), Some(found / asked as f64));
+    }
+
     /// Writes what is measured of one service alone.
     pub(super) fn write_server(
         &mut self,
@@ -397,6 +441,7 @@ impl Tally {
         sheet: &mut Sheet,
     ) {
         let name = |measure: &str| format!("{prefix}{measure}");
+        self.write_cache(&name, sheet);
         let busy = self.in_work.mean(end);
         sheet.number(name("busy"), busy);
         let servers = setting.servers.get(index).copied().flatten();

@@ -43,6 +43,9 @@ crate::language! {
         answer: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
         /// How long a request may wait for a server: one whose turn comes later is refused then. Without it any time.
         most_wait: Part<Option<Spanned<Positive<Duration>>>>,
+        /// That it keeps answers, and gives them to calls that say what they are `about`. A cache at the callers is that of a gateway at their
+        /// site.
+        cache: Part<Option<Spanned<AnswerCache>>>,
         /// That it is a gateway: once its servers have worked on a request for `time` (which may be none), it passes it on to others, and
         /// answers with what they answer. What they refuse, or don't answer in time, it refuses.
         forwards: Part<Option<Spanned<Forwards>>>,
@@ -93,6 +96,21 @@ crate::language! {
         /// All at once: they share the servers in equal parts, none more than one server (processor sharing). A request's time at work
         /// grows with the company that it has.
         Sharing,
+    }
+
+    /// How a service keeps answers. One that is given again costs nothing, and passes by queue, limits and budget.
+    pub struct AnswerCache {
+        /// How long an answer is fresh, from when it was found out.
+        ttl: Part<Positive<Duration>>,
+        /// By which part of that it is fresh for less or longer, evenly: answers of one time then don't expire together.
+        jitter: Part<Spanned<f64>> = Part::from(0.0),
+        /// For how long after that it is given all the same, while one request of the service's own finds out a fresh one.
+        stale: Part<Duration> = Part::from(Duration::ZERO),
+        /// How many answers are kept; of more the one that was asked for longest ago goes.
+        size: Part<Positive<u32>> = Part::from(super::positive(1_000_000)),
+        /// Whether those who ask about what somebody has asked about and hasn't been answered wait for his answer, and share his
+        /// fate, instead of asking as well.
+        single_flight: Part<bool> = Part::from(false),
     }
 
     /// Who is a tenant of a service.

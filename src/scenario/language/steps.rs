@@ -67,6 +67,9 @@ steps! {
             tokens: Part<Option<CallTokens>>,
             /// How urgent it is, for a service whose `discipline` is `Priority`: the higher, the earlier.
             priority: Part<Spanned<u32>> = Part::from(0),
+            /// What it asks about, rounded down, for a service that keeps answers (`cache`): equal numbers are equal questions. Without it
+            /// every call is a question of its own.
+            about: Part<Option<Spanned<NumberLaw>>>,
         },
         /// A message; no answer is waited for.
         Send {

@@ -5,9 +5,12 @@ use crate::agents::Policy;
 use crate::agents::policy::Resilience;
 use crate::scenario::language::Service;
 use crate::scenario::language::meshes::outbound;
-use crate::scenario::language::services::{Discipline, Forwards, Routing as Written, Servers, ShareOf as Of, Tenants};
+use crate::scenario::language::services::{
+    AnswerCache, Discipline, Forwards, Routing as Written, Servers, ShareOf as Of, Tenants,
+};
 use crate::scenario::plan::ServicePlan;
 use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned, write};
+use crate::services::answers::AnswerCache as Cached;
 use crate::services::{Ejection, FairShares, Gathering, Passing, Routing, ShareOf};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -251,6 +254,27 @@ impl Resolver<'_, '_> {
             at.map_or(u32::MAX, |at| self.addresses.services[at])
         };
         Some(file.sites.0.canonical().map(|(site, _)| proxy(site)).collect())
+    }
+
+    /// How a service keeps answers.
+    pub(super) fn answers(&mut self, cache: &Part<Option<Spanned<AnswerCache>>>) -> Option<Option<Cached>> {
+        let Some(cache) = cache.get()? else { return Some(None) };
+        let jitter = cache.value.jitter.get()?;
+        if !(0.0..1.0).contains(&jitter.value) {
+            let message = format!("a jitter of {} is no part of the `ttl`", jitter.value);
+            let problem = Diagnostic::error(Code::BadCache, jitter.span, message);
+            self.out.push(
+                problem.help("it is at least 0, and less than 1: with 0.1 answers are fresh for nine to eleven tenths"),
+            );
+            return None;
+        }
+        Some(Some(Cached {
+            ttl: **cache.value.ttl.get()?,
+            jitter: jitter.value,
+            stale: *cache.value.stale.get()?,
+            size: **cache.value.size.get()?,
+            single_flight: *cache.value.single_flight.get()?,
+        }))
     }
 
     /// What the shares of tenants are, where each gets its own.

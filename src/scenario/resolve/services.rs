@@ -83,6 +83,7 @@ impl Resolver<'_, '_> {
             },
             shares: self.shares(&service.discipline)?,
             most_wait: service.most_wait.get()?.as_ref().map(|wait| *wait.value),
+            answers: self.answers(&service.cache)?,
             // Resolved once all services have their numbers.
             passes: None,
             discipline: match service.discipline.get()? {
@@ -128,6 +129,7 @@ impl Resolver<'_, '_> {
             || !matches!(service.abandoned.get(), Some(Abandoned::Serve))
             || service.price.given().is_some()
             || service.most_wait.given().is_some()
+            || service.cache.given().is_some()
             || service.forwards.given().is_some();
         if works {
             let message = "a lock service grants its lock, and does no work: nothing can be said of servers, queues, tokens, limits or prices";

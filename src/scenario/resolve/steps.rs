@@ -3,10 +3,11 @@
 use super::Resolver;
 use crate::agents::Policy;
 use crate::agents::step::{Aim, CallStep, LockStep, Peers as To, PromptStep, Routing, SendStep, Step};
+use crate::random::Law;
 use crate::scenario::language::agents::Count;
 use crate::scenario::language::services::Discipline;
 use crate::scenario::language::steps::{CallTokens, Peers, Route, Times};
-use crate::scenario::language::{Group, Step as Written, Steps};
+use crate::scenario::language::{Group, NumberLaw, Step as Written, Steps};
 use crate::scenario::syntax::quantity::Bytes;
 use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned};
 
@@ -195,6 +196,7 @@ impl Resolver<'_, '_> {
                 request,
                 tokens,
                 priority,
+                about,
             } => {
                 let named = service.get();
                 let names: Option<Vec<&Spanned<String>>> =
@@ -231,6 +233,7 @@ impl Resolver<'_, '_> {
                     tokens: tokens?,
                     priority: self.priority(&names.clone()?, priority)?,
                     prompt: prompt?,
+                    about: self.about(about)?,
                     aim,
                 };
                 for service in names? {
@@ -467,6 +470,14 @@ impl Resolver<'_, '_> {
             }),
             continues: *tokens.continues.get()?,
         })
+    }
+
+    /// What a call asks about.
+    fn about(&mut self, about: &Part<Option<Spanned<NumberLaw>>>) -> Option<Option<Law>> {
+        match about.get()? {
+            None => Some(None),
+            Some(law) => self.amount(law, "the number of a question").map(Some),
+        }
     }
 
     /// The lock that a step needs, and where its service is named.

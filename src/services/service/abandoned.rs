@@ -175,7 +175,7 @@ impl Service {
         let in_work = self.in_work.get(job.slot as usize) == Some(&handle);
         self.cancellable.cancelled.insert(handle.to_word());
         let known_as = self.known_as(job, cx);
-        if self.has_company(known_as) {
+        if self.has_company(known_as) || self.is_awaited(job.attempt) {
             return Found::Shared;
         }
         if !in_work {
@@ -242,7 +242,7 @@ impl Service {
         };
         let late = call.deadline().is_some_and(|deadline| cx.now() >= deadline);
         let cancelled = self.cancellable.cancelled.contains(&handle.to_word()) && !self.has_company(call.known_as());
-        if !(late || cancelled) {
+        if !(late || cancelled) || self.is_awaited(job.attempt) {
             return false;
         }
         let left = match cx.shared.journey(job.attempt) {
@@ -304,6 +304,7 @@ impl Service {
         let extra = [left.as_nanos(), token_word(tokens.0, tokens.1)];
         cx.record_with(What::RequestDiscarded, self.endpoint.id, words, &extra);
         self.leave_limits(job.attempt, false, cx);
+        self.forget_leader(job.attempt);
         cx.drop_attempt(job.attempt);
         let is_this = matches!(self.known.get(&known_as), Some(Known::InWork(known, _)) if *known == handle);
         if is_this && let Some(Known::InWork(_, waiting)) = self.known.remove(&known_as) {

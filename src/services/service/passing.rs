@@ -103,6 +103,12 @@ impl Passages {
         }
     }
 
+    /// The number of the next call that the service makes by itself.
+    pub fn next_call(&mut self) -> u32 {
+        self.calls += 1;
+        self.calls - 1
+    }
+
     /// Whether an entry that comes at this time is the one that is waited for.
     pub fn is_armed_at(&self, time: SimTime) -> bool {
         self.armed == Some(time)
@@ -202,8 +208,7 @@ impl Service {
                 deadline,
                 cancels,
             };
-            let number = self.passages.calls;
-            self.passages.calls += 1;
+            let number = self.passages.next_call();
             let call = cx.shared.calls.insert(Call {
                 client: self.endpoint.id,
                 key,
@@ -279,7 +284,9 @@ impl Service {
     pub(super) fn cancel_passage(&mut self, identity: u64, number: u32, cx: &mut Cx<'_, '_>) -> bool {
         let is_meant = |one: &Waiting| {
             let attempt = cx.shared.attempts.get(one.job.attempt);
-            one.job.identity == identity && attempt.is_some_and(|attempt| attempt.number == number)
+            !self.is_awaited(one.job.attempt)
+                && one.job.identity == identity
+                && attempt.is_some_and(|attempt| attempt.number == number)
         };
         let found = self
             .passages
@@ -301,6 +308,7 @@ impl Service {
         if let Some(passage) = self.passages.all.remove(handle) {
             for one in passage.waiting {
                 self.leave_limits(one.job.attempt, false, cx);
+                self.forget_leader(one.job.attempt);
                 cx.drop_attempt(one.job.attempt);
                 self.release(cx);
             }
@@ -407,7 +415,7 @@ impl Service {
                 };
                 passage_here.done += 1;
                 if passage_here.done == passing.need {
-                    self.complete(passage, Outcome::Done, Some((since, came)), cx);
+                    self.complete(passage, Outcome::Done, Some((since, came, words[0])), cx);
                 }
             }
         }
@@ -527,7 +535,7 @@ impl Service {
     }
 
     /// A passage is over: those who wait for it are answered.
-    fn complete(&mut self, handle: Handle, outcome: Outcome, used: Option<(Parts, Moment)>, cx: &mut Cx<'_, '_>) {
+    fn complete(&mut self, handle: Handle, outcome: Outcome, used: Option<(Parts, Moment, u64)>, cx: &mut Cx<'_, '_>) {
         let Some(passage) = self.passages.all.get(handle) else {
             return;
         };
@@ -542,11 +550,12 @@ impl Service {
             if let Some(attempt) = cx.shared.attempts.get_mut(one.job.attempt) {
                 one.job.account(attempt, one.job.arrived, one.since);
                 attempt.undone = attempt.undone + one.undone;
-                if let Some((parts, came)) = used {
+                if let Some((parts, came, by)) = used {
                     let mut all = parts;
                     all.add(Part::Queueing, passage.began - one.since.at);
                     attempt.down = attempt.down + (ends.stood - came.stood);
-                    attempt.findings_mut().passed = Some(all);
+                    let findings = attempt.findings_mut();
+                    (findings.passed, findings.passed_by) = (Some(all), by);
                 }
             }
             self.leave_limits(one.job.attempt, outcome == Outcome::Done, cx);

@@ -69,7 +69,7 @@ fn recorded_rates_are_followed_window_by_window() {
 #[test]
 fn recorded_requests_bring_their_own_tokens() {
     let cell = run(r#"(
-        quorate: 1, name: "trace", seed: 4, until: At("30s"), sites: ["here"],
+        quorate: 1, name: "trace", seed: 4, until: At("29s"), sites: ["here"],
         services: {"model": (at: "here", time: Tokens(each_out: "1us"))},
         agents: {"client": (
             count: Stream(), at: "here",
@@ -86,7 +86,7 @@ fn recorded_requests_bring_their_own_tokens() {
     let mut sums = [0.0; 3];
     for line in table.lines().skip(1) {
         let row: Vec<f64> = line.split(',').map(|of| of.parse().unwrap()).collect();
-        if row[0] < 30_000.0 {
+        if row[0] < 29_000.0 {
             sums = [sums[0] + 1.0, sums[1] + row[1], sums[2] + row[2]];
         }
     }
@@ -100,9 +100,9 @@ fn recorded_requests_bring_their_own_tokens() {
 
 #[test]
 fn recorded_outages_come_in_their_order_or_by_chance() {
-    // A minute of the record is a millisecond.
+    // A minute of the record is about a millisecond.
     let outages = |law: &str| {
-        let law = |column: &str| format!(r#"{law}(data: "netflix-outages", column: "{column}", unit: "16.666667ns")"#);
+        let law = |column: &str| format!(r#"{law}(data: "netflix-outages", column: "{column}", unit: "16ns")"#);
         let (gap, lasts) = (law("failure_interval_ms"), law("failure_duration_ms"));
         run(&format!(
             r#"(
@@ -130,7 +130,7 @@ fn recorded_outages_come_in_their_order_or_by_chance() {
         let row: Vec<f64> = line
             .split(',')
             .take(2)
-            .map(|of| of.parse::<f64>().unwrap() * 16.666_667)
+            .map(|of| of.parse::<f64>().unwrap() * 16.0)
             .collect();
         assert!(
             (*begin as f64 - (time + row[0])).abs() < 50.0,
@@ -192,7 +192,7 @@ fn a_lock_that_comes_free_lets_one_in_after_another() {
         },
     )"#);
     // Nobody gets through before ten seconds, and then all do, 10 ms each.
-    assert!(cell.sheet.numbers["calls.first_answer"] >= 10.0);
+    assert!(cell.sheet.numbers["service.door.first_answer"] >= 10.0);
     assert!((10.4..10.8).contains(&cell.now.as_secs_f64()), "{}", cell.now);
     assert_eq!(cell.sheet.numbers["service.door.queue.peak"], 0.0);
 }

@@ -175,9 +175,11 @@ fn search(args: &KneeArgs, spec: &KneeSpec) -> Result<Search> {
         };
         session::open_as(&args.scenario, &args.set, asked).scenario.is_none()
     };
+    // As it is written, and not as floating point has it: 30/s.
+    let tidy = |end: Amount| format!("{:.11e}", end.base()).parse().unwrap_or(end.base());
     let search = Search {
-        from: spec.from.base(),
-        to: spec.to.base(),
+        from: tidy(spec.from),
+        to: tidy(spec.to),
         whole,
         precision: spec.precision,
         replicates: spec.replicates,

@@ -37,7 +37,7 @@ fn charts(n: usize, size: f64) -> Vec<Chart> {
         band: (0..50)
             .map(|k| (size * (1.0 + k as f64), k as f64 / 50.0, 1.0))
             .collect(),
-        dots: i % 2 == 1,
+        dots: false,
     };
     let bars = (0..n).map(|i| Bar {
         name: name(i),

@@ -117,6 +117,11 @@ crate::language! {
     }
 }
 
+/// A number without the noise behind its twelfth digit, which quantities that are read from texts have in base units.
+fn tidy(value: f64) -> f64 {
+    format!("{value:.11e}").parse().unwrap_or(value)
+}
+
 /// A part of 1 that is one: for defaults.
 fn fraction(value: f64) -> Fraction {
     Fraction::new(value).expect("a default between 0 and 1")
@@ -208,9 +213,10 @@ impl<T: fmt::Display> fmt::Display for Signed<T> {
 impl Amount {
     /// The text of another value of this kind, from base units.
     pub fn alike(self, base: f64) -> String {
+        let base = tidy(base);
         match self {
             Self::Number(_) => format!("{base}"),
-            Self::Share(_) => format!("{}%", base * 100.0),
+            Self::Share(_) => format!("{}%", tidy(base * 100.0)),
             Self::Time(_) => format!("{}ns", libm::round(base * 1e9)),
             Self::Money(_) => format!("{base} USD"),
             Self::Rate(_) => format!("{base}/s"),
@@ -298,6 +304,30 @@ impl Encode for Amount {
         match self {
             Self::Number(number) | Self::Share(number) => number.encode(),
             other => Node::text(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::amount;
+
+    #[test]
+    fn another_value_of_a_kind_is_a_text_that_is_read_as_it() {
+        for (text, value, said) in [
+            ("30/s", 30.0, "30/s"),
+            ("3000/min", 141.25, "141.25/s"),
+            ("2", 7.0, "7"),
+            ("5%", 0.07, "7%"),
+            ("250ms", 0.0125, "12500000ns"),
+            ("3 USD", 0.3, "0.3 USD"),
+            ("64KiB", 100.4, "100B"),
+        ] {
+            let kind = amount(text).unwrap();
+            assert_eq!(kind.alike(value), said);
+            assert_eq!(amount(said).unwrap().kind(), kind.kind());
+            let again = amount(&kind.alike(kind.base())).unwrap();
+            assert!((again.base() / kind.base() - 1.0).abs() < 1e-9, "{text}");
         }
     }
 }

@@ -506,6 +506,7 @@ fn plan(case: &Case) -> Plan {
             )),
             Arc::new(group("peers", Program::compile(&peer, &handlers, "agents.peers"), 1)),
         ],
+        budgets: vec![],
         faults: Arc::new(
             case.faults
                 .iter()

@@ -27,7 +27,7 @@ pub(super) const INFERENCE: &[MeasureInfo] = measure_table![
     "inference.*.tpot.p99", Seconds, Lower, "Time per output token that 99 % of the requests don't exceed (nearest rank; none with fewer than ten beyond it).";
     "inference.*.tpot.max", Seconds, Lower, "Longest time per output token.";
     "inference.*.iterations", Count, Neither, "Iterations begun.";
-    "inference.*.batch", Count, Neither, "Mean number of sequences in the batch, the time without any in it; as a series, the mean in each window.";
+    "inference.*.batch", Count, Neither, "Mean number of sequences in the batch, over all of the measured time; as a series, the mean in each window.";
     "inference.*.batch.peak", Count, Neither, "The most sequences in the batch.";
     "inference.*.kv", Tokens, Neither, "Mean number of tokens of the blocks in use; as a series, the mean in each window.";
     "inference.*.kv.peak", Tokens, Lower, "The most tokens of blocks in use.";

@@ -271,7 +271,7 @@ impl Service {
         for (since, until) in &progress.out {
             let (since, until) = (since.later(from), until.later(from));
             let (passed, stood) = (until.at - since.at, until.stood - since.stood);
-            attempt.undone = attempt.undone + (passed - stood.min(passed));
+            attempt.undone += passed - stood.min(passed);
         }
     }
 

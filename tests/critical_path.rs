@@ -171,6 +171,12 @@ fn resilience() -> impl Strategy<Value = Option<Box<Resilience>>> {
         (1u32..5).prop_map(|least| HedgeAfter::Quantile { share: 0.5, least }),
     ];
     let hedge = (after, 1u32..3, any::<bool>()).prop_map(|(after, most, tied)| HedgeSpec { after, most, tied });
+    let rate = (1u64..3).prop_map(|burst| RateLimit {
+        count: 60,
+        period: SimDuration::from_secs(1),
+        burst,
+        excess: Excess::Wait,
+    });
     let parts = (
         prop::option::of((5u64..200).prop_map(SimDuration::from_millis)),
         any::<bool>(),
@@ -178,19 +184,23 @@ fn resilience() -> impl Strategy<Value = Option<Box<Resilience>>> {
         prop::option::of(throttle),
         prop::option::of(breaker),
         prop::option::of(hedge),
-        any::<bool>(),
+        (any::<bool>(), prop::option::of(rate), prop::option::of(1u32..3)),
     );
-    let all = parts.prop_map(|(deadline, cancels, retry_budget, throttle, breaker, hedge, group)| {
-        Some(Box::new(Resilience {
-            deadline,
-            cancels,
-            retry_budget,
-            throttle,
-            breaker,
-            hedge,
-            shared_by: if group { SharedBy::Group } else { SharedBy::Agent },
-        }))
-    });
+    let all = parts.prop_map(
+        |(deadline, cancels, retry_budget, throttle, breaker, hedge, (group, rate, in_flight))| {
+            Some(Box::new(Resilience {
+                deadline,
+                cancels,
+                retry_budget,
+                throttle,
+                breaker,
+                hedge,
+                rate,
+                in_flight,
+                shared_by: if group { SharedBy::Group } else { SharedBy::Agent },
+            }))
+        },
+    );
     prop_oneof![1 => Just(None), 2 => all]
 }
 
@@ -506,7 +516,6 @@ fn plan(case: &Case) -> Plan {
             )),
             Arc::new(group("peers", Program::compile(&peer, &handlers, "agents.peers"), 1)),
         ],
-        budgets: vec![],
         faults: Arc::new(
             case.faults
                 .iter()
@@ -616,6 +625,13 @@ fn the_random_worlds_cover_what_can_happen() {
         "AttemptRefused",
         "AnswerUnused",
         "RequestDropped",
+        "AttemptHeld",
+        "AttemptRejected",
+        "BreakerChanged",
+        "CancelSent",
+        "Cancelled",
+        "HedgeEnded",
+        "RequestDiscarded",
         "Duplicated",
         "Lost",
         "TaskEnded 0",

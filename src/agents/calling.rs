@@ -486,7 +486,9 @@ impl AgentGroup {
                 self.give_up(id, cx);
             }
             Outcome::Done | Outcome::Moved | Outcome::Pending => {
+                let mut held = SimDuration::ZERO;
                 if pursued {
+                    held = self.held_before(id, number, cx);
                     self.flight_decides(id, number, End::Answered, cx);
                 }
                 let (until, told) = (self.enabled(id, cx), cx.wants(What::AttemptAnswered));
@@ -494,7 +496,8 @@ impl AgentGroup {
                     return;
                 };
                 let mut parts = attempt.parts(until);
-                parts.add(Part::Retrying, attempt.sent - began);
+                parts.add(Part::Retrying, (attempt.sent - began) - held);
+                parts.add(Part::Queueing, held);
                 let times = told.then(|| attempt.times(until));
                 let answer = Answer {
                     number: attempt.number,
@@ -532,6 +535,8 @@ impl AgentGroup {
                 cx.record(What::AttemptTimedOut, client, words);
                 self.attempt_failed(id, None, cx);
             }
+            // Its attempt is held, or it would leave after the deadline.
+            State::BackingOff => self.pursuit_due(id, cx),
             State::Asking | State::Approving => {
                 let until = self.enabled(id, cx);
                 self.stop_waiting(id, cx);
@@ -653,6 +658,7 @@ impl AgentGroup {
     /// A call is given up with its activation.
     pub(super) fn give_up_call(&mut self, member: u32, handle: Handle, cx: &mut Cx<'_, '_>) {
         if cx.shared.calls.get(handle).is_some_and(|call| call.pursuit().is_some()) {
+            self.release_hold(member, handle, cx);
             self.end_flights_of(member, handle, End::Dropped, |_| true, cx);
         }
         if let Some(call) = cx.shared.calls.get(handle) {
@@ -674,8 +680,8 @@ impl AgentGroup {
         let Some(call) = cx.shared.calls.get(answer.call) else {
             return;
         };
-        let (spec, identity, server, began) = (call.spec, call.identity, call.server, call.began);
-        let (outcome, number, version) = (answer.outcome, answer.number, answer.version);
+        let (spec, identity, server, began, tries) = (call.spec, call.identity, call.server, call.began, call.tries);
+        let (outcome, version) = (answer.outcome, answer.version);
         let (mut operation, mut loaded) = (None, None);
         if spec & OPERATION != 0 {
             operation = Some(self.operation_over(id, answer, cx));
@@ -691,7 +697,7 @@ impl AgentGroup {
             cx.finish_call(answer.call);
             loaded = answer.findings.and_then(|findings| findings.loaded);
         }
-        let extra = [began.as_nanos(), number as u64];
+        let extra = [began.as_nanos(), tries as u64];
         cx.record_with(
             What::CallEnded,
             self.base + member,

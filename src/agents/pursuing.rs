@@ -8,6 +8,7 @@
 
 mod cancelling;
 mod hedging;
+mod holding;
 mod routing;
 
 pub use cancelling::CANCEL_BYTES;
@@ -125,6 +126,9 @@ impl AgentGroup {
                 _ => self.too_late(id, cx),
             };
         }
+        if let Some(hold) = pursuit.hold.take() {
+            return self.go_on_from(id, hold, cx);
+        }
         pursuit.rounds += 1;
         pursuit.numbered += 1;
         pursuit.hedges = 0;
@@ -159,9 +163,8 @@ impl AgentGroup {
         }
         match self.passes(care, server, (key, about), cx) {
             Ok(generation) => {
-                self.activation(id).state = State::Calling;
                 let twin = self.tie(id, care, (server, number), cx);
-                self.fly(id, Sent { server, twin }, generation, false, cx);
+                self.leave(id, Sent { server, twin }, generation, first, cx);
             }
             Err(why) => {
                 let words = [identity, server as u64, why as u64];
@@ -281,6 +284,10 @@ impl AgentGroup {
             number,
             server: to.server,
             sent: now,
+            held: match std::mem::replace(&mut pursuit.held, SimTime::NEVER) {
+                SimTime::NEVER => SimDuration::ZERO,
+                since => now - since,
+            },
             due: timeout.map_or(SimTime::NEVER, |timeout| now.saturating_add(timeout)),
             generation,
             hedge,
@@ -345,24 +352,27 @@ impl AgentGroup {
         {
             throttle.accepted(now);
         }
-        let mut changed = None;
-        if let (Some(spec), Some(breaker)) = (&resilience.breaker, &mut known.breaker) {
-            let came = match how {
-                End::Answered => Came::Success,
-                End::Refused | End::TimedOut => Came::Failure,
-                End::Fenced | End::Lost | End::Dropped => Came::Nothing,
-            };
-            changed = breaker
-                .report(spec, now, flight.generation, came)
-                .then(|| breaker.phase());
-        }
-        if let Some(phase) = changed {
-            self.say_phase(care, flight.server, phase, cx);
-        }
+        self.report(care, flight.server, flight.generation, how.came(), cx);
+        self.free_place(care, home, cx);
         if !flight.hedge && matches!(how, End::Answered | End::Lost) && resilience.hedge.is_some() {
             // One that lost has taken at least so long.
             let known = self.known.entry(care.at(home)).or_default();
             known.latencies.note(now - flight.sent);
+        }
+    }
+
+    /// A circuit breaker gets to know what an attempt has come to.
+    fn report(&mut self, care: Care<'_>, server: u32, generation: u32, came: Came, cx: &mut Cx<'_, '_>) {
+        let Some(spec) = care.resilience.and_then(|patterns| patterns.breaker.as_ref()) else {
+            return;
+        };
+        let known = self.known.get_mut(&care.at(server));
+        let Some(breaker) = known.and_then(|known| known.breaker.as_mut()) else {
+            return;
+        };
+        if breaker.report(spec, cx.now(), generation, came) {
+            let phase = breaker.phase();
+            self.say_phase(care, server, phase, cx);
         }
     }
 
@@ -444,9 +454,16 @@ impl AgentGroup {
             return;
         };
         let (deadline, hedge_at) = (pursuit.deadline, pursuit.hedge_at);
+        let holds = pursuit.hold.is_some();
         if until >= deadline {
             self.end_flights(id, End::TimedOut, |_| true, cx);
             return self.too_late(id, cx);
+        }
+        if holds {
+            return self.arm_pursuit(id, cx);
+        }
+        if self.activation(id).state == State::BackingOff {
+            return;
         }
         self.end_flights(id, End::TimedOut, |flight| flight.due <= until, cx);
         if !self.has_flights(id, cx) {
@@ -466,7 +483,12 @@ impl AgentGroup {
     /// A call is given up at its client.
     fn fails(&mut self, id: u32, why: Rejection, cx: &mut Cx<'_, '_>) {
         self.disarm(id);
-        if let Some(call) = cx.shared.calls.get(self.activation(id).handle) {
+        // What it was held for isn't due any more.
+        let activation = self.activation(id);
+        activation.generation = activation.generation.wrapping_add(1);
+        let (member, handle) = (self.member_of(id), self.activation(id).handle);
+        self.release_hold(member, handle, cx);
+        if let Some(call) = cx.shared.calls.get(handle) {
             let (words, client) = ([call.identity, call.server as u64, why as u64], call.client);
             cx.record(What::AttemptRejected, client, words);
         }

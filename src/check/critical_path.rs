@@ -67,6 +67,10 @@ pub struct CriticalPath {
     questions: BTreeMap<u64, Question>,
     /// Attempts that left, by call.
     sent: BTreeMap<u64, Vec<u64>>,
+    /// Since when an attempt of a call is held at its client.
+    held: BTreeMap<u64, u64>,
+    /// Attempts that were held, by call and by when they left: since when.
+    held_until: BTreeMap<(u64, u64), u64>,
     /// The answer that a call used: its server, and its times as the record has them.
     answers: BTreeMap<u64, (u32, [u64; 10])>,
     servers: Servers,
@@ -238,7 +242,12 @@ impl CriticalPath {
         if !self.sent.get(&record.c).is_some_and(|all| all.contains(&sent)) {
             return Err(format!("no attempt left at {sent}"));
         }
-        let mut ways = vec![(sent, Way::Part(Part::Retrying)), (arrived, Way::Part(Part::Network))];
+        let held = self.held_until.get(&(record.c, sent)).copied().unwrap_or(sent);
+        let mut ways = vec![
+            (held, Way::Part(Part::Retrying)),
+            (sent, Way::Part(Part::Queueing)),
+            (arrived, Way::Part(Part::Network)),
+        ];
         ways.extend(self.at_server(*server, record.c, times)?);
         ways.push((until, Way::Part(Part::Network)));
         Ok(ways)
@@ -416,6 +425,7 @@ impl Observer for CriticalPath {
             What::TaskStarted,
             What::TaskEnded,
             What::Delivered,
+            What::AttemptHeld,
             What::AttemptSent,
             What::AttemptAnswered,
             What::RequestArrived,
@@ -459,7 +469,15 @@ impl Observer for CriticalPath {
                     journey.sent = record.b;
                     journey.came.push(now);
                 }
-                What::AttemptSent => self.sent.entry(record.a).or_default().push(now),
+                What::AttemptHeld => {
+                    self.held.insert(record.a, now);
+                }
+                What::AttemptSent => {
+                    self.sent.entry(record.a).or_default().push(now);
+                    if let Some(since) = self.held.remove(&record.a) {
+                        self.held_until.insert((record.a, now), since);
+                    }
+                }
                 What::AttemptAnswered => {
                     let mut times = [0; 10];
                     times.copy_from_slice(extra);

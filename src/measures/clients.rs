@@ -22,6 +22,8 @@ macro_rules! client_table {
             concat!($prefix, "rejected.breaker"), Count, Lower, "Attempts that their client rejected because its circuit breaker was open.";
             concat!($prefix, "rejected.rate"), PerSecond, Lower, "Attempts that their client rejected by itself, per second of the measured time.";
             concat!($prefix, "sent.rate"), PerSecond, Neither, "Attempts that left, per second of the measured time, whenever their calls began.";
+            concat!($prefix, "held"), Count, Lower, "Attempts that waited at their client for a token of its rate, or for a place among the attempts under way.";
+            concat!($prefix, "held.mean"), Seconds, Lower, "Mean time from when such an attempt was held until it left.";
             concat!($prefix, "out_of_budget"), Count, Lower, "Calls that failed because the budget of retries had no token for one.";
             concat!($prefix, "too_late"), Count, Lower, "Calls that failed because of their deadline: it was over, or would have been before the next attempt.";
             concat!($prefix, "hedges"), Count, Neither, "Hedges sent: second attempts beside one that was slow.";
@@ -49,9 +51,13 @@ pub(super) const SERVICE: &[MeasureInfo] = client_table!("service.*.");
 /// What was counted of one service, or of all.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
-    rejected: [u64; 4],
+    rejected: [u64; 5],
     left_out: u64,
     sent: u64,
+    held: u64,
+    left: u64,
+    /// In nanoseconds.
+    holding: u64,
     hedges: u64,
     won: u64,
     wasted: u64,
@@ -76,6 +82,8 @@ pub struct Clients {
     tallies: Vec<Tally>,
     /// The times of answered calls, by service.
     times: Vec<Recorder>,
+    /// Since when attempts are held, by call.
+    held: BTreeMap<u64, SimTime>,
     /// The breakers that are open: since when, until when, and of which service.
     open: BTreeMap<(u64, u64), (SimTime, SimTime, usize)>,
 }
@@ -87,6 +95,7 @@ impl Clients {
             services: ServiceIndex::new(&setting),
             tallies: vec![Tally::default(); setting.services.len()],
             times: vec![Recorder::default(); setting.services.len()],
+            held: BTreeMap::new(),
             open: BTreeMap::new(),
             setting,
         }
@@ -112,6 +121,14 @@ impl Clients {
                 self.tallies[service].opened += u64::from(measured);
             }
         }
+        let since = match record.what {
+            What::AttemptHeld => {
+                self.held.insert(record.a, record.time);
+                None
+            }
+            What::AttemptSent => self.held.remove(&record.a),
+            _ => None,
+        };
         if !measured {
             return;
         }
@@ -119,9 +136,14 @@ impl Clients {
         match record.what {
             What::AttemptSent => {
                 tally.sent += 1;
+                if let Some(since) = since {
+                    tally.left += 1;
+                    tally.holding += (record.time - since).as_nanos();
+                }
                 tally.hedges += u64::from(extra.len() > 1);
             }
-            What::AttemptRejected if extra.is_empty() => tally.rejected[(record.c as usize).min(3)] += 1,
+            What::AttemptHeld => tally.held += 1,
+            What::AttemptRejected if extra.is_empty() => tally.rejected[(record.c as usize).min(4)] += 1,
             What::AttemptRejected => tally.left_out += 1,
             What::CallEnded if record.c == 1 && extra[0] >= self.setting.warm_up.as_nanos() => {
                 self.times[service].record(record.time.as_nanos() - extra[0]);
@@ -161,6 +183,9 @@ impl Tally {
         for (mine, theirs) in [
             (&mut self.left_out, other.left_out),
             (&mut self.sent, other.sent),
+            (&mut self.held, other.held),
+            (&mut self.left, other.left),
+            (&mut self.holding, other.holding),
             (&mut self.hedges, other.hedges),
             (&mut self.won, other.won),
             (&mut self.wasted, other.wasted),
@@ -185,6 +210,7 @@ impl Tally {
             ("rejected", rejected),
             ("rejected.throttle", of(Rejection::Throttle)),
             ("rejected.breaker", of(Rejection::Breaker)),
+            ("held", self.held),
             ("out_of_budget", of(Rejection::Budget)),
             ("too_late", of(Rejection::Deadline)),
             ("hedges", self.hedges),
@@ -204,6 +230,8 @@ impl Tally {
         let per = |count: u64| (measured > 0.0).then(|| count as f64 / measured);
         sheet.number(format!("{prefix}rejected.rate"), per(rejected));
         sheet.number(format!("{prefix}sent.rate"), per(self.sent));
+        let held = (self.left > 0).then(|| self.holding as f64 / self.left as f64 / 1e9);
+        sheet.number(format!("{prefix}held.mean"), held);
         sheet.number(format!("{prefix}work_saved"), Some(self.saved as f64 / 1e9));
         sheet.number(format!("{prefix}breaker.open"), Some(self.open as f64 / 1e9));
     }
@@ -213,6 +241,7 @@ impl Measure for Clients {
     fn wants(&self) -> Mask {
         Mask::of(&[
             What::CallEnded,
+            What::AttemptHeld,
             What::AttemptSent,
             What::AttemptRejected,
             What::HedgeEnded,
@@ -227,9 +256,12 @@ impl Measure for Clients {
     fn batch(&mut self, batch: Batch<'_>) {
         for record in batch.records {
             let server = match record.what {
-                What::CallEnded | What::AttemptSent | What::AttemptRejected | What::HedgeEnded | What::CancelSent => {
-                    record.b as u32
-                }
+                What::CallEnded
+                | What::AttemptHeld
+                | What::AttemptSent
+                | What::AttemptRejected
+                | What::HedgeEnded
+                | What::CancelSent => record.b as u32,
                 What::Cancelled | What::RequestDiscarded => record.subject,
                 What::BreakerChanged => record.a as u32,
                 What::Crashed => {

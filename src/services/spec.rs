@@ -5,6 +5,7 @@ use super::routing::Routing;
 use crate::agents::Policy;
 use crate::kernel::{SimDuration, Stream};
 use crate::random::{Law, Order, Rows};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A service as described.
@@ -266,7 +267,7 @@ fn count(tokens: f64) -> u32 {
 }
 
 /// A token bucket: so many requests in a period, refilled continuously, with room for a burst. It starts full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
     /// Requests allowed in a period.
     pub count: u64,
@@ -279,7 +280,7 @@ pub struct RateLimit {
 }
 
 /// What happens to a request beyond the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Excess {
     /// It is refused.
     Refuse {

@@ -3,7 +3,7 @@
 //!
 //! What of it travels with a request, and so may be known to its server: the deadline, and of a tied request its twin.
 
-use crate::kernel::SimTime;
+use crate::kernel::{SimDuration, SimTime};
 use serde::{Deserialize, Serialize};
 
 /// What a client keeps of a call that it pursues.
@@ -29,6 +29,10 @@ pub struct Pursuit {
     pub planned: Option<Sent>,
     /// Whether its requests can be cancelled, which their server is told.
     pub cancels: bool,
+    /// The attempt that is held at the client, if one is.
+    pub hold: Option<Hold>,
+    /// Since when it is; never if none is.
+    pub held: SimTime,
     /// Why its first attempt didn't leave, if that is still to be dealt with.
     pub verdict: Option<Rejection>,
 }
@@ -45,6 +49,8 @@ pub enum Rejection {
     Budget,
     /// The deadline is over, or would be before the next attempt: the call fails.
     Deadline,
+    /// There is no token of the client's rate, or no place among the attempts under way: a hedge isn't held.
+    Full,
 }
 
 /// An attempt that its client waits for.
@@ -56,12 +62,36 @@ pub struct Flight {
     pub server: u32,
     /// When it was sent.
     pub sent: SimTime,
+    /// How long it had been held at its client before.
+    pub held: SimDuration,
     /// When it is given up; never if it has no timeout.
     pub due: SimTime,
     /// The generation of the circuit breaker that let it pass.
     pub generation: u32,
     /// Whether it is a hedge.
     pub hedge: bool,
+}
+
+/// An attempt that is held at its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Where it will go.
+    pub to: Sent,
+    /// The generation of the circuit breaker that let it pass.
+    pub generation: u32,
+    /// What it waits for.
+    pub stage: Stage,
+}
+
+/// What an attempt is held for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// A token of the client's rate, which is reserved.
+    Token,
+    /// A place among the attempts under way.
+    Place,
+    /// Nothing more: it has got a place.
+    Placed,
 }
 
 /// Where an attempt went, and who is tied to it.
@@ -87,6 +117,8 @@ impl Pursuit {
             sent: Vec::new(),
             planned: None,
             cancels: false,
+            hold: None,
+            held: SimTime::NEVER,
             verdict: None,
         }
     }

@@ -211,6 +211,9 @@ pub enum What {
     /// the first agent of a group that shares it; bits 40 and above: the policy; c: the phase, 0 closed, 1 open, 2 half-open; extra: of an
     /// open one until when.
     BreakerChanged,
+    /// An attempt is held at its client until it may leave. Subject: the agent; a: call identity; b: server; c: what for, 0 for a token
+    /// of its rate, 1 for a place among those under way.
+    AttemptHeld,
     /// A gateway asks a server for what it was asked for. Subject: the gateway; a: identity of its own call; b: server; c: attempt
     /// number, from 1; extra: for each call that it passes on the identity, and since when it could have been.
     PassedOn,

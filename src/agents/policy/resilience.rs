@@ -5,7 +5,10 @@ use super::budget::{Budget, BudgetSpec};
 use super::latencies::Latencies;
 use super::throttle::{Throttle, ThrottleSpec};
 use crate::kernel::SimDuration;
+use crate::services::RateLimit;
+use crate::services::limit::Bucket;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 /// The patterns of a policy. Most policies have none, so they lie apart.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +25,10 @@ pub struct Resilience {
     pub breaker: Option<BreakerSpec>,
     /// Whether a slow attempt gets company.
     pub hedge: Option<HedgeSpec>,
+    /// How fast attempts may leave; those that are faster wait at the client.
+    pub rate: Option<RateLimit>,
+    /// How many attempts may be under way; more wait at the client.
+    pub in_flight: Option<u32>,
     /// Whose the state of these is.
     pub shared_by: SharedBy,
 }
@@ -77,4 +84,10 @@ pub struct Known {
     pub in_flight: u32,
     /// How many calls have been routed in turn.
     pub routed: u32,
+    /// The tokens of the client's rate.
+    pub bucket: Bucket,
+    /// Of a service with all of its servers: how many attempts have a place, where places are counted.
+    pub under_way: u32,
+    /// Who waits for a place: activations, with their generations then.
+    pub waiting: VecDeque<(u32, u32)>,
 }

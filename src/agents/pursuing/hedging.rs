@@ -3,6 +3,7 @@
 
 use super::{AgentGroup, Care};
 use crate::agents::calling::is_plain;
+use crate::agents::policy::breaker::Came;
 use crate::agents::policy::resilience::HedgeAfter;
 use crate::kernel::SimTime;
 use crate::world::call::attempt_address;
@@ -96,6 +97,13 @@ impl AgentGroup {
         let passes = match self.takes_token(care, home, true) {
             false => Err(Rejection::Budget),
             true => self.passes(care, to.server, (key, about), cx),
+        };
+        let passes = match passes {
+            Ok(generation) if !self.leaves_at_once(care, home, now) => {
+                self.report(care, to.server, generation, Came::Nothing, cx);
+                Err(Rejection::Full)
+            }
+            passes => passes,
         };
         match passes {
             Ok(generation) => self.fly(id, to, generation, true, cx),

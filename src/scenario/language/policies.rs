@@ -1,6 +1,6 @@
 //! `policies`: how a client behaves when a call is slow, refused or lost.
 
-use crate::scenario::syntax::quantity::{Duration, Positive};
+use crate::scenario::syntax::quantity::{Duration, Positive, Rate};
 use crate::scenario::syntax::{Part, Spanned};
 
 crate::language! {
@@ -31,6 +31,12 @@ crate::language! {
         breaker: Part<Option<Spanned<Breaker>>>,
         /// Whether a slow attempt gets company. Calls of services alone are hedged.
         hedge: Part<Option<Spanned<Hedge>>>,
+        /// How fast attempts may leave the client. Those that are faster wait there for a token, in order; hedges that find none are left
+        /// out.
+        rate: Part<Option<Pace>>,
+        /// How many attempts may be under way from the client to the service. More wait there for a place, in order; hedges that find
+        /// none are left out.
+        in_flight: Part<Option<Positive<u32>>>,
         /// Whose the state of these is: tokens, counts, phases, latencies, the attempts under way by which is routed.
         shared_by: Part<SharedBy> = Part::from(SharedBy::Agent),
     }
@@ -41,6 +47,14 @@ crate::language! {
         Agent,
         /// All agents of a group have it together, as the threads of one process; it is lost with none of them.
         Group,
+    }
+
+    /// A token bucket at the client, which starts full.
+    pub struct Pace {
+        /// How many attempts leave in how much time.
+        rate: Positive<Rate>,
+        /// How many may leave at once after a pause.
+        burst: Positive<u64> = super::positive(1),
     }
 
     /// A token bucket for retries: each takes a token, and a call that would need one where there is none fails at once. So a client

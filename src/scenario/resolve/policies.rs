@@ -13,6 +13,7 @@ use crate::scenario::language::policies::{
 };
 use crate::scenario::language::{Policy as Written, Step};
 use crate::scenario::syntax::{Code, Diagnostic, Spanned};
+use crate::services::{Excess, RateLimit};
 use std::collections::BTreeSet;
 
 impl Resolver<'_, '_> {
@@ -63,6 +64,13 @@ impl Resolver<'_, '_> {
             throttle: throttle?,
             breaker: breaker?,
             hedge: hedge?,
+            rate: policy.rate.get()?.as_ref().map(|pace| RateLimit {
+                count: pace.rate.events(),
+                period: SimDuration::from_nanos(pace.rate.nanos()),
+                burst: *pace.burst,
+                excess: Excess::Wait,
+            }),
+            in_flight: policy.in_flight.get()?.map(|most| *most),
             shared_by: match policy.shared_by.get()? {
                 Shared::Agent => SharedBy::Agent,
                 Shared::Group => SharedBy::Group,
@@ -122,7 +130,7 @@ impl Resolver<'_, '_> {
             let problem = Diagnostic::error(Code::BadRatio, most.span, "a bucket without room never holds a token");
             self.out.push(problem.help("without retries it is `attempts: 1`"));
         }
-        (means_something && most.value > 0).then(|| BudgetSpec {
+        (means_something && most.value > 0).then_some(BudgetSpec {
             ratio: (millionths + 0.5) as u64,
             most: most.value,
             fed_by: match fed_by {

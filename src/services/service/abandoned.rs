@@ -91,10 +91,11 @@ impl Service {
         let Some((attempt, call)) = attempt.and_then(|attempt| cx.shared.journey(attempt)) else {
             return;
         };
-        if !call.cancels() {
+        let (identity, number) = (call.identity, attempt.number);
+        let is_tied = call.pursuit().is_some_and(|pursuit| pursuit.twin(number).is_some());
+        if !call.cancels() && !is_tied {
             return;
         }
-        let (identity, number) = (call.identity, attempt.number);
         self.cancellable.jobs.insert((identity, number, attempt.copy), job);
         if self.cancellable.early.contains(&(identity, number)) {
             self.cancellable.cancelled.insert(job.to_word());

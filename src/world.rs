@@ -21,6 +21,9 @@ use record::{Records, What};
 use serde::Serialize;
 use slab::{Handle, Slab};
 
+/// So many messages are taken to lie in the caches.
+const AT_HAND: usize = 4096;
+
 /// A world: the model that the kernel runs for a scenario.
 ///
 /// Between two entries it can be copied and serialised. A copy goes on as the original would, watched by nobody.
@@ -32,6 +35,9 @@ pub struct World {
     timelines: Vec<(Origin, Option<Step>)>,
     /// The measured time is over: only what drains goes on.
     draining: bool,
+    /// Whether some population prefetches what requests will need.
+    #[serde(skip)]
+    expects: bool,
     /// What all populations share.
     pub shared: Shared,
 }
@@ -70,12 +76,14 @@ impl World {
             faults,
             timelines,
             draining: false,
+            expects: false,
             shared,
         }
     }
 
     /// Gives the world its populations, in the order of the directory.
     pub fn populate(&mut self, groups: Vec<Box<dyn Population>>) {
+        self.expects = groups.iter().any(|group| group.expects());
         self.groups = groups;
     }
 
@@ -588,10 +596,21 @@ impl Model for World {
 
     #[inline]
     fn touch(&self, entry: &Entry<u64>) {
-        if entry.kind == kind::DELIVER
-            && let Some(message) = self.shared.messages.place(Handle::from_word(entry.body))
-        {
-            prefetch(message);
+        if entry.kind == kind::DELIVER {
+            let (messages, handle) = (&self.shared.messages, Handle::from_word(entry.body));
+            if let Some(message) = messages.place(handle) {
+                prefetch(message);
+            }
+            // Where they are few, they are at hand, and say what lies further off.
+            if self.expects
+                && messages.places() <= AT_HAND
+                && let Some(message) = messages.get(handle)
+                && message.kind == MessageKind::Request
+                && let Some((_, call)) = self.shared.journey(message.handle)
+            {
+                let (group, member) = self.shared.directory.locate(entry.target);
+                self.groups[group as usize].expect(member, &call.request);
+            }
         }
         if entry.kind != kind::FAULT {
             let (group, member) = self.shared.directory.locate(entry.target);

@@ -103,6 +103,8 @@ pub struct WatchedStore {
     pub blind: bool,
     /// Whether agents keep what they read, in caches.
     pub is_kept: bool,
+    /// Whether a replica may be told again of what it has heard of.
+    pub repeats: bool,
     /// Which replicas keep a key, by their places, ascending: the lists that there are.
     pub lists: Vec<Vec<u32>>,
     /// Of each key its list; empty if every replica keeps every key.
@@ -118,6 +120,7 @@ impl WatchedStore {
             keys: keys.collect(),
             joins: spec.quorum().is_some(),
             logs: spec.primary().is_some(),
+            repeats: spec.anti_entropy.is_some(),
             ..Self::default()
         };
         if let Some(quorum) = spec.quorum().filter(|quorum| (quorum.n as usize) < spec.replicas.len()) {

@@ -22,6 +22,7 @@ use super::subscriptions::Subscriptions;
 use super::words::{push_versions, store_key};
 use crate::kernel::{Entry, Liveness, SimTime, Words, in_large_pages};
 use crate::state::{KeyType, Origin, Resolution};
+use crate::world::call::Request;
 use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind};
 use crate::world::record::What;
@@ -236,6 +237,18 @@ impl<R: Resolution> Population for Store<R> {
         }
     }
 
+    fn expects(&self) -> bool {
+        true
+    }
+
+    fn expect(&self, member: u32, request: &Request) {
+        if let Request::Read { key } | Request::Update { key, .. } = request
+            && let Some(slot) = self.replicas[member as usize].slots.get(*key as usize)
+        {
+            slot.touch();
+        }
+    }
+
     fn digest(&self, member: u32, entry: &Entry<u64>, words: &mut Words) -> Liveness {
         let replica = &self.replicas[member as usize];
         match entry.kind {
@@ -393,6 +406,10 @@ impl<R: Resolution> Population for Store<R> {
             let (mut overhead, mut tombstones) = (replica.order.bytes(), 0);
             self.say_buffered(member, cx);
             for (key, slot) in replica.slots.iter().enumerate() {
+                // What is behind an entry lies anywhere.
+                if let Some(ahead) = replica.slots.get(key + 16) {
+                    self.model.touch(&ahead.entry);
+                }
                 overhead += self.model.entry_size(&slot.entry).overhead(self.spec.value_bytes);
                 tombstones += self.model.tombstones(&slot.entry);
                 if slot.touched && cx.wants(What::Holds) {

@@ -1,6 +1,6 @@
 //! How a store's records put operations and versions into words; what writes them and what reads them meet here.
 
-use crate::state::{Char, Dot, DotRange, DotSet, Op, Origin, Versions, hash};
+use crate::state::{Char, Dot, DotRange, DotSet, Op, Origin, VersionVector, Versions, hash};
 
 /// A store and one of its keys as a word of a record.
 #[inline]
@@ -122,14 +122,12 @@ fn take_versions(words: &[u64]) -> (Versions, &[u64]) {
         return (Versions::Heads(heads.collect()), rest);
     }
     let (runs, loose) = ((head & (EFFECTS - 1)) as usize, (head >> 32) as usize);
-    let (dots, rest) = rest.split_at(runs + loose);
-    let mut set = DotSet::default();
-    for (place, dot) in dots.iter().map(|&bits| Dot::from_bits(bits)).enumerate() {
-        if place < runs {
-            set.insert_run(dot);
-        } else {
-            set.insert(dot);
-        }
+    let (tops, rest) = rest.split_at(runs);
+    let (loose, rest) = rest.split_at(loose);
+    let tops = tops.iter().map(|&bits| Dot::from_bits(bits)).collect();
+    let mut set = DotSet::from(VersionVector::from_tops(tops));
+    for &bits in loose {
+        set.insert(Dot::from_bits(bits));
     }
     (Versions::Effects(set), rest)
 }
@@ -172,8 +170,26 @@ pub fn is_own_reply(words: &[u64]) -> bool {
 
 /// The dots of the versions that such a read showed, as words; none if it showed effects.
 pub fn own_heads(words: &[u64]) -> Option<&[u64]> {
-    let (&head, rest) = words.get(1..)?.split_first()?;
+    heads_of(words.get(1..)?)
+}
+
+/// The dots of the heads of [`push_versions`], as words; none if they are effects.
+pub fn heads_of(words: &[u64]) -> Option<&[u64]> {
+    let (&head, rest) = words.split_first()?;
     (head & EFFECTS == 0).then(|| &rest[..head as usize])
+}
+
+/// Whether such a read showed an effect; not if it showed heads.
+pub fn own_effects_have(words: &[u64], dot: Dot) -> bool {
+    let Some((&head, dots)) = words.get(1..).and_then(<[u64]>::split_first) else {
+        return false;
+    };
+    if head & EFFECTS == 0 {
+        return false;
+    }
+    let (runs, loose) = ((head & (EFFECTS - 1)) as usize, (head >> 32) as usize);
+    let in_run = |top: &u64| Dot::from_bits(*top).origin == dot.origin && *top >= dot.bits();
+    dots[..runs].iter().any(in_run) || dots[runs..runs + loose].contains(&dot.bits())
 }
 
 /// What a read returned, from [`push_own_reply`] or [`push_reply`].
@@ -211,6 +227,12 @@ mod tests {
                 let mut words = Vec::new();
                 push_own_reply(&versions, &mut words);
                 prop_assert!(is_own_reply(&words));
+                if let Versions::Effects(set) = &versions {
+                    let all = (0..4).flat_map(|r| (0..2).flat_map(move |l| (1..10).map(move |n| (r, l, n))));
+                    for dot in all.map(|(r, l, n)| Dot::new(Origin::new(r, l), n)) {
+                        prop_assert_eq!(own_effects_have(&words, dot), set.contains(dot));
+                    }
+                }
                 let heads = own_heads(&words).map(|heads| heads.iter().map(|bits| Dot::from_bits(*bits)).collect());
                 prop_assert_eq!(heads.map(Versions::Heads), Some(versions).filter(|it| matches!(it, Versions::Heads(_))));
             }

@@ -187,6 +187,14 @@ pub trait Population: Snapshot + Send {
     /// Prefetches the state of a member that this entry will need soon.
     fn touch(&self, _member: u32, _entry: &Entry<u64>) {}
 
+    /// Whether it prefetches what requests will need.
+    fn expects(&self) -> bool {
+        false
+    }
+
+    /// Prefetches what a member will need soon for a request.
+    fn expect(&self, _member: u32, _request: &Request) {}
+
     /// A fault strikes a member, or is over.
     fn disturb(&mut self, _member: u32, _disturbance: Disturbance, _cx: &mut Cx<'_, '_>) {}
 

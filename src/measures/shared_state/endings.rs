@@ -33,7 +33,7 @@ pub(super) fn slot_of(op: Op) -> Option<(u64, usize, &'static [usize])> {
 impl Endings {
     /// The forest of these versions, in the order of their acceptance: a base stands before what was computed from it.
     pub fn of(writes: &[Write], keys: &[KeyState]) -> Self {
-        let base = |write: &Write| write.bases.first().map(|base| *base as usize);
+        let base = |write: &Write| write.bases().first().map(|base| *base as usize);
         let mut intervals = vec![(0u32, 1u32); writes.len()];
         for (place, write) in writes.iter().enumerate().rev() {
             if let Some(base) = base(write) {

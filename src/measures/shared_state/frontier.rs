@@ -4,13 +4,14 @@
 //! that writer's list. A write that was found once is taken off, so that the work grows with the number of writes, not with
 //! the number of concurrent pairs.
 
+use super::ledger::NONE;
 use super::past::Past;
 
 /// One writer's writes.
 #[derive(Debug, Clone)]
 struct Lane {
     agent: u32,
-    /// The number of the latest write, and its place among all writes.
+    /// The number of the latest write, and its place among all writes; none if it was forgotten, since everybody knows it.
     latest: (u32, u32),
     /// Those not found concurrent so far, ascending.
     waiting: Vec<(u32, u32)>,
@@ -45,6 +46,21 @@ impl Frontier {
         if waiting {
             let place = lane.waiting.partition_point(|(other, _)| *other < number);
             lane.waiting.insert(place, (number, write));
+        }
+    }
+
+    /// Writes have other places now. Of those that have none nobody is concurrent to any more.
+    pub fn follow(&mut self, to: impl Fn(u32) -> Option<u32>) {
+        for lane in &mut self.0 {
+            lane.latest.1 = to(lane.latest.1).unwrap_or(NONE);
+            lane.waiting.retain_mut(|(_, write)| {
+                let there = to(*write);
+                *write = there.unwrap_or(NONE);
+                there.is_some()
+            });
+            if lane.waiting.is_empty() {
+                lane.waiting.shrink_to_fit();
+            }
         }
     }
 

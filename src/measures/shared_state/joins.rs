@@ -58,7 +58,7 @@ impl SharedStateJudge {
         let Some(replica) = self.ledger.replica(record.subject) else {
             return;
         };
-        if !self.ledger.pending.contains_key(&record.a) {
+        if !self.ledger.pending.has(record.a) {
             // Its agent has given it up.
             return;
         }
@@ -87,14 +87,14 @@ impl SharedStateJudge {
             heard,
             past,
         };
-        if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
+        if let Some(pending) = self.ledger.pending.get_mut(record.a) {
             pending.answers.push(answer);
         }
     }
 
     /// A coordinator serves a read, or an agent one of its own from what it kept of an earlier one.
     pub(super) fn joined_read_served(&mut self, record: &Record, key: u32, reply: &ReplyWords) {
-        let Some(pending) = self.ledger.pending.get(&record.a) else {
+        let Some(pending) = self.ledger.pending.get(record.a) else {
             // Its agent has given it up.
             return;
         };
@@ -145,6 +145,9 @@ impl SharedStateJudge {
                     }
                     view.pasts.add(&past);
                 }
+                let spreading = ledger.keys[key as usize].spreading.iter().copied();
+                let shown = spreading.filter(|write| effects.contains(ledger.writes[*write as usize].dot));
+                view.spreading = shown.collect();
                 view.effects = effects.clone();
             }
         }
@@ -156,7 +159,7 @@ impl SharedStateJudge {
             let problem = format!("a read of key {key} shows something else than its answers make together");
             self.breaches.push(problem);
         }
-        if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
+        if let Some(pending) = self.ledger.pending.get_mut(record.a) {
             pending.views.push(view);
         }
     }

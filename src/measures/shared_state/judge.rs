@@ -2,24 +2,26 @@
 
 use super::Watched;
 use super::frontier::Frontier;
-use super::ledger::{AgentState, Dep, Ledger, NONE, OwnWrite, Pending, Write, against, flag, side_of};
+use super::ledger::{Dep, Ledger, NONE, OwnWrite, Pending, Use, Write, against, flag, side_of};
 use super::past::Past;
 use super::results::Tally;
 use super::spread::Heal;
 use crate::kernel::{SimTime, Ticket};
 use crate::state::{Dot, Keeping, KeyType, Op, Versions};
-use crate::stores::words::{of_op_words, of_version_words};
+use crate::stores::words::{heads_of, of_op_words, of_version_words};
 use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use std::collections::BTreeMap;
 
-/// So many records ahead the judge asks for the memory of what it remembers of a key at a replica.
-const AHEAD: usize = 16;
+/// So many records ahead the judge asks for the memory of what it remembers of a key and of the key at a replica, then of what is
+/// held there and spreads, and then of the pasts of that: what lies behind a thing can be asked for once the thing is there.
+const AHEAD: [usize; 3] = [48, 32, 16];
 
 /// Judges shared state by records. Register it as an observer; ask for [`SharedStateJudge::results`] once the run is over.
 ///
-/// Its memory grows by some 200 bytes for each accepted update; the causal past of one is kept while a replica holds it or
-/// hasn't heard of it.
+/// Of each accepted update it keeps some 150 bytes; the causal past of one is kept while a replica holds it or hasn't heard of it.
+/// In stores of last-write-wins registers and of counters where each replica is told once of an update, one that every replica has
+/// heard of, and none holds, is forgotten.
 #[derive(Debug)]
 pub struct SharedStateJudge {
     pub(super) ledger: Ledger,
@@ -81,31 +83,22 @@ impl SharedStateJudge {
 
     /// The operation under way with this identity; one whose beginning wasn't seen begins now.
     pub(super) fn pending(&mut self, identity: u64, agent: u32, began: SimTime) -> &mut Pending {
-        let acks_before = self.acks;
         let ledger = &mut self.ledger;
-        let AgentState {
-            past,
-            told,
-            begun,
-            open,
-            ..
-        } = &mut ledger.agents[agent as usize];
-        ledger.pending.entry(identity).or_insert_with(|| {
-            ledger.overlaps |= *open > 0;
-            *open += 1;
-            Pending {
-                agent,
-                past: past.clone(),
-                told: told.clone(),
-                begun: *begun,
-                acks_before,
+        if !ledger.pending.has(identity) {
+            let it = &mut ledger.agents[agent as usize];
+            ledger.overlaps |= it.open > 0;
+            it.open += 1;
+            let pending = Pending {
+                past: it.past.clone(),
+                told: it.told.clone(),
+                begun: it.begun,
+                acks_before: self.acks,
                 began,
-                views: Vec::new(),
-                answers: Vec::new(),
-                seen: None,
-                given_up: false,
-            }
-        })
+                ..Pending::new(agent)
+            };
+            return ledger.pending.add(identity, pending);
+        }
+        ledger.pending.get_mut(identity).expect("it is there")
     }
 
     fn call_started(&mut self, record: &Record) {
@@ -114,7 +107,7 @@ impl SharedStateJudge {
         }
         let agent = self.ledger.agent(record.subject);
         // One that begins once more has been under way all the time.
-        self.ledger.overlaps |= self.ledger.pending.contains_key(&record.a);
+        self.ledger.overlaps |= self.ledger.pending.has(record.a);
         self.pending(record.a, agent, record.time);
         let number = number_of(record.a);
         let it = &mut self.ledger.agents[agent as usize];
@@ -130,7 +123,7 @@ impl SharedStateJudge {
         let op = of_op_words([extra[3], extra[4]]);
         let measured = self.is_measured(record.time);
         let ledger = &mut self.ledger;
-        let (mut past, begun) = match ledger.pending.get(&record.a) {
+        let (mut past, begun) = match ledger.pending.get(record.a) {
             Some(pending) => (pending.past.clone(), pending.begun),
             None => {
                 let it = &ledger.agents[agent as usize];
@@ -166,24 +159,24 @@ impl SharedStateJudge {
         if first.is_none() {
             // A second version of an update has seen the first one, but nobody meant to replace it.
             if state.keeping != Keeping::Ranked {
-                state.seen.join(&past);
+                state.annals.seen.join(&past);
             }
             // A write of a field may end another of the same side, so its past is taken without itself.
             if let Some((field, side)) = side_of(op) {
-                state.fields.entry(field).or_default()[side].seen.join(&past);
+                state.annals.fields.entry(field).or_default()[side].seen.join(&past);
             }
-            ledger.mark_seen((key, op), record.a, agent, blind.then_some(&extra[5..]));
+            ledger.mark_seen((replica, key, op), record.a, agent, blind.then_some(&extra[5..]));
         }
         past.learn(agent, number);
         if ledger.keys[key as usize].keeping == Keeping::Ranked
-            && let Some(pending) = ledger.pending.get_mut(&record.a)
+            && let Some(pending) = ledger.pending.get_mut(record.a)
         {
             pending.seen.get_or_insert_with(|| past.clone());
         }
         // What a blind update has seen of its replica its agent hasn't heard of: it is part of what he did once he knows that he did it.
         ledger.agents[agent as usize].past.learn(agent, number);
         let mut given_up = false;
-        if let Some(pending) = ledger.pending.get_mut(&record.a) {
+        if let Some(pending) = ledger.pending.get_mut(record.a) {
             pending.past.join(&past);
             given_up = pending.given_up;
         }
@@ -194,31 +187,13 @@ impl SharedStateJudge {
         let mut flags = if counted { flag::COUNTED } else { 0 };
         flags |= if first.is_some() { flag::DUPLICATE } else { 0 };
         let (dot, stamp) = (Dot::from_bits(record.c), extra[2] as i64);
-        let highest = &mut ledger.keys[key as usize].highest;
+        let highest = &mut ledger.keys[key as usize].annals.highest;
         let topmost = *highest <= Some((stamp, dot));
         *highest = (*highest).max(Some((stamp, dot)));
-        let write = ledger.add(Write {
-            op,
-            dot,
-            stamp,
-            key,
-            agent,
-            number,
-            acked: 0,
-            acked_at: SimTime::ZERO,
-            past: Some(past),
-            bases: Vec::new(),
-            deps: Vec::new(),
-            winners: Vec::new(),
-            successor: NONE,
-            again: NONE,
-            heard_by: 0,
-            held_by: 0,
-            flags,
-            settled: false,
-            topmost,
-            given_up,
-        });
+        let mut write = Write::new(dot, stamp, key, agent, number, op);
+        (write.past, write.flags) = (Some(past), flags);
+        (write.topmost, write.given_up) = (topmost, given_up);
+        let write = ledger.add(write);
         match first {
             Some(first) => {
                 let mut last = first as usize;
@@ -246,10 +221,11 @@ impl SharedStateJudge {
         let writes = &ledger.writes;
         // A write accepted before may know of this one if its agent went on without waiting.
         let counts = |other: u32| {
-            let other = writes[other as usize].past.as_ref();
+            let other = writes.get(other as usize).and_then(|other| other.past.as_ref());
             other.is_none_or(|other| !other.knows(agent, number))
         };
         let state = &mut ledger.keys[it.key as usize];
+        let (kind, state) = (state.kind, &mut *state.annals);
         let mut concurrent: Vec<u32> = Vec::new();
         let mut conflicts: Vec<u32> = Vec::new();
         ledger.steps.set(ledger.steps.get() + state.frontier.writers() as u64);
@@ -257,8 +233,8 @@ impl SharedStateJudge {
             .frontier
             .confront(&past, agent, counts, |other| concurrent.push(other));
         state.frontier.add(agent, number, write, !any);
-        let mut conflict = any && state.kind == KeyType::Register;
-        if state.kind == KeyType::Register {
+        let mut conflict = any && kind == KeyType::Register;
+        if kind == KeyType::Register {
             conflicts.clone_from(&concurrent);
         }
         if let Op::Insert(element) | Op::Remove(element) = op {
@@ -310,10 +286,10 @@ impl SharedStateJudge {
                     .iter()
                     .any(|&replica| !ledger.noted(replica, key).includes(&so_far.effects))
             {
-                deps.push(Dep::Effects(key, so_far.effects.clone()));
+                deps.push(Dep::Effects(key, Box::new(so_far.effects.clone())));
             }
         }
-        self.ledger.writes[write as usize].deps = deps;
+        self.ledger.writes[write as usize].set_deps(deps);
     }
 
     fn acknowledged(&mut self, record: &Record) {
@@ -342,7 +318,9 @@ impl SharedStateJudge {
         }
         if let Some(past) = pending.seen {
             let own = OwnWrite { acked, write, past };
-            self.ledger.agents[agent as usize].own.insert(key, own);
+            if self.ledger.agents[agent as usize].own.insert(key, own).is_none() {
+                self.ledger.keys[key as usize].owned += 1;
+            }
             self.ledger.forget_own(write);
         }
         if pending.began >= self.from {
@@ -353,11 +331,11 @@ impl SharedStateJudge {
 
     fn failed(&mut self, record: &Record) {
         let update = record.c & 1 == 1;
-        let pending = self.ledger.pending.get(&record.a);
+        let pending = self.ledger.pending.get(record.a);
         let counted = pending.map_or(record.time, |pending| pending.began) >= self.from;
         // An update that its agent has given up may still be accepted, and may have been.
         if update {
-            if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
+            if let Some(pending) = self.ledger.pending.get_mut(record.a) {
                 pending.given_up = true;
             }
             let agent = self.ledger.known_agent(record.subject);
@@ -380,7 +358,7 @@ impl SharedStateJudge {
         let began = self
             .ledger
             .pending
-            .get(&record.a)
+            .get(record.a)
             .map_or(record.time, |pending| pending.began);
         let counted = u64::from(began >= self.from && self.ended.is_none());
         self.tally.swaps += counted;
@@ -443,19 +421,21 @@ impl SharedStateJudge {
         };
         let key = self.ledger.key(record.a);
         let held = self.ledger.copy(replica, key).held();
-        let agrees = match of_version_words(extra) {
-            Versions::Heads(heads) => {
-                let is_held = |head: &&Dot| held.iter().any(|held| self.ledger.writes[*held as usize].dot == **head);
-                // Only a store that is broken shows others.
-                let others = heads.iter().filter(|head| !is_held(head));
-                let mut agrees = true;
-                for head in others {
-                    agrees = false;
-                    self.holds.extend(self.ledger.keys[key as usize].find(*head));
-                }
-                agrees
+        let agrees = if let Some(heads) = heads_of(extra) {
+            let is_held = |head: &Dot| held.iter().any(|held| self.ledger.writes[*held as usize].dot == *head);
+            // Only a store that is broken shows others.
+            let others = heads.iter().map(|head| Dot::from_bits(*head));
+            let mut agrees = true;
+            for head in others.filter(|head| !is_held(head)) {
+                agrees = false;
+                self.holds.extend(self.ledger.keys[key as usize].find(head));
             }
-            Versions::Effects(effects) => self.ledger.has_heard_just(replica, key, &effects),
+            agrees
+        } else {
+            match of_version_words(extra) {
+                Versions::Effects(effects) => self.ledger.has_heard_just(replica, key, &effects),
+                Versions::Heads(_) => true,
+            }
         };
         if !agrees {
             let problem = format!(
@@ -470,7 +450,7 @@ impl SharedStateJudge {
         let key = self.ledger.key(record.a) as usize;
         let find = |bits| self.ledger.keys[key].find(Dot::from_bits(bits));
         if let (Some(version), Some(base)) = (find(record.b), find(record.c)) {
-            self.ledger.writes[version as usize].bases.push(base);
+            self.ledger.writes[version as usize].add_base(base);
         }
     }
 
@@ -489,7 +469,7 @@ impl SharedStateJudge {
             }
         }
         self.ended = Some(end);
-        let pending = self.ledger.pending.values();
+        let pending = self.ledger.pending.all();
         let open = pending.filter(|pending| !pending.given_up && pending.began >= self.from);
         self.tally.unfinished = open.count() as u64;
     }
@@ -500,9 +480,27 @@ impl SharedStateJudge {
         }
     }
 
+    /// Asks for the memory that a coming record is about.
+    fn touch(&self, record: &Record, stage: usize) {
+        let (word, use_of) = match record.what {
+            What::Applied | What::Outranked => (record.a, Use::Way),
+            What::Holds => (record.a, Use::End),
+            What::ReadServed => (record.b, Use::Read),
+            What::Accepted => (record.b, Use::Update),
+            What::CallStarted | What::OperationAcknowledged => return self.ledger.touch_agent(record.subject, stage),
+            _ => return,
+        };
+        if let Some(replica) = self.ledger.replica(record.subject) {
+            self.ledger.touch(replica, self.ledger.key(word), stage, use_of);
+        }
+    }
+
     fn follow(&mut self, record: &Record, extra: &[u64]) {
         if self.entry != Some(record.entry) || self.now != record.time {
             self.check_order();
+            if !self.healing && self.holds.is_empty() {
+                self.ledger.forget_updates();
+            }
             if self.now != record.time {
                 self.note_divergence();
             }
@@ -591,11 +589,14 @@ impl Observer for SharedStateJudge {
             if !wants.has(record.what) {
                 continue;
             }
-            if let Some(ahead) = batch.records.get(place + AHEAD)
-                && matches!(ahead.what, What::Applied | What::Outranked)
-                && let Some(replica) = self.ledger.replica(ahead.subject)
-            {
-                self.ledger.touch(replica, self.ledger.key(ahead.a));
+            for (stage, ahead) in AHEAD.into_iter().enumerate() {
+                let Some([before, record]) = batch.records.get(place + ahead..place + ahead + 2) else {
+                    continue;
+                };
+                // What happens to a key in one go is asked for once.
+                if (before.a, before.subject) != (record.a, record.subject) {
+                    self.touch(record, stage);
+                }
             }
             self.follow(record, batch.extra(record));
         }

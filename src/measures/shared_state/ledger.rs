@@ -1,22 +1,33 @@
 //! What the judge remembers: writes, keys, replicas, agents.
 
+mod agent;
 mod copies;
+mod forgetting;
 mod hearing;
+mod key;
 mod lacking;
+mod touching;
+mod underway;
+mod write;
 
+pub(super) use agent::{AgentState, OwnWrite, Pending, ReadSoFar};
 pub(super) use copies::Copy;
+use forgetting::Forgotten;
+pub(super) use key::{KeyState, against, side_of};
 pub(super) use lacking::{Heard, Known};
+pub(super) use touching::Use;
+use underway::Underway;
+pub(super) use write::{Dep, Write, flag};
 
 use super::Watched;
 use super::endings::slot_of;
-use super::frontier::Frontier;
 use super::past::Past;
-use super::text::TextState;
-use crate::kernel::{SimTime, in_large_pages, prefetch};
-use crate::state::{Dot, DotSet, Keeping, KeyType, Op, Origin, Versions};
-use crate::stores::words::of_version_words;
+use crate::kernel::in_large_pages;
+use crate::state::{Dot, Keeping, Op, Versions};
+use crate::stores::words::{heads_of, of_version_words};
+use smallvec::SmallVec;
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// No write.
@@ -25,207 +36,9 @@ pub(super) const NONE: u32 = u32::MAX;
 const SPREADING: usize = 64;
 /// So many of the spreading writes of a key are looked at before its index of all.
 const NEAR: usize = 4;
-/// So many acknowledgements of a key are remembered, for reads that are under way.
-const ACKS: usize = 8;
 
-/// What was found out about a write.
-pub(super) mod flag {
-    /// It takes part in the counts.
-    pub const COUNTED: u8 = 1;
-    /// It is another version of an update that was accepted before.
-    pub const DUPLICATE: u8 = 2;
-    pub const CONCURRENT: u8 = 4;
-    pub const CONFLICT: u8 = 8;
-    pub const OVERWRITTEN: u8 = 16;
-    pub const MONOTONIC_WRITES: u8 = 32;
-    pub const WRITES_FOLLOW_READS: u8 = 64;
-    /// Of ranked keys: another update had it before its eyes, in what it had read or in what its replica held.
-    pub const SEEN: u8 = 128;
-}
-
-/// A version: one accepted update.
-#[derive(Debug, Clone)]
-pub(super) struct Write {
-    pub op: Op,
-    pub dot: Dot,
-    pub stamp: i64,
-    pub key: u32,
-    pub agent: u32,
-    /// The operation's number in its agent's program, from 1.
-    pub number: u32,
-    /// The place of its acknowledgement among all, from 1; 0 for none yet.
-    pub acked: u64,
-    pub acked_at: SimTime,
-    /// Its causal past, itself included, as long as somebody may ask for it.
-    pub past: Option<Past>,
-    /// The versions that it was computed from.
-    pub bases: Vec<u32>,
-    /// What its agent had read and not every replica has heard of: it should be visible before.
-    pub deps: Vec<Dep>,
-    /// The versions that it was outranked by, unless ranks say it.
-    pub winners: Vec<u32>,
-    /// Of ranked keys: the latest of them that had seen it.
-    pub successor: u32,
-    /// Another version of the same update.
-    pub again: u32,
-    /// How many replicas have heard of it, and how many hold it.
-    pub heard_by: u16,
-    pub held_by: u16,
-    pub flags: u8,
-    /// Whether no replica lacks it, nor ever will unless it loses its state.
-    pub settled: bool,
-    /// Of ranked keys: whether nothing that had been accepted of its key outranked it when it was accepted.
-    pub topmost: bool,
-    /// Whether its agent has given it up: whatever it does next doesn't go by it.
-    pub given_up: bool,
-}
-
-/// Something that an agent had read before it wrote.
-#[derive(Debug, Clone)]
-pub(super) enum Dep {
-    /// A version.
-    Read(u32),
-    /// Effects of a key.
-    Effects(u32, DotSet),
-}
-
-/// A key.
-#[derive(Debug, Clone)]
-pub(super) struct KeyState {
-    pub kind: KeyType,
-    pub keeping: Keeping,
-    /// The places of the replicas that keep it among all, ascending.
-    pub replicas: Arc<[u32]>,
-    /// Whether its reads join what several replicas answer.
-    pub joins: bool,
-    /// Whether updates are taken into a log before they are shown.
-    pub logs: bool,
-    /// Whether agents keep what they read of it.
-    pub is_kept: bool,
-    /// Whether updates may say what their agent had read.
-    pub aware: bool,
-    /// The place of its store's first replica among all.
-    pub first_replica: u32,
-    /// The writes that some replica may lack, in the order of their acceptance.
-    pub spreading: Vec<u32>,
-    /// The pasts of what every replica has heard of, unless replicas note it one by one.
-    base: Past,
-    /// The agents of these writes, and the highest number of each.
-    in_base: Vec<(u32, u32)>,
-    /// Of ranked keys: the highest rank that was accepted.
-    pub highest: Option<(i64, Dot)>,
-    /// The writes by origin and number, ascending.
-    versions: Vec<(Origin, Vec<u32>)>,
-    /// Of ranked keys whose reads join: the writes by rank, ascending.
-    by_rank: Vec<(i64, Dot, u32)>,
-    /// The latest acknowledgements of writes: their places among all, and when.
-    acks: VecDeque<(u64, SimTime)>,
-    pub frontier: Frontier,
-    /// Of sets: the inserts and the removes of each element.
-    pub elements: BTreeMap<u64, [Side; 2]>,
-    /// Of maps: the writes, the increases and the removals of each field.
-    pub fields: BTreeMap<u32, [Side; 3]>,
-    /// Of texts: where was inserted, and what was deleted.
-    pub text: TextState,
-    /// Everything that some write had in its past.
-    pub seen: Past,
-    /// Of ranked keys: what the agents of its updates knew, by what they had done and been told.
-    pub told: Past,
-    /// What live replicas show: each digest, and how many show it.
-    pub shown: Vec<(u64, u32)>,
-    pub diverged: Option<SimTime>,
-    pub divergence: u64,
-}
-
-/// The sides of a map's field: its writes, its increases, its removals.
-pub(super) fn side_of(op: Op) -> Option<(u32, usize)> {
-    Some(match op {
-        Op::Put { field, .. } => (field, 0),
-        Op::Increase { field, .. } => (field, 1),
-        Op::Drop { field } => (field, 2),
-        _ => return None,
-    })
-}
-
-/// The sides of a field that an operation on one side doesn't commute with.
-pub(super) fn against(side: usize) -> &'static [usize] {
-    [&[0, 2][..], &[2], &[0, 1]][side]
-}
-
-/// The inserts of one element, or its removes.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Side {
-    pub frontier: Frontier,
-    /// What they had in their pasts.
-    pub seen: Past,
-}
-
-impl KeyState {
-    /// The write under a dot.
-    pub fn find(&self, dot: Dot) -> Option<u32> {
-        let place = self
-            .versions
-            .binary_search_by_key(&dot.origin, |(origin, _)| *origin)
-            .ok()?;
-        self.versions[place].1.get(dot.number.checked_sub(1)? as usize).copied()
-    }
-
-    pub fn note(&mut self, dot: Dot, stamp: i64, write: u32) {
-        if (self.joins || self.is_kept) && self.keeping == Keeping::Ranked {
-            let place = self
-                .by_rank
-                .partition_point(|(at, other, _)| (*at, *other) < (stamp, dot));
-            self.by_rank.insert(place, (stamp, dot, write));
-        }
-        match self.versions.binary_search_by_key(&dot.origin, |(origin, _)| *origin) {
-            Ok(place) => self.versions[place].1.push(write),
-            Err(place) => self.versions.insert(place, (dot.origin, vec![write])),
-        }
-    }
-
-    pub fn writes(&self) -> impl Iterator<Item = u32> + '_ {
-        self.versions.iter().flat_map(|(_, writes)| writes.iter().copied())
-    }
-
-    /// The writes that `known` may lack: of ranked keys those above its top, of others those that it hasn't heard of.
-    pub fn beyond(&self, known: &Known<'_>, heard: &DotSet) -> Vec<u32> {
-        if self.keeping == Keeping::Ranked {
-            let above = self
-                .by_rank
-                .partition_point(|(stamp, dot, _)| known.top.is_some_and(|top| (*stamp, *dot) <= top));
-            return self.by_rank[above..].iter().map(|(_, _, write)| *write).collect();
-        }
-        let mut found = Vec::new();
-        for (origin, writes) in &self.versions {
-            let first = heard.vector().get(*origin) as usize;
-            let rest = writes.iter().zip(1u32..).skip(first);
-            found.extend(
-                rest.filter(|(_, number)| !heard.contains(Dot::new(*origin, *number)))
-                    .map(|(write, _)| *write),
-            );
-        }
-        found
-    }
-
-    /// A write was acknowledged.
-    pub fn acknowledged(&mut self, place: u64, at: SimTime) {
-        if self.acks.len() == ACKS {
-            self.acks.pop_front();
-        }
-        self.acks.push_back((place, at));
-    }
-
-    /// When the latest of the acknowledgements up to a place was, if it isn't forgotten.
-    pub fn latest_ack(&self, up_to: u64) -> Option<SimTime> {
-        let before = self.acks.iter().rev().find(|(place, _)| *place <= up_to);
-        before.map(|(_, at)| *at)
-    }
-
-    /// Whether values are versions, not folds of effects.
-    pub fn has_heads(&self) -> bool {
-        matches!(self.keeping, Keeping::Ranked | Keeping::Causal)
-    }
-}
+/// Few numbers, which lie where they are named.
+pub(super) type Few = SmallVec<[u32; 4]>;
 
 /// A replica.
 #[derive(Debug, Clone)]
@@ -242,78 +55,6 @@ pub(super) struct ReplicaState {
     marks: Vec<u32>,
 }
 
-/// What an agent has read of a key and may expect to see again, as far as some replica may lack it.
-#[derive(Debug, Clone)]
-pub(super) struct ReadSoFar {
-    /// The acknowledgement of the latest read.
-    pub acked: u64,
-    /// Versions, or effects that spread.
-    pub heads: Vec<u32>,
-    /// Where nothing is forgotten: the effects.
-    pub effects: DotSet,
-}
-
-/// An agent's own write of a ranked key, which it may expect to see.
-#[derive(Debug, Clone)]
-pub(super) struct OwnWrite {
-    /// Its acknowledgement.
-    pub acked: u64,
-    pub write: u32,
-    /// What it had seen. A write itself forgets that once every replica has heard of it and none holds it.
-    pub past: Past,
-}
-
-/// An agent.
-#[derive(Debug, Clone, Default)]
-pub(super) struct AgentState {
-    /// What it knows, beside what it has begun itself.
-    pub past: Past,
-    /// What others had done who sent it messages, and been told: without what replicas had heard of.
-    pub told: Past,
-    /// The number of its latest operation that has begun.
-    pub begun: u32,
-    /// Its accepted updates by number, each with its further versions after it.
-    pub writes: Vec<(u32, u32)>,
-    pub reads: BTreeMap<u32, ReadSoFar>,
-    /// From how many of these on those that aren't needed any more are looked for.
-    pub reads_limit: usize,
-    /// Of each ranked key what its latest read returned.
-    pub latest: BTreeMap<u32, u32>,
-    /// How many of its operations are under way.
-    pub open: u32,
-    /// Of each ranked key its latest acknowledged write, as long as a read may show what that had seen.
-    pub own: BTreeMap<u32, OwnWrite>,
-}
-
-/// An operation under way.
-#[derive(Debug, Clone)]
-pub(super) struct Pending {
-    pub agent: u32,
-    /// What its agent knew when it began, beside what it had begun itself; and what an update has seen where it was accepted.
-    pub past: Past,
-    pub told: Past,
-    /// The number of the operation that its agent had begun before.
-    pub begun: u32,
-    /// The acknowledgements before it began.
-    pub acks_before: u64,
-    pub began: SimTime,
-    /// What was read, by attempt.
-    pub views: Vec<super::reads::ReadView>,
-    /// What replicas have answered to its coordinators.
-    pub answers: Vec<super::joins::Answer>,
-    /// What a write to a ranked key had seen when it was accepted first.
-    pub seen: Option<Past>,
-    /// Whether its agent has given it up, so that its outcome is unknown.
-    pub given_up: bool,
-}
-
-impl Pending {
-    /// Whether its agent knew of an operation when it began.
-    pub fn knew(&self, agent: u32, number: u32) -> bool {
-        agent == self.agent && number <= self.begun || self.past.knows(agent, number)
-    }
-}
-
 /// Everything that is remembered.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -324,7 +65,7 @@ pub(super) struct Ledger {
     pub replicas: Vec<ReplicaState>,
     /// By key, and by replica in each.
     pub copies: Vec<Copy>,
-    /// Of each write which replicas of its store have heard of it: a bit for each, in so many words.
+    /// Of each write which replicas of its store beyond the first 64 have heard of it: a bit for each, in so many words.
     heard: Vec<u64>,
     heard_words: usize,
     /// The place of each replica in its store.
@@ -339,11 +80,14 @@ pub(super) struct Ledger {
     pub agents: Vec<AgentState>,
     /// The place of each entity among the agents, and one for those that aren't known.
     agent_of: Vec<u32>,
-    pub pending: BTreeMap<u64, Pending>,
+    pub pending: Underway,
     /// Of ranked sets and maps, by key and element or field: what was known to those who did something there, by what it was.
     pub told: BTreeMap<(u32, u64), [Past; 3]>,
     pub may_lose_state: bool,
     each_once: bool,
+    pub forgotten: Forgotten,
+    /// How many writes there ever were.
+    pub accepted: u32,
     /// How many things were looked at in loops, beside one for each record: what the time of judging grows with.
     pub(super) steps: Cell<u64>,
 }
@@ -373,11 +117,16 @@ impl Ledger {
             .map(|store| store.keys.len() * store.replicas.len());
         let mut room = Vec::with_capacity(copies.sum());
         in_large_pages(&mut room);
+        let keys = watched.stores.iter().map(|store| store.keys.len());
+        let mut keys = Vec::with_capacity(keys.sum());
+        in_large_pages(&mut keys);
         let mut ledger = Self {
             copies: room,
+            keys,
             may_lose_state: watched.may_lose_state,
             each_once: watched.each_once,
-            heard_words: widest.div_ceil(64),
+            forgotten: Forgotten::new(watched),
+            heard_words: widest.saturating_sub(1) / 64,
             ..Self::default()
         };
         for (store, spec) in watched.stores.iter().enumerate() {
@@ -412,28 +161,21 @@ impl Ledger {
                 ledger.keys.push(KeyState {
                     kind,
                     keeping,
-                    replicas: Arc::clone(replicas),
                     joins: spec.joins,
                     logs: spec.logs,
                     is_kept: spec.is_kept,
                     aware: !spec.blind,
                     first_replica: first,
-                    spreading: Vec::new(),
-                    base: Past::default(),
-                    in_base: Vec::new(),
-                    highest: None,
-                    versions: Vec::new(),
-                    by_rank: Vec::new(),
-                    acks: VecDeque::new(),
-                    frontier: Frontier::default(),
-                    elements: BTreeMap::new(),
-                    fields: BTreeMap::new(),
-                    text: TextState::default(),
-                    seen: Past::default(),
-                    told: Past::default(),
-                    shown: vec![(empty, replicas.len() as u32)],
+                    owned: 0,
+                    replicas: Arc::clone(replicas),
+                    spreading: Few::new(),
+                    annals: Box::default(),
+                    shown: SmallVec::from_iter([(empty, replicas.len() as u32)]),
                     diverged: None,
                     divergence: 0,
+                    base: Past::default(),
+                    in_base: SmallVec::new(),
+                    latest_ack: None,
                 });
                 let copies = ledger.copies.len() + spec.replicas.len();
                 ledger.copies.resize(copies, Copy::fresh(empty));
@@ -512,9 +254,11 @@ impl Ledger {
         near.copied().or_else(|| state.find(dot))
     }
 
-    /// Asks for the memory of what a replica has of a key.
-    pub fn touch(&self, replica: u32, key: u32) {
-        prefetch(self.copy(replica, key));
+    /// The same, of a write that a replica is likely to hold.
+    pub fn find_at(&self, replica: u32, key: u32, dot: Dot) -> Option<u32> {
+        let mut held = self.copy(replica, key).held().iter().copied();
+        let held = held.find(|held| self.writes[*held as usize].dot == dot);
+        held.or_else(|| self.find(key, dot))
     }
 
     /// The entities of the agents, by their places.
@@ -564,16 +308,16 @@ impl Ledger {
 
     /// Of a ranked key: notes what a new update of an agent had before its eyes, and what its agent knew. If the update is blind,
     /// the words say what its replica held.
-    pub fn mark_seen(&mut self, (key, op): (u32, Op), identity: u64, agent: u32, held: Option<&[u64]>) {
+    pub fn mark_seen(&mut self, (replica, key, op): (u32, u32, Op), identity: u64, agent: u32, held: Option<&[u64]>) {
         if self.keys[key as usize].keeping != Keeping::Ranked {
             return;
         }
-        let seen: Vec<u32> = match held.map(of_version_words) {
-            Some(Versions::Heads(heads)) => {
-                let found = heads.iter().filter_map(|head| self.keys[key as usize].find(*head));
+        let seen: Few = match held {
+            Some(words) => {
+                let heads = heads_of(words).unwrap_or_default().iter();
+                let found = heads.filter_map(|head| self.find_at(replica, key, Dot::from_bits(*head)));
                 found.collect()
             }
-            Some(Versions::Effects(_)) => Vec::new(),
             None => {
                 let latest = self.agents[agent as usize].latest.get(&key);
                 latest.copied().into_iter().collect()
@@ -582,10 +326,10 @@ impl Ledger {
         for write in seen {
             self.writes[write as usize].flags |= flag::SEEN;
         }
-        let Some(pending) = self.pending.get(&identity) else {
+        let Some(pending) = self.pending.get(identity) else {
             return;
         };
-        let told = &mut self.keys[key as usize].told;
+        let told = &mut self.keys[key as usize].annals.told;
         told.join(&pending.told);
         told.learn(agent, pending.begun);
         if let Some((slot, side, _)) = slot_of(op) {
@@ -615,7 +359,7 @@ impl Ledger {
 
     /// An operation is over, and no replica will accept it.
     pub fn close(&mut self, identity: u64) -> Option<Pending> {
-        let pending = self.pending.remove(&identity)?;
+        let pending = self.pending.remove(identity)?;
         self.agents[pending.agent as usize].open -= 1;
         Some(pending)
     }
@@ -640,7 +384,7 @@ impl Ledger {
         let it = &mut self.writes[write as usize];
         let replicas = &self.keys[it.key as usize].replicas;
         if it.heard_by as usize == replicas.len() {
-            it.deps = Vec::new();
+            it.forget_deps();
             // A remove that wins may meet an insert that nobody has heard of yet.
             let wins = self.keys[it.key as usize].keeping == Keeping::Removals && matches!(it.op, Op::Remove(_));
             if it.held_by == 0 && !wins && !self.may_lose_state {

@@ -5,15 +5,16 @@
 //! the two learns something. Then chunks of numbers are shared, so that joining two pasts that grew from one another mostly
 //! compares pointers. Agents that nobody knows of cost nothing.
 
+use crate::kernel::prefetch;
 use std::sync::Arc;
 
 /// Numbers in a chunk: wide enough that a walk through all chunks is one through memory in order, and narrow enough that a past
 /// of few agents stays small.
-const CHUNK: usize = 64;
+const CHUNK: usize = 128;
 
 /// Numbers in the order of signed integers, which every x86-64 processor compares and picks the higher of several at once.
 type Chunk = Arc<[i32; CHUNK]>;
-type Chunks = Vec<Option<Chunk>>;
+type Chunks = [Option<Chunk>];
 
 /// A vector clock over agents; an agent that isn't known has 0.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +59,44 @@ fn compare(ours: Option<&Chunk>, theirs: Option<&Chunk>) -> Compared {
     Compared { lacks, exceeds }
 }
 
+/// The higher of each two numbers goes to ours; whether one of theirs is lower.
+fn raise(ours: &mut Option<Chunk>, theirs: Option<&Chunk>) -> bool {
+    let (Some(mine), Some(theirs)) = (&mut *ours, theirs) else {
+        if ours.is_none() {
+            *ours = theirs.cloned();
+            return false;
+        }
+        return true;
+    };
+    if Arc::ptr_eq(mine, theirs) {
+        return false;
+    }
+    if let Some(mine) = Arc::get_mut(mine) {
+        // One walk through both, which are mostly far away.
+        let mut exceeds = 0;
+        for (mine, theirs) in mine.iter_mut().zip(theirs.iter()) {
+            exceeds |= u32::from(*mine > *theirs);
+            *mine = (*mine).max(*theirs);
+        }
+        if exceeds != 0 {
+            return true;
+        }
+        *ours = Some(Arc::clone(theirs));
+        return false;
+    }
+    let Compared { lacks, exceeds } = compare(Some(mine), Some(theirs));
+    if lacks && exceeds {
+        let mut joined = **mine;
+        for (mine, theirs) in joined.iter_mut().zip(theirs.iter()) {
+            *mine = (*mine).max(*theirs);
+        }
+        *mine = Arc::new(joined);
+    } else if lacks {
+        mine.clone_from(theirs);
+    }
+    exceeds
+}
+
 impl Past {
     fn chunk(&self, place: usize) -> Option<&Chunk> {
         self.0.as_ref()?.get(place)?.as_ref()
@@ -80,12 +119,19 @@ impl Past {
             return;
         }
         let place = agent as usize / CHUNK;
-        let chunks = Arc::make_mut(self.0.get_or_insert_default());
-        if chunks.len() <= place {
-            chunks.resize(place + 1, None);
-        }
-        let chunk = chunks[place].get_or_insert_with(|| Arc::new([NONE; CHUNK]));
+        let chunk = &mut self.chunks(place + 1)[place];
+        let chunk = chunk.get_or_insert_with(|| Arc::new([NONE; CHUNK]));
         Arc::make_mut(chunk)[agent as usize % CHUNK] = signed(number);
+    }
+
+    /// The chunks, to be changed: so many at least.
+    fn chunks(&mut self, least: usize) -> &mut Chunks {
+        let have = self.0.as_ref().map_or(0, |chunks| chunks.len());
+        if have < least {
+            let chunks = self.0.iter().flat_map(|chunks| chunks.iter().cloned());
+            self.0 = Some(chunks.chain(std::iter::repeat_n(None, least - have)).collect());
+        }
+        Arc::make_mut(self.0.as_mut().expect("there is one at least"))
     }
 
     /// Learns all that `other` knows.
@@ -98,42 +144,50 @@ impl Past {
         if Arc::ptr_eq(ours, theirs) {
             return;
         }
-        let (mut lacks, mut exceeds) = (false, false);
-        for place in 0..ours.len().max(theirs.len()) {
-            let compared = compare(
-                ours.get(place).and_then(Option::as_ref),
-                theirs.get(place).and_then(Option::as_ref),
-            );
-            lacks |= compared.lacks;
-            exceeds |= compared.exceeds;
-            if lacks && exceeds {
-                break;
+        if Arc::get_mut(ours).is_none() {
+            let (mut lacks, mut exceeds) = (false, false);
+            for place in 0..ours.len().max(theirs.len()) {
+                let compared = compare(
+                    ours.get(place).and_then(Option::as_ref),
+                    theirs.get(place).and_then(Option::as_ref),
+                );
+                lacks |= compared.lacks;
+                exceeds |= compared.exceeds;
+                if lacks && exceeds {
+                    break;
+                }
+            }
+            if !lacks {
+                return;
+            }
+            if !exceeds {
+                *ours = Arc::clone(theirs);
+                return;
             }
         }
-        if !lacks {
-            return;
+        let ours = self.chunks(theirs.len());
+        let mut exceeds = ours.len() > theirs.len();
+        for (ours, theirs) in ours.iter_mut().zip(theirs.iter()) {
+            exceeds |= raise(ours, theirs.as_ref());
         }
         if !exceeds {
-            *ours = Arc::clone(theirs);
-            return;
+            self.0 = Some(Arc::clone(theirs));
         }
-        let ours = Arc::make_mut(ours);
-        if ours.len() < theirs.len() {
-            ours.resize(theirs.len(), None);
+    }
+
+    /// Hints that it will be looked at soon: at where its numbers lie.
+    pub fn touch(&self) {
+        if let Some(chunks) = &self.0 {
+            chunks.first().into_iter().for_each(prefetch);
+            chunks.last().into_iter().for_each(prefetch);
         }
-        for (ours, theirs) in ours.iter_mut().zip(theirs.iter()) {
-            let compared = compare(ours.as_ref(), theirs.as_ref());
-            if !compared.lacks {
-                continue;
-            }
-            match (ours, theirs) {
-                (Some(ours), Some(theirs)) if compared.exceeds => {
-                    let ours = Arc::make_mut(ours).iter_mut();
-                    ours.zip(theirs.iter())
-                        .for_each(|(ours, theirs)| *ours = (*ours).max(*theirs));
-                }
-                (ours, theirs) => ours.clone_from(theirs),
-            }
+    }
+
+    /// Hints that all of it will be looked at soon.
+    pub fn touch_all(&self) {
+        for chunk in self.0.iter().flat_map(|chunks| chunks.iter()).flatten() {
+            // The first of them lies in the line of the count.
+            chunk.iter().step_by(16).for_each(prefetch);
         }
     }
 

@@ -1,11 +1,11 @@
 //! Judging reads: what they lack, and what their agents could expect.
 
 use super::SharedStateJudge;
-use super::ledger::{KeyState, Known, Pending, ReadSoFar};
+use super::ledger::{Few, KeyState, Known, Pending, ReadSoFar};
 use super::past::Past;
 use crate::kernel::SimTime;
 use crate::state::{Dot, DotSet, Keeping, KeyType, Versions};
-use crate::stores::words::{is_own_reply, of_reply_words, own_heads};
+use crate::stores::words::{is_own_reply, of_reply_words, own_effects_have, own_heads};
 use crate::world::record::Record;
 
 /// What one attempt of a read saw.
@@ -15,8 +15,10 @@ pub(super) struct ReadView {
     pub key: u32,
     /// The pasts of what it shows.
     pub pasts: Pasts,
-    pub heads: Vec<u32>,
+    pub heads: Few,
+    /// The effects that it shows, where what is read is noted one by one; else those of them that spread.
     pub effects: DotSet,
+    pub spreading: Few,
     lag: u64,
     age: u64,
     /// The time from the latest acknowledgement of a write of the key to the beginning of the read.
@@ -33,8 +35,9 @@ impl ReadView {
             attempt,
             key,
             pasts: Pasts::default(),
-            heads: Vec::new(),
+            heads: Few::new(),
             effects: DotSet::default(),
+            spreading: Few::new(),
             lag: 0,
             age: 0,
             since: None,
@@ -78,7 +81,9 @@ impl SharedStateJudge {
         let Some(replica) = replica.filter(|_| is_own) else {
             return self.joined_read_served(record, key, &of_reply_words(&extra[2..]));
         };
-        let pending = &self.ledger.pending[&record.a];
+        let Some(pending) = self.ledger.pending.get(record.a) else {
+            return;
+        };
         let mut view = ReadView::new(record.c as u16, key);
         let ledger = &self.ledger;
         let knew = |agent, number| pending.knew(agent, number);
@@ -95,13 +100,23 @@ impl SharedStateJudge {
                     if let Some(past) = &ledger.writes[*head as usize].past
                         && !ledger.is_old(*head, knew)
                     {
+                        // Its agent will learn it in a while.
+                        past.touch_all();
                         view.pasts.add(past);
                     }
                 }
             }
             None => {
-                ledger.pasts_at(replica, key, knew, |past| view.pasts.add(past));
-                if let Versions::Effects(effects) = of_reply_words(&extra[2..]).versions {
+                ledger.pasts_at(replica, key, knew, |past| {
+                    past.touch_all();
+                    view.pasts.add(past);
+                });
+                let words = &extra[2..];
+                if !ledger.is_noted(key) {
+                    let spreading = ledger.keys[key as usize].spreading.iter().copied();
+                    let shown = |write: &u32| own_effects_have(words, ledger.writes[*write as usize].dot);
+                    view.spreading = spreading.filter(shown).collect();
+                } else if let Versions::Effects(effects) = of_reply_words(words).versions {
                     view.effects = effects;
                 }
             }
@@ -111,9 +126,7 @@ impl SharedStateJudge {
         let unheard =
             spreading.filter(|write| !ledger.writes[*write as usize].settled && !ledger.has_heard(replica, *write));
         self.find_lacking(&ledger.known(replica, key), unheard, pending, &mut view, record.time);
-        if let Some(pending) = self.ledger.pending.get_mut(&record.a) {
-            // Mostly it stays the only one.
-            pending.views.reserve_exact(1);
+        if let Some(pending) = self.ledger.pending.get_mut(record.a) {
             pending.views.push(view);
         }
     }
@@ -163,6 +176,9 @@ impl SharedStateJudge {
     /// Whether a read shows nothing but what its agent's own acknowledged write had seen, and so was meant to replace: whatever
     /// outranked that write didn't come after it.
     fn undoes_own_write(&self, pending: &Pending, view: &ReadView) -> bool {
+        if self.ledger.keys[view.key as usize].owned == 0 {
+            return false;
+        }
         let own = self.ledger.agents[pending.agent as usize].own.get(&view.key);
         let Some(own) = own.filter(|own| own.acked <= pending.acks_before) else {
             return false;
@@ -180,7 +196,7 @@ impl SharedStateJudge {
     }
 
     /// What of an agent's earlier reads isn't implied by a later one: whoever has these heads might still lack it.
-    fn still_expected(&self, earlier: &[u32], heads: &[u32]) -> Vec<u32> {
+    fn still_expected(&self, earlier: &[u32], heads: &[u32]) -> Few {
         let ledger = &self.ledger;
         let expected = |write: &u32| {
             let it = &ledger.writes[*write as usize];
@@ -227,14 +243,16 @@ impl SharedStateJudge {
                 self.still_expected(&earlier, &view.heads)
             }
             Some(earlier) => earlier,
-            None => Vec::new(),
+            None => Few::new(),
         };
-        heads.extend(&view.heads);
+        heads.extend_from_slice(&view.heads);
         if !noted {
-            let of_key = ledger.keys[key as usize].spreading.iter().copied();
-            let news = of_key.filter(|write| view.effects.contains(ledger.writes[*write as usize].dot));
-            let news: Vec<u32> = news.filter(|write| !heads.contains(write)).collect();
-            heads.extend(news);
+            // What has reached every replica since it was read doesn't spread any more, and is settled.
+            for write in &view.spreading {
+                if !heads.contains(write) {
+                    heads.push(*write);
+                }
+            }
             heads.retain(|head| !ledger.writes[*head as usize].settled);
         }
         let it = &mut self.ledger.agents[agent as usize];
@@ -246,7 +264,7 @@ impl SharedStateJudge {
         }
         let so_far = it.reads.entry(key).or_insert_with(|| ReadSoFar {
             acked,
-            heads: Vec::new(),
+            heads: Few::new(),
             effects: DotSet::default(),
         });
         (so_far.acked, so_far.heads) = (acked, heads);

@@ -268,6 +268,11 @@ impl SharedStateJudge {
     /// By how much the acknowledged additions to counters come to less than nothing.
     fn overdrawn(&self) -> u64 {
         let mut sums: BTreeMap<(u32, Option<u32>), i64> = BTreeMap::new();
+        for (place, key) in (0..).zip(&self.ledger.keys) {
+            if key.annals.spent != 0 {
+                sums.insert((place, None), key.annals.spent);
+            }
+        }
         for write in &self.ledger.writes {
             let (field, by) = match write.op {
                 Op::Add(by) => (None, by),
@@ -298,7 +303,7 @@ impl SharedStateJudge {
         let mut found: Vec<u32> = held.chain(self.effects_left()).collect();
         while let Some(write) = found.pop() {
             if !std::mem::replace(&mut contained[write as usize], true) {
-                found.extend(&ledger.writes[write as usize].bases);
+                found.extend(ledger.writes[write as usize].bases());
             }
         }
         let ended = Endings::of(&ledger.writes, &ledger.keys);
@@ -317,10 +322,10 @@ impl SharedStateJudge {
             let was_seen = match ranked {
                 true => {
                     let mut versions = self.versions(place);
-                    key.told.knows(write.agent, write.number)
+                    key.annals.told.knows(write.agent, write.number)
                         || versions.any(|it| ledger.writes[it as usize].flags & flag::SEEN != 0)
                 }
-                false => key.seen.knows(write.agent, write.number),
+                false => key.annals.seen.knows(write.agent, write.number),
             };
             let was_replaced = match write.op {
                 Op::Write(_) => was_seen,
@@ -332,13 +337,24 @@ impl SharedStateJudge {
             if !was_replaced {
                 effects += lost.effects;
                 characters += lost.characters;
-                calls.push(call_identity(entities[write.agent as usize], write.number - 1));
+                calls.push((write.order, write.agent, write.number));
             }
             if !was_seen {
                 unseen += lost.effects;
             }
         }
-        ((effects, unseen, characters), calls)
+        // Registers' updates that no replica holds.
+        for it in &ledger.forgotten.unseen {
+            if !ledger.keys[it.key as usize].annals.told.knows(it.agent, it.number) {
+                effects += 1;
+                unseen += 1;
+                calls.push((it.order, it.agent, it.number));
+            }
+        }
+        calls.sort_unstable();
+        let calls = calls.into_iter();
+        let calls = calls.map(|(_, agent, number)| call_identity(entities[agent as usize], number - 1));
+        ((effects, unseen, characters), calls.collect())
     }
 }
 
@@ -349,7 +365,7 @@ impl SharedStateJudge {
         let mut carried_on: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         let mut left = Vec::new();
         for (place, write) in (0..).zip(&ledger.writes) {
-            for base in &write.bases {
+            for base in write.bases() {
                 carried_on.entry(*base).or_default().push(place);
             }
         }
@@ -376,7 +392,7 @@ fn is_replaced(key: &KeyState, write: &Write) -> bool {
             let Some((field, side)) = side_of(write.op) else {
                 return false;
             };
-            let sides = key.fields.get(&field);
+            let sides = key.annals.fields.get(&field);
             return sides.is_some_and(|sides| {
                 let mut ends = against(side).iter();
                 ends.any(|other| sides[*other].seen.knows(write.agent, write.number))
@@ -387,6 +403,6 @@ fn is_replaced(key: &KeyState, write: &Write) -> bool {
         Op::Insert(element) => (1, element),
         Op::Remove(element) => (0, element),
     };
-    let sides = key.elements.get(&element);
+    let sides = key.annals.elements.get(&element);
     sides.is_some_and(|sides| sides[side].seen.knows(write.agent, write.number))
 }

@@ -7,6 +7,7 @@ use crate::kernel::SimTime;
 use crate::state::{Dot, Keeping};
 use crate::stores::words::of_range_words;
 use crate::world::record::Record;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 /// A cut that ended, and what isn't everywhere yet of what had been acknowledged by then.
@@ -49,7 +50,7 @@ impl SharedStateJudge {
         let is_new = self.ledger.hear(replica, write);
         let it = &self.ledger.writes[write as usize];
         let (key, heard_by) = (&self.ledger.keys[it.key as usize], it.heard_by);
-        if heard_by as usize == key.replicas.len() {
+        if is_new && heard_by as usize == key.replicas.len() {
             self.to_retire.push(write);
         }
         if self.healing {
@@ -66,11 +67,9 @@ impl SharedStateJudge {
             return;
         };
         let key = self.ledger.key(record.a);
-        let find = |bits| self.ledger.find(key, Dot::from_bits(bits));
-        // Mostly it is what was held.
-        let held = self.ledger.copy(replica, key).held().iter().copied();
-        let mut held = held.filter(|held| self.ledger.writes[*held as usize].dot.bits() == record.b);
-        let Some(loser) = held.next().or_else(|| find(record.b)) else {
+        // Mostly one of the two is what was held, and the other one spreads.
+        let find = |bits| self.ledger.find_at(replica, key, Dot::from_bits(bits));
+        let Some(loser) = find(record.b) else {
             return;
         };
         let winner = (record.c != u64::MAX).then(|| find(record.c)).flatten();
@@ -82,7 +81,11 @@ impl SharedStateJudge {
             copy.bury(loser);
         }
         if copy.let_go(loser) {
-            ledger.writes[loser as usize].held_by -= 1;
+            let it = &mut ledger.writes[loser as usize];
+            it.held_by -= 1;
+            if it.held_by == 0 {
+                self.to_retire.push(loser);
+            }
         }
         if let Some(winner) = winner {
             self.lost_to(loser, winner);
@@ -101,16 +104,19 @@ impl SharedStateJudge {
     /// Notes what a write was outranked by, and whether that had seen it.
     fn lost_to(&mut self, loser: u32, winner: u32) {
         let it = &self.ledger.writes[loser as usize];
-        let is_known = it.winners.contains(&winner);
         // Of ranked keys the ranks say what outranks what.
         let is_ranked = self.ledger.keys[it.key as usize].keeping == Keeping::Ranked;
-        if is_known || is_ranked && (it.flags & flag::OVERWRITTEN != 0 || it.successor == winner) {
+        let is_known = match is_ranked {
+            true => it.flags & flag::OVERWRITTEN != 0 || it.successor == winner,
+            false => it.winners().contains(&winner),
+        };
+        if is_known {
             return;
         }
         let seen = self.ledger.has_seen(winner, loser);
         let it = &mut self.ledger.writes[loser as usize];
         if !is_ranked {
-            it.winners.push(winner);
+            it.add_winner(winner);
         } else if seen {
             it.successor = winner;
         }
@@ -132,7 +138,7 @@ impl SharedStateJudge {
             }
             let it = &self.ledger.writes[write as usize];
             let is_flagged = flags & flag::WRITES_FOLLOW_READS != 0;
-            for dep in it.deps.iter().filter(|_| !is_flagged) {
+            for dep in it.deps().iter().filter(|_| !is_flagged) {
                 self.ledger.look(1);
                 let of = match dep {
                     Dep::Read(other) => self.ledger.writes[*other as usize].key,
@@ -274,7 +280,7 @@ impl SharedStateJudge {
     /// Counts anew what the live replicas show of a key.
     fn compare(&mut self, key: u32) {
         let ledger = &self.ledger;
-        let mut shown: Vec<(u64, u32)> = Vec::new();
+        let mut shown: SmallVec<[(u64, u32); 2]> = SmallVec::new();
         for &replica in ledger.keys[key as usize].replicas.iter() {
             if !ledger.replicas[replica as usize].live {
                 continue;

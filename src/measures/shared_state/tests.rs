@@ -2,6 +2,7 @@
 
 mod closed_forms;
 mod cost;
+mod forgetting;
 mod oracle;
 mod quorums;
 

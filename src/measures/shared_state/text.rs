@@ -66,7 +66,7 @@ impl SharedStateJudge {
         let [Some(by), Some(from)] = found else { return };
         let (first, length) = ((extra[0] >> 32) as u32, extra[0] as u32);
         let seen = self.ledger.has_seen(by, from);
-        let text = &mut self.ledger.keys[key as usize].text;
+        let text = &mut self.ledger.keys[key as usize].annals.text;
         let taken = Taken {
             first,
             length,
@@ -95,7 +95,7 @@ impl SharedStateJudge {
             other.is_none_or(|other| !other.knows(agent, number))
         };
         let mut found = Vec::new();
-        let frontier = at(&mut self.ledger.keys[key as usize].text);
+        let frontier = at(&mut self.ledger.keys[key as usize].annals.text);
         let any = frontier.confront(&past, agent, counts, |other| found.push(other));
         frontier.add(agent, number, write, !any);
         found.extend(any.then_some(write));
@@ -106,7 +106,7 @@ impl SharedStateJudge {
     pub(super) fn lost_of(&self, place: u32, contained: &[bool]) -> Lost {
         let ledger = &self.ledger;
         let write = &ledger.writes[place as usize];
-        let text = &ledger.keys[write.key as usize].text;
+        let text = &ledger.keys[write.key as usize].annals.text;
         let is_there = self.versions(place).any(|version| contained[version as usize]);
         let effects = match write.op {
             Op::InsertText { length, .. } => {

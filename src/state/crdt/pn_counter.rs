@@ -24,6 +24,9 @@ struct Tally {
     sum: i64,
 }
 
+/// So many tallies more there is room for where it runs out: a cache line.
+const MORE: usize = 64 / size_of::<Tally>();
+
 /// A counter of increments and decrements: a tally for each origin, by origin.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -98,6 +101,10 @@ Costs: 16 bytes for each replica that ever wrote the key, less the sum that a pl
                 Ok(place) if self.0[place].number >= theirs.number => continue,
                 Ok(place) => std::mem::replace(&mut self.0[place], *theirs).number + 1,
                 Err(place) => {
+                    // A store has as many of these as it has keys and replicas: room for twice as many would be most of its memory.
+                    if self.0.len() == self.0.capacity() {
+                        self.0.reserve_exact(MORE);
+                    }
                     self.0.insert(place, *theirs);
                     1
                 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 /// A key at a replica. There are as many as keys times replicas, so what few of them have lies elsewhere.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub(in super::super) struct Copy {
     /// The digest of what it shows.
     pub shown: u64,
@@ -45,6 +46,19 @@ impl Copy {
 
     pub(super) fn more(&mut self) -> &mut More {
         self.more.get_or_insert_default()
+    }
+
+    /// Writes have other places now.
+    pub(super) fn follow(&mut self, to: impl Fn(u32) -> u32) {
+        (self.held, self.top) = (to(self.held), to(self.top));
+        if let Some(more) = &mut self.more {
+            more.held.iter_mut().for_each(|held| *held = to(*held));
+        }
+    }
+
+    /// Of keys with versions: the first that was held, without a look at whether there are others.
+    pub(super) fn first(&self) -> Option<u32> {
+        (self.held != NONE).then_some(self.held)
     }
 
     /// Of keys with versions: those that are shown or kept.

@@ -4,10 +4,14 @@
 //! they knew, and by whom they were read: what everybody has can't be missed. Where a replica may lose its state, or where
 //! reads join answers, that doesn't hold, and replicas note what they have heard of one by one.
 
-use super::{Copy, Ledger, NONE, SPREADING, Write};
+use super::{Copy, Few, Ledger, NONE, SPREADING, Write};
+use crate::kernel::in_large_pages;
 use crate::measures::shared_state::past::Past;
 use crate::state::{DotSet, Keeping};
 use std::sync::Arc;
+
+/// There is room for so many more writes at least.
+const MANY: usize = 4096;
 
 impl Ledger {
     /// Whether replicas note one by one what they have heard of a key: where a replica may lose what all have heard of, or a read
@@ -20,7 +24,21 @@ impl Ledger {
     /// Whether a replica has heard of a write of its store.
     pub fn has_heard(&self, replica: u32, write: u32) -> bool {
         let place = self.places[replica as usize] as usize;
-        self.heard[write as usize * self.heard_words + place / 64] >> (place % 64) & 1 == 1
+        let word = match (place / 64).checked_sub(1) {
+            None => self.writes[write as usize].heard,
+            Some(word) => self.heard[write as usize * self.heard_words + word],
+        };
+        word >> (place % 64) & 1 == 1
+    }
+
+    /// Where it says whether a replica has heard of a write: the word, and the bit in it.
+    fn hearing(&mut self, replica: u32, write: u32) -> (&mut u64, u64) {
+        let place = self.places[replica as usize] as usize;
+        let word = match (place / 64).checked_sub(1) {
+            None => &mut self.writes[write as usize].heard,
+            Some(word) => &mut self.heard[write as usize * self.heard_words + word],
+        };
+        (word, 1 << (place % 64))
     }
 
     /// What a replica has heard of a key, where it notes that.
@@ -38,16 +56,17 @@ impl Ledger {
         let state = &self.keys[key as usize];
         let mut unheard = state.spreading.iter().filter(|write| !self.has_heard(replica, **write));
         if state.keeping != Keeping::Ranked && unheard.next().is_none() {
+            let versions = &state.annals.versions;
+            let tops = effects.vector().tops();
             return effects.loose().is_empty()
-                && effects.vector().tops().len() == state.versions.len()
-                && state
-                    .versions
-                    .iter()
-                    .zip(effects.vector().tops())
-                    .all(|((origin, writes), top)| (top.origin, top.number as usize) == (*origin, writes.len()));
+                && tops.len() == versions.len()
+                && (versions.iter().zip(tops)).all(|(it, top)| (top.origin, top.number) == (it.origin, it.count()));
         }
-        let heard = state.writes().filter(|write| self.has_heard(replica, *write));
-        heard.map(|write| self.writes[write as usize].dot).collect::<DotSet>() == *effects
+        let mut heard = DotSet::default();
+        for it in &state.annals.versions {
+            it.heard(|write| self.has_heard(replica, write), &mut heard);
+        }
+        heard == *effects
     }
 
     /// A replica hears of a write; true if it hadn't before.
@@ -55,8 +74,8 @@ impl Ledger {
         if self.has_heard(replica, write) {
             return false;
         }
-        let place = self.places[replica as usize] as usize;
-        self.heard[write as usize * self.heard_words + place / 64] |= 1 << (place % 64);
+        let (word, bit) = self.hearing(replica, write);
+        *word |= bit;
         let it = &mut self.writes[write as usize];
         it.heard_by += 1;
         let (key, dot, heard_by) = (it.key, it.dot, it.heard_by);
@@ -116,7 +135,7 @@ impl Ledger {
             // What was outranked before it was sent is never heard of elsewhere.
             let (settled, spreading) = std::mem::take(&mut self.keys[key as usize].spreading)
                 .into_iter()
-                .partition::<Vec<u32>, _>(|write| self.writes[*write as usize].settled);
+                .partition::<Few, _>(|write| self.writes[*write as usize].settled);
             self.keys[key as usize].spreading = spreading;
             let noted = self.is_noted(key);
             for other in settled.into_iter().filter(|_| !noted) {
@@ -152,6 +171,7 @@ impl Ledger {
             let (agent, key) = (it.agent as usize, it.key);
             if self.agents[agent].own.get(&key).is_some_and(|own| own.write == write) {
                 self.agents[agent].own.remove(&key);
+                self.keys[key as usize].owned -= 1;
             }
         }
     }
@@ -215,6 +235,11 @@ impl Ledger {
     /// A write is accepted, and nobody has heard of it.
     pub fn add(&mut self, write: Write) -> u32 {
         let place = self.writes.len() as u32;
+        let write = Write {
+            order: self.accepted,
+            ..write
+        };
+        self.accepted += 1;
         let key = &mut self.keys[write.key as usize];
         key.note(write.dot, write.stamp, place);
         key.spreading.push(place);
@@ -228,6 +253,10 @@ impl Ledger {
                     *mark = (*mark).min(at as u32);
                 }
             }
+        }
+        if self.writes.len() == self.writes.capacity() {
+            self.writes.reserve(MANY);
+            in_large_pages(&mut self.writes);
         }
         self.writes.push(write);
         self.heard.resize(self.heard.len() + self.heard_words, 0);
@@ -243,16 +272,16 @@ impl Ledger {
             self.writes[*held as usize].held_by -= 1;
         }
         let mut all: Vec<u32> = self.keys[key as usize].writes().collect();
-        let place = self.places[replica as usize] as usize;
         for write in &all {
+            let (word, bit) = self.hearing(replica, *write);
+            let had = *word & bit != 0;
+            *word &= !bit;
             let it = &mut self.writes[*write as usize];
-            let word = &mut self.heard[*write as usize * self.heard_words + place / 64];
-            it.heard_by -= (*word >> (place % 64) & 1) as u16;
-            *word &= !(1 << (place % 64));
+            it.heard_by -= u16::from(had);
             it.settled = false;
         }
         all.sort_unstable();
-        self.keys[key as usize].spreading = all;
+        self.keys[key as usize].spreading = all.into();
         self.replicas[replica as usize].marks.clear();
     }
 

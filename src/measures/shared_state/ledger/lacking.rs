@@ -108,14 +108,14 @@ impl Ledger {
         match self.keys[it.key as usize].keeping {
             Keeping::Ranked => known.top.is_some_and(|top| (it.stamp, it.dot) <= top),
             Keeping::Causal => {
-                let mut above = it.winners.clone();
+                let mut above = it.winners().to_vec();
                 let mut place = 0;
                 while let Some(&winner) = above.get(place) {
                     let next = &self.writes[winner as usize];
                     if self.is_heard(known, winner) {
                         return true;
                     }
-                    let new = next.winners.iter().filter(|next| !above.contains(next));
+                    let new = next.winners().iter().filter(|next| !above.contains(next));
                     let new: Vec<u32> = new.copied().collect();
                     above.extend(new);
                     place += 1;
@@ -123,7 +123,7 @@ impl Ledger {
                 false
             }
             Keeping::All => false,
-            Keeping::Removals => it.winners.iter().any(|winner| self.is_heard(known, *winner)),
+            Keeping::Removals => it.winners().iter().any(|winner| self.is_heard(known, *winner)),
         }
     }
 

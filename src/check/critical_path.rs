@@ -69,10 +69,10 @@ pub struct CriticalPath {
     sent: BTreeMap<u64, Vec<u64>>,
     /// Since when an attempt of a call is held at its client.
     held: BTreeMap<u64, u64>,
-    /// Attempts that were held, by call and by when they left: since when.
+    /// Attempts that were held, by call and number: since when. Several attempts of a call may leave in one instant.
     held_until: BTreeMap<(u64, u64), u64>,
-    /// The answer that a call used: its server, and its times as the record has them.
-    answers: BTreeMap<u64, (u32, [u64; 10])>,
+    /// The answer that a call used: its server, its attempt's number, and its times as the record has them.
+    answers: BTreeMap<u64, (u32, u64, [u64; 10])>,
     servers: Servers,
     gateways: Gateways,
     pauses: BTreeMap<u32, Vec<(u64, u64)>>,
@@ -237,12 +237,12 @@ impl CriticalPath {
     }
 
     fn call(&self, record: &Record, until: u64) -> Result<Vec<(u64, Way)>, String> {
-        let (server, times) = self.answers.get(&record.c).ok_or("a call is done without an answer")?;
+        let (server, number, times) = self.answers.get(&record.c).ok_or("a call is done without an answer")?;
         let [sent, arrived, ..] = *times;
         if !self.sent.get(&record.c).is_some_and(|all| all.contains(&sent)) {
             return Err(format!("no attempt left at {sent}"));
         }
-        let held = self.held_until.get(&(record.c, sent)).copied().unwrap_or(sent);
+        let held = self.held_until.get(&(record.c, *number)).copied().unwrap_or(sent);
         let mut ways = vec![
             (held, Way::Part(Part::Retrying)),
             (sent, Way::Part(Part::Queueing)),
@@ -475,13 +475,13 @@ impl Observer for CriticalPath {
                 What::AttemptSent => {
                     self.sent.entry(record.a).or_default().push(now);
                     if let Some(since) = self.held.remove(&record.a) {
-                        self.held_until.insert((record.a, now), since);
+                        self.held_until.insert((record.a, record.c), since);
                     }
                 }
                 What::AttemptAnswered => {
                     let mut times = [0; 10];
                     times.copy_from_slice(extra);
-                    self.answers.insert(record.a, (record.b as u32, times));
+                    self.answers.insert(record.a, (record.b as u32, record.c, times));
                 }
                 What::ActivationBegan => {
                     let thread = Thread {

@@ -609,9 +609,10 @@ impl Service {
         if self.known.is_empty() {
             return job.identity;
         }
-        cx.shared
-            .journey(job.attempt)
-            .map_or(job.identity, |(_, call)| call.known_as())
+        let call = cx.shared.journey(job.attempt).map(|(_, call)| call);
+        // Who brings no key isn't known, whoever it is for.
+        let call = call.filter(|call| call.idempotent);
+        call.map_or(job.identity, Call::known_as)
     }
 
     fn forget_in_work(&mut self, slot: u32) {

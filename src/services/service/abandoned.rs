@@ -242,7 +242,8 @@ impl Service {
             return false;
         };
         let late = call.deadline().is_some_and(|deadline| cx.now() >= deadline);
-        let cancelled = self.cancellable.cancelled.contains(&handle.to_word()) && !self.has_company(call.known_as());
+        let cancelled =
+            self.cancellable.cancelled.contains(&handle.to_word()) && !self.has_company(self.known_as(&job, cx));
         if !(late || cancelled) || self.is_awaited(job.attempt) {
             return false;
         }

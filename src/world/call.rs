@@ -506,7 +506,7 @@ impl Call {
     pub fn about_request(&self, attempt: &Attempt) -> u64 {
         match self.passed() {
             None => self.about(attempt),
-            Some(passed) => self.about(attempt).rotate_left(11 * passed.hops) ^ 0x6761_7465_7761_79,
+            Some(passed) => self.about(attempt).rotate_left(11 * passed.hops) ^ 0x0067_6174_6577_6179,
         }
     }
 

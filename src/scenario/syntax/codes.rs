@@ -398,7 +398,9 @@ codes! {
      may be zero, but not all of them. `Surge` goes from one rate to another at `at`.\n\n```ron\nstart: Rates([(\"0s\", \"100/s\"), \
      (\"60s\", \"280/s\"), (\"70s\", \"100/s\")])\n```";
     BadGateway = 560, "a gateway that can't be",
-    "A gateway (`forwards: (to: [...])`) passes requests on to services that work, or to other gateways, and never back to itself. A fan-out asks      different ones, and no more have to answer than are asked. Its servers are held only where there is a number of them, which don't share      their time. Logs of agents and locks are asked directly.\n\n```ron\n(at: \"cloud\", servers: 32, time: \"2ms\", forwards: (to: [\"model a\", \"model b\"], \
+    "A gateway (`forwards: (to: [...])`) passes requests on to services that work, or to other gateways, and never back to itself. A fan-out asks \
+     different ones, and no more have to answer than are asked. Its servers are held only where there is a number of them, which don't share \
+     their time. Logs of agents and locks are asked directly.\n\n```ron\n(at: \"cloud\", servers: 32, time: \"2ms\", forwards: (to: [\"model a\", \"model b\"], \
      routing: PowerOf(2), holds: true))\n```";
     BadCache = 561, "a cache of answers that can't be",
     "A `cache` keeps answers for a `ttl`, give or take the part that `jitter` says, which is at least 0 and less than 1. It is for calls that say \

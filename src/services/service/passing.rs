@@ -549,11 +549,11 @@ impl Service {
         for one in passage.waiting {
             if let Some(attempt) = cx.shared.attempts.get_mut(one.job.attempt) {
                 one.job.account(attempt, one.job.arrived, one.since);
-                attempt.undone = attempt.undone + one.undone;
+                attempt.undone += one.undone;
                 if let Some((parts, came, by)) = used {
                     let mut all = parts;
                     all.add(Part::Queueing, passage.began - one.since.at);
-                    attempt.down = attempt.down + (ends.stood - came.stood);
+                    attempt.down += ends.stood - came.stood;
                     let findings = attempt.findings_mut();
                     (findings.passed, findings.passed_by) = (Some(all), by);
                 }
@@ -714,7 +714,7 @@ impl Service {
         if keep_state {
             for one in &mut lost {
                 let stood = crashed.stood - one.since.stood;
-                one.undone = one.undone + ((crashed.at - one.since.at) - stood.min(crashed.at - one.since.at));
+                one.undone += (crashed.at - one.since.at) - stood.min(crashed.at - one.since.at);
                 one.since = crashed;
             }
             self.passages.again = lost;

@@ -384,6 +384,55 @@ fn mean_time_at_a_hundred(routing: &str) -> f64 {
 }
 
 #[test]
+fn budgets_go_through_meshes_gateways_and_caches() {
+    let with = |services: &str, meshes: &str, call: &str, budget: &str| {
+        numbers(&format!(
+            r#"(
+            quorate: 1, name: "paid", question: "?", until: At("60s"), sites: ["x"],
+            services: {{"m": (at: "x", time: "100ms", price: (call: "1 USD")), {services}}},
+            {meshes}
+            budgets: {{"b": (agents: ["a"], {budget}, then: Stop)}},
+            agents: {{"a": (count: 1, at: "x", program: [Repeat(times: 20, steps: [{call}])])}},
+        )"#
+        ))
+    };
+    let mesh = r#"meshes: {"mesh": (routes: {"r": "m"})},"#;
+    let of = with("", mesh, r#"Call(service: "r")"#, "calls: 3");
+    assert_eq!(
+        (of["budget.b.calls"], of["task.stopped"], of["service.m.served"]),
+        (3.0, 1.0, 3.0)
+    );
+    // What a cache answers costs nothing, and what was reserved for it is free again.
+    let cache = r#""c": (at: "x", cache: (ttl: "1h"), forwards: (to: "m")),"#;
+    let of = with(cache, "", r#"Call(service: "c", about: 7)"#, "calls: 3, reserve: ()");
+    assert_eq!(
+        (of["budget.b.calls"], of["calls.answered"], of["task.stopped"]),
+        (1.0, 20.0, 0.0)
+    );
+    // A gateway that has a price is paid beside who works.
+    let toll = r#""g": (at: "x", price: (call: "0.5 USD"), forwards: (to: "m")),"#;
+    let of = with(toll, "", r#"Call(service: "g")"#, r#"money: "4.5 USD""#);
+    assert_eq!(
+        (of["budget.b.money"], of["calls.money"], of["calls.answered"]),
+        (4.5, 4.5, 3.0)
+    );
+}
+
+#[test]
+fn what_a_gateway_refuses_is_in_its_counts() {
+    let gate = r#"forwards: (to: ["a", "b"], fan_out: 2)"#;
+    let services = r#""a": (at: "cloud", time: "100ms"), "b": (at: "cloud", overload: (probability: 1.0))"#;
+    let agents = r#""c": (count: 3, at: "edge", on_failure: Continue, program: [Call(service: "gate"), Think("1s")])"#;
+    let of = numbers(&scenario(gate, services, agents, ""));
+    assert_eq!((of["service.gate.refused.behind"], of["calls.failed"]), (3.0, 3.0));
+    // Each was executed by one of the two, after it had failed at the gateway.
+    assert_eq!(
+        (of["service.gate.failed_executed"], of["service.a.failed_executed"]),
+        (3.0, 0.0)
+    );
+}
+
+#[test]
 fn two_choices_are_exponentially_better_than_one() {
     // One choice makes a hundred M/M/1 queues. Of two choices the limit of many servers is known: the sum of load^(2^i - 2) over i from 1
     // (M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001, table 1: 2.6141, and 2.65 simulated for a hundred).

@@ -59,10 +59,10 @@ impl AgentGroup {
     pub(super) fn begin_paid_call(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
         let spec = Arc::clone(&self.spec);
         let member = self.member_of(id);
+        let mut server = self.whom_to_call(id, index, cx);
         let agent = &self.agents[member as usize].endpoint;
         let (client, key) = (agent.id, agent.key);
         let (group, _) = cx.shared.directory.locate(client);
-        let mut server = spec.program.calls[index as usize].server;
         for (place, budget) in spec.budgets.iter().enumerate() {
             let (service, _) = cx.shared.directory.locate(server);
             let Some(ledger) = &cx.shared.ledger else { continue };
@@ -100,7 +100,7 @@ impl AgentGroup {
         self.open_call(id, index, server, request, cx);
     }
 
-    /// A call is over without an answer: what it reserved is free.
+    /// A call is over: what it reserved and wasn't billed is free.
     pub(super) fn release_reserve(&self, identity: u64, cx: &mut Cx<'_, '_>) {
         if !self.spec.budgets.is_empty()
             && let Some(ledger) = &mut cx.shared.ledger

@@ -54,18 +54,21 @@ impl AgentGroup {
     /// A call step begins.
     pub(super) fn begin_call(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
         let request = self.request_of(id, index);
+        let server = self.whom_to_call(id, index, cx);
+        self.open_call_here(id, index, server, request, cx);
+    }
+
+    /// Whom the first attempt of a call step asks.
+    #[inline(always)]
+    pub(super) fn whom_to_call(&mut self, id: u32, index: u32, cx: &Cx<'_, '_>) -> u32 {
         let step = &self.spec.program.calls[index as usize];
-        let aimed = step.aim.is_some();
-        let server = match &step.by_site {
+        if step.aim.is_some() {
+            return self.first_server(id, index, cx.now());
+        }
+        match &step.by_site {
             None => step.server,
             Some(by_site) => by_site[self.agents[self.member_of(id) as usize].endpoint.site.0 as usize],
-        };
-        let server = if aimed {
-            self.first_server(id, index, cx.now())
-        } else {
-            server
-        };
-        self.open_call_here(id, index, server, request, cx);
+        }
     }
 
     /// What a call step asks for.
@@ -695,6 +698,8 @@ impl AgentGroup {
                 self.turn_over(member, tokens_in.saturating_add(tokens_out));
             }
             cx.finish_call(answer.call);
+            // What was answered without work, by a cache or together with others, wasn't billed.
+            self.release_reserve(identity, cx);
             loaded = answer.findings.and_then(|findings| findings.loaded);
         }
         let extra = [began.as_nanos(), tries as u64];

@@ -68,11 +68,13 @@ pub enum Refusal {
     Overloaded,
     /// It has waited for too long.
     WaitedTooLong,
+    /// A gateway passed it on, and those whom it asked refused it or didn't answer in time.
+    Behind,
 }
 
 impl Refusal {
     /// All reasons, in the order of their numbers, as measures name them.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 11] = [
         "rate_limit",
         "queue_full",
         "budget",
@@ -83,6 +85,7 @@ impl Refusal {
         "too_large",
         "overloaded",
         "waited",
+        "behind",
     ];
 }
 
@@ -492,7 +495,7 @@ impl Service {
         if pursued {
             self.tell_twin(of, cx);
         }
-        if cx.shared.ledger.is_some() && self.spec.passes.is_none() {
+        if cx.shared.ledger.is_some() && (self.spec.passes.is_none() || self.spec.is_priced()) {
             cx.bill(self.endpoint.id, attempt);
         }
         self.note_budget(cx);

@@ -95,7 +95,16 @@ impl ServiceSpec {
 
     /// Whether it may refuse a request for more reasons than a rate limit, a full queue and a spent budget.
     pub fn has_reasons(&self) -> bool {
-        self.limits.is_some() || self.overload.is_some() || self.batching.is_some() || self.most_wait.is_some()
+        self.limits.is_some()
+            || self.overload.is_some()
+            || self.batching.is_some()
+            || self.most_wait.is_some()
+            || self.passes.is_some()
+    }
+
+    /// Whether it has a price.
+    pub fn is_priced(&self) -> bool {
+        [self.price_per_call, self.price_per_token_in, self.price_per_token_out] != [0; 3]
     }
 
     /// What a request costs, in nano-dollars.

@@ -705,8 +705,19 @@ impl Cx<'_, '_> {
         match passed.map(|passed| passed.of.clone()) {
             None => self.execute(server, handle),
             // It is the doing of those that began it, each of which may have asked more than once.
-            Some(of) => of.into_iter().map(|call| self.execute(server, call)).max().unwrap_or(0),
+            Some(of) => of
+                .into_iter()
+                .map(|call| self.execute_passed(server, call))
+                .max()
+                .unwrap_or(0),
         }
+    }
+
+    /// The same of what a gateway has passed on: a call that has failed by then has failed at whom it asked.
+    fn execute_passed(&mut self, server: u32, call: Handle) -> u16 {
+        let failed = self.shared.calls.get(call).filter(|call| call.failed);
+        let server = failed.map_or(server, |call| call.server);
+        self.execute(server, call)
     }
 
     fn execute(&mut self, server: u32, call: Handle) -> u16 {

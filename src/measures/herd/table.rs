@@ -23,13 +23,14 @@ macro_rules! call_table {
             concat!($prefix, "refused.rate_limit"), Count, Lower, "Requests turned away by the rate limit.";
             concat!($prefix, "refused.queue_full"), Count, Lower, "Requests turned away because the queue was full.";
             concat!($prefix, "refused.budget"), Count, Lower, "Requests turned away because the budget was spent.";
-            concat!($prefix, "refused.tokens_in"), Count, Lower, "Requests turned away by a limit of prompts' tokens. This and the other reasons after it are counted where a service has `limits`, an `overload`, `batching` or a `most_wait`.";
+            concat!($prefix, "refused.tokens_in"), Count, Lower, "Requests turned away by a limit of prompts' tokens. This and the other reasons after it are counted where a service has `limits`, an `overload`, `batching`, a `most_wait` or `forwards`.";
             concat!($prefix, "refused.tokens_out"), Count, Lower, "Requests turned away by a limit of answers' tokens.";
             concat!($prefix, "refused.tokens"), Count, Lower, "Requests turned away by a limit of tokens.";
             concat!($prefix, "refused.concurrency"), Count, Lower, "Requests turned away by a limit of requests at a time.";
             concat!($prefix, "refused.too_large"), Count, Lower, "Requests turned away because they are more than there is ever room for.";
             concat!($prefix, "refused.overloaded"), Count, Lower, "Requests turned away because their server had too much to do, or said so.";
             concat!($prefix, "refused.waited"), Count, Lower, "Requests turned away when their turn came, because they had waited for too long.";
+            concat!($prefix, "refused.behind"), Count, Lower, "Requests that a gateway turned away because those to whom it passed them on did, or didn't answer in time.";
             concat!($prefix, "refused.rate"), PerSecond, Lower, "Requests turned away, per second of the measured time; as a series, in each window.";
             concat!($prefix, "amplification"), Ratio, Lower, "Attempts sent for each intended call, over the run after the warm-up; as a series, attempts sent in each window over the calls begun in it (no value where none began).";
             concat!($prefix, "goodput"), PerSecond, Higher, "Answers to calls per second of the measured time, whenever the calls began; as a series, in each window.";

@@ -37,7 +37,8 @@ crate::language! {
         Agent,
     }
 
-    /// What a call reserves: one request, so many tokens, and what these cost at its service.
+    /// What a call reserves: one request, so many tokens, and what these cost at its service. Of a call of a gateway that is the gateway's own
+    /// price: what those behind it cost is counted, but nobody knows it before.
     pub struct Reserve {
         /// Tokens of the prompt.
         tokens_in: u32 = 0,

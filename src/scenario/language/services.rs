@@ -41,7 +41,8 @@ crate::language! {
         price: Part<Option<Price>>,
         /// The size of an answer.
         answer: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
-        /// How long a request may wait for a server: one whose turn comes later is refused then. Without it any time.
+        /// How long a request may wait for a server: one whose turn comes later is refused then. Without it any time. An inference endpoint
+        /// looks at whose turn it is whenever it puts an iteration together.
         most_wait: Part<Option<Spanned<Positive<Duration>>>>,
         /// That it keeps answers, and gives them to calls that say what they are `about`. A cache at the callers is that of a gateway at their
         /// site.

@@ -54,7 +54,8 @@ steps! {
         Sleep(Spanned<TimeLaw>),
         /// A call to a service, and the wait for its answer.
         Call {
-            /// The service; or several, each with a server of its own, of which every attempt asks one.
+            /// The service; or several, each with a server of its own, of which every attempt asks one. In measures the call counts for the one
+            /// that its first attempt goes to, and each attempt for its own.
             service: Part<Spanned<OneOrMany<Part<Spanned<String>>>>>,
             /// Which of several services an attempt goes to. A retry or a hedge goes to one that the call hasn't tried yet, if there is
             /// one; and to none whose circuit breaker is open while another one's isn't.

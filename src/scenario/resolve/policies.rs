@@ -122,7 +122,10 @@ impl Resolver<'_, '_> {
         let millionths = ratio.value * 1e6;
         let means_something = (1.0..=1e12).contains(&millionths);
         if !means_something {
-            let message = format!("a `ratio` is at least a millionth, and this is {}", ratio.value);
+            let message = format!(
+                "a `ratio` is between a millionth and a million, and this is {}",
+                ratio.value
+            );
             let problem = Diagnostic::error(Code::BadRatio, ratio.span, message);
             self.out.push(problem.help("0.1 allows one retry for ten calls"));
         }

@@ -9,7 +9,7 @@
 use super::super::job::{Job, Moment};
 use super::super::routing::How;
 use super::super::spec::Passing;
-use super::{ALARM, PASSED_ON, Service, passed};
+use super::{ALARM, PASSED_ON, Refusal, Service, passed};
 use crate::agents::pursuing::CANCEL_BYTES;
 use crate::kernel::{SimDuration, SimTime};
 use crate::world::call::{
@@ -559,6 +559,10 @@ impl Service {
                 }
             }
             self.leave_limits(one.job.attempt, outcome == Outcome::Done, cx);
+            if outcome != Outcome::Done {
+                let words = [one.job.identity, Refusal::Behind as u64, self.queue.len() as u64];
+                cx.record(What::RequestRefused, self.endpoint.id, words);
+            }
             self.answer(one.job.attempt, outcome, cx);
             self.release(cx);
         }

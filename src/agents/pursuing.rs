@@ -11,8 +11,6 @@ mod hedging;
 mod holding;
 mod routing;
 
-pub use cancelling::CANCEL_BYTES;
-
 use super::activation::State;
 use super::calling::is_plain;
 use super::group::AgentGroup;

@@ -2,13 +2,16 @@
 
 mod abandoned;
 mod caching;
+mod crashing;
 mod door;
 mod inference;
 mod logs;
 mod pace;
 mod passing;
+mod telling;
 
 pub use abandoned::Found;
+pub use telling::{Refusal, cached, passed};
 
 use super::books::Books;
 use super::fair::Fair;
@@ -44,90 +47,11 @@ const ITERATED: u16 = kind::OWN + 3;
 /// Something is due about what a gateway has passed on.
 const ALARM: u16 = kind::OWN + 4;
 
-/// Why a request was refused; the number in records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Refusal {
-    /// The rate limit.
-    RateLimit,
-    /// The queue is full.
-    QueueFull,
-    /// The budget is spent.
-    Budget,
-    /// A limit of prompts' tokens.
-    TokensIn,
-    /// A limit of answers' tokens.
-    TokensOut,
-    /// A limit of tokens.
-    Tokens,
-    /// A limit of requests in the house.
-    Concurrency,
-    /// It is more than a limit, or the memory of an inference service, ever has room for.
-    TooLarge,
-    /// The service has too much to do, or says so.
-    Overloaded,
-    /// It has waited for too long.
-    WaitedTooLong,
-    /// A gateway passed it on, and those whom it asked refused it or didn't answer in time.
-    Behind,
-}
-
-impl Refusal {
-    /// All reasons, in the order of their numbers, as measures name them.
-    pub const NAMES: [&'static str; 11] = [
-        "rate_limit",
-        "queue_full",
-        "budget",
-        "tokens_in",
-        "tokens_out",
-        "tokens",
-        "concurrency",
-        "too_large",
-        "overloaded",
-        "waited",
-        "behind",
-    ];
-}
-
 /// Where a request was that a crash dropped; the number in records.
 const AT_THE_DOOR: u64 = 0;
 const WAITING: u64 = 1;
 const IN_WORK: u64 = 2;
 const PASSED_ON: u64 = 3;
-
-/// What a service that keeps answers does about a question: the numbers in records.
-pub mod cached {
-    /// It has a fresh answer.
-    pub const FRESH: u64 = 0;
-    /// It has one that isn't fresh, and gives that.
-    pub const STALE: u64 = 1;
-    /// It has none, and somebody is finding one out, whose answer is waited for.
-    pub const JOINED: u64 = 2;
-    /// It has none.
-    pub const MISSED: u64 = 3;
-    /// It begins to find out a fresh one, for nobody.
-    pub const REFRESHING: u64 = 4;
-    /// It has done so.
-    pub const REFRESHED: u64 = 5;
-    /// It couldn't.
-    pub const FAILED: u64 = 6;
-    /// Somebody who waited for another's answer is answered as that one is.
-    pub const SHARED: u64 = 7;
-}
-
-/// How an attempt of a gateway was over: the numbers in records.
-pub mod passed {
-    /// It was refused.
-    pub const REFUSED: u64 = 0;
-    /// Its answer was used.
-    pub const USED: u64 = 1;
-    /// Its answer came when nobody waited for it any more.
-    pub const UNUSED: u64 = 2;
-    /// It had no answer in time.
-    pub const TIMED_OUT: u64 = 3;
-    /// It wasn't waited for any longer.
-    pub const LEFT: u64 = 4;
-}
 
 /// The memory of a service that recognises calls by their identity.
 #[derive(Debug, Clone, Serialize)]
@@ -661,69 +585,6 @@ impl Service {
         let message = Message::new(MessageKind::Response, call.client, 0, bytes).with(handle);
         let (key, about) = (call.key, call.about_answer(attempt));
         cx.send_about(&mut self.endpoint, message, key, about);
-    }
-
-    /// Everything at the service is lost.
-    fn crash(&mut self, keep_state: bool, cx: &mut Cx<'_, '_>) {
-        let now = cx.now();
-        self.changed = self.moment(now);
-        self.down = true;
-        let mut lost: Vec<Handle> = self.in_work.drain(..).collect();
-        if let Some(sharing) = &mut self.sharing {
-            sharing.clear();
-            self.first = None;
-        }
-        if self.spec.passes.is_some() {
-            self.lose_passages(keep_state, cx);
-        }
-        if let Some(inference) = &mut self.inference {
-            lost = inference.crash();
-            // Who was put out of the batch has lost what he had, too.
-            for handle in self.queue.iter() {
-                if let Some(job) = self.jobs.get_mut(*handle).filter(|job| job.due == SimTime::NEVER) {
-                    job.again = true;
-                }
-            }
-        }
-        if keep_state {
-            // Requests in work start again after the restart, ahead of those that waited.
-            for handle in lost.drain(..).rev() {
-                if let Some(job) = self.jobs.remove(handle) {
-                    let again = self.jobs.insert(Job {
-                        again: true,
-                        queued: SimTime::NEVER,
-                        ..job
-                    });
-                    if let Some(Known::InWork(known, _)) = self.known.get_mut(&self.known_as(&job, cx))
-                        && *known == handle
-                    {
-                        *known = again;
-                    }
-                    self.cancellable.renamed(handle, again);
-                    self.queue.push_ahead(again);
-                }
-            }
-            return;
-        }
-        self.logs.clear();
-        self.lose_answers(cx);
-        self.cancellable.clear();
-        let in_work = lost.len();
-        lost.extend(self.queue.take());
-        lost.extend(self.door.drain(..));
-        for (index, handle) in lost.into_iter().enumerate() {
-            let Some(job) = self.jobs.remove(handle) else { continue };
-            self.books.leave(job.arrived.at, now);
-            let was = if index < in_work { IN_WORK } else { WAITING };
-            cx.record(What::RequestDropped, self.endpoint.id, [job.identity, was, 0]);
-            self.leave_limits(job.attempt, false, cx);
-            cx.drop_attempt(job.attempt);
-        }
-        for (_, known) in std::mem::take(&mut self.known) {
-            if let Known::InWork(_, waiting) = known {
-                waiting.into_iter().for_each(|(attempt, _)| cx.drop_attempt(attempt));
-            }
-        }
     }
 }
 

@@ -106,6 +106,16 @@ impl Message {
         }
     }
 
+    /// Word that nobody waits for an attempt of a call any more, from its client or from the server of its twin.
+    pub fn cancel(to: u32, by_twin: bool, identity: u64, number: u32) -> Self {
+        // It says the identity of the call, and the number of the attempt.
+        let bytes = 12;
+        Self {
+            value: identity,
+            ..Self::new(MessageKind::Cancel, to, u16::from(by_twin), bytes).with(Handle::from_word(number.into()))
+        }
+    }
+
     /// The message with a handle.
     pub fn with(self, handle: Handle) -> Self {
         Self { handle, ..self }

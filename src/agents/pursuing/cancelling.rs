@@ -3,14 +3,10 @@
 use super::AgentGroup;
 use crate::kernel::Key;
 use crate::world::call::cancel_address;
-use crate::world::message::{Message, MessageKind};
+use crate::world::message::Message;
 use crate::world::population::Cx;
 use crate::world::pursuit::Flight;
 use crate::world::record::What;
-use crate::world::slab::Handle;
-
-/// The size of a cancellation: the identity of the call, and the number of the attempt.
-pub const CANCEL_BYTES: u32 = 12;
 
 impl AgentGroup {
     /// Tells the server of an attempt that nobody waits for it, over the network as anything else. Whoever has crashed tells nothing.
@@ -25,9 +21,7 @@ impl AgentGroup {
         if self.crashing {
             return;
         }
-        let number = Handle::from_word(flight.number.into());
-        let mut message = Message::new(MessageKind::Cancel, flight.server, 0, CANCEL_BYTES).with(number);
-        message.value = identity;
+        let message = Message::cancel(flight.server, false, identity, flight.number);
         let endpoint = &mut self.agents[member as usize].endpoint;
         let words = [identity, flight.server.into(), flight.number.into()];
         cx.record(What::CancelSent, endpoint.id, words);

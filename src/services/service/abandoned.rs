@@ -8,7 +8,7 @@ use super::super::spec::Abandoned;
 use super::{Known, Service, token_word, work};
 use crate::kernel::SimDuration;
 use crate::world::call::{attempt_address, cancel_address};
-use crate::world::message::{Message, MessageKind};
+use crate::world::message::Message;
 use crate::world::population::Cx;
 use crate::world::record::What;
 use crate::world::slab::Handle;
@@ -326,9 +326,7 @@ impl Service {
         let Some((server, number)) = call.pursuit().and_then(|pursuit| pursuit.twin(attempt.number)) else {
             return;
         };
-        let mut message = Message::new(MessageKind::Cancel, server, 1, crate::agents::pursuing::CANCEL_BYTES)
-            .with(Handle::from_word(number.into()));
-        message.value = call.identity;
+        let message = Message::cancel(server, true, call.identity, number);
         let (key, address) = (call.key, cancel_address(!attempt_address(call.address, number)));
         let words = [call.identity, server.into(), number.into()];
         cx.record(What::CancelSent, self.endpoint.id, words);

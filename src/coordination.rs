@@ -3,4 +3,7 @@
 //! Nothing here sends, waits or reads a clock. A host hands a member its input (a start, a message, a timer that is due, a
 //! proposal, a question) with what the member's own clock reads, and does what the member wants done.
 
+#[cfg(test)]
+pub(crate) mod bench;
+pub mod member;
 pub mod raft;

@@ -74,6 +74,8 @@ pub mod purpose {
     pub const ESTIMATE: Purpose = Purpose(0x120);
     /// Whether a service refuses as overloaded.
     pub const OVERLOAD: Purpose = Purpose(0x121);
+    /// What members of a protocol leave to chance.
+    pub const PROTOCOL: Purpose = Purpose(0x130);
     /// The first purpose free for users' own populations.
     pub const OWN: u16 = 0x200;
 }

@@ -205,7 +205,7 @@ impl<R: Member> Bench<R> {
 
     fn arm(&mut self, member: u32) {
         let seat = &mut self.seats[member as usize];
-        let due = seat.member.due();
+        let due = seat.member.due(self.now as i64 + seat.skew);
         if due < seat.timer && due != NEVER {
             seat.timer = due;
             let at = (due - seat.skew).max(self.now as i64) as u64;
@@ -232,7 +232,8 @@ impl<R: Member> Bench<R> {
                 Event::Timer(due) => {
                     if seat.timer == due {
                         seat.timer = NEVER;
-                        if seat.member.due() <= at as i64 + seat.skew {
+                        let clock = at as i64 + seat.skew;
+                        if seat.member.due(clock) <= clock {
                             self.hand(to, Input::Due);
                         } else {
                             self.arm(to);

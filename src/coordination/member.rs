@@ -39,8 +39,9 @@ pub trait Member: Clone + Debug + Serialize + Send + 'static {
     /// Deals with something. What it wants done is taken down in `io`.
     fn on(&mut self, rules: &Self::Rules, input: Input<Self::Message>, io: &mut Io<'_, Self::Message>);
 
-    /// When it wants [`Input::Due`], by its own clock: the earliest of its timers; [`NEVER`] for none. Asked after every input.
-    fn due(&self) -> i64;
+    /// When it wants [`Input::Due`], by its own clock, which reads `now`: the earliest of its timers; [`NEVER`] for none. Asked after every
+    /// input, and when its clock was stepped.
+    fn due(&self, now: i64) -> i64;
 
     /// It has crashed: what it held in memory is gone, and unless `keeps_disk` so is what was on its disk. It gets
     /// [`Input::Restarted`] when it is back, and nothing before. Its timers must be unset by then.

@@ -5,5 +5,6 @@
 
 #[cfg(test)]
 pub(crate) mod bench;
+pub mod group;
 pub mod member;
 pub mod raft;

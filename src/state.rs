@@ -38,6 +38,7 @@
 //! elements are ids here; a [`Size`] says how many of them there are, and the host knows what each weighs.
 
 pub mod clock;
+pub(crate) mod content;
 pub mod crdt;
 pub mod document;
 pub mod dots;

@@ -10,7 +10,6 @@
 //! [`Resolution`], and one line there.
 
 pub mod causal;
-mod content;
 mod fencing;
 pub mod ot;
 pub mod primary;

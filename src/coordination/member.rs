@@ -12,6 +12,28 @@ use std::fmt::Debug;
 /// The time of a timer that isn't set.
 pub const NEVER: i64 = i64::MAX;
 
+/// What happens in any protocol, as records say it: the word `c` of [`What::Coordination`](crate::world::record::What::Coordination), whose
+/// word `a` is what it is about. A protocol's own events have numbers from [`OWN`](event::OWN).
+pub mod event {
+    /// A member is asked for something. About: its identity; word: which attempt.
+    pub const ASKED: u16 = 0;
+    /// A member answers. About: its identity; word: 1 if it was done, 0 if it is refused; extra: since when it was asked, and the answer.
+    pub const ANSWERED: u16 = 1;
+    /// A member says something to the agent beside it. About: what.
+    pub const TOLD: u16 = 2;
+    /// A member takes something for decided. About: its identity; word: its place in the order of decisions, from 1; extra: the
+    /// decision, if there is more than one that it might have been, and how many rounds it took.
+    pub const DECIDED: u16 = 3;
+    /// A member stands for election, or wants another leader. About: the term or view.
+    pub const STANDS: u16 = 4;
+    /// A member leads. About: the term or view.
+    pub const LEADS: u16 = 5;
+    /// A member leads no more. About: the term or view.
+    pub const YIELDS: u16 = 6;
+    /// The first event of a protocol's own.
+    pub const OWN: u16 = 16;
+}
+
 /// What members say to each other.
 pub trait Saying: Clone + Debug + Serialize + Send + 'static {
     /// The names of its kinds, for tables: short words of lower case.
@@ -51,15 +73,10 @@ pub trait Member: Clone + Debug + Serialize + Send + 'static {
     fn is_at_rest(&self) -> bool {
         true
     }
-
-    /// The names of what it takes down with [`Io::note`], for tables and for people.
-    fn notes() -> &'static [&'static str] {
-        &[]
-    }
 }
 
 /// What a member is handed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Input<M> {
     /// The run begins.
     Start,
@@ -107,7 +124,7 @@ pub struct Answer {
 /// Something that observers are to know: it changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Note {
-    /// What happened: a place in [`Member::notes`].
+    /// What happened: see [`event`].
     pub event: u16,
     /// What it is about: the identity of what was asked, a term, a view.
     pub about: u64,

@@ -20,6 +20,7 @@ pub mod message;
 mod node;
 mod reads;
 mod replication;
+pub mod server;
 mod sessions;
 #[cfg(test)]
 mod tests;

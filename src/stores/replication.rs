@@ -4,7 +4,6 @@
 //! its payload by its handle, and the fingerprint covers the content.
 
 use super::causal::Ordered;
-use super::content::content_hash;
 use super::ot::{self, OtMessage};
 use super::primary::Letter;
 use super::quorum::Leg;
@@ -16,6 +15,7 @@ use super::store::{FLUSH, ROUND, SHIP, Store};
 use super::subscriptions::invalidate;
 use super::words::store_key;
 use crate::kernel::{Key, SimDuration};
+use crate::state::content::content_hash;
 use crate::state::{Resolution, Versions, wire};
 use crate::world::call::answer_address;
 use crate::world::message::{Message, MessageKind};

@@ -517,7 +517,8 @@ impl Cx<'_, '_> {
         };
         from.sent += 1;
         if self.wants(What::Sent) {
-            let peer = (to as u64) << 8 | kind as u64;
+            let topic = if kind == MessageKind::Peer { message.topic } else { 0 };
+            let peer = u64::from(topic) << 40 | (to as u64) << 8 | kind as u64;
             self.record(What::Sent, sender, [peer, bytes as u64, filled_in(0).identity()]);
         }
         debug_assert_eq!(from.site, self.shared.directory.site(from.id));

@@ -24,7 +24,7 @@ pub enum What {
     /// in it was given up and the program went on; c: activation;
     /// extra: start, then the parts.
     TaskEnded,
-    /// A message was sent. Subject: the sender; a: receiver and kind; b: bytes; c: message identity.
+    /// A message was sent. Subject: the sender; a: receiver and kind, and from bit 40 the topic of one between members; b: bytes; c: message identity.
     Sent,
     /// A message was lost. Subject: the receiver; a: sender and kind; b: cause; c: message identity;
     /// extra: bytes, and when it was sent.
@@ -230,6 +230,9 @@ pub enum What {
     /// A service that keeps answers was asked about something, or has found something out. Subject: the service; a: call identity; b: about what;
     /// c: see [`crate::services::service::cached`].
     AnswerCached,
+    /// Something happened in a coordination group. Subject: the member; a: what it is about; b and the extra words: see the event; c: the
+    /// event ([`crate::coordination::member::event`] and each protocol's own).
+    Coordination,
 }
 
 /// A set of [`What`]s.

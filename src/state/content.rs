@@ -1,4 +1,4 @@
-//! Hashing of what travels between replicas, for the fingerprint: every field of it, and nothing about where it lies.
+//! Hashing of what travels between replicas, or between the members of a protocol, for the fingerprint: every field of it, and nothing about where it lies.
 //!
 //! A [`serde::Serializer`] that keeps nothing but a running hash: monomorphised, it is a few multiplications a field, and no
 //! type needs a hash of its own that might forget a field.
@@ -8,7 +8,7 @@ use serde::ser::{self, Serialize};
 use std::fmt::Display;
 
 /// The hash of a value's content; equal values hash equally on every platform.
-pub(super) fn content_hash<T: Serialize + ?Sized>(value: &T) -> u64 {
+pub(crate) fn content_hash<T: Serialize + ?Sized>(value: &T) -> u64 {
     let mut fold = Fold(0);
     match value.serialize(&mut fold) {
         Ok(()) => fold.0,

@@ -1,0 +1,321 @@
+//! Raft as a coordination group: a replicated log of proposals, whose members are servers that agents ask.
+//!
+//! A server takes a proposal to its leader, and answers when it has applied the entry itself. The state that they keep is the number of
+//! proposals applied and a hash of all of them in order: what two servers have applied is the same if, and only if, these are.
+
+use super::super::member::{Asked, Input, Io, Member, Saying, event};
+use super::{Body, Disk, Entry, Id, Identity, Members, Message, Node, Payload, Role, Settings, Term};
+use crate::kernel::{Key, Words};
+use crate::state::content::content_hash;
+use crate::state::hash::chain;
+use crate::world::population::purpose;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The events of servers, beside those of all protocols.
+pub mod notes {
+    use super::event;
+    /// A server has voted. About: the term; word: for whom.
+    pub const VOTED: u16 = event::OWN;
+    /// A server has applied an entry. About: its place in the log; word: the hash of all that was applied up to it; extra: its term.
+    pub const APPLIED: u16 = event::OWN + 1;
+}
+
+/// What all servers share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The rules of the protocol.
+    pub settings: Settings,
+    /// How many servers found the group.
+    pub servers: u32,
+    /// How long it takes to write a term, a vote or entries to the disk, in nanoseconds; nothing is sent before that.
+    pub disk: u64,
+}
+
+/// A proposal in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Command {
+    /// Its content.
+    pub value: u64,
+    /// Its size.
+    pub bytes: u32,
+}
+
+/// What all that was applied has come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct State {
+    /// How many proposals were applied, each once.
+    pub applied: u64,
+    /// The hash of their names, in order.
+    pub hash: u64,
+}
+
+/// What servers say to each other.
+#[derive(Debug, Clone, Serialize)]
+pub struct Said(Box<Message<Command, State>>);
+
+/// A server.
+#[derive(Debug, Clone, Serialize)]
+pub struct Server {
+    node: Node<Command, State>,
+    state: State,
+    key: Key,
+    /// Who waits for which proposal, by the host's words.
+    asked: BTreeMap<Identity, Vec<u64>>,
+    /// The term in which observers know that it stands, and leads.
+    stands: Term,
+    leads: Option<Term>,
+    /// Its lives before this one, each of which lost its disk.
+    lives: u32,
+}
+
+/// The name of a server in one of its lives.
+fn name_of(place: u32, life: u32) -> Id {
+    Id(place | life << 16)
+}
+
+/// The place of a server.
+fn place_of(id: Id) -> u32 {
+    id.0 & 0xffff
+}
+
+/// What a change of the disk can be seen by.
+fn mark(disk: &Disk<Command, State>) -> (Term, Option<Id>, u64, (u64, Term)) {
+    (disk.term, disk.vote, disk.log.before().0, disk.log.last())
+}
+
+impl Server {
+    /// The server at this place, one of the founders.
+    pub fn new(rules: &Rules, place: u32, key: Key) -> Self {
+        let founders = Members::of((0..rules.servers).map(Id));
+        let node = Node::new(
+            name_of(place, 0),
+            rules.settings.clone(),
+            founders,
+            key,
+            purpose::ELECTION,
+        );
+        Self {
+            node,
+            state: State::default(),
+            key,
+            asked: BTreeMap::new(),
+            stands: 0,
+            leads: None,
+            lives: 0,
+        }
+    }
+
+    /// The member that it is.
+    pub fn node(&self) -> &Node<Command, State> {
+        &self.node
+    }
+
+    /// What it has applied.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    fn place(&self) -> u32 {
+        place_of(self.node.id())
+    }
+
+    fn propose(&mut self, asked: Asked, now: i64) {
+        let name = (asked.identity, 0);
+        self.asked.entry(name).or_default().push(asked.token);
+        let command = Command {
+            value: asked.value,
+            bytes: asked.bytes,
+        };
+        self.node.propose(name, command, now);
+    }
+
+    /// Does what the protocol wants done.
+    fn settle(&mut self, rules: &Rules, io: &mut Io<'_, Said>) {
+        let output = self.node.take_output();
+        if let Some(snapshot) = output.installed {
+            self.state = snapshot.state;
+            self.answer_applied(io);
+        }
+        for committed in output.committed {
+            if committed.fresh {
+                self.state.applied += 1;
+                self.state.hash = chain(self.state.hash, committed.identity.0);
+                io.note(event::DECIDED, committed.identity.0, self.state.applied);
+            }
+            io.note(notes::APPLIED, committed.index, self.state.hash);
+            for token in self.asked.remove(&committed.identity).unwrap_or_default() {
+                io.answer(token, 1);
+            }
+        }
+        if self.node.wants_snapshot() {
+            self.node.compact(self.state);
+        }
+        for message in output.messages {
+            // A server that comes back without its disk asks whoever is at a place.
+            let to = place_of(message.to);
+            if to != self.place() && to < rules.servers {
+                io.send(to, Said(Box::new(message)));
+            }
+        }
+        self.tell_role(io);
+    }
+
+    /// A snapshot may have brought what somebody waits for.
+    fn answer_applied(&mut self, io: &mut Io<'_, Said>) {
+        let sessions = &self.node.disk().sessions;
+        let is_done = |name: &Identity| sessions.knows(*name);
+        let done: Vec<Identity> = self.asked.keys().copied().filter(is_done).collect();
+        for name in done {
+            self.node.give_up(name);
+            for token in self.asked.remove(&name).unwrap_or_default() {
+                io.answer(token, 1);
+            }
+        }
+    }
+
+    fn tell_role(&mut self, io: &mut Io<'_, Said>) {
+        let (role, term) = (self.node.role(), self.node.disk().term);
+        let stands = matches!(role, Role::Candidate | Role::Leader);
+        if stands && self.stands < term {
+            self.stands = term;
+            io.note(event::STANDS, term, 0);
+        }
+        let leads = (role == Role::Leader).then_some(term);
+        if leads != self.leads {
+            if let Some(before) = self.leads {
+                io.note(event::YIELDS, before, 0);
+            }
+            if let Some(term) = leads {
+                io.note(event::LEADS, term, 0);
+            }
+            self.leads = leads;
+        }
+    }
+}
+
+impl Member for Server {
+    type Rules = Rules;
+    type Message = Said;
+
+    fn on(&mut self, rules: &Rules, input: Input<Said>, io: &mut Io<'_, Said>) {
+        let now = io.now;
+        let before = mark(self.node.disk());
+        match input {
+            Input::Start => self.node.start(now),
+            Input::Restarted => self.node.restart(now),
+            Input::Heard { message, .. } => {
+                let mut message = *message.0;
+                if matches!(message.body, Body::Join { .. }) {
+                    // It is for whoever is at this place.
+                    message.to = self.node.id();
+                }
+                self.node.receive(message, now);
+            }
+            Input::Due => self.node.tick(now),
+            Input::Asked(asked) => self.propose(asked, now),
+            Input::Withdrawn(token) => self.asked.values_mut().for_each(|all| all.retain(|one| *one != token)),
+        }
+        let disk = self.node.disk();
+        if mark(disk) != before {
+            io.work(rules.disk);
+        }
+        if disk.vote != before.1 || disk.term != before.0 {
+            let (term, vote) = (disk.term, disk.vote);
+            if let Some(vote) = vote {
+                io.note(notes::VOTED, term, u64::from(place_of(vote)));
+            }
+        }
+        self.settle(rules, io);
+    }
+
+    fn due(&self, now: i64) -> i64 {
+        self.node.due(now)
+    }
+
+    fn crash(&mut self, rules: &Rules, keeps_disk: bool) {
+        self.asked.clear();
+        self.leads = None;
+        if !keeps_disk {
+            let place = self.place();
+            let lives: Vec<Id> = (0..=self.lives).map(|life| name_of(place, life)).collect();
+            self.lives += 1;
+            let contacts = (0..rules.servers).filter(|other| *other != place).map(Id).collect();
+            let (id, key) = (name_of(place, self.lives), self.key.member(u64::from(self.lives)));
+            self.node = Node::joining(id, rules.settings.clone(), (contacts, lives), key, purpose::ELECTION);
+            self.state = State::default();
+            self.stands = 0;
+        }
+    }
+}
+
+/// A kind of message, its sender, its receiver and the term.
+const HEAD: u32 = 1 + 4 + 4 + 8;
+/// The name of a proposal, and its length.
+const NAME: u32 = 16 + 4;
+
+impl Saying for Said {
+    const KINDS: &'static [&'static str] = &[
+        "pre_vote",
+        "pre_voted",
+        "vote",
+        "voted",
+        "append",
+        "appended",
+        "conflict",
+        "heartbeat",
+        "heard",
+        "commit",
+        "install",
+        "hand_over",
+        "propose",
+        "ask",
+        "told",
+        "join",
+    ];
+
+    fn kind(&self) -> u16 {
+        match self.0.body {
+            Body::PreVote { .. } => 0,
+            Body::PreVoted { .. } => 1,
+            Body::Vote { .. } => 2,
+            Body::Voted { .. } => 3,
+            Body::Append { .. } => 4,
+            Body::Appended { .. } => 5,
+            Body::Conflict { .. } => 6,
+            Body::Heartbeat { .. } => 7,
+            Body::Heard { .. } => 8,
+            Body::Commit { .. } => 9,
+            Body::Install { .. } => 10,
+            Body::TimeoutNow => 11,
+            Body::Propose { .. } => 12,
+            Body::Ask { .. } => 13,
+            Body::Told { .. } => 14,
+            Body::Join { .. } => 15,
+        }
+    }
+
+    fn bytes(&self) -> u32 {
+        let of_entry = |entry: &Entry<Command>| match &entry.payload {
+            Payload::Nothing => 9,
+            Payload::Command { command, .. } => 9 + NAME + command.bytes,
+            Payload::Members(members) => 9 + 4 * (members.voters.len() + members.learners.len()) as u32,
+        };
+        HEAD + match &self.0.body {
+            Body::PreVote { .. } | Body::Vote { .. } => 17,
+            Body::PreVoted { .. } | Body::Voted { .. } => 1,
+            Body::Append { entries, .. } => 36 + entries.iter().map(of_entry).sum::<u32>(),
+            Body::Appended { .. } | Body::Heartbeat { .. } | Body::Told { .. } | Body::Commit { .. } => 16,
+            Body::Conflict { .. } => 33,
+            Body::Heard { .. } | Body::Ask { .. } => 8,
+            Body::Install { snapshot, .. } => 40 + 24 * snapshot.sessions.len() as u32,
+            Body::TimeoutNow => 0,
+            Body::Propose { command, .. } => NAME + command.bytes,
+            Body::Join { replaces } => 4 + 4 * replaces.len() as u32,
+        }
+    }
+
+    fn digest(&self, words: &mut Words) {
+        words.push(content_hash(&self.0));
+    }
+}

@@ -8,3 +8,6 @@ pub(crate) mod bench;
 pub mod group;
 pub mod member;
 pub mod raft;
+pub mod spec;
+
+pub use spec::{CoordinationSpec, PatternInfo, Protocol, patterns};

@@ -123,11 +123,11 @@ impl Tally {
         if now < warm_up {
             return;
         }
-        self.leaderless.total = self.leaderless.total + (now - since.max(warm_up));
+        self.leaderless.total += now - since.max(warm_up);
         if ends {
             let took = now - since;
             self.leaderless.ended += 1;
-            self.leaderless.sum = self.leaderless.sum + took;
+            self.leaderless.sum += took;
             self.leaderless.longest = self.leaderless.longest.max(took);
         }
     }

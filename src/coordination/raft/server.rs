@@ -3,6 +3,9 @@
 //! A server takes a proposal to its leader, and answers when it has applied the entry itself. The state that they keep is the number of
 //! proposals applied and a hash of all of them in order: what two servers have applied is the same if, and only if, these are.
 
+#[cfg(test)]
+mod tests;
+
 use super::super::member::{Asked, Input, Io, Member, Saying, event};
 use super::super::spec::PatternInfo;
 use super::{Body, Disk, Entry, Id, Identity, Members, Message, Node, Payload, Role, Settings, Term};
@@ -144,14 +147,18 @@ impl Server {
         place_of(self.node.id())
     }
 
-    fn propose(&mut self, asked: Asked, now: i64) {
+    fn propose(&mut self, asked: Asked, io: &mut Io<'_, Said>) {
         let name = (asked.identity, 0);
+        if self.node.disk().sessions.knows(name) {
+            // Another attempt at it has taken effect.
+            return io.answer(asked.token, 1);
+        }
         self.asked.entry(name).or_default().push(asked.token);
         let command = Command {
             value: asked.value,
             bytes: asked.bytes,
         };
-        self.node.propose(name, command, now);
+        self.node.propose(name, command, io.now);
     }
 
     /// Does what the protocol wants done.
@@ -237,7 +244,7 @@ impl Member for Server {
                 self.node.receive(message, now);
             }
             Input::Due => self.node.tick(now),
-            Input::Asked(asked) => self.propose(asked, now),
+            Input::Asked(asked) => self.propose(asked, io),
             Input::Withdrawn(token) => self.asked.values_mut().for_each(|all| all.retain(|one| *one != token)),
         }
         let disk = self.node.disk();

@@ -9,5 +9,6 @@ pub mod group;
 pub mod member;
 pub mod raft;
 pub mod spec;
+pub mod voting;
 
 pub use spec::{CoordinationSpec, PatternInfo, Protocol, patterns};

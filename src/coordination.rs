@@ -7,8 +7,10 @@
 pub(crate) mod bench;
 pub mod group;
 pub mod member;
+pub mod orchestrator;
 pub mod raft;
 pub mod spec;
 pub mod voting;
+pub mod work;
 
 pub use spec::{CoordinationSpec, PatternInfo, Protocol, patterns};

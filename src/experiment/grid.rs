@@ -487,6 +487,10 @@ fn coordinated(plan: &Plan, firsts: &[u32]) -> Vec<measures::coordination::Watch
         count: group.sites.len() as u32,
         name: group.group.name.clone(),
         kinds: group.protocol.kinds(),
+        work: match &group.protocol {
+            crate::coordination::Protocol::Orchestrator(rules) => Some(Arc::new(rules.graph.clone())),
+            _ => None,
+        },
     };
     plan.coordination.iter().zip(firsts).map(watched).collect()
 }

@@ -156,6 +156,25 @@ pub fn models() -> String {
     text
 }
 
+/// The patterns of coordination.
+pub fn patterns() -> String {
+    let mut text = String::from(
+        "# Patterns of coordination\n\nMade by `quorate reference patterns` from the registry. A group of `coordination` works by one of them; their options \
+         stand in [the language](language.md).\n",
+    );
+    for pattern in crate::coordination::patterns() {
+        text.push_str(&format!(
+            "\n## {} (`{}`)\n\n{}",
+            pattern.title, pattern.name, pattern.doc
+        ));
+        if !pattern.kinds.is_empty() {
+            let kinds: Vec<String> = pattern.kinds.iter().map(|kind| format!("`{kind}`")).collect();
+            text.push_str(&format!("\nKinds of messages: {}.\n", kinds.join(", ")));
+        }
+    }
+    text
+}
+
 /// The presets: what each stands for, from the code that puts it there, and where its defaults are from.
 fn presets() -> String {
     let mut text = String::from(

@@ -251,7 +251,7 @@ impl Resolver<'_, '_> {
             self.out.push(problem.label(until.span, "the end of the run"));
         }
         self.check_sizes();
-        if file.agents.is_empty() && file.agents.is_whole() {
+        if file.agents.is_empty() && file.agents.is_whole() && file.coordination.is_empty() {
             let place = file.quorate.get().map_or(Span::default(), |version| version.span);
             self.warn(Code::NothingToDo, place, "no agents are declared, so nothing happens");
         }

@@ -245,6 +245,7 @@ impl Resolver<'_, '_> {
             in_flight,
             snapshot_every,
             remember,
+            first,
             disk,
         } = &pattern.value
         else {
@@ -260,6 +261,17 @@ impl Resolver<'_, '_> {
         }
         self.check_order(("heartbeat", heartbeat), ("election_min", election_min), false);
         self.check_order(("election_min", election_min), ("election_max", election_max), true);
+        let first = match first.get()? {
+            None => None,
+            Some(name) => {
+                let site = self.site(name)?;
+                let place = sites.iter().position(|at| *at == site);
+                if place.is_none() {
+                    self.error(Code::UnknownSite, name.span, "the group has no server at this site");
+                }
+                Some(place? as u32)
+            }
+        };
         let snapshot_every = u64::from(**snapshot_every.get()?);
         Some(Protocol::Raft(Box::new(server::Rules {
             settings: Settings {
@@ -276,6 +288,7 @@ impl Resolver<'_, '_> {
                 flaw: Flaw::None,
             },
             servers: sites.len() as u32,
+            first,
             disk: disk.get()?.as_nanos(),
         })))
     }

@@ -86,6 +86,7 @@ fn leaf() -> impl Strategy<Value = Step> {
             aim,
             prompt: Default::default(),
             about: about.then_some(Law::Uniform { low: 0.0, high: 3.0 }),
+            counts: false,
         })
     });
     prop_oneof![
@@ -508,6 +509,7 @@ fn plan(case: &Case) -> Plan {
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services,
         stores: vec![],
+        coordination: vec![],
         presets: vec![],
         budgets: vec![],
         agents: vec![

@@ -296,4 +296,9 @@ impl<R: Member> Bench<R> {
     pub(crate) fn heal(&mut self) {
         self.cut(|_| 0);
     }
+
+    /// How many messages were sent, of all kinds.
+    pub(crate) fn messages(&self) -> u64 {
+        self.sent.values().sum()
+    }
 }

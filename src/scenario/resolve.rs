@@ -15,6 +15,7 @@ mod central;
 mod checks;
 mod doubts;
 mod edits;
+mod effects;
 mod expect;
 mod faults;
 mod gateways;
@@ -28,6 +29,7 @@ mod policies;
 mod primary;
 mod quorum;
 mod raft;
+mod reach;
 mod rows;
 mod services;
 mod state;
@@ -133,6 +135,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     resolver.check_operations();
     resolver.check_policies();
     resolver.check_edited();
+    resolver.check_effects();
     if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);
     }

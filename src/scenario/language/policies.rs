@@ -13,7 +13,7 @@ crate::language! {
         /// How long to wait before the next attempt.
         backoff: Part<Spanned<Backoff>> = Part::from(Backoff::None),
         /// Whether the wait is at least as long as a refusal asks for.
-        honours_retry_after: Part<bool> = Part::from(false),
+        honours_retry_after: Part<Spanned<bool>> = Part::from(false),
         /// Whether attempts carry the call's identity, so that a repeated one takes no effect twice.
         idempotency_key: Part<bool> = Part::from(false),
         /// How long a call may take with all of its attempts; then it has failed. No attempt leaves that couldn't begin before it, and a

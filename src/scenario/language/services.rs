@@ -12,10 +12,10 @@ crate::language! {
         /// How many requests are in work at once.
         servers: Part<Servers> = Part::from(Servers::Unlimited),
         /// Who is served next.
-        discipline: Part<Discipline> = Part::from(Discipline::Fifo),
+        discipline: Part<Spanned<Discipline>> = Part::from(Discipline::Fifo),
         /// How many requests may wait for a server; one more is refused. Without it any number may. Where requests share the servers
         /// nobody waits: so many more than there are servers may be in work.
-        queue: Part<Option<u32>>,
+        queue: Part<Option<Spanned<u32>>>,
         /// How long the work on a request takes.
         time: Part<ServiceTime> = Part::from(ServiceTime::Law(constant())),
         /// How many tokens a request has, unless the call says it.
@@ -23,7 +23,7 @@ crate::language! {
         /// The rate limit at its door.
         limit: Part<Option<RateLimit>>,
         /// What it does about requests that nobody waits for any more.
-        abandoned: Part<Abandoned> = Part::from(Abandoned::Serve),
+        abandoned: Part<Spanned<Abandoned>> = Part::from(Abandoned::Serve),
         /// Several limits at its door at once; not beside `limit`. A request comes in if all of them have room for it, and otherwise takes
         /// nothing of any. `Retry-After` is the longest wait of those that have none; a limit of requests at a time says none.
         limits: Part<Vec<Part<Spanned<Limit>>>> = Part::from(Vec::new()),
@@ -153,7 +153,7 @@ crate::language! {
         /// That several requests are gathered to one, with the tokens of all of them; its answer answers all.
         batch: Part<Option<Spanned<Batch>>>,
         /// That one that fails is left out for a while. Where all are left out, none is.
-        ejects: Part<Option<Ejects>>,
+        ejects: Part<Option<Spanned<Ejects>>>,
     }
 
     /// Which of several gets a request.

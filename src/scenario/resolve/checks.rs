@@ -205,7 +205,7 @@ impl Resolver<'_, '_> {
         let limit = called.limit.given().map(|limit| &limit.excess);
         let queue = called.queue.given();
         // What isn't known may be what keeps the retries apart.
-        let waits_anyway = written.honours_retry_after.get() != Some(&false)
+        let waits_anyway = written.honours_retry_after.get().is_none_or(|honours| honours.value)
             && queue.is_none()
             && matches!(limit, Some(Excess::Refuse { retry_after: true }));
         let several = called.limits.get().is_some_and(|limits| !limits.is_empty())

@@ -119,7 +119,12 @@ impl Resolver<'_, '_> {
             self.bad_gateway(holds.span, message, "say how many `servers` it has");
             return None;
         }
-        if holds.value && matches!(service.discipline.get(), Some(Discipline::Sharing)) {
+        if holds.value
+            && matches!(
+                service.discipline.get().map(|order| &order.value),
+                Some(Discipline::Sharing)
+            )
+        {
             let message = "servers whose time is shared aren't held by a request";
             self.bad_gateway(
                 holds.span,
@@ -147,8 +152,8 @@ impl Resolver<'_, '_> {
         let ejects = match written.ejects.get()? {
             None => None,
             Some(ejects) => Some(Ejection {
-                failures: **ejects.failures.get()?,
-                period: **ejects.period.get()?,
+                failures: **ejects.value.failures.get()?,
+                period: **ejects.value.period.get()?,
             }),
         };
         Some(Passing {
@@ -278,8 +283,8 @@ impl Resolver<'_, '_> {
     }
 
     /// What the shares of tenants are, where each gets its own.
-    pub(super) fn shares(&mut self, discipline: &Part<Discipline>) -> Option<FairShares> {
-        let Discipline::Fair { tenants, of, weights } = discipline.get()? else {
+    pub(super) fn shares(&mut self, discipline: &Part<Spanned<Discipline>>) -> Option<FairShares> {
+        let Discipline::Fair { tenants, of, weights } = &discipline.get()?.value else {
             return Some(FairShares::default());
         };
         let file = self.file;

@@ -44,7 +44,7 @@ impl Resolver<'_, '_> {
                 Waiting::EqualJitter { base, cap } => Backoff::EqualJitter { base: *base, cap: *cap },
                 Waiting::DecorrelatedJitter { base, cap } => Backoff::DecorrelatedJitter { base: *base, cap: *cap },
             },
-            honours_retry_after: *policy.honours_retry_after.get()?,
+            honours_retry_after: policy.honours_retry_after.get()?.value,
             idempotency_key: *policy.idempotency_key.get()?,
             resilience: resilience?,
         })

@@ -91,8 +91,14 @@ impl Resolver<'_, '_> {
     fn priority(&mut self, services: &[&Spanned<String>], priority: &Part<Spanned<u32>>) -> Option<u32> {
         let urgency = priority.get()?;
         let ignored = services.iter().any(|name| {
-            let called = self.file.services.known_value(name);
-            called.is_some_and(|called| !matches!(called.discipline.get(), Some(Discipline::Priority) | None))
+            let unread = |name: &&str| {
+                let called = self.file.services.known_value(name);
+                let order = called.and_then(|called| called.discipline.get());
+                order.is_some_and(|order| !matches!(order.value, Discipline::Priority))
+            };
+            // Gateways hand it on to those behind them.
+            let reached = self.reached(name);
+            !reached.is_empty() && reached.iter().all(unread)
         });
         if urgency.value > 0 && ignored {
             let message = "the service doesn't go by priorities";

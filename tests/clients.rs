@@ -346,6 +346,8 @@ fn what_cannot_work_is_refused() {
         (r#"timeout: "1s", hedge: (after: "1s")"#, 501),
         (r#"deadline: "1s", hedge: (after: "2s")"#, 501),
         (r#"hedge: (after: "2s", most: 0)"#, 501),
+        (r#"hedge: (after: "0s", most: 1000000)"#, 501),
+        ("hedge: (after: Quantile(share: 0.9, least: 1001))", 501),
         ("hedge: (after: Quantile(share: 1))", 501),
         (r#"hedge: (after: "2s", tied: true)"#, 501),
         (r#"deadline: "1s", attempts: 3, backoff: Fixed("1s")"#, 502),

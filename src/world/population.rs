@@ -322,6 +322,12 @@ impl Directory {
         &self.groups
     }
 
+    /// The name of the entity's group, as the scenario calls it.
+    pub fn group_name(&self, entity: u32) -> &str {
+        let known = self.pages.get((entity >> PAGE_BITS) as usize);
+        known.map_or("", |_| self.groups[self.locate(entity).0 as usize].name.as_str())
+    }
+
     /// The entity's name for people: its group, and its number there.
     pub fn name(&self, entity: u32) -> String {
         match self.pages.get((entity >> PAGE_BITS) as usize) {
@@ -406,6 +412,12 @@ impl Cx<'_, '_> {
     #[inline]
     pub fn now(&self) -> SimTime {
         self.out.now()
+    }
+
+    /// The causal step within the instant.
+    #[inline]
+    pub fn step(&self) -> u16 {
+        self.out.step()
     }
 
     /// Schedules an entry for the endpoint's own entity.

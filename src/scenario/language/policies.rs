@@ -126,7 +126,7 @@ crate::language! {
     pub struct Hedge {
         /// How long the last attempt is waited for before the hedge is sent.
         after: Spanned<HedgeAfter>,
-        /// How many hedges an attempt gets at most, each as long after the one before.
+        /// How many hedges an attempt gets at most, each as long after the one before; at most 100.
         most: Spanned<u32> = Spanned::from(1),
         /// Whether an attempt and its hedge are tied: each server tells the other when it begins to work, and that discards what waits,
         /// if its `abandoned` says so. The call names several services.
@@ -149,7 +149,7 @@ crate::language! {
 
     /// How many attempts a call makes.
     pub enum Attempts {
-        /// Until it is answered.
+        /// Until it is answered. A run in which one call has made 100,000 in vain is stopped; a number alone allows more.
         Unlimited,
         /// So many; the number alone means this.
         Count(Positive<u32>) as bare,

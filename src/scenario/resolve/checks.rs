@@ -188,6 +188,17 @@ impl Resolver<'_, '_> {
                 }
             });
         }
+        for (_, gateway) in file.services.known() {
+            let Some(passes) = gateway.forwards.given() else {
+                continue;
+            };
+            let to = passes.value.to.get().into_iter().flat_map(|to| &to.value.0);
+            for service in to.filter_map(Part::get) {
+                if let Some(called) = file.services.known_value(service) {
+                    self.check_retries(called, service, passes.value.policy.given());
+                }
+            }
+        }
     }
 
     fn check_retries(&mut self, called: &Service, service: &Spanned<String>, policy: Option<&Spanned<String>>) {

@@ -352,7 +352,7 @@ codes! {
      breaker: (trips: Rate(share: 1.5), probes: 0)\n```\n\nThis one never opens; if it did it would never close.";
     BadHedge = 501, "a hedge that can't be",
     "A hedge joins an attempt that is still waited for: `after` is shorter than the policy's `timeout` and its `deadline`, a quantile lies \
-     between 0 and 1, and at least one hedge is sent. Tied requests are two, at two services: the call names several, and `most` is 1. What is done \
+     between 0 and 1 and is one of 1,000 latencies at most, and one to 100 hedges are sent. Tied requests are two, at two services: the call names several, and `most` is 1. What is done \
      to shared state isn't hedged: an operation would be done twice. Stores have quorums, which ask several replicas at \
      once.\n\n```ron\npolicies: {\"p\": (timeout: \"1s\", hedge: (after: \"2s\"))}\n```";
     BadDeadline = 502, "a deadline that leaves nothing",

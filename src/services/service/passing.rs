@@ -12,6 +12,7 @@ use super::super::job::{Job, Moment};
 use super::super::routing::How;
 use super::super::spec::Passing;
 use super::{ALARM, Refusal, Service, passed};
+use crate::agents::endless::verdict;
 use crate::kernel::{SimDuration, SimTime};
 use crate::world::call::{
     Attempt, Call, Outcome, Part, Parts, Passed, Request, Terms, attempt_address, call_identity, cancel_address,
@@ -467,6 +468,13 @@ impl Service {
         let this = &mut passage.legs[leg as usize];
         this.place = next;
         this.state = LegState::BackingOff;
+        let at_once = (wait == SimDuration::ZERO).then(|| cx.step());
+        if let Some(why) = verdict(tries, policy.attempts.is_none(), at_once) {
+            let name = cx.shared.directory.group_name(self.endpoint.id);
+            let place = format!("services.{name}.forwards");
+            let message = format!("what it passes on is never answered: {why}");
+            return cx.halt(self.endpoint.id, message, place);
+        }
         if wait == SimDuration::ZERO {
             self.launch(passing, handle, leg, cx);
         } else {

@@ -77,6 +77,8 @@ pub struct Setting {
     pub servers: Vec<Option<u32>>,
     /// For each service, whether it may refuse for more reasons than a rate limit, a full queue and a spent budget.
     pub reasons: Vec<bool>,
+    /// For each service, whether it is a gateway that throttles, hedges or limits its retries.
+    pub guarded: Vec<bool>,
     /// For each service, how many tokens its cache of keys and values holds, if it is an inference endpoint.
     pub batching: Vec<Option<u64>>,
     /// What is watched of shared state, if there is any.

@@ -434,6 +434,7 @@ pub fn setting(plan: &Plan) -> Setting {
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         reasons: plan.services.iter().map(|service| service.spec.has_reasons()).collect(),
+        guarded: plan.services.iter().map(|service| service.spec.is_guarded()).collect(),
         batching: plan
             .services
             .iter()

@@ -23,7 +23,7 @@ crate::language! {
         sides: Part<Sides> = Part::from(Sides::Both),
         /// Which of several services gets a request, as the caller's proxy sees them.
         routing: Part<Spanned<Routing>> = Part::from(Routing::RoundRobin),
-        /// The policy of the caller's proxy: timeout, attempts and the waits between them.
+        /// The policy of the caller's proxy, as of any gateway.
         policy: Part<Option<Spanned<String>>>,
         /// That the caller's proxy leaves out for a while who fails.
         ejects: Part<Option<Spanned<Ejects>>>,

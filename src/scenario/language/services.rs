@@ -142,8 +142,8 @@ crate::language! {
         fan_out: Part<Spanned<Positive<u32>>> = Part::from(super::positive(1)),
         /// How many of these have to answer; without it all. The others aren't waited for then.
         need: Part<Option<Spanned<Positive<u32>>>>,
-        /// The policy of its calls: timeout, attempts and the waits between them. Another attempt goes to another one, where there is one.
-        /// Without it one attempt, for ever.
+        /// The policy of its calls: timeout, attempts and the waits between them, a budget of retries, a throttle for each server, hedges.
+        /// Another attempt goes to another one, where there is one. Without it one attempt, for ever.
         policy: Part<Option<Spanned<String>>>,
         /// The size of a request that is passed on.
         request: Part<Spanned<Bytes>> = Part::from(Bytes(0)),

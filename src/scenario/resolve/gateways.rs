@@ -48,6 +48,9 @@ impl Resolver<'_, '_> {
                 let alone = Resilience {
                     cancels: resilience.cancels,
                     shared_by: resilience.shared_by,
+                    retry_budget: resilience.retry_budget,
+                    throttle: resilience.throttle,
+                    hedge: resilience.hedge.filter(|hedge| !hedge.tied),
                     ..Resilience::default()
                 };
                 **resilience != alone
@@ -57,8 +60,8 @@ impl Resolver<'_, '_> {
                 self.bad_gateway(
                     policy.span,
                     message,
-                    "a gateway has `timeout`, `attempts`, `backoff`, `honours_retry_after` and `cancels`; the deadline of a call is passed on \
-                     anyway, `ejects` is its circuit breaker, and `fan_out` with `need: 1` its hedge",
+                    "a gateway has `timeout`, `attempts`, `backoff`, `honours_retry_after`, `cancels`, `retry_budget`, `throttle` and `hedge`, which \
+                     isn't tied; the deadline of a call is passed on anyway, and `ejects` is its circuit breaker",
                 );
                 return None;
             }

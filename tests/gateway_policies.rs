@@ -219,3 +219,49 @@ fn the_accounts_of_calls_that_are_hedged_throttled_and_limited_are_rebuilt_from_
     );
     assert!(all.iter().all(|count| *count > 0.0), "{all:?}");
 }
+
+#[test]
+fn proxies_that_nobody_declared_are_in_no_list_and_routes_are() {
+    use quorate::scenario::syntax::{Memory, Show, render};
+    let said = |change: (&str, &str)| {
+        let text = r#"(
+            quorate: 1, name: "m", until: At("1s"), sites: ["edge", "cloud"],
+            services: {"model": (at: "cloud", limits: [Requests(rate: "60/min", refill: Windows(phase: "1s"))])},
+            meshes: {"mesh": (routes: {"way": "model"})},
+            agents: {"a": (count: Stream(), at: "edge", start: Surge(rate: "1/s", to: "2/s", at: "100ms"), program: [Call(service: "way")])},
+            faults: {"f": Pause(who: "way from edge", at: "100ms", for: "1ms")},
+        )"#;
+        assert!(text.contains(change.0), "{}", change.0);
+        let text = text.replace(change.0, change.1);
+        let outcome = quorate::scenario::load(
+            "s.ron".as_ref(),
+            &[],
+            &Memory::new().with("s.ron", text.as_str()),
+            &quorate::scenario::Registry,
+        );
+        render(&outcome.diagnostics, &outcome.sources, Show::default())
+    };
+    assert_eq!(said(("", "")), "", "a proxy can be named");
+    let call = said(("service: \"way\"", "service: \"modle\""));
+    assert!(
+        call.contains("did you mean \"model\"?") && call.contains("declared: `model` and `way`\n"),
+        "{call}"
+    );
+    let fault = said(("who: \"way from edge\"", "who: \"tool\""));
+    assert!(
+        fault.contains("declared: `edge`, `cloud`, `a` and `model`\n"),
+        "{fault}"
+    );
+    let surge = said(("at: \"100ms\")", "at: \"0s\")"));
+    assert!(
+        surge.contains("a surge begins after the run does, and this one at 0s"),
+        "{surge}"
+    );
+    let edge = said(("phase: \"1s\"", "phase: \"2min\""));
+    assert!(
+        edge.contains(
+            "windows of 60s have an edge in any 60s: the `phase` of the first one is less than that, and this is 120s"
+        ),
+        "{edge}"
+    );
+}

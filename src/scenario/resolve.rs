@@ -135,7 +135,10 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     resolver.check_operations();
     resolver.check_policies();
     resolver.check_edited();
-    resolver.check_effects();
+    if resolver.out.error_count() == errors {
+        // What is wrong may be why something else has no effect.
+        resolver.check_effects();
+    }
     if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);
     }

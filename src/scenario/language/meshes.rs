@@ -149,7 +149,7 @@ impl Scenario {
             }
         }
         if let Ok(services) = Named::new(all) {
-            self.services = services.with_holes_of(&self.services);
+            self.services = services.grown_from(&self.services);
         }
     }
 }

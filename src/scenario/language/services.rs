@@ -156,15 +156,19 @@ crate::language! {
         ejects: Part<Option<Spanned<Ejects>>>,
     }
 
-    /// Which of several gets a request.
+    /// Which of several gets a request: of a gateway's, or an attempt of a call that names several services. What is under way is known of what
+    /// comes from here: from the gateway, or from the owner of the policy (see its `shared_by`).
     pub enum Routing {
+        /// The first that may be asked.
+        First,
         /// Any, all alike.
         Random,
         /// One after another.
         RoundRobin,
         /// Who has the fewest requests under way from here.
         LeastInFlight,
-        /// Who has the fewest of so many that are drawn: two are nearly as good as all (the power of two choices).
+        /// Who has the fewest of so many that are drawn: two are nearly as good as all. (M. Mitzenmacher, "The Power of Two Choices in
+        /// Randomized Load Balancing", IEEE TPDS 12(10), 2001.)
         PowerOf(Positive<u32>),
         /// The same for all requests of an agent.
         Sticky,

@@ -156,7 +156,7 @@ impl Resolver<'_, '_> {
             [(_, scope)] => Some(scope.clone()),
             [] if only_services => {
                 if file.services.is_whole() {
-                    unknown_name(name, file.services.names(), Code::UnknownTarget, "service", self.out);
+                    unknown_name(name, file.services.written(), Code::UnknownTarget, "service", self.out);
                 }
                 None
             }
@@ -166,7 +166,7 @@ impl Resolver<'_, '_> {
                     return None;
                 }
                 let names = file.sites.0.names().chain(file.agents.names());
-                let names = names.chain(file.services.names()).chain(file.state.names());
+                let names = names.chain(file.services.written()).chain(file.state.names());
                 let what = "site, group of agents, service or store";
                 unknown_name(name, names, Code::UnknownTarget, what, self.out);
                 None

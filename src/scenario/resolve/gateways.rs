@@ -15,6 +15,20 @@ use crate::services::{Ejection, FairShares, Gathering, Passing, Routing, ShareOf
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+impl Written {
+    /// What it means.
+    pub(super) fn resolved(&self) -> Routing {
+        match self {
+            Self::First => Routing::First,
+            Self::Random => Routing::Random,
+            Self::RoundRobin => Routing::RoundRobin,
+            Self::LeastInFlight => Routing::LeastInFlight,
+            Self::PowerOf(choices) => Routing::PowerOf(**choices),
+            Self::Sticky => Routing::Sticky,
+        }
+    }
+}
+
 impl Resolver<'_, '_> {
     /// Says of gateways to whom they pass requests on. All entities have their numbers by now.
     pub(super) fn gateways(&mut self, plans: &mut [ServicePlan]) {
@@ -95,24 +109,19 @@ impl Resolver<'_, '_> {
             self.bad_gateway(need.span, message, "ask as many with `fan_out`");
             return None;
         }
-        let routing = match routing?.value {
-            Written::Random => Routing::Random,
-            Written::RoundRobin => Routing::RoundRobin,
-            Written::LeastInFlight => Routing::LeastInFlight,
-            Written::PowerOf(choices) => {
-                if *choices as usize > several.len() {
-                    let message = format!("{} are drawn, of {}", *choices, several.len());
-                    self.bad_gateway(
-                        routing?.span,
-                        message,
-                        "draw fewer; `LeastInFlight` looks at all of them",
-                    );
-                    return None;
-                }
-                Routing::PowerOf(*choices)
-            }
-            Written::Sticky => Routing::Sticky,
-        };
+        let routing = routing?;
+        if let Written::PowerOf(choices) = routing.value
+            && *choices as usize > several.len()
+        {
+            let message = format!("{} are drawn, of {}", *choices, several.len());
+            self.bad_gateway(
+                routing.span,
+                message,
+                "draw fewer; `LeastInFlight` looks at all of them",
+            );
+            return None;
+        }
+        let routing = routing.value.resolved();
         let holds = written.holds.get()?;
         if holds.value && !matches!(service.servers.get(), Some(Servers::Count(_))) {
             let message = format!(

@@ -69,6 +69,8 @@ pub struct Setting {
     pub settled: Vec<String>,
     /// The stretches of raised demand: the group that arrives, and from when to when; `None`: it stays raised.
     pub surges: Vec<(String, SimTime, Option<SimTime>)>,
+    /// The groups that start at ticks: the first, the time between two, and how many; `None`: as long as the run.
+    pub ticks: Vec<(String, SimTime, SimDuration, Option<u32>)>,
     /// For each fault: the names of its targets.
     pub targets: Vec<Vec<String>>,
     /// For each service, its rate limit in requests per second, and its price list in nano-dollars (call, token in, token out).

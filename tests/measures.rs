@@ -97,6 +97,7 @@ fn setting(plan: &Plan) -> Setting {
         budgets: Vec::new(),
         batching: plan.services.iter().map(|_| None).collect(),
         reasons: plan.services.iter().map(|service| service.spec.has_reasons()).collect(),
+        ticks: Vec::new(),
         guarded: plan.services.iter().map(|service| service.spec.is_guarded()).collect(),
         edited: Vec::new(),
         replays: false,

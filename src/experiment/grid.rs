@@ -427,6 +427,16 @@ pub fn setting(plan: &Plan) -> Setting {
                 surges.into_iter().map(|(begin, end)| (group.name.clone(), begin, end))
             })
             .collect(),
+        ticks: plan
+            .agents
+            .iter()
+            .filter_map(|group| match group.arrivals {
+                crate::agents::Arrivals::Ticks { first, every, times } => {
+                    Some((group.name.clone(), first, every, times))
+                }
+                _ => None,
+            })
+            .collect(),
         targets: plan
             .faults
             .iter()

@@ -611,11 +611,11 @@ impl Cx<'_, '_> {
         let awaited = |attempt: &Attempt| {
             let call = self.shared.calls.get(attempt.call)?;
             let awaited = attempt.outcome == Outcome::Done && call.awaits(attempt.number);
-            awaited.then(|| (call.client, call.words(attempt)))
+            awaited.then(|| (call.client, call.words(attempt), attempt.finished))
         };
         let under_way: Vec<_> = self.shared.attempts.iter().filter_map(awaited).collect();
-        for (client, words) in under_way {
-            self.record(What::AnswerUnderWay, client, words);
+        for (client, words, finished) in under_way {
+            self.record_with(What::AnswerUnderWay, client, words, &[finished.as_nanos()]);
         }
     }
 

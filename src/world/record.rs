@@ -132,7 +132,7 @@ pub enum What {
     /// A request was let in, to wait or to be worked on. Subject: the server; a: call identity; b: 1 if it has to wait at the limit.
     Admitted,
     /// The measured time is over, and the answer to an attempt that its client still waits for is on its way. Subject: the client; a: call
-    /// identity; b: server; c: attempt number.
+    /// identity; b: server; c: attempt number; extra: when the work on it was over.
     AnswerUnderWay,
     /// A conditional update of shared state reached a replica, which compared versions. Subject: the replica; a: call identity;
     /// b: store and key; c: 1 if it was applied, 0 if the key had moved on.

@@ -309,6 +309,7 @@ mod tests {
             budgets: Vec::new(),
             pursues: false,
             reasons: Vec::new(),
+            ticks: Vec::new(),
             guarded: Vec::new(),
             batching: Vec::new(),
             directory: Default::default(),

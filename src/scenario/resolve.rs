@@ -16,6 +16,7 @@ mod checks;
 mod coordination;
 mod doubts;
 mod edits;
+mod effects;
 mod expect;
 mod faults;
 mod gateways;
@@ -29,6 +30,7 @@ mod policies;
 mod primary;
 mod quorum;
 mod raft;
+mod reach;
 mod rows;
 mod services;
 mod state;
@@ -149,6 +151,10 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     resolver.check_operations();
     resolver.check_policies();
     resolver.check_edited();
+    if resolver.out.error_count() == errors {
+        // What is wrong may be why something else has no effect.
+        resolver.check_effects();
+    }
     if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);
     }

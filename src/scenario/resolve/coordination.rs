@@ -1,7 +1,7 @@
 //! `coordination`: where members are, whom agents ask, and by which rules members work.
 
 use super::Resolver;
-use crate::agents::step::{Aim, CallStep, Routing, Whom};
+use crate::agents::step::{Aim, CallStep, Whom};
 use crate::coordination::group::{Beside, GroupSpec};
 use crate::coordination::raft::{Flaw, Settings, server};
 use crate::coordination::{CoordinationSpec, Protocol};
@@ -11,6 +11,7 @@ use crate::scenario::language::coordination::{Coordination, Pattern};
 use crate::scenario::plan::MOST_AGENTS;
 use crate::scenario::syntax::quantity::Bytes;
 use crate::scenario::syntax::{Code, Diagnostic, Part, Spanned, unknown_name, write};
+use crate::services::Routing;
 use crate::state::Clock;
 
 /// Where the members of a coordination group are, as far as it is known.

@@ -317,7 +317,7 @@ fn everything_on_a_sheet_is_in_the_registry() {
                 .any(|of| pattern.contains(of))
         })
         .collect();
-    // Stores and their caches, budgets, inference endpoints, locks, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
+    // Stores and their caches, budgets, inference endpoints, coordination groups and their work, locks, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
     let elsewhere = [
         "state.",
         "cache.",
@@ -329,6 +329,8 @@ fn everything_on_a_sheet_is_in_the_registry() {
         "latency_trap.",
         "budget.",
         "inference.",
+        "coordination.",
+        "work.",
         "fairness.",
         "group.*.fairness.",
         "service.*.cache.",

@@ -122,7 +122,7 @@ fn planted_mistakes_change_results() {
     rules.flaw = Flaw::HalfIsEnough;
     assert_eq!(count(&rules, &even).0, Some(result::YES));
     rules.flaw = Flaw::None;
-    let twice = [(0, 1), (0, 1), (0, 1), (1, 0), (2, 0)];
+    let twice = [(0, 1), (0, 1), (0, 1), (0, 1), (1, 0), (2, 0)];
     assert_eq!(count(&rules, &twice).0, Some(result::NO));
     rules.flaw = Flaw::CountsTwice;
     assert_eq!(count(&rules, &twice).0, Some(result::YES));

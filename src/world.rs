@@ -21,7 +21,7 @@ use record::{Records, What};
 use serde::Serialize;
 use slab::{Handle, Slab};
 
-/// So many messages are taken to lie in the caches.
+/// So many messages under way are taken to lie in the caches: places are used again, the latest first.
 const AT_HAND: usize = 4096;
 
 /// A world: the model that the kernel runs for a scenario.
@@ -603,7 +603,7 @@ impl Model for World {
             }
             // Where they are few, they are at hand, and say what lies further off.
             if self.expects
-                && messages.places() <= AT_HAND
+                && messages.len() <= AT_HAND
                 && let Some(message) = messages.get(handle)
                 && message.kind == MessageKind::Request
                 && let Some((_, call)) = self.shared.journey(message.handle)

@@ -151,12 +151,6 @@ impl<T> Slab<T> {
         self.slots.get(handle.index as usize)
     }
 
-    /// How many places there are: those that were ever taken at once.
-    #[inline]
-    pub(crate) fn places(&self) -> usize {
-        self.slots.len()
-    }
-
     /// All values, in the order of their places.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().filter_map(|slot| slot.value.as_ref())

@@ -277,9 +277,7 @@ impl World {
 
     fn deliver(&mut self, entry: &Entry<u64>, out: &mut Out<'_, u64>) {
         let handle = Handle::from_word(entry.body);
-        // A copy, then: to take it out would be a copy in pieces that lie across each other.
-        let message = *self.shared.messages.get(handle).expect("a message is delivered once");
-        self.shared.messages.free(handle);
+        let message = self.shared.messages.take_copy(handle);
         let Shared { network, directory, .. } = &mut self.shared;
         let arrival = network.arrive(message.epoch, || {
             let (from, to) = (directory.site(message.from), directory.site(message.to));

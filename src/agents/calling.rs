@@ -309,7 +309,8 @@ impl AgentGroup {
         };
         let keeps = terms.as_ref().is_some_and(|terms| terms.keeps.is_some());
         let counts = keeps || self.goes_by_amount(spec);
-        let handle = cx.shared.calls.insert_with(|| Call {
+        let (handle, place) = cx.shared.calls.vacancy();
+        place.fill(Call {
             client,
             key,
             idempotent,
@@ -440,13 +441,14 @@ impl AgentGroup {
         let bytes = request_bytes(&call.request, self.bytes_of(spec)).saturating_add(token_bytes);
         let words = [identity, server as u64, tries as u64];
         cx.record_with(What::AttemptSent, client, words, &[began.as_nanos()]);
-        let attempt = cx.shared.attempts.insert_with(|| Attempt::new(handle, tries, now));
+        let (attempt, place) = cx.shared.attempts.vacancy();
+        place.fill(Attempt::new(handle, tries, now));
         if let Some(timeout) = self.policy_of(spec).timeout {
             self.arm(id, now.saturating_add(timeout), cx);
         }
         let message = Message::new(MessageKind::Request, server, 0, bytes).with(attempt);
         let endpoint = &mut self.agents[member as usize].endpoint;
-        cx.send_about(endpoint, message, key, attempt_address(address, tries));
+        cx.send_about_here(endpoint, message, key, attempt_address(address, tries));
     }
 
     /// An answer, or a refusal, has reached its client.

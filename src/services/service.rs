@@ -265,7 +265,8 @@ impl Service {
         cx.record(What::Admitted, self.endpoint.id, [identity, u64::from(waits), 0]);
         self.note_budget(cx);
         let arrived = self.moment(now);
-        let job = self.jobs.insert_with(|| Job {
+        let (job, place) = self.jobs.vacancy();
+        place.fill(Job {
             attempt,
             identity,
             arrived,
@@ -429,7 +430,7 @@ impl Service {
     fn served(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
         let (now, speed) = (cx.now(), self.speed());
         self.forget_cancellable(handle, cx);
-        let job = self.jobs.remove(handle).expect("a live end of work has its job");
+        let job = self.jobs.take_copy(handle);
         self.forget_in_work(job.slot);
         if let Some(sharing) = &mut self.sharing {
             sharing.advance(now, speed);
@@ -584,7 +585,7 @@ impl Service {
             .saturating_add(u32::try_from(loaded).unwrap_or(u32::MAX));
         let message = Message::new(MessageKind::Response, call.client, 0, bytes).with(handle);
         let (key, about) = (call.key, call.about_answer(attempt));
-        cx.send_about(&mut self.endpoint, message, key, about);
+        cx.send_about_here(&mut self.endpoint, message, key, about);
     }
 }
 

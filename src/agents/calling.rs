@@ -333,7 +333,7 @@ impl AgentGroup {
         });
         self.activation(id).handle = handle;
         self.begin_step(id, State::Calling, identity, cx);
-        self.launch(id, cx);
+        self.launch_here(id, cx);
         if self.activation(id).state == State::Calling {
             self.start_handlers(member, cx);
         }
@@ -367,13 +367,13 @@ impl AgentGroup {
         Some(terms)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn policy_of(&self, spec: u32) -> &Policy {
         &self.spec.policies[self.policy_number(spec) as usize]
     }
 
     /// The number of the policy by which a call is made.
-    #[inline]
+    #[inline(always)]
     pub(super) fn policy_number(&self, spec: u32) -> u16 {
         let program = &self.spec.program;
         match spec {
@@ -388,7 +388,7 @@ impl AgentGroup {
         spec & OPERATION != 0 && self.spec.program.operations[(spec & !OPERATION) as usize].counts
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn bytes_of(&self, spec: u32) -> u32 {
         let program = &self.spec.program;
         match spec {
@@ -417,6 +417,12 @@ impl AgentGroup {
 
     /// The next attempt of a call leaves.
     pub(super) fn launch(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        self.launch_here(id, cx);
+    }
+
+    /// The same, as code of its own where it is called, for first attempts.
+    #[inline(always)]
+    fn launch_here(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
         let activation = self.activation(id);
         activation.state = State::Calling;
@@ -676,7 +682,7 @@ impl AgentGroup {
     }
 
     /// A call is answered: its attempt's journey is over, and the program goes on.
-    #[inline]
+    #[inline(always)]
     fn call_over(&mut self, id: u32, parts: &Parts, answer: Answer, cx: &mut Cx<'_, '_>) {
         let member = self.member_of(id);
         let activation = self.activation(id);

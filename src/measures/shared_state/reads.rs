@@ -64,6 +64,11 @@ impl Pasts {
         }
     }
 
+    /// Whether there is nothing to learn.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
     fn learnt_by(&self, past: &mut Past) {
         past.join(&self.first);
         self.more.iter().for_each(|more| past.join(more));
@@ -120,6 +125,9 @@ impl SharedStateJudge {
                     view.effects = effects;
                 }
             }
+        }
+        if !view.pasts.is_empty() {
+            pending.past.touch_all();
         }
         let spreading = ledger.keys[key as usize].spreading.iter().copied();
         ledger.look(spreading.len());

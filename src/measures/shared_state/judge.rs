@@ -4,6 +4,7 @@ use super::Watched;
 use super::frontier::Frontier;
 use super::ledger::{About, Dep, Ledger, NONE, OwnWrite, Pending, Use, Write, against, flag, side_of};
 use super::past::Past;
+use super::reads::Pasts;
 use super::results::Tally;
 use super::spread::Heal;
 use crate::kernel::{SimTime, Ticket};
@@ -134,9 +135,11 @@ impl SharedStateJudge {
         };
         past.learn(agent, begun);
         if blind {
-            let knew = past.clone();
-            let knows = |agent, number| knew.knows(agent, number);
-            ledger.pasts_at(replica, key, knows, |heard| past.join(heard));
+            // Gathered first: what is known already is said by what was known before any of it.
+            let mut news = Pasts::default();
+            let knows = |agent, number| past.knows(agent, number);
+            ledger.pasts_at(replica, key, knows, |heard| news.add(heard));
+            news.learnt_by(&mut past);
             if let Some(own) = ledger.accepted_at(replica, key) {
                 past.join(own);
             }
@@ -175,13 +178,14 @@ impl SharedStateJudge {
         {
             pending.seen.get_or_insert_with(|| past.clone());
         }
-        // What a blind update has seen of its replica its agent hasn't heard of: it is part of what he did once he knows that he did it.
-        ledger.agents[agent as usize].past.learn(agent, number);
         let mut given_up = false;
         if let Some(pending) = ledger.pending.get_mut(record.a) {
-            pending.past.join(&past);
+            // It has grown out of this one.
+            pending.past.clone_from(&past);
             given_up = pending.given_up;
         }
+        // What a blind update has seen of its replica its agent hasn't heard of: it is part of what he did once he knows that he did it.
+        ledger.agents[agent as usize].past.learn(agent, number);
         if ledger.keys[key as usize].joins {
             ledger.accept_at(replica, key, &past);
         }

@@ -21,7 +21,7 @@ use record::{Records, What};
 use serde::Serialize;
 use slab::{Handle, Slab};
 
-/// So many messages are taken to lie in the caches.
+/// So many messages under way are taken to lie in the caches: places are used again, the latest first.
 const AT_HAND: usize = 4096;
 
 /// A world: the model that the kernel runs for a scenario.
@@ -277,9 +277,7 @@ impl World {
 
     fn deliver(&mut self, entry: &Entry<u64>, out: &mut Out<'_, u64>) {
         let handle = Handle::from_word(entry.body);
-        // A copy, then: to take it out would be a copy in pieces that lie across each other.
-        let message = *self.shared.messages.get(handle).expect("a message is delivered once");
-        self.shared.messages.free(handle);
+        let message = self.shared.messages.take_copy(handle);
         let Shared { network, directory, .. } = &mut self.shared;
         let arrival = network.arrive(message.epoch, || {
             let (from, to) = (directory.site(message.from), directory.site(message.to));
@@ -603,7 +601,7 @@ impl Model for World {
             }
             // Where they are few, they are at hand, and say what lies further off.
             if self.expects
-                && messages.places() <= AT_HAND
+                && messages.len() <= AT_HAND
                 && let Some(message) = messages.get(handle)
                 && message.kind == MessageKind::Request
                 && let Some((_, call)) = self.shared.journey(message.handle)

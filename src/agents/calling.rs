@@ -313,7 +313,8 @@ impl AgentGroup {
         };
         let keeps = terms.as_ref().is_some_and(|terms| terms.keeps.is_some());
         let counts = keeps || self.goes_by_amount(spec);
-        let handle = cx.shared.calls.insert_with(|| Call {
+        let (handle, place) = cx.shared.calls.vacancy();
+        place.fill(Call {
             client,
             key,
             idempotent,
@@ -336,7 +337,7 @@ impl AgentGroup {
         });
         self.activation(id).handle = handle;
         self.begin_step(id, State::Calling, identity, cx);
-        self.launch(id, cx);
+        self.launch_here(id, cx);
         if self.activation(id).state == State::Calling {
             self.start_handlers(member, cx);
         }
@@ -370,13 +371,13 @@ impl AgentGroup {
         Some(terms)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn policy_of(&self, spec: u32) -> &Policy {
         &self.spec.policies[self.policy_number(spec) as usize]
     }
 
     /// The number of the policy by which a call is made.
-    #[inline]
+    #[inline(always)]
     pub(super) fn policy_number(&self, spec: u32) -> u16 {
         let program = &self.spec.program;
         match spec {
@@ -395,7 +396,7 @@ impl AgentGroup {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn bytes_of(&self, spec: u32) -> u32 {
         let program = &self.spec.program;
         match spec {
@@ -424,6 +425,12 @@ impl AgentGroup {
 
     /// The next attempt of a call leaves.
     pub(super) fn launch(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        self.launch_here(id, cx);
+    }
+
+    /// The same, as code of its own where it is called, for first attempts.
+    #[inline(always)]
+    fn launch_here(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
         let activation = self.activation(id);
         activation.state = State::Calling;
@@ -448,13 +455,14 @@ impl AgentGroup {
         let bytes = request_bytes(&call.request, self.bytes_of(spec)).saturating_add(token_bytes);
         let words = [identity, server as u64, tries as u64];
         cx.record_with(What::AttemptSent, client, words, &[began.as_nanos()]);
-        let attempt = cx.shared.attempts.insert_with(|| Attempt::new(handle, tries, now));
+        let (attempt, place) = cx.shared.attempts.vacancy();
+        place.fill(Attempt::new(handle, tries, now));
         if let Some(timeout) = self.policy_of(spec).timeout {
             self.arm(id, now.saturating_add(timeout), cx);
         }
         let message = Message::new(MessageKind::Request, server, 0, bytes).with(attempt);
         let endpoint = &mut self.agents[member as usize].endpoint;
-        cx.send_about(endpoint, message, key, attempt_address(address, tries));
+        cx.send_about_here(endpoint, message, key, attempt_address(address, tries));
     }
 
     /// An answer, or a refusal, has reached its client.
@@ -688,7 +696,7 @@ impl AgentGroup {
     }
 
     /// A call is answered: its attempt's journey is over, and the program goes on.
-    #[inline]
+    #[inline(always)]
     fn call_over(&mut self, id: u32, parts: &Parts, answer: Answer, cx: &mut Cx<'_, '_>) {
         let member = self.member_of(id);
         let activation = self.activation(id);

@@ -11,6 +11,7 @@ use crate::world::slab::Handle;
 
 impl AgentGroup {
     /// An agent begins its program, or will once it is back or goes on.
+    #[inline(always)]
     pub(super) fn begin_or_put_off(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         let agent = &mut self.agents[member as usize];
         if agent.down {

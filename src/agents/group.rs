@@ -170,6 +170,8 @@ pub struct AgentGroup {
     pub(super) deadlines: BTreeMap<u32, SimTime>,
     /// Whether any call of the program is more than timeouts and retries.
     pub(super) pursues: bool,
+    /// Whether anything in the program makes its agents remember something.
+    pub(super) remembers: bool,
     /// Whether an agent is crashing at this very moment: it tells nobody what it gives up.
     pub(super) crashing: bool,
     free_slots: Vec<u32>,
@@ -196,6 +198,14 @@ impl AgentGroup {
         let uses_timers = uses_timers || spec.budgets.iter().any(|budget| asks(&budget.then));
         let pursues = spec.policies.iter().any(|policy| policy.resilience.is_some())
             || spec.program.calls.iter().any(|call| call.aim.is_some());
+        let program = &spec.program;
+        // An ask that is taken up brings its deadline.
+        let takes_asks = !program.handlers.is_empty() || !program.waits.is_empty();
+        let remembers = pursues
+            || takes_asks
+            || !program.operations.is_empty()
+            || !program.replays.is_empty()
+            || spec.journal.is_some();
         let operations = &spec.program.operations;
         let carries = |store: usize| {
             operations
@@ -248,6 +258,7 @@ impl AgentGroup {
             known: AllKnown::new(),
             deadlines: BTreeMap::new(),
             pursues,
+            remembers,
             crashing: false,
             has_tasks: spec.program.has_steps(),
             free_slots: Vec::new(),
@@ -408,6 +419,7 @@ impl AgentGroup {
     }
 
     /// A run of the program begins.
+    #[inline(always)]
     pub(super) fn begin_run(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         let agent = &mut self.agents[member as usize];
         let biography = &mut self.biographies[member as usize];
@@ -427,7 +439,9 @@ impl AgentGroup {
         agent.main.failed = false;
         // An ask that the run before took up and didn't answer is forgotten with it.
         agent.main.answers = Handle::NONE;
-        self.deadlines.remove(&member);
+        if !self.deadlines.is_empty() {
+            self.deadlines.remove(&member);
+        }
         let agent = &mut self.agents[member as usize];
         agent.main.mark = cx.now();
         let exit = self.end_of_program(0);
@@ -462,6 +476,7 @@ impl AgentGroup {
     }
 
     /// The program of an agent has ended: it's ready for the next tick, or gone.
+    #[inline(always)]
     pub(super) fn end_run(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         let agent = &mut self.agents[member as usize];
         agent.main.state = State::Idle;

@@ -9,7 +9,14 @@ use std::ops::RangeInclusive;
 
 impl AgentGroup {
     /// An agent has lost its state, or has ended.
+    #[inline(always)]
     pub(super) fn forget_memory(&mut self, member: u32) {
+        if self.remembers {
+            self.forget_all(member);
+        }
+    }
+
+    fn forget_all(&mut self, member: u32) {
         forget(&mut self.sessions, (member, 0)..=(member, u16::MAX));
         forget(&mut self.caches, (member, 0)..=(member, u16::MAX));
         forget(&mut self.contexts, (member, 0, 0)..=(member, u16::MAX, u32::MAX));

@@ -344,7 +344,7 @@ impl AgentGroup {
     }
 
     /// Starts handlers for the letters at the front, as long as the agent may run one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn start_handlers(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         if self.agents[member as usize].letters > 0 {
             self.start_handlers_for_letters(member, cx);
@@ -425,7 +425,7 @@ impl AgentGroup {
     }
 
     /// Throws the letters of an agent away.
-    #[inline]
+    #[inline(always)]
     pub(super) fn empty_mailbox(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         if self.agents[member as usize].letters > 0 {
             self.throw_letters_away(member, cx);

@@ -200,7 +200,7 @@ impl AgentGroup {
     }
 
     /// Goes on with the next instruction, and counts the step.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step_over(&mut self, id: u32) {
         let activation = self.activation(id);
         activation.pc += 1;
@@ -278,10 +278,8 @@ impl AgentGroup {
     /// was last accounted for.
     #[inline]
     pub(super) fn enabled(&self, id: u32, cx: &Cx<'_, '_>) -> SimTime {
-        match (self.enabled_at, self.peek(id)) {
-            (Some(at), Some(activation)) => at.max(activation.mark),
-            _ => cx.now(),
-        }
+        let Some(at) = self.enabled_at else { return cx.now() };
+        self.peek(id).map_or(cx.now(), |activation| at.max(activation.mark))
     }
 
     /// An activation's name in records.
@@ -339,6 +337,7 @@ impl AgentGroup {
     }
 
     /// Accounts for the time since the last settlement, split as told.
+    #[inline(always)]
     pub(super) fn settle_parts(&mut self, id: u32, parts: &Parts, cx: &Cx<'_, '_>) {
         let until = self.enabled(id, cx);
         let activation = self.activation(id);
@@ -377,6 +376,7 @@ impl AgentGroup {
     }
 
     /// Opens a frame of the account.
+    #[inline(always)]
     pub(super) fn push_frame(&mut self, id: u32, exit: u32, task: Option<u64>, name: u16, cx: &mut Cx<'_, '_>) {
         let activation = self.activation(id);
         let began = cx.now();
@@ -409,6 +409,7 @@ impl AgentGroup {
 
     /// Closes the innermost frame, and adds its account to the one around it.
     /// The closed frame stays at its place until another one is opened.
+    #[inline(always)]
     pub(super) fn pop_frame(&mut self, id: u32, end: TaskEnd, cx: &mut Cx<'_, '_>) -> u32 {
         let index = self.activation(id).frame;
         if index & EXTRA != 0 {
@@ -444,7 +445,7 @@ impl AgentGroup {
     }
 
     /// Ends every task of an activation.
-    #[inline]
+    #[inline(always)]
     pub(super) fn unwind_all(&mut self, id: u32, end: TaskEnd, cx: &mut Cx<'_, '_>) {
         while self.activation(id).frame != NIL {
             self.pop_frame(id, end, cx);

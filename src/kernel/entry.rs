@@ -80,7 +80,7 @@ impl Origin {
     ///
     /// # Panics
     /// Panics after 2^32 - 1 entries of one origin: the order would no longer be total.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self) -> Ticket {
         let number = self.next;
         self.next = number

@@ -51,8 +51,15 @@ pub struct Out<'a, B> {
     next: &'a mut Option<Entry<B>>,
     now: SimTime,
     step: u16,
-    stop: &'a mut bool,
-    livelock: &'a mut Option<u32>,
+    brake: &'a mut Brake,
+}
+
+/// What ends a run early: looked at after every entry, so that it is one look for whatever it is.
+#[derive(Debug, Default)]
+struct Brake {
+    pulled: bool,
+    /// The target of what came in more steps of one instant than there are.
+    livelock: Option<u32>,
 }
 
 impl<B: Copy> Out<'_, B> {
@@ -104,7 +111,10 @@ impl<B: Copy> Out<'_, B> {
             return self.queue.push(entry(0));
         }
         let Some(step) = self.step.checked_add(1) else {
-            *self.livelock = Some(target);
+            *self.brake = Brake {
+                pulled: true,
+                livelock: Some(target),
+            };
             return;
         };
         if self.next.is_none() && self.queue.holds_nothing_until(at) {
@@ -125,7 +135,7 @@ impl<B: Copy> Out<'_, B> {
 
     /// Ends the run once this entry has been handled.
     pub fn stop(&mut self) {
-        *self.stop = true;
+        self.brake.pulled = true;
     }
 }
 
@@ -257,7 +267,8 @@ impl<M: Model> Kernel<M> {
     /// their parts at each entry, so that none is copied.
     fn run_from(&mut self, places: &mut [Option<Entry<M::Body>>; 2], end: SimTime, limit: u64) -> End {
         let [mut place, mut next] = places.each_mut();
-        let (mut stop, mut livelock) = (false, None);
+        let mut brake = Brake::default();
+        let is_watched = self.perturbation.is_some() || self.witness.is_some();
         let mut left = limit;
         let mut words = Words::new();
         loop {
@@ -282,11 +293,10 @@ impl<M: Model> Kernel<M> {
                 next,
                 now,
                 step: entry.step,
-                stop: &mut stop,
-                livelock: &mut livelock,
+                brake: &mut brake,
             };
             if live {
-                if self.perturbation.is_some() || self.witness.is_some() {
+                if is_watched {
                     let index = self.fingerprint.handled();
                     watch(
                         &self.model,
@@ -305,11 +315,11 @@ impl<M: Model> Kernel<M> {
                 self.model.skip(entry, &mut out);
             }
             *place = None;
-            if let Some(target) = livelock {
-                return End::Livelock { at: now, target };
-            }
-            if stop {
-                return End::Stopped;
+            if brake.pulled {
+                return match brake.livelock {
+                    Some(target) => End::Livelock { at: now, target },
+                    None => End::Stopped,
+                };
             }
             if left == 0 {
                 return End::EventLimit;
@@ -438,13 +448,12 @@ impl<B: Copy> Prepare<'_, B> {
 
 /// Lets a model act outside of the loop, at the end of a run: what it schedules then is thrown away.
 pub(crate) fn outside<B: Copy, R>(now: SimTime, act: impl FnOnce(&mut Out<'_, B>) -> R) -> R {
-    let (mut queue, mut next, mut stop, mut livelock) = (Queue::new(), None, false, None);
+    let (mut queue, mut next, mut brake) = (Queue::new(), None, Brake::default());
     act(&mut Out {
         queue: &mut queue,
         next: &mut next,
         now,
         step: 0,
-        stop: &mut stop,
-        livelock: &mut livelock,
+        brake: &mut brake,
     })
 }

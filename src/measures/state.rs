@@ -79,8 +79,10 @@ impl Measure for SharedState {
     }
 
     fn batch(&mut self, batch: Batch<'_>) {
-        for record in batch.records.iter().filter(|record| record.what == What::Transformed) {
-            *self.transforms.get_or_insert(0) += record.b;
+        if batch.kinds.has(What::Transformed) {
+            for record in batch.records.iter().filter(|record| record.what == What::Transformed) {
+                *self.transforms.get_or_insert(0) += record.b;
+            }
         }
         if let Some(replays) = &mut self.replays {
             replays.batch(batch);

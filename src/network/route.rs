@@ -236,7 +236,7 @@ impl Network {
 
     /// The same in the common case, which needs to know less of the message: its ends, when it is sent, and the key and the number of
     /// its draws. Else its place, for [`Network::route_otherwise`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn route_plainly(
         &mut self,
         (from, to): (SiteId, SiteId),

@@ -54,7 +54,14 @@ impl Line {
         }
     }
 
+    /// Whether ranks count.
+    #[inline]
+    pub fn has_ranks(&self) -> bool {
+        matches!(self, Self::Ranks { .. })
+    }
+
     /// One more waits. `rank` is above 0, and only read where ranks count.
+    #[inline(always)]
     pub fn push(&mut self, handle: Handle, rank: u64) {
         match self {
             Self::Order { waiting, .. } => waiting.push_back(handle),
@@ -81,6 +88,7 @@ impl Line {
     }
 
     /// The next to be served.
+    #[inline(always)]
     pub fn pop(&mut self) -> Option<Handle> {
         match self {
             Self::Order {

@@ -237,7 +237,7 @@ impl Service {
     }
 
     /// A request is let in, now or when the limit has a token for it.
-    #[inline]
+    #[inline(always)]
     fn admit(&mut self, attempt: Handle, identity: u64, known_as: Option<u64>, wait: SimDuration, cx: &mut Cx<'_, '_>) {
         let job = self.let_in(attempt, identity, known_as, wait > SimDuration::ZERO, cx);
         if wait > SimDuration::ZERO {
@@ -250,7 +250,7 @@ impl Service {
     }
 
     /// A request is in the books from now on, whether it has to wait at a limit or not.
-    #[inline]
+    #[inline(always)]
     fn let_in(
         &mut self,
         attempt: Handle,
@@ -265,7 +265,8 @@ impl Service {
         cx.record(What::Admitted, self.endpoint.id, [identity, u64::from(waits), 0]);
         self.note_budget(cx);
         let arrived = self.moment(now);
-        let job = self.jobs.insert_with(|| Job {
+        let (job, place) = self.jobs.vacancy();
+        place.fill(Job {
             attempt,
             identity,
             arrived,
@@ -286,6 +287,7 @@ impl Service {
         job
     }
 
+    #[inline(always)]
     fn enqueue(&mut self, job: Handle, cx: &mut Cx<'_, '_>) {
         if self.has_free_server() {
             if self.fair.is_some() {
@@ -296,7 +298,7 @@ impl Service {
                 self.start(job, cx);
             }
         } else {
-            let rank = self.rank(job, cx);
+            let rank = if self.queue.has_ranks() { self.rank(job, cx) } else { 1 };
             self.queue.push(job, rank);
             if self.inference.is_some() {
                 self.iterate(cx);
@@ -331,6 +333,7 @@ impl Service {
         }
     }
 
+    #[inline(always)]
     fn has_free_server(&self) -> bool {
         !self.down
             && self.inference.is_none()
@@ -346,18 +349,24 @@ impl Service {
         self.passages.held as usize
     }
 
+    #[inline(always)]
     fn is_full(&self) -> bool {
+        self.spec.queue.is_some_and(|bound| self.is_full_at(bound))
+    }
+
+    /// Whether a queue with this bound is full.
+    fn is_full_at(&self, bound: u32) -> bool {
         if self.sharing.is_some() {
-            let room = self.spec.queue.zip(self.spec.servers);
             let here = self.in_work.len() + self.queue.len() + self.door.len();
-            return room.is_some_and(|(queue, servers)| here >= queue as usize + servers as usize);
+            let servers = self.spec.servers;
+            return servers.is_some_and(|servers| here >= bound as usize + servers as usize);
         }
         let waiting = self.queue.len() + self.door.len();
         let is_idle = self.inference.as_ref().is_some_and(|inference| !inference.is_busy());
         if is_idle && !self.down && self.pace() > 0.0 {
             return false;
         }
-        !self.has_free_server() && self.spec.queue.is_some_and(|bound| waiting >= bound as usize)
+        !self.has_free_server() && waiting >= bound as usize
     }
 
     /// Which budget is spent, if one is.
@@ -372,8 +381,10 @@ impl Service {
     }
 
     /// Says so when a budget has run out.
+    #[inline(always)]
     fn note_budget(&mut self, cx: &mut Cx<'_, '_>) {
-        if !self.budget_spent
+        if self.spec.budget.is_some()
+            && !self.budget_spent
             && let Some(which) = self.spent_budget()
         {
             self.budget_spent = true;
@@ -383,6 +394,12 @@ impl Service {
 
     /// Work on a request begins.
     fn start(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
+        self.start_here(handle, cx);
+    }
+
+    /// The same, as code of its own where it is called, for those who waited.
+    #[inline(always)]
+    fn start_here(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
         let (now, pace) = (cx.now(), self.pace());
         let begins = self.moment(now);
         let Some(job) = self.jobs.get_mut(handle) else { return };
@@ -426,10 +443,11 @@ impl Service {
     }
 
     /// Work on a request has ended.
+    #[inline(always)]
     fn served(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
         let (now, speed) = (cx.now(), self.speed());
         self.forget_cancellable(handle, cx);
-        let job = self.jobs.remove(handle).expect("a live end of work has its job");
+        let job = self.jobs.take_copy(handle);
         self.forget_in_work(job.slot);
         if let Some(sharing) = &mut self.sharing {
             sharing.advance(now, speed);
@@ -438,7 +456,9 @@ impl Service {
         }
         self.books.leave(job.arrived.at, now);
         let ends = self.moment(now);
+        let mut for_log = false;
         if let Some((attempt, call)) = cx.shared.journey_mut(job.attempt) {
+            for_log = matches!(call.request, Request::Journal(_));
             job.account(attempt, job.arrived, ends);
             if self.inference.is_some() {
                 self.account_for_preemptions(handle, &job, job.arrived, attempt);
@@ -467,8 +487,11 @@ impl Service {
             self.leave_limits(job.attempt, true, cx);
         }
         let known_as = self.known_as(&job, cx);
-        let outcome = self.keep_log(job.attempt, cx);
-        self.answer(job.attempt, outcome, cx);
+        let outcome = match for_log {
+            true => self.keep_log(job.attempt, cx),
+            false => Outcome::Done,
+        };
+        self.answer_here(job.attempt, outcome, cx);
         if let Some(known) = self.known.get_mut(&known_as)
             && let Known::InWork(_, waiting) = std::mem::replace(known, Known::Done)
         {
@@ -500,7 +523,7 @@ impl Service {
             if self.spec.most_wait.is_some() && self.has_waited_too_long(next, cx) {
                 self.shed(next, cx);
             } else {
-                self.start(next, cx);
+                self.start_here(next, cx);
             }
         }
         // Whoever has left makes room for those who wait outside, behind those who wait here.
@@ -532,6 +555,7 @@ impl Service {
     }
 
     /// The name under which a request may be known.
+    #[inline(always)]
     fn known_as(&self, job: &Job, cx: &Cx<'_, '_>) -> u64 {
         if self.known.is_empty() {
             return job.identity;
@@ -542,6 +566,7 @@ impl Service {
         call.map_or(job.identity, Call::known_as)
     }
 
+    #[inline(always)]
     fn forget_in_work(&mut self, slot: u32) {
         self.in_work.swap_remove(slot as usize);
         if let Some(moved) = self.in_work.get(slot as usize)
@@ -565,6 +590,12 @@ impl Service {
     }
 
     fn answer(&mut self, handle: Handle, outcome: Outcome, cx: &mut Cx<'_, '_>) {
+        self.answer_here(handle, outcome, cx);
+    }
+
+    /// The same, as code of its own where it is called, for what was worked on.
+    #[inline(always)]
+    fn answer_here(&mut self, handle: Handle, outcome: Outcome, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
         if self.caching.is_some() && self.keep_answer(handle, outcome, cx) {
             return;
@@ -584,12 +615,12 @@ impl Service {
             .saturating_add(u32::try_from(loaded).unwrap_or(u32::MAX));
         let message = Message::new(MessageKind::Response, call.client, 0, bytes).with(handle);
         let (key, about) = (call.key, call.about_answer(attempt));
-        cx.send_about(&mut self.endpoint, message, key, about);
+        cx.send_about_here(&mut self.endpoint, message, key, about);
     }
 }
 
 /// How long the work on a request takes: the same whenever it is asked for.
-#[inline]
+#[inline(always)]
 fn work(spec: &ServiceSpec, attempt: &Attempt, call: &Call) -> SimDuration {
     let (tokens_in, tokens_out) = call.request.tokens();
     let address = call.about(attempt);
@@ -631,14 +662,15 @@ impl Population for Service {
     }
 
     fn digest(&self, _member: u32, entry: &Entry<u64>, words: &mut Words) -> Liveness {
-        if entry.kind == ITERATED {
-            return self.digest_iteration(entry, words);
-        }
-        if entry.kind == ALARM {
-            return match self.passages.is_armed_at(entry.time) {
-                true => Liveness::Live,
-                false => Liveness::Stale,
-            };
+        match entry.kind {
+            ITERATED => return self.digest_iteration(entry, words),
+            ALARM => {
+                return match self.passages.is_armed_at(entry.time) {
+                    true => Liveness::Live,
+                    false => Liveness::Stale,
+                };
+            }
+            _ => {}
         }
         let Some(job) = self.jobs.get(Handle::from_word(entry.body)) else {
             return Liveness::Stale;
@@ -649,8 +681,7 @@ impl Population for Service {
         if entry.kind == DOOR && !self.is_door_meant(Handle::from_word(entry.body), entry.time) {
             return Liveness::Stale;
         }
-        words.push(job.identity);
-        words.push(job.arrived.at.as_nanos());
+        words.push_all([job.identity, job.arrived.at.as_nanos()]);
         Liveness::Live
     }
 

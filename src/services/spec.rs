@@ -215,7 +215,7 @@ pub enum ServiceTime {
 
 impl ServiceTime {
     /// Draws the duration of the work on a request.
-    #[inline]
+    #[inline(always)]
     pub fn sample(&self, stream: &mut Stream, number: u64, tokens_in: u32, tokens_out: u32) -> SimDuration {
         match self {
             Self::Law(law) => law.sample_duration(stream, number),

@@ -315,7 +315,7 @@ impl Directory {
     }
 
     /// The site of an entity.
-    #[inline]
+    #[inline(always)]
     pub fn site(&self, entity: u32) -> SiteId {
         let (group, member) = self.locate(entity);
         self.groups[group as usize].sites.of(member)
@@ -515,43 +515,69 @@ impl Cx<'_, '_> {
     }
 
     /// Sends a message whose journey is drawn under `key` at `address`.
-    #[inline]
     pub fn send_about(&mut self, from: &mut Endpoint, message: Message, key: Key, address: u64) {
-        let (sender, number, sent) = (from.id, from.sent, self.now());
+        self.send_about_here(from, message, key, address);
+    }
+
+    /// The same, as code of its own where it is called: for requests and their answers, of which there are most. What is known of
+    /// them there isn't written to the stack first.
+    #[inline(always)]
+    pub(crate) fn send_about_here(&mut self, from: &mut Endpoint, message: Message, key: Key, address: u64) {
         let about = key.bits().wrapping_add(address.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let Message { to, kind, bytes, .. } = message;
-        // Made where it goes, from what is at hand then: see [`Slab::insert_with`].
-        let filled_in = |epoch| Message {
-            from: sender,
-            number,
-            sent,
+        let message = Message {
+            from: from.id,
+            number: from.sent,
+            sent: self.now(),
             about,
-            epoch,
+            epoch: 0,
             ..message
         };
         from.sent += 1;
         if self.wants(What::Sent) {
-            let topic = if kind == MessageKind::Peer { message.topic } else { 0 };
-            let peer = u64::from(topic) << 40 | (to as u64) << 8 | kind as u64;
-            self.record(What::Sent, sender, [peer, bytes as u64, filled_in(0).identity()]);
+            let topic = if message.kind == MessageKind::Peer { message.topic } else { 0 };
+            let peer = u64::from(topic) << 40 | (message.to as u64) << 8 | message.kind as u64;
+            let words = [peer, message.bytes as u64, message.identity()];
+            self.record(What::Sent, message.from, words);
         }
         debug_assert_eq!(from.site, self.shared.directory.site(from.id));
         let Shared { network, directory, .. } = &mut *self.shared;
-        let sites = (from.site, directory.site(to));
-        let verdict = network.route_plainly(sites, sent, (key, address));
-        let verdict = verdict.unwrap_or_else(|place| {
-            let outgoing = outgoing(sites, &filled_in(0), key, address);
-            network.route_otherwise(&outgoing, place)
-        });
+        let sites = (from.site, directory.site(message.to));
+        match network.route_plainly(sites, message.sent, (key, address)) {
+            // Nearly always, and so without another look at what became of it.
+            Ok(Verdict::At(leg)) => {
+                let (handle, place) = self.shared.messages.vacancy();
+                place.fill(Message {
+                    epoch: leg.epoch,
+                    ..message
+                });
+                let ticket = from.origin.take();
+                self.schedule_in_place(ticket, leg.at, kind::DELIVER, message.to, handle.to_word());
+            }
+            Ok(verdict) => self.send_otherwise(from, message, verdict),
+            Err(place) => {
+                let outgoing = outgoing(sites, message, key, address);
+                let verdict = network.route_otherwise(&outgoing, place);
+                self.send_otherwise(from, message, verdict);
+            }
+        }
+    }
+
+    /// Deals with what became of a message that didn't just leave.
+    #[inline(never)]
+    fn send_otherwise(&mut self, from: &mut Endpoint, message: Message, verdict: Verdict) {
+        let to = message.to;
         match verdict {
             Verdict::At(leg) => {
-                let handle = self.shared.messages.insert_with(|| filled_in(leg.epoch));
+                let handle = self.shared.messages.insert(Message {
+                    epoch: leg.epoch,
+                    ..message
+                });
                 let ticket = from.origin.take();
                 self.schedule_in_place(ticket, leg.at, kind::DELIVER, to, handle.to_word());
             }
-            Verdict::Lost(cause) => self.lose(filled_in(0), cause as u64),
-            Verdict::Twice(first, second) => self.send_twice(from, filled_in(0), [first, second]),
-            Verdict::Held(ticket) => self.shared.hold(ticket, filled_in(0)),
+            Verdict::Lost(cause) => self.lose(message, cause as u64),
+            Verdict::Twice(first, second) => self.send_twice(from, message, [first, second]),
+            Verdict::Held(ticket) => self.shared.hold(ticket, message),
         }
     }
 
@@ -631,12 +657,12 @@ impl Cx<'_, '_> {
         }
     }
 
-    /// Nobody needs a call any more, nor does it need those for whom it was made.
-    #[inline]
-    fn free_call(&mut self, handle: Handle) {
-        match self.shared.calls.get(handle) {
-            Some(call) if call.terms.is_some() => self.free_passed(handle),
-            _ => self.shared.calls.free(handle),
+    /// Nobody needs a call any more, nor does it need those for whom it was made, which a call without terms wasn't.
+    #[inline(always)]
+    fn free_call(&mut self, handle: Handle, has_terms: bool) {
+        match has_terms {
+            true => self.free_passed(handle),
+            false => self.shared.calls.free(handle),
         }
     }
 
@@ -654,19 +680,21 @@ impl Cx<'_, '_> {
         if let Some(call) = self.shared.calls.get_mut(handle) {
             call.paths -= 1;
             if call.paths == 0 && !call.open {
-                self.free_call(handle);
+                let has_terms = call.terms.is_some();
+                self.free_call(handle, has_terms);
             }
         }
     }
 
     /// The client has what it wanted from a call, which came on one of its paths.
-    #[inline]
+    #[inline(always)]
     pub fn finish_call(&mut self, handle: Handle) {
         if let Some(call) = self.shared.calls.get_mut(handle) {
             call.paths -= 1;
             call.open = false;
             if call.paths == 0 {
-                self.free_call(handle);
+                let has_terms = call.terms.is_some();
+                self.free_call(handle, has_terms);
             }
         }
     }
@@ -677,7 +705,8 @@ impl Cx<'_, '_> {
         if let Some(call) = self.shared.calls.get_mut(handle) {
             call.open = false;
             if call.paths == 0 {
-                self.free_call(handle);
+                let has_terms = call.terms.is_some();
+                self.free_call(handle, has_terms);
             }
         }
     }
@@ -713,11 +742,21 @@ impl Cx<'_, '_> {
     }
 
     /// A request's effect is applied: counts it, and says how often it was before.
+    #[inline(always)]
     pub fn executed(&mut self, server: u32, attempt: Handle) -> u16 {
         let Some(attempt) = self.shared.attempts.get(attempt) else {
             return 0;
         };
         let handle = attempt.call;
+        match self.shared.calls.get(handle) {
+            Some(call) if call.terms.is_some() => self.executed_for(server, handle),
+            _ => self.execute(server, handle),
+        }
+    }
+
+    /// The same of a call with terms: it may be made for others.
+    #[cold]
+    fn executed_for(&mut self, server: u32, handle: Handle) -> u16 {
         let passed = self.shared.calls.get(handle).and_then(Call::passed);
         match passed.map(|passed| passed.of.clone()) {
             None => self.execute(server, handle),
@@ -737,6 +776,7 @@ impl Cx<'_, '_> {
         self.execute(server, call)
     }
 
+    #[inline(always)]
     fn execute(&mut self, server: u32, call: Handle) -> u16 {
         let Some(call) = self.shared.calls.get_mut(call) else {
             return 0;
@@ -751,7 +791,8 @@ impl Cx<'_, '_> {
 }
 
 /// A message as the network sees it.
-fn outgoing((from, to): (SiteId, SiteId), message: &Message, key: Key, address: u64) -> Outgoing {
+#[inline(never)]
+fn outgoing((from, to): (SiteId, SiteId), message: Message, key: Key, address: u64) -> Outgoing {
     Outgoing {
         from,
         to,

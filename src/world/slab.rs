@@ -43,6 +43,22 @@ struct Slot<T> {
     value: Option<T>,
 }
 
+/// A place of a [`Slab`] that was taken and is empty.
+#[derive(Debug)]
+#[must_use = "a place that is taken is filled"]
+pub struct Vacancy<'a, T>(&'a mut Option<T>);
+
+impl<T> Vacancy<'_, T> {
+    /// Fills the place.
+    #[inline(always)]
+    pub fn fill(self, value: T) {
+        let vacant = self.0.replace(value);
+        debug_assert!(vacant.is_none(), "a free place is empty");
+        // It has nothing to drop, which the compiler can't know.
+        std::mem::forget(vacant);
+    }
+}
+
 /// Values under handles; a freed place is the next to be used, so the hot part stays small.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Slab<T> {
@@ -63,28 +79,28 @@ impl<T> Slab<T> {
     /// Keeps `value`.
     #[inline]
     pub fn insert(&mut self, value: T) -> Handle {
-        self.insert_with(|| value)
+        let (handle, place) = self.vacancy();
+        place.fill(value);
+        handle
     }
 
-    /// Keeps what `make` makes, which goes straight to its place.
+    /// Takes a place, to be filled at once.
     ///
-    /// That is why its place is found before, and why this is always inlined: a value that is made first, and then copied in wider
-    /// pieces than it was written in, waits until all of it has reached the cache.
+    /// So a value goes straight to its place, from registers: one that is made first, and then copied in wider pieces than it was
+    /// written in, waits until all of it has reached the cache. That is also why this is always inlined, and why nothing that may
+    /// fail comes between.
     #[inline(always)]
-    pub fn insert_with(&mut self, make: impl FnOnce() -> T) -> Handle {
+    pub fn vacancy(&mut self) -> (Handle, Vacancy<'_, T>) {
         let index = match self.free.pop() {
             Some(index) => index,
             None => self.grow(),
         };
-        let slot = &mut self.slots[index as usize];
-        let vacant = slot.value.replace(make());
-        debug_assert!(vacant.is_none(), "a free place is empty");
-        // It has nothing to drop, which the compiler can't know.
-        std::mem::forget(vacant);
-        Handle {
+        let Slot { generation, value } = &mut self.slots[index as usize];
+        let handle = Handle {
             index,
-            generation: slot.generation,
-        }
+            generation: *generation,
+        };
+        (handle, Vacancy(value))
     }
 
     /// A place more.
@@ -99,24 +115,61 @@ impl<T> Slab<T> {
         index
     }
 
+    /// The place of a handle, if it is still the handle's. One question after the other: both at once are a detour for the
+    /// processor, since mostly both are answered yes.
+    #[inline(always)]
+    fn slot(&self, handle: Handle) -> Option<&Slot<T>> {
+        let index = handle.index as usize;
+        if index >= self.slots.len() || self.slots[index].generation != handle.generation {
+            return None;
+        }
+        Some(&self.slots[index])
+    }
+
+    /// The same, to be changed.
+    #[inline(always)]
+    fn slot_mut(&mut self, handle: Handle) -> Option<&mut Slot<T>> {
+        let index = handle.index as usize;
+        if index >= self.slots.len() || self.slots[index].generation != handle.generation {
+            return None;
+        }
+        Some(&mut self.slots[index])
+    }
+
     /// Takes the value out, if it is still there.
     #[inline]
     pub fn remove(&mut self, handle: Handle) -> Option<T> {
-        let slot = self
-            .slots
-            .get_mut(handle.index as usize)
-            .filter(|slot| slot.generation == handle.generation)?;
+        let slot = self.slot_mut(handle)?;
         let value = slot.value.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(handle.index);
         Some(value)
     }
 
+    /// Takes plain data out.
+    ///
+    /// By a copy: what [`Slab::remove`] takes out is put together from pieces that lie across each other.
+    ///
+    /// # Panics
+    /// Panics if it isn't there any more.
+    #[inline(always)]
+    pub fn take_copy(&mut self, handle: Handle) -> T
+    where
+        T: Copy,
+    {
+        let slot = self.slot_mut(handle);
+        let slot = slot.expect("what is taken out is there");
+        let value = *slot.value.as_ref().expect("a place with a valid handle is filled");
+        slot.value = None;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(handle.index);
+        value
+    }
+
     /// Throws a value away, if it is still there.
     #[inline]
     pub fn free(&mut self, handle: Handle) {
-        let slot = self.slots.get_mut(handle.index as usize);
-        if let Some(slot) = slot.filter(|slot| slot.generation == handle.generation)
+        if let Some(slot) = self.slot_mut(handle)
             && slot.value.is_some()
         {
             slot.value = None;
@@ -128,33 +181,19 @@ impl<T> Slab<T> {
     /// The value, if it is still there.
     #[inline]
     pub fn get(&self, handle: Handle) -> Option<&T> {
-        self.slots
-            .get(handle.index as usize)
-            .filter(|slot| slot.generation == handle.generation)?
-            .value
-            .as_ref()
+        self.slot(handle)?.value.as_ref()
     }
 
     /// The value, if it is still there.
     #[inline]
     pub fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
-        self.slots
-            .get_mut(handle.index as usize)
-            .filter(|slot| slot.generation == handle.generation)?
-            .value
-            .as_mut()
+        self.slot_mut(handle)?.value.as_mut()
     }
 
     /// Where a handle's value lies, to be prefetched: it isn't read.
     #[inline]
     pub(crate) fn place(&self, handle: Handle) -> Option<&impl Sized> {
         self.slots.get(handle.index as usize)
-    }
-
-    /// How many places there are: those that were ever taken at once.
-    #[inline]
-    pub(crate) fn places(&self) -> usize {
-        self.slots.len()
     }
 
     /// All values, in the order of their places.
@@ -194,5 +233,53 @@ impl<T> Slab<T> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_is_void_once_its_value_is_gone() {
+        let mut slab = Slab::default();
+        let (first, place) = slab.vacancy();
+        place.fill(7);
+        let second = slab.insert(8);
+        assert_eq!(
+            (slab.get(first), slab.get_mut(second), slab.len()),
+            (Some(&7), Some(&mut 8), 2)
+        );
+        assert_eq!(
+            (slab.take_copy(first), slab.remove(second), slab.len()),
+            (7, Some(8), 0)
+        );
+        // Their places are taken by others, which they don't reach.
+        let (third, place) = slab.vacancy();
+        place.fill(9);
+        assert_eq!(third.index(), second.index());
+        slab.free(second);
+        assert_eq!(
+            (slab.get(second), slab.remove(second), slab.get(third)),
+            (None, None, Some(&9))
+        );
+        let elsewhere = Handle {
+            index: 2,
+            generation: 0,
+        };
+        slab.free(elsewhere);
+        assert_eq!(
+            (slab.get(elsewhere), slab.get(Handle::NONE), slab.len()),
+            (None, None, 1)
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "what is taken out is there")]
+    fn a_value_is_taken_out_once() {
+        let mut slab = Slab::default();
+        let handle = slab.insert(7);
+        slab.free(handle);
+        slab.take_copy(handle);
     }
 }

@@ -2,8 +2,9 @@
 
 use super::Watched;
 use super::frontier::Frontier;
-use super::ledger::{Dep, Ledger, NONE, OwnWrite, Pending, Use, Write, against, flag, side_of};
+use super::ledger::{About, Dep, Ledger, NONE, OwnWrite, Pending, Use, Write, against, flag, side_of};
 use super::past::Past;
+use super::reads::Pasts;
 use super::results::Tally;
 use super::spread::Heal;
 use crate::kernel::{SimTime, Ticket};
@@ -16,6 +17,8 @@ use std::collections::BTreeMap;
 /// So many records ahead the judge asks for the memory of what it remembers of a key and of the key at a replica, then of what is
 /// held there and spreads, and then of the pasts of that: what lies behind a thing can be asked for once the thing is there.
 const AHEAD: [usize; 3] = [48, 32, 16];
+/// It remembers what so many records are about: more than it looks ahead.
+const WINDOW: usize = 64;
 
 /// Judges shared state by records. Register it as an observer; ask for [`SharedStateJudge::results`] once the run is over.
 ///
@@ -132,9 +135,11 @@ impl SharedStateJudge {
         };
         past.learn(agent, begun);
         if blind {
-            let knew = past.clone();
-            let knows = |agent, number| knew.knows(agent, number);
-            ledger.pasts_at(replica, key, knows, |heard| past.join(heard));
+            // Gathered first: what is known already is said by what was known before any of it.
+            let mut news = Pasts::default();
+            let knows = |agent, number| past.knows(agent, number);
+            ledger.pasts_at(replica, key, knows, |heard| news.add(heard));
+            news.learnt_by(&mut past);
             if let Some(own) = ledger.accepted_at(replica, key) {
                 past.join(own);
             }
@@ -173,13 +178,14 @@ impl SharedStateJudge {
         {
             pending.seen.get_or_insert_with(|| past.clone());
         }
-        // What a blind update has seen of its replica its agent hasn't heard of: it is part of what he did once he knows that he did it.
-        ledger.agents[agent as usize].past.learn(agent, number);
         let mut given_up = false;
         if let Some(pending) = ledger.pending.get_mut(record.a) {
-            pending.past.join(&past);
+            // It has grown out of this one.
+            pending.past.clone_from(&past);
             given_up = pending.given_up;
         }
+        // What a blind update has seen of its replica its agent hasn't heard of: it is part of what he did once he knows that he did it.
+        ledger.agents[agent as usize].past.learn(agent, number);
         if ledger.keys[key as usize].joins {
             ledger.accept_at(replica, key, &past);
         }
@@ -480,18 +486,25 @@ impl SharedStateJudge {
         }
     }
 
-    /// Asks for the memory that a coming record is about.
-    fn touch(&self, record: &Record, stage: usize) {
+    /// What a coming record is about, as far as memory is asked for.
+    fn about(&self, record: &Record, extra: &[u64]) -> About {
         let (word, use_of) = match record.what {
             What::Applied | What::Outranked => (record.a, Use::Way),
             What::Holds => (record.a, Use::End),
-            What::ReadServed => (record.b, Use::Read),
+            What::ReadServed => {
+                let reader = self.ledger.known_agent(extra[1] as u32);
+                (record.b, Use::Read(reader.unwrap_or(NONE)))
+            }
             What::Accepted => (record.b, Use::Update),
-            What::CallStarted | What::OperationAcknowledged => return self.ledger.touch_agent(record.subject, stage),
-            _ => return,
+            What::CallStarted | What::OperationAcknowledged => {
+                let agent = self.ledger.known_agent(record.subject);
+                return agent.map_or(About::Nothing, About::Agent);
+            }
+            _ => return About::Nothing,
         };
-        if let Some(replica) = self.ledger.replica(record.subject) {
-            self.ledger.touch(replica, self.ledger.key(word), stage, use_of);
+        match self.ledger.replica(record.subject) {
+            Some(replica) => About::Key(replica, self.ledger.key(word), use_of),
+            None => About::Nothing,
         }
     }
 
@@ -585,20 +598,33 @@ impl Observer for SharedStateJudge {
 
     fn batch(&mut self, batch: Batch<'_>) {
         let wants = self.wants();
+        // What the coming records are about is found out once, for all stages.
+        let mut coming = [About::Nothing; WINDOW];
+        let (mut ahead, mut before) = (0, About::Nothing);
         for (place, record) in batch.records.iter().enumerate() {
-            if !wants.has(record.what) {
-                continue;
-            }
-            for (stage, ahead) in AHEAD.into_iter().enumerate() {
-                let Some([before, record]) = batch.records.get(place + ahead..place + ahead + 2) else {
-                    continue;
-                };
+            while ahead <= place + AHEAD[0]
+                && let Some(next) = batch.records.get(ahead)
+            {
                 // What happens to a key in one go is asked for once.
-                if (before.a, before.subject) != (record.a, record.subject) {
-                    self.touch(record, stage);
+                let about = match self.about(next, batch.extra(next)) {
+                    about if about == before => About::Nothing,
+                    about => about,
+                };
+                if about != About::Nothing {
+                    before = about;
+                    self.ledger.touch(about, 0);
+                }
+                coming[ahead % WINDOW] = about;
+                ahead += 1;
+            }
+            for (stage, further) in AHEAD.into_iter().enumerate().skip(1) {
+                if place + further < ahead {
+                    self.ledger.touch(coming[(place + further) % WINDOW], stage);
                 }
             }
-            self.follow(record, batch.extra(record));
+            if wants.has(record.what) {
+                self.follow(record, batch.extra(record));
+            }
         }
     }
 

@@ -15,14 +15,14 @@ pub(super) use copies::Copy;
 use forgetting::Forgotten;
 pub(super) use key::{KeyState, against, side_of};
 pub(super) use lacking::{Heard, Known};
-pub(super) use touching::Use;
+pub(super) use touching::{About, Use};
 use underway::Underway;
 pub(super) use write::{Dep, Write, flag};
 
 use super::Watched;
 use super::endings::slot_of;
 use super::past::Past;
-use crate::kernel::in_large_pages;
+use crate::kernel::{SimTime, in_large_pages};
 use crate::state::{Dot, Keeping, Op, Versions};
 use crate::stores::words::{heads_of, of_version_words};
 use smallvec::SmallVec;
@@ -167,6 +167,7 @@ impl Ledger {
                     aware: !spec.blind,
                     first_replica: first,
                     owned: 0,
+                    read_by: 0,
                     replicas: Arc::clone(replicas),
                     spreading: Few::new(),
                     annals: Box::default(),
@@ -175,7 +176,7 @@ impl Ledger {
                     divergence: 0,
                     base: Past::default(),
                     in_base: SmallVec::new(),
-                    latest_ack: None,
+                    latest_ack: (0, SimTime::ZERO),
                 });
                 let copies = ledger.copies.len() + spec.replicas.len();
                 ledger.copies.resize(copies, Copy::fresh(empty));
@@ -275,7 +276,12 @@ impl Ledger {
     /// The update of an agent under a number: its first version.
     pub fn update_of(&self, agent: u32, number: u32) -> Option<u32> {
         let writes = &self.agents[agent as usize].writes;
-        let place = writes.partition_point(|(other, _)| *other < number);
+        // Mostly it is the latest, or there is none yet: then the list, which is long, isn't searched.
+        let place = match writes.as_slice() {
+            [.., (latest, _)] if *latest < number => return None,
+            [.., (before, _), (latest, write)] if before < latest && *latest == number => return Some(*write),
+            writes => writes.partition_point(|(other, _)| *other < number),
+        };
         writes
             .get(place)
             .filter(|(other, _)| *other == number)
@@ -369,14 +375,27 @@ impl Ledger {
         let mut reads = std::mem::take(&mut self.agents[agent as usize].reads);
         self.look(reads.len());
         reads.retain(|key, so_far| {
-            self.is_noted(*key) || {
+            let stays = self.is_noted(*key) || {
                 so_far.heads.retain(|head| !self.writes[*head as usize].settled);
                 !so_far.heads.is_empty()
-            }
+            };
+            self.keys[*key as usize].read_by -= u32::from(!stays);
+            stays
         });
         let it = &mut self.agents[agent as usize];
         it.reads_limit = 2 * reads.len() + 16;
         it.reads = reads;
+    }
+
+    /// Whether keys count the agents that have something of theirs in [`AgentState::own`] and [`AgentState::reads`].
+    pub fn counts_agree(&self) -> bool {
+        let mut counts = vec![(0, 0); self.keys.len()];
+        for agent in &self.agents {
+            agent.own.keys().for_each(|key| counts[*key as usize].0 += 1);
+            agent.reads.keys().for_each(|key| counts[*key as usize].1 += 1);
+        }
+        let counted = self.keys.iter().map(|key| (key.owned, key.read_by));
+        counted.eq(counts)
     }
 
     /// Forgets what nobody will ask about a write any more.

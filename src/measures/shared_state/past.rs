@@ -183,6 +183,13 @@ impl Past {
         }
     }
 
+    /// Hints that it will soon be asked how many of an agent's operations are known.
+    pub fn touch_number(&self, agent: u32) {
+        if let Some(chunk) = self.chunk(agent as usize / CHUNK) {
+            prefetch(&chunk[agent as usize % CHUNK]);
+        }
+    }
+
     /// Hints that all of it will be looked at soon.
     pub fn touch_all(&self) {
         for chunk in self.0.iter().flat_map(|chunks| chunks.iter()).flatten() {

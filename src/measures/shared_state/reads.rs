@@ -64,7 +64,12 @@ impl Pasts {
         }
     }
 
-    fn learnt_by(&self, past: &mut Past) {
+    /// Whether there is nothing to learn.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    pub fn learnt_by(&self, past: &mut Past) {
         past.join(&self.first);
         self.more.iter().for_each(|more| past.join(more));
     }
@@ -121,6 +126,9 @@ impl SharedStateJudge {
                 }
             }
         }
+        if !view.pasts.is_empty() {
+            pending.past.touch_all();
+        }
         let spreading = ledger.keys[key as usize].spreading.iter().copied();
         ledger.look(spreading.len());
         let unheard =
@@ -164,7 +172,8 @@ impl SharedStateJudge {
         let latest = ledger.keys[view.key as usize].latest_ack(pending.acks_before);
         view.since = latest.map(|acked| pending.began.since(acked).as_nanos());
         view.own |= self.undoes_own_write(pending, view);
-        if let Some(before) = ledger.agents[pending.agent as usize].reads.get(&view.key)
+        if ledger.keys[view.key as usize].read_by > 0
+            && let Some(before) = ledger.agents[pending.agent as usize].reads.get(&view.key)
             && before.acked <= pending.acks_before
         {
             let mut heads = before.heads.iter();
@@ -222,7 +231,12 @@ impl SharedStateJudge {
     fn remember_read(&mut self, agent: u32, view: &ReadView) {
         let (key, acked) = (view.key, self.acks);
         let noted = self.ledger.is_noted(key);
-        let KeyState { keeping, aware, .. } = self.ledger.keys[key as usize];
+        let KeyState {
+            keeping,
+            aware,
+            read_by,
+            ..
+        } = self.ledger.keys[key as usize];
         if keeping == Keeping::Ranked && aware {
             let latest = &mut self.ledger.agents[agent as usize].latest;
             match view.heads.first() {
@@ -231,7 +245,10 @@ impl SharedStateJudge {
             };
         }
         let reads = &mut self.ledger.agents[agent as usize].reads;
-        let earlier = reads.get_mut(&key).map(|so_far| std::mem::take(&mut so_far.heads));
+        let earlier = match read_by {
+            0 => None,
+            _ => reads.get_mut(&key).map(|so_far| std::mem::take(&mut so_far.heads)),
+        };
         let had = earlier.is_some();
         let ledger = &self.ledger;
         let is_settled = |head: &u32| ledger.writes[*head as usize].settled;
@@ -259,9 +276,11 @@ impl SharedStateJudge {
         if heads.is_empty() && !noted {
             if had {
                 it.reads.remove(&key);
+                self.ledger.keys[key as usize].read_by -= 1;
             }
             return;
         }
+        self.ledger.keys[key as usize].read_by += u32::from(!had);
         let so_far = it.reads.entry(key).or_insert_with(|| ReadSoFar {
             acked,
             heads: Few::new(),

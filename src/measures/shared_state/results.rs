@@ -220,6 +220,10 @@ impl SharedStateJudge {
             self.end_measured(end);
         }
         self.check_order();
+        debug_assert!(
+            self.ledger.counts_agree(),
+            "keys count who may expect to see something of them"
+        );
         let ((lost_effects, lost_updates, lost_characters), lost) = self.lost();
         let tally = self.tally.clone();
         SharedState {

@@ -140,6 +140,12 @@ impl SharedStateJudge {
             let is_flagged = flags & flag::WRITES_FOLLOW_READS != 0;
             for dep in it.deps().iter().filter(|_| !is_flagged) {
                 self.ledger.look(1);
+                // Mostly the replica has heard of what was read, which the write itself says.
+                if let Dep::Read(other) = dep
+                    && self.ledger.has_heard(replica, *other)
+                {
+                    continue;
+                }
                 let of = match dep {
                     Dep::Read(other) => self.ledger.writes[*other as usize].key,
                     Dep::Effects(key, _) => *key,

@@ -83,10 +83,14 @@ impl Service {
     }
 
     /// A request is let in that may be cancelled later, or is already.
+    #[inline(always)]
     pub(super) fn note_cancellable(&mut self, job: Handle, cx: &Cx<'_, '_>) {
-        if !self.goes_by_cancellations() {
-            return;
+        if self.goes_by_cancellations() {
+            self.note_if_cancellable(job, cx);
         }
+    }
+
+    fn note_if_cancellable(&mut self, job: Handle, cx: &Cx<'_, '_>) {
         let attempt = self.jobs.get(job).map(|job| job.attempt);
         let Some((attempt, call)) = attempt.and_then(|attempt| cx.shared.journey(attempt)) else {
             return;
@@ -103,10 +107,14 @@ impl Service {
     }
 
     /// A job is over: no cancellation finds it any more.
+    #[inline(always)]
     pub(super) fn forget_cancellable(&mut self, job: Handle, cx: &Cx<'_, '_>) {
-        if self.cancellable.jobs.is_empty() {
-            return;
+        if !self.cancellable.jobs.is_empty() {
+            self.forget_if_cancellable(job, cx);
         }
+    }
+
+    fn forget_if_cancellable(&mut self, job: Handle, cx: &Cx<'_, '_>) {
         self.cancellable.cancelled.remove(&job.to_word());
         let attempt = self.jobs.get(job).map(|job| job.attempt);
         if let Some((attempt, call)) = attempt.and_then(|attempt| cx.shared.journey(attempt)) {
@@ -231,10 +239,12 @@ impl Service {
     }
 
     /// Whether a request isn't to be worked on any more that would be now; it is discarded then.
+    #[inline(always)]
     pub(super) fn discards(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) -> bool {
-        if !self.goes_by_cancellations() {
-            return false;
-        }
+        self.goes_by_cancellations() && self.discards_abandoned(handle, cx)
+    }
+
+    fn discards_abandoned(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) -> bool {
         let Some(job) = self.jobs.get(handle).copied() else {
             return false;
         };

@@ -13,11 +13,18 @@ use crate::world::slab::Handle;
 
 impl Service {
     /// This moment, which isn't before the last change.
+    #[inline(always)]
     pub(super) fn moment(&self, now: SimTime) -> Moment {
         if !self.down && self.pace() == 1.0 {
             let stood = self.changed.stood;
             return Moment { at: now, stood };
         }
+        self.slow_moment(now)
+    }
+
+    /// The same where the service doesn't work at its own speed.
+    #[cold]
+    fn slow_moment(&self, now: SimTime) -> Moment {
         let elapsed = now - self.changed.at;
         let at_work = if self.down {
             SimDuration::ZERO
@@ -71,6 +78,7 @@ impl Service {
     }
 
     /// How fast it works now: 1 is its own speed.
+    #[inline(always)]
     pub(super) fn pace(&self) -> f64 {
         if self.pauses > 0 { 0.0 } else { self.speed }
     }

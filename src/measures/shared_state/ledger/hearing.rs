@@ -244,7 +244,10 @@ impl Ledger {
         key.note(write.dot, write.stamp, place);
         key.spreading.push(place);
         let writes = &mut self.agents[write.agent as usize].writes;
-        let at = writes.partition_point(|(other, _)| *other <= write.number);
+        let at = match writes.last() {
+            Some((latest, _)) if *latest > write.number => writes.partition_point(|(other, _)| *other <= write.number),
+            _ => writes.len(),
+        };
         writes.insert(at, (write.number, place));
         if at + 1 < writes.len() {
             // What was counted so far now has a gap.
@@ -294,8 +297,9 @@ impl Ledger {
         let earlier = |place: usize| of_agent.get(place).filter(|(other, _)| *other < number);
         let mut mark = from;
         while let Some(&(_, write)) = earlier(mark) {
-            let there = self.keeps_write(replica, write);
-            if there && !self.has_heard(replica, write) && !self.never_lacks(replica, write) {
+            // Mostly it has heard of it, which the write itself says.
+            let unheard = !self.has_heard(replica, write) && self.keeps_write(replica, write);
+            if unheard && !self.never_lacks(replica, write) {
                 break;
             }
             mark += 1;

@@ -31,6 +31,8 @@ pub(in super::super) struct KeyState {
     pub first_replica: u32,
     /// How many agents have a write of their own of it which they may expect to see ([`AgentState::own`]).
     pub owned: u32,
+    /// How many agents have read something of it which they may expect to see again ([`AgentState::reads`]).
+    pub read_by: u32,
     /// The places of the replicas that keep it among all, ascending.
     pub replicas: Arc<[u32]>,
     /// The writes that some replica may lack, in the order of their acceptance.
@@ -44,8 +46,8 @@ pub(in super::super) struct KeyState {
     pub(super) base: Past,
     /// The agents of these writes, and the highest number of each.
     pub(super) in_base: SmallVec<[(u32, u32); 2]>,
-    /// The latest acknowledgement of a write: its place among all, and when.
-    pub(super) latest_ack: Option<(u64, SimTime)>,
+    /// The latest acknowledgement of a write: its place among all, from 1, and when; 0 for none yet.
+    pub(super) latest_ack: (u64, SimTime),
 }
 
 const _: () = assert!(size_of::<KeyState>() == 192);
@@ -205,7 +207,8 @@ impl KeyState {
 
     /// A write was acknowledged.
     pub fn acknowledged(&mut self, place: u64, at: SimTime) {
-        if let Some(before) = self.latest_ack.replace((place, at)) {
+        let before = std::mem::replace(&mut self.latest_ack, (place, at));
+        if before.0 != 0 {
             let acks = &mut self.annals.acks;
             if acks.len() + 1 == ACKS {
                 acks.pop_front();
@@ -216,9 +219,9 @@ impl KeyState {
 
     /// When the latest of the acknowledgements up to a place was, if it isn't forgotten.
     pub fn latest_ack(&self, up_to: u64) -> Option<SimTime> {
-        let (latest, at) = self.latest_ack?;
+        let (latest, at) = self.latest_ack;
         if latest <= up_to {
-            return Some(at);
+            return (latest != 0).then_some(at);
         }
         let mut before = self.annals.acks.iter().rev();
         before.find(|(place, _)| *place <= up_to).map(|(_, at)| *at)

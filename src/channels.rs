@@ -13,6 +13,7 @@
 //! What a consumer has handled twice, missed or taken in the wrong order isn't known here: it is judged from the records.
 
 pub mod assignment;
+pub mod broker;
 pub mod core;
 pub mod event;
 pub mod group;
@@ -25,6 +26,7 @@ pub mod spec;
 #[cfg(test)]
 mod tests;
 
+pub use broker::Broker;
 pub use spec::{
     Assignment, Bound, ChannelSpec, ConsumerSpec, Delivery, Full, Kind, LogSpec, Position, QueueSpec, Retention,
 };

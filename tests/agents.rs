@@ -31,6 +31,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         caches: [].into(),
         journal: None,
         budgets: Arc::new([]),
+        channels: Arc::new([]),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }
@@ -57,6 +58,7 @@ fn plan(one_way_ms: f64, loss: f64, within: f64) -> Plan {
         services: vec![],
         stores: vec![],
         presets: vec![],
+        channels: vec![],
         agents: vec![],
         budgets: vec![],
         faults: Arc::new(vec![]),

@@ -462,6 +462,7 @@ fn plan(case: &Case) -> Plan {
         caches: [].into(),
         journal: (site == 0).then(|| journal.clone()).flatten(),
         budgets: Arc::new([]),
+        channels: Arc::new([]),
         failure_ends_task: !case.goes_on,
         sites: Sites::One(SiteId(site)),
     };
@@ -507,6 +508,7 @@ fn plan(case: &Case) -> Plan {
         services,
         stores: vec![],
         presets: vec![],
+        channels: vec![],
         budgets: vec![],
         agents: vec![
             Arc::new(group(

@@ -33,6 +33,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         caches: [].into(),
         journal: None,
         budgets: Arc::new([]),
+        channels: Arc::new([]),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }
@@ -59,6 +60,7 @@ fn plan(one_way_ms: f64, loss: f64, until: f64) -> Plan {
         services: vec![],
         stores: vec![],
         presets: vec![],
+        channels: vec![],
         agents: vec![],
         budgets: vec![],
         faults: Arc::new(vec![]),
@@ -100,6 +102,7 @@ fn setting(plan: &Plan) -> Setting {
         replays: false,
         pursues: true,
         state: None,
+        channels: Vec::new(),
         directory: addresses.into_directory(),
         warm_up: plan.warm_up,
         window: plan.window,
@@ -303,11 +306,12 @@ fn everything_on_a_sheet_is_in_the_registry() {
                 .any(|of| pattern.contains(of))
         })
         .collect();
-    // Stores and their caches, budgets, inference endpoints, locks, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
+    // Stores and their caches, budgets, inference endpoints, locks, channels, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
     let elsewhere = [
         "state.",
         "cache.",
         "lock.",
+        "channel.",
         "text.",
         "replay.",
         "journal.",

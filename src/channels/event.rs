@@ -35,7 +35,7 @@ pub const REOPENED: u64 = 14;
 /// A pushed consumer is left alone until it is heard of, or is heard of again. `a`: the consumer; `b`: 1 if it is left alone.
 pub const SUSPENDED: u64 = 13;
 
-/// An agent publishes without waiting. Subject: the agent. No `b`. Extra: the channel, when.
+/// An agent publishes. Subject: the agent; `b`: 1 if it waits until the broker has it. Extra: the channel, when.
 pub const SENT: u64 = 16;
 /// An agent begins to handle a message. Subject: the agent; `b`: the tag. Extra: the channel.
 pub const BEGUN: u64 = 17;

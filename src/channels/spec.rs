@@ -24,6 +24,8 @@ pub struct ChannelSpec {
     pub consumers: Vec<ConsumerSpec>,
     /// How many consumer groups they form, where there are any.
     pub groups: u16,
+    /// The topic of the messages that it pushes.
+    pub topic: u16,
 }
 
 /// What becomes of the messages of a channel.
@@ -166,6 +168,7 @@ impl ChannelSpec {
             answer_bytes: 0,
             consumers: Vec::new(),
             groups: 0,
+            topic: 0,
         }
     }
 

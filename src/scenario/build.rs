@@ -2,6 +2,7 @@
 
 use super::plan::{Plan, Until};
 use crate::agents::{AgentGroup, RankBlock};
+use crate::channels::Broker;
 use crate::faults::{FaultKind, FaultSpec, Faults, Keep};
 use crate::kernel::{Checkpoint, End, Kernel, Key, Origin, Print, SimDuration, SimTime, permute_ranks};
 use crate::network::Network;
@@ -125,6 +126,7 @@ pub fn build_with(
     let keys = Keys {
         services: root.child("services"),
         stores: root.child("stores"),
+        channels: root.child("channels"),
         agents: root.child("agents"),
         extras: root.child("extras"),
     };
@@ -167,6 +169,15 @@ pub fn build_with(
             spec,
             replicas.collect(),
         ));
+    }
+    for (index, channel) in plan.channels.iter().enumerate() {
+        let key = keys.channels.child(&channel.name);
+        let endpoint = endpoint(addresses.channels[index], channel.site, key, ranks.channels[index]);
+        groups.push(Box::new(Broker::new(
+            &channel.name,
+            Arc::clone(&channel.spec),
+            endpoint,
+        )));
     }
     for (index, spec) in plan.agents.iter().enumerate() {
         let key = keys.agents.child(&spec.name);
@@ -329,6 +340,7 @@ fn endpoint(id: u32, site: crate::network::SiteId, key: Key, rank: u32) -> Endpo
 struct Keys {
     services: Key,
     stores: Key,
+    channels: Key,
     agents: Key,
     extras: Key,
 }
@@ -337,6 +349,7 @@ struct Keys {
 struct Ranks {
     services: Vec<u32>,
     stores: Vec<Vec<u32>>,
+    channels: Vec<u32>,
     agents: Vec<(RankBlock, u32)>,
     extras: Vec<Vec<u32>>,
     faults: Vec<u32>,
@@ -356,6 +369,7 @@ impl Ranks {
                     .map(|site| key.child(&plan.network.sites[site.0 as usize].name)),
             );
         }
+        all.extend(plan.channels.iter().map(|channel| keys.channels.child(&channel.name)));
         for group in &plan.agents {
             let key = keys.agents.child(&group.name);
             all.push(key);
@@ -373,6 +387,7 @@ impl Ranks {
         let mut take = |count: usize| -> Vec<u32> { next.by_ref().take(count).collect() };
         let services = take(plan.services.len());
         let stores = plan.stores.iter().map(|store| take(store.sites.len())).collect();
+        let channels = take(plan.channels.len());
         let mut first = STREAM_RANKS;
         let mut agents = Vec::new();
         for group in &plan.agents {
@@ -390,6 +405,7 @@ impl Ranks {
         Self {
             services,
             stores,
+            channels,
             agents,
             extras,
             faults: take(faults as usize),

@@ -10,6 +10,7 @@
 
 pub mod agents;
 pub mod budgets;
+pub mod channels;
 pub mod compare;
 pub mod faults;
 pub mod laws;
@@ -23,6 +24,7 @@ pub mod state;
 pub mod steps;
 
 pub use agents::{Arrive, Group};
+pub use channels::Channel;
 pub use compare::{Amount, Bound, Change, Expect, Knee, Statistic, Variants};
 pub use faults::Fault;
 pub use laws::{NumberLaw, TimeLaw};
@@ -80,6 +82,8 @@ crate::language! {
         meshes: Named<Part<Mesh>> = Named::default(),
         /// What agents share: stores of typed keys, replicated at sites.
         state: Named<Part<Store>> = Named::default(),
+        /// What agents tell each other through: topics, queues and logs.
+        channels: Named<Part<Channel>> = Named::default(),
         /// Named client behaviour: timeout, attempts, backoff.
         policies: Named<Part<Policy>> = Named::default(),
         /// The agents, in groups.

@@ -12,6 +12,7 @@ mod budgets;
 mod caches;
 mod causal;
 mod central;
+mod channels;
 mod checks;
 mod doubts;
 mod edits;
@@ -65,6 +66,8 @@ pub(super) struct Resolver<'a, 'd> {
     stores: Vec<state::StoreShape>,
     /// Copies of keys, of all stores so far.
     copies: u64,
+    /// The channels that could be resolved.
+    channels: BTreeMap<String, channels::Resolved>,
     /// The services that could be resolved.
     served: BTreeMap<String, Arc<crate::services::ServiceSpec>>,
     network: NetworkSpec,
@@ -106,6 +109,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         keys: BTreeMap::new(),
         stores: Vec::new(),
         copies: 0,
+        channels: BTreeMap::new(),
         served: BTreeMap::new(),
         network: NetworkSpec::instant(file.sites.0.canonical().map(|(name, _)| name.value.clone())),
         network_known: true,
@@ -123,6 +127,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         return None;
     }
     resolver.gateways(&mut services);
+    let channels = resolver.channels();
     let budgets = resolver.budgets();
     let spenders = resolver.spenders(&budgets);
     let agents = resolver.agents(&spenders);
@@ -133,6 +138,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     resolver.check_operations();
     resolver.check_policies();
     resolver.check_edited();
+    resolver.check_channels();
     if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);
     }
@@ -152,6 +158,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         network: Arc::new(resolver.network),
         services,
         stores,
+        channels,
         presets: Vec::new(),
         agents,
         budgets: budgets::plans(budgets),

@@ -60,6 +60,8 @@ pub mod purpose {
     pub const REPLAY: Purpose = Purpose(0x10e);
     /// What a holder tells a lock service.
     pub const LOCK: Purpose = Purpose(0x10f);
+    /// What a consumer tells a broker.
+    pub const CHANNEL: Purpose = Purpose(0x115);
     /// Which recorded run an agent takes.
     pub const RUN: Purpose = Purpose(0x110);
     /// Which key a recorded run is about.

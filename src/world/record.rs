@@ -230,6 +230,9 @@ pub enum What {
     /// A service that keeps answers was asked about something, or has found something out. Subject: the service; a: call identity; b: about what;
     /// c: see [`crate::services::service::cached`].
     AnswerCached,
+    /// Something happened to a channel, or to a message of one. Subject, words and extra: see the event, which is c
+    /// ([`crate::channels::event`]).
+    Channel,
 }
 
 /// A set of [`What`]s.

@@ -76,13 +76,13 @@ impl Resolver<'_, '_> {
             return false;
         }
         let fixed: u64 = sized.iter().map(|(_, size, _)| u64::from(*size) / PAGE + 2).sum();
-        let pages = fixed + file.services.len() as u64 + file.state.len() as u64;
+        let pages = fixed + (file.services.len() + file.state.len() + file.channels.len()) as u64;
         let streams: u64 = sized
             .iter()
             .filter(|(.., is_stream)| *is_stream)
             .map(|(_, size, _)| u64::from(*size).next_power_of_two())
             .sum();
-        let groups = file.agents.len() + file.services.len() + file.state.len();
+        let groups = file.agents.len() + file.services.len() + file.state.len() + file.channels.len();
         if pages >= (1 << 23) || streams > (1 << 31) || groups >= usize::from(u16::MAX) {
             let others = file.services.canonical().map(|(name, _)| name);
             let others = others.chain(file.state.canonical().map(|(name, _)| name));
@@ -115,8 +115,20 @@ impl Resolver<'_, '_> {
             .iter()
             .map(|(name, size, _)| (name.value.as_str(), *size, Sites::One(crate::network::SiteId(0))))
             .collect();
-        self.addresses = Addresses::assign(&services, &stores, &agents);
+        let channels: Vec<_> = file
+            .channels
+            .canonical()
+            .map(|(name, channel)| {
+                (
+                    name.value.as_str(),
+                    self.quiet_place(channel.get().map(|channel| &channel.at)),
+                )
+            })
+            .collect();
+        self.addresses = Addresses::assign(&services, &stores, &channels, &agents);
         let (mut topics, mut tasks) = (BTreeSet::new(), BTreeSet::new());
+        // What a channel pushes comes under its name.
+        topics.extend(file.channels.names().map(str::to_owned));
         for (_, group) in file.agents.known() {
             topics.extend(group.on.names().map(str::to_owned));
             group.each_step(&mut |step| match &step.value {
@@ -149,8 +161,14 @@ impl Resolver<'_, '_> {
 
     /// The site of a service, whose name has been looked up before.
     fn quiet_site(&self, service: &Part<Service>) -> crate::network::SiteId {
-        let name = service.get().and_then(|service| service.at.get());
-        let at = name.and_then(|name| self.file.sites.0.position(name));
+        self.quiet_place(service.get().map(|service| &service.at))
+    }
+
+    /// A site whose name is looked up elsewhere; the first, if it isn't known.
+    fn quiet_place(&self, name: Option<&Part<Spanned<String>>>) -> crate::network::SiteId {
+        let at = name
+            .and_then(Part::get)
+            .and_then(|name| self.file.sites.0.position(name));
         crate::network::SiteId(at.unwrap_or(0) as u32)
     }
 
@@ -216,6 +234,8 @@ impl Resolver<'_, '_> {
             .map(|(topic, steps)| Some((self.topics[&topic.value], self.steps(steps, name, &policies)?)))
             .collect();
         let handlers: Option<Vec<_>> = handlers.into_iter().collect();
+        let channels = self.consumed_by(name);
+        self.check_handler_times(group, handlers.as_deref().unwrap_or(&[]));
         let handlers_at_once = group.handlers_at_once.get().and_then(|count| {
             let fits = u16::try_from(*count.value).ok();
             if fits.is_none() {
@@ -277,6 +297,7 @@ impl Resolver<'_, '_> {
             caches: caches?,
             journal,
             budgets: Arc::new([]),
+            channels,
             failure_ends_task: matches!(group.on_failure.get()?, OnFailure::EndTask),
             sites: match sites?.as_slice() {
                 [one] => Sites::One(*one),

@@ -340,9 +340,9 @@ impl Compiler {
                 | Step::Speculate { .. }
                 | Step::Task { .. }
                 | Step::WithLock { .. }
-                | Step::Publish(_)
                 | Step::Poll { .. }
                 | Step::Edit(_) => true,
+                Step::Publish(publish) => publish.acknowledged,
                 Step::Send(_)
                 | Step::Reply { .. }
                 | Step::Repeat { .. }

@@ -8,7 +8,7 @@ use super::item::{Handed, Item, Publication};
 use super::known::Known;
 use super::log::{Partition, partition_of};
 use super::queue::{Line, Poll};
-use super::spec::{ChannelSpec, ConsumerSpec, Kind, Position};
+use super::spec::{ChannelSpec, ConsumerSpec, Flaw, Kind, Position};
 use crate::kernel::{SimDuration, SimTime};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -110,6 +110,11 @@ impl Turn<'_> {
     /// How long a message may stay unacknowledged.
     pub fn visibility(&self) -> SimDuration {
         self.spec.visibility
+    }
+
+    /// The mistake that is to be made.
+    pub fn flaw(&self) -> Flaw {
+        self.spec.flaw
     }
 
     /// Something has happened.
@@ -271,6 +276,7 @@ impl Core {
     /// Somebody publishes. `by_key`: the publication's identity says whether it came before.
     pub fn publish(&mut self, publication: Publication, by_key: bool, now: SimTime) -> Accepted {
         let identity = publication.identity;
+        let by_key = by_key && self.spec.flaw != Flaw::NoDeduplication;
         let remembers = self.spec.deduplicates.filter(|_| by_key);
         if let Some(remembers) = remembers
             && self.known.is_repeat(identity, remembers, now)

@@ -14,7 +14,7 @@ use super::event::{self, settled};
 use super::item::{Handed, Item, tag};
 use super::log::Partition;
 use super::queue::Poll;
-use super::spec::{Assignment, LogSpec, Position};
+use super::spec::{Assignment, Flaw, LogSpec, Position};
 use crate::kernel::SimTime;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -400,6 +400,10 @@ impl Group {
         if with_him && let Some(flight) = self.land(tag, turn) {
             let cursor = &mut self.cursors[flight.partition as usize];
             cursor.acknowledged.insert(flight.offset);
+            if turn.flaw() == Flaw::CommitsHighest {
+                self.commit_all_before(&flight, log, turn);
+            }
+            let cursor = &mut self.cursors[flight.partition as usize];
             while cursor.acknowledged.remove(&cursor.committed) {
                 cursor.committed += 1;
             }
@@ -412,6 +416,23 @@ impl Group {
         }
         self.join(id, false, log, turn);
         self.serve(id, log, turn);
+    }
+
+    /// The mistake to take everything before an acknowledgement for acknowledged.
+    fn commit_all_before(&mut self, flight: &Flight, log: &[Partition], turn: &mut Turn<'_>) {
+        let cursor = &mut self.cursors[flight.partition as usize];
+        for offset in cursor.committed..flight.offset {
+            if cursor.acknowledged.insert(offset)
+                && let Some(item) = log[flight.partition as usize].get(offset)
+            {
+                turn.settled(item, self.index, settled::ACKNOWLEDGED);
+            }
+        }
+        let before = |(_, other): &(&u64, &Flight)| other.partition == flight.partition && other.offset < flight.offset;
+        let tags: Vec<u64> = self.flights.iter().filter(before).map(|(tag, _)| *tag).collect();
+        for tag in tags {
+            self.land(tag, turn);
+        }
     }
 
     /// A message wasn't acknowledged in time: its partition is read again from the committed offset.

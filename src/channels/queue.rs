@@ -10,7 +10,7 @@
 use super::core::{Due, Effect, Turn};
 use super::event::{self, settled};
 use super::item::{Handed, Item, number_of, tag};
-use super::spec::{Full, QueueSpec};
+use super::spec::{Flaw, Full, QueueSpec};
 use crate::kernel::SimTime;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -239,6 +239,10 @@ impl Line {
         };
         if !turn.acknowledges() {
             self.settle(&item, settled::HANDED_OVER, turn);
+            return handed;
+        }
+        if turn.flaw() == Flaw::EagerAcknowledgement {
+            self.settle(&item, settled::ACKNOWLEDGED, turn);
             return handed;
         }
         let until = turn.now.saturating_add(turn.visibility());

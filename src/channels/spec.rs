@@ -26,6 +26,22 @@ pub struct ChannelSpec {
     pub groups: u16,
     /// The topic of the messages that it pushes.
     pub topic: u16,
+    /// A mistake to be made on purpose: whoever judges channels has to notice.
+    pub flaw: Flaw,
+}
+
+/// A mistake that a broker may make, so that tests see that it is noticed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Flaw {
+    /// None.
+    #[default]
+    None,
+    /// A line takes a message that it hands over for acknowledged.
+    EagerAcknowledgement,
+    /// Publications aren't recognised when they come again.
+    NoDeduplication,
+    /// An acknowledgement commits all that lies before it in its partition, acknowledged or not.
+    CommitsHighest,
 }
 
 /// What becomes of the messages of a channel.
@@ -169,6 +185,7 @@ impl ChannelSpec {
             consumers: Vec::new(),
             groups: 0,
             topic: 0,
+            flaw: Flaw::None,
         }
     }
 

@@ -139,8 +139,8 @@ crate::language! {
     pub struct Remembering {
         /// How many they remember; of more the oldest is forgotten.
         most: Part<Positive<u32>> = Part::from(super::positive(100_000)),
-        /// Whose memory it is.
-        by: Part<Rememberer> = Part::from(Rememberer::Group),
+        /// Whose memory it is. Without it the group's, but of a topic, which owes each message to each of them, each agent's own.
+        by: Part<Option<Spanned<Rememberer>>>,
     }
 
     /// Whose memory of handled messages it is.

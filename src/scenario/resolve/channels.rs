@@ -9,6 +9,7 @@ use super::Resolver;
 use crate::agents::{Consumes, Remembers};
 use crate::channels::{
     Assignment, Bound, ChannelSpec, ConsumerSpec, Delivery, Full, Kind, LogSpec, Position, QueueSpec, Retention,
+    spec::Flaw,
 };
 use crate::kernel::{SimDuration, SimTime};
 use crate::scenario::language::channels::{
@@ -87,6 +88,7 @@ impl Resolver<'_, '_> {
             consumers,
             groups,
             topic: self.topics[&name.value],
+            flaw: Flaw::None,
         };
         let spec = Arc::new(spec);
         (self.out.error_count() == errors).then_some(Resolved { spec, remembers })
@@ -234,11 +236,14 @@ impl Resolver<'_, '_> {
             let memory = match consumer.value.remembers.get()? {
                 Some(memory) => Some(Remembers {
                     most: **memory.value.most.get()?,
-                    shared: matches!(memory.value.by.get()?, Rememberer::Group),
+                    shared: match memory.value.by.get()? {
+                        None => !is_topic,
+                        Some(by) => matches!(by.value, Rememberer::Group),
+                    },
                 }),
                 None => (delivery == Delivery::EffectivelyOnce).then_some(Remembers {
                     most: REMEMBERED,
-                    shared: true,
+                    shared: !is_topic,
                 }),
             };
             remembers.extend(memory.map(|memory| (group.value.clone(), memory)));

@@ -6,7 +6,7 @@ use super::{listed, published};
 use crate::agents::step::Step;
 use crate::channels::Kind;
 use crate::scenario::language::agents::Count;
-use crate::scenario::language::channels::{ChannelKind, Consumer, Guarantee, Handing};
+use crate::scenario::language::channels::{ChannelKind, Consumer, Guarantee, Handing, Rememberer};
 use crate::scenario::language::{Channel, Group, Step as Written};
 use crate::scenario::syntax::{Code, Diagnostic, Spanned, write};
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ impl Resolver<'_, '_> {
             group: shared,
             from,
             replay,
-            ..
+            remembers,
         } = &consumer.value;
         let Some(by) = by.get() else { return };
         let pushed = matches!(by.value, Handing::Push);
@@ -59,6 +59,11 @@ impl Resolver<'_, '_> {
         if let (Some(prefetch), true, true) = (prefetch.given(), pushed, at_most) {
             let message = "what isn't acknowledged can't be counted: messages are pushed as they come";
             self.bad_channel(prefetch.span, message);
+        }
+        let by = remembers.given().and_then(|remembers| remembers.value.by.given());
+        if let Some(by) = by.filter(|by| is_topic && by.value == Rememberer::Group) {
+            let message = "a topic owes each message to each of them: what one has handled, the others haven't";
+            self.bad_channel(by.span, message);
         }
         if is_log {
             return;

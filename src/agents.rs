@@ -2,12 +2,13 @@
 //!
 //! In reading order: [`step`] is a program as written, with names resolved; [`program`] compiles it to one flat array of
 //! instructions for a group; [`policy`] is how a client behaves; [`spec`] is a group as described; [`group`] runs it all, step by step in [`stepping`], with the
-//! calls of [`calling`], those that are pursued with more than timeouts and retries in [`pursuing`], the messages of [`messaging`], the recorded sessions of [`edits`], the recorded runs of [`rows`], and what faults do in [`disturbance`].
+//! calls of [`calling`], those that are pursued with more than timeouts and retries in [`pursuing`], the messages of [`messaging`], the recorded sessions of [`edits`], the recorded runs of [`rows`], the channels of [`channels`], and what faults do in [`disturbance`].
 
 pub mod activation;
 pub mod budget;
 mod caching;
 pub mod calling;
+pub mod channels;
 mod conversation;
 mod demand;
 pub mod disturbance;
@@ -30,6 +31,7 @@ pub mod stepping;
 pub mod swapping;
 
 pub use caching::{CacheSpec, cached};
+pub use channels::{Consumes, Remembers};
 pub use demand::{Demand, Surge};
 pub use group::AgentGroup;
 pub use journal::{Granularity, JournalSpec};

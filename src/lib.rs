@@ -12,6 +12,7 @@
 //! 7. [`output`]: tables, plots, reports.
 
 pub mod agents;
+pub mod channels;
 pub mod check;
 pub mod coordination;
 pub mod experiment;

@@ -5,6 +5,7 @@
 //!
 //! - [`tasks`]: how long tasks take, and where their time goes: the latency trap.
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
+//! - [`channels`]: what becomes of messages in topics, queues and logs.
 //! - [`clients`]: what clients do about slow, refused and lost calls: throttles, breakers, hedges, cancellations.
 //! - [`coordination`]: what decisions cost in messages and time, and how long groups are without a leader.
 //! - [`editing`]: whether texts end as recorded.
@@ -20,6 +21,7 @@
 
 pub mod budget;
 mod caching;
+pub mod channels;
 pub mod clients;
 pub mod coordination;
 pub mod editing;
@@ -87,6 +89,8 @@ pub struct Setting {
     pub guarded: Vec<bool>,
     /// For each service, how many tokens its cache of keys and values holds, if it is an inference endpoint.
     pub batching: Vec<Option<u64>>,
+    /// The channels.
+    pub channels: Vec<channels::Watched>,
     /// What is watched of shared state, if there is any.
     pub state: Option<shared_state::Watched>,
     /// The texts that recorded sessions edit.
@@ -139,6 +143,9 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         Box::new(locks::Locks::new(Arc::clone(&setting))),
         Box::new(gateways::Gateways::new(Arc::clone(&setting))),
     ];
+    if !setting.channels.is_empty() {
+        all.push(Box::new(channels::Channels::new(&setting, options.sample)));
+    }
     if setting.pursues {
         all.push(Box::new(clients::Clients::new(Arc::clone(&setting))));
     }

@@ -105,7 +105,7 @@ pub fn topics() -> Vec<String> {
 /// Every number that is measured.
 pub fn measures() -> String {
     let mut text = String::from(
-        "# Measures\n\nMade by `quorate reference measures` from the registry. A `*` stands for the name of a service, a task or a \
+        "# Measures\n\nMade by `quorate reference measures` from the registry. A `*` stands for the name of a service, a channel, a task or a \
          store.\n\n| measure | unit | better | meaning |\n|---|---|---|---|\n",
     );
     for info in measures::infos() {

@@ -32,6 +32,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         journal: None,
         budgets: Arc::new([]),
         errs: None,
+        channels: Arc::new([]),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }
@@ -59,6 +60,7 @@ fn plan(one_way_ms: f64, loss: f64, within: f64) -> Plan {
         stores: vec![],
         coordination: vec![],
         presets: vec![],
+        channels: vec![],
         agents: vec![],
         budgets: vec![],
         faults: Arc::new(vec![]),

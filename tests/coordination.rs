@@ -192,7 +192,9 @@ fn accounts_add_up_under_every_fault_and_everything_is_dealt_with() {
 #[test]
 fn everything_that_is_measured_of_groups_is_in_the_registry_and_the_other_way_round() {
     // The storm, calmer and longer: there are quantiles of that many.
-    let many = storm().replace("Repeat(times: 4,", "Repeat(times: 200,").replace("1h", "20h");
+    let many = storm()
+        .replace("Repeat(times: 4,", "Repeat(times: 200,")
+        .replace("1h", "20h");
     let many = many.replace(r#"loss: "5%""#, r#"loss: "1%""#);
     let mut seen: std::collections::BTreeSet<&str> = Default::default();
     let cell = measured(&read(&many), 0, 0);
@@ -202,9 +204,10 @@ fn everything_that_is_measured_of_groups_is_in_the_registry_and_the_other_way_ro
         seen.insert(info.unwrap_or_else(|| panic!("{name} isn't in the registry")).name);
     }
     let infos = quorate::measures::infos();
-    let never = infos.iter().map(|info| info.name).filter(|name| {
-        (name.starts_with("coordination.*") || name.starts_with("work.*")) && !seen.contains(name)
-    });
+    let never = infos
+        .iter()
+        .map(|info| info.name)
+        .filter(|name| (name.starts_with("coordination.*") || name.starts_with("work.*")) && !seen.contains(name));
     assert_eq!(never.collect::<Vec<_>>(), [] as [&str; 0]);
 }
 

@@ -8,15 +8,20 @@ use quorate::agents::policy::resilience::{HedgeAfter, HedgeSpec, SharedBy};
 use quorate::agents::policy::throttle::ThrottleSpec;
 use quorate::agents::step::*;
 use quorate::agents::*;
+use quorate::channels::{
+    Assignment, Bound, ChannelSpec, ConsumerSpec, Delivery, Full, Kind, LogSpec, Position, QueueSpec,
+};
 use quorate::check::critical_path::CriticalPath;
 use quorate::faults::{FaultKind, FaultSpec, Independence, Keep, Scope, Target, When, Window};
 use quorate::kernel::*;
+use quorate::measures::{self, Watch};
 use quorate::network::{Latency, LinkSpec, Loss, NetworkSpec, SiteId};
 use quorate::random::Law;
 use quorate::scenario::plan::*;
 use quorate::services::Routing;
 use quorate::services::*;
 use quorate::world::population::Sites;
+use quorate::world::record::Observer;
 use std::sync::Arc;
 
 const MS: f64 = 1e6;
@@ -25,10 +30,15 @@ const HANDLED: u16 = 0;
 const HANDLED_BY_CALLING: u16 = 1;
 const AWAITED: u16 = 2;
 
-/// Places of entities in the plans of this file: services come first, a page each, then the groups.
+/// What the topic pushes to the peers, what the others are called.
+const PUSHED: u16 = 3;
+
+/// Places of entities in the plans of this file: services come first, a page each, then the channels, then the groups.
 const SERVICES: [u32; 4] = [0, 256, 512, 768];
-const AGENTS: u32 = 1024;
-const PEERS: u32 = 1280;
+/// A topic, a queue and a log.
+const CHANNELS: [u32; 3] = [1024, 1280, 1536];
+const AGENTS: u32 = 1792;
+const PEERS: u32 = 2048;
 /// Of the services: those that work. The others are gateways, the second of which asks the first.
 const WORKING: usize = 2;
 
@@ -98,7 +108,27 @@ fn leaf() -> impl Strategy<Value = Step> {
             .prop_map(|(send, timeout, propagates)| Step::Ask { send, timeout: Some(timeout), propagates }),
         1 => (1u32..3, duration()).prop_map(|(count, timeout)| Step::Wait { topic: Some(AWAITED), count, timeout: Some(timeout) }),
         1 => Just(Step::Reply { bytes: 3 }),
+        3 => (0usize..3, 0u16..5, any::<bool>(), any::<bool>()).prop_map(|(channel, policy, acknowledged, keyed)| {
+            Step::Publish(PublishStep {
+                channel: CHANNELS[channel],
+                policy,
+                bytes: 20,
+                about: if keyed { KeyOf::Publisher } else { KeyOf::Nothing },
+                acknowledged,
+            })
+        }),
     ]
+}
+
+/// A poll of the queue or the log.
+fn poll(each: Vec<Step>, (channel, policy, most, wait): (usize, u16, u32, SimDuration)) -> Step {
+    let poll = PollStep {
+        channel: CHANNELS[channel],
+        policy,
+        most,
+        wait,
+    };
+    Step::Poll { poll, each }
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -109,6 +139,7 @@ fn step() -> impl Strategy<Value = Step> {
             3 => prop::collection::vec(steps(), 0..4).prop_map(Step::Parallel),
             1 => prop::collection::vec(steps(), 1..3).prop_map(|all| Step::Choose(all.into_iter().map(|steps| (1.0, steps)).collect())),
             2 => (steps(), steps(), 0.0..1.0).prop_map(|(basis, guess, right)| Step::Speculate { basis, guess, right }),
+            2 => (steps(), (1usize..3, 1u16..5, 1u32..4, duration())).prop_map(|(each, what)| poll(each, what)),
             2 => steps().prop_map(|steps| Step::Task { name: 1, steps }),
             1 => steps().prop_map(|mut steps| { steps.push(Step::Stop); Step::Task { name: 1, steps } }),
         ]
@@ -298,7 +329,15 @@ fn fault() -> impl Strategy<Value = FaultSpec> {
             Scope::Tags(at..at + 1)
         })
     };
-    let services = || (0usize..4).prop_map(|index| Scope::Service(SERVICES[index]));
+    let services = || {
+        (0usize..7).prop_map(|index| {
+            Scope::Service(if index < 4 {
+                SERVICES[index]
+            } else {
+                CHANNELS[index - 4]
+            })
+        })
+    };
     let keep = prop_oneof![Just(Keep::State), Just(Keep::Nothing)];
     let what = prop_oneof![
         2 => (keep, prop_oneof![agents(), services()]).prop_map(|(keep, scope)| (FaultKind::Crash { keep }, scope)),
@@ -330,11 +369,102 @@ fn fault() -> impl Strategy<Value = FaultSpec> {
     })
 }
 
+/// A topic that is pushed to the peers, and a queue and a log that agents poll.
+fn channels() -> impl Strategy<Value = Vec<ChannelSpec>> {
+    let delivery = prop_oneof![
+        Just(Delivery::AtMostOnce),
+        Just(Delivery::AtLeastOnce),
+        Just(Delivery::EffectivelyOnce)
+    ];
+    let bound = prop::option::of(prop_oneof![
+        Just(Full::Refuse),
+        Just(Full::DropOldest),
+        Just(Full::DropNewest)
+    ]);
+    let rules =
+        (prop::option::of(1u32..4), bound, any::<bool>()).prop_map(|(most_deliveries, full, delayed)| QueueSpec {
+            delay: SimDuration::from_millis(if delayed { 15 } else { 0 }),
+            most_deliveries,
+            dead_letters: None,
+            bound: full.map(|full| Bound { most: 3, full }),
+        });
+    let log = (1u32..4, any::<bool>()).prop_map(|(partitions, sticky)| LogSpec {
+        assignment: if sticky { Assignment::Sticky } else { Assignment::Range },
+        rebalance: SimDuration::from_millis(10),
+        session: SimDuration::from_millis(150),
+        ..LogSpec::new(partitions)
+    });
+    let kinds = (rules.clone(), rules, log)
+        .prop_map(|(topic, queue, log)| [Kind::Topic(topic), Kind::Queue(queue), Kind::Log(log)]);
+    let parts = (
+        kinds,
+        prop::collection::vec((delivery, prop::option::of(1u32..3), time()), 3),
+    );
+    parts.prop_map(|(kinds, rest)| {
+        let consumer = |base: u32, prefetch| ConsumerSpec {
+            name: base.to_string(),
+            base,
+            count: 3,
+            prefetch,
+            group: 0,
+            from: Position::Earliest,
+            replays: vec![],
+        };
+        let all = kinds.into_iter().zip(rest).zip(0u16..);
+        let channel = |((kind, (delivery, servers, time)), place): ((Kind, (Delivery, Option<u32>, Law)), u16)| {
+            let consumers = match place {
+                0 => vec![consumer(PEERS, Some(2))],
+                _ => vec![consumer(AGENTS, None)],
+            };
+            ChannelSpec {
+                visibility: SimDuration::from_millis(60),
+                deduplicates: (delivery == Delivery::EffectivelyOnce).then_some(SimDuration::from_secs(1)),
+                servers,
+                time,
+                consumers,
+                groups: 1,
+                topic: PUSHED + place,
+                ..ChannelSpec::new(kind, delivery)
+            }
+        };
+        all.map(channel).collect()
+    })
+}
+
+/// The same steps without polls: what was polled is in no event of a journal.
+fn without_polls(steps: Vec<Step>) -> Vec<Step> {
+    let inner = |steps| without_polls(steps);
+    let one = |step| match step {
+        Step::Poll { each, .. } => Step::Task {
+            name: 1,
+            steps: inner(each),
+        },
+        Step::Repeat { times, steps } => Step::Repeat {
+            times,
+            steps: inner(steps),
+        },
+        Step::Parallel(all) => Step::Parallel(all.into_iter().map(inner).collect()),
+        Step::Choose(all) => Step::Choose(all.into_iter().map(|(weight, steps)| (weight, inner(steps))).collect()),
+        Step::Speculate { basis, guess, right } => Step::Speculate {
+            basis: inner(basis),
+            guess: inner(guess),
+            right,
+        },
+        Step::Task { name, steps } => Step::Task {
+            name,
+            steps: inner(steps),
+        },
+        other => other,
+    };
+    steps.into_iter().map(one).collect()
+}
+
 #[derive(Debug, Clone)]
 struct Case {
     steps: Vec<Step>,
     policies: Vec<Policy>,
     services: Vec<ServiceSpec>,
+    channels: Vec<ChannelSpec>,
     gateways: Vec<Passing>,
     faults: Vec<FaultSpec>,
     loss: f64,
@@ -349,7 +479,7 @@ struct Case {
 
 fn case() -> impl Strategy<Value = Case> {
     let world = (
-        prop::collection::vec(policy(), 4),
+        (prop::collection::vec(policy(), 4), channels()),
         (prop::collection::vec(service(), 4), prop::collection::vec(passing(), 2)),
         prop::collection::vec(fault(), 0..9),
         prop_oneof![Just(0.0), Just(0.2)],
@@ -367,8 +497,10 @@ fn case() -> impl Strategy<Value = Case> {
     let journal = prop::option::of(prop::option::of(1u32..4));
     let rest = (any::<bool>(), 1u16..3, journal, any::<u64>());
     (prop::collection::vec(step(), 3..12), world, rest).prop_map(|(steps, world, (goes_on, at_once, journal, seed))| {
-        let (policies, (services, gateways), faults, loss, duplication, latency) = world;
+        let ((policies, channels), (services, gateways), faults, loss, duplication, latency) = world;
+        let steps = if journal.is_some() { without_polls(steps) } else { steps };
         Case {
+            channels,
             steps,
             policies,
             services,
@@ -383,6 +515,22 @@ fn case() -> impl Strategy<Value = Case> {
             seed,
         }
     })
+}
+
+/// From which channels the groups at a site get messages.
+fn consumed(channels: &[ChannelSpec], site: u32) -> Arc<[Consumes]> {
+    let of = |(spec, channel): (&ChannelSpec, u32)| Consumes {
+        channel,
+        topic: spec.topic,
+        pushed: channel == CHANNELS[0],
+        acknowledges: spec.delivery.acknowledges(),
+        remembers: (spec.delivery == Delivery::EffectivelyOnce).then_some(Remembers {
+            most: 20,
+            shared: channel == CHANNELS[1],
+        }),
+    };
+    let here = |consumes: &Consumes| consumes.pushed == (site == 1);
+    channels.iter().zip(CHANNELS).map(of).filter(here).collect()
 }
 
 fn plan(case: &Case) -> Plan {
@@ -465,6 +613,7 @@ fn plan(case: &Case) -> Plan {
         journal: (site == 0).then(|| journal.clone()).flatten(),
         budgets: Arc::new([]),
         errs: None,
+        channels: consumed(&case.channels, site),
         failure_ends_task: !case.goes_on,
         sites: Sites::One(SiteId(site)),
     };
@@ -481,6 +630,7 @@ fn plan(case: &Case) -> Plan {
         prompt: Default::default(),
         about: None,
     });
+    let call_tool = call.clone();
     let handlers = vec![
         (HANDLED, vec![think(4.0), Step::Reply { bytes: 5 }, think(2.0)]),
         (
@@ -488,6 +638,7 @@ fn plan(case: &Case) -> Plan {
             vec![Step::Parallel(vec![vec![call.clone()], vec![think(9.0), call]])],
         ),
     ];
+    let peers_handlers = [handlers.clone(), vec![(PUSHED, vec![think(5.0), call_tool.clone()])]].concat();
     let peer = [Step::Repeat {
         times: Some(Law::Constant(40.0)),
         steps: vec![
@@ -512,6 +663,17 @@ fn plan(case: &Case) -> Plan {
         stores: vec![],
         coordination: vec![],
         presets: vec![],
+        channels: case
+            .channels
+            .iter()
+            .zip(["log", "queue", "topic"].iter().rev())
+            .zip(0..)
+            .map(|((spec, name), place)| ChannelPlan {
+                name: name.to_string(),
+                site: SiteId(place % 2),
+                spec: Arc::new(spec.clone()),
+            })
+            .collect(),
         budgets: vec![],
         agents: vec![
             Arc::new(group(
@@ -519,7 +681,11 @@ fn plan(case: &Case) -> Plan {
                 Program::compile_with(&case.steps, &handlers, "agents.agents", events),
                 0,
             )),
-            Arc::new(group("peers", Program::compile(&peer, &handlers, "agents.peers"), 1)),
+            Arc::new(group(
+                "peers",
+                Program::compile(&peer, &peers_handlers, "agents.peers"),
+                1,
+            )),
         ],
         faults: Arc::new(
             case.faults
@@ -532,7 +698,9 @@ fn plan(case: &Case) -> Plan {
                 .collect(),
         ),
         task_names: vec![String::new(), "part".into()],
-        topics: vec!["handled".into(), "called".into(), "awaited".into()],
+        topics: ["handled", "called", "awaited", "topic", "queue", "log"]
+            .map(String::from)
+            .to_vec(),
         window: SimDuration::from_secs(1),
     }
 }
@@ -541,20 +709,28 @@ fn check(case: &Case) -> Result<u64, TestCaseError> {
     let plan = plan(case);
     let addresses = plan.addresses();
     assert_eq!(addresses.services, SERVICES);
+    assert_eq!(addresses.channels, CHANNELS);
     assert_eq!(addresses.agents, [AGENTS, PEERS]);
-    let run = quorate::scenario::build(&plan, case.seed, 0, vec![Box::new(CriticalPath::new())]);
+    let watch = Watch::new(measures::standard(&quorate::experiment::grid::setting(&plan)));
+    let observers: Vec<Box<dyn Observer>> = vec![Box::new(CriticalPath::new()), Box::new(watch)];
+    let run = quorate::scenario::build(&plan, case.seed, 0, observers);
     let (end, mut world, _) = run.finish(5_000_000);
     prop_assert_eq!(end.breaches, Vec::<String>::new());
     prop_assert!(end.halt.is_none(), "{:?}", end.halt);
-    let observers = std::mem::take(&mut world.shared.records).into_observers();
-    let path = observers
-        .into_iter()
+    let mut observers = std::mem::take(&mut world.shared.records).into_observers().into_iter();
+    let path = observers.next().unwrap().into_any().downcast::<CriticalPath>().unwrap();
+    prop_assert_eq!(path.wrong(), &[] as &[String]);
+    let sheet = observers
         .next()
         .unwrap()
         .into_any()
-        .downcast::<CriticalPath>()
-        .unwrap();
-    prop_assert_eq!(path.wrong(), &[] as &[String]);
+        .downcast::<Watch>()
+        .unwrap()
+        .finish(end.now);
+    for name in ["topic", "queue", "log"] {
+        let unaccounted = sheet.numbers[&format!("channel.{name}.unaccounted")];
+        prop_assert_eq!(unaccounted, 0.0, "{}", name);
+    }
     Ok(path.checked())
 }
 
@@ -585,6 +761,7 @@ impl quorate::world::record::Observer for Kinds {
                 What::Journal => format!("Journal {}", record.c),
                 What::PassedBack => format!("PassedBack {}", record.c),
                 What::AnswerCached => format!("AnswerCached {}", record.c),
+                What::Channel => format!("Channel {}", record.c),
                 what => format!("{what:?}"),
             };
             *self.0.entry(detail).or_default() += 1;
@@ -619,6 +796,21 @@ fn the_random_worlds_cover_what_can_happen() {
     }
     println!("{all:#?}");
     for kind in [
+        "Channel 0",
+        "Channel 1",
+        "Channel 2",
+        "Channel 3",
+        "Channel 4",
+        "Channel 5",
+        "Channel 6",
+        "Channel 7",
+        "Channel 10",
+        "Channel 13",
+        "Channel 17",
+        "Channel 18",
+        "Channel 19",
+        "Channel 20",
+        "Channel 21",
         "AskReplied",
         "Paused",
         "Resumed",

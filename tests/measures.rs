@@ -35,6 +35,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         journal: None,
         budgets: Arc::new([]),
         errs: None,
+        channels: Arc::new([]),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }
@@ -62,6 +63,7 @@ fn plan(one_way_ms: f64, loss: f64, until: f64) -> Plan {
         stores: vec![],
         coordination: vec![],
         presets: vec![],
+        channels: vec![],
         agents: vec![],
         budgets: vec![],
         faults: Arc::new(vec![]),
@@ -106,6 +108,7 @@ fn setting(plan: &Plan) -> Setting {
         replays: false,
         pursues: true,
         state: None,
+        channels: Vec::new(),
         directory: addresses.into_directory(),
         warm_up: plan.warm_up,
         window: plan.window,
@@ -317,11 +320,12 @@ fn everything_on_a_sheet_is_in_the_registry() {
                 .any(|of| pattern.contains(of))
         })
         .collect();
-    // Stores and their caches, budgets, inference endpoints, coordination groups and their work, locks, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
+    // Stores and their caches, budgets, inference endpoints, coordination groups and their work, locks, channels, sessions of editing, recorded runs, journals, and pairs of variants, have tests of their own.
     let elsewhere = [
         "state.",
         "cache.",
         "lock.",
+        "channel.",
         "text.",
         "replay.",
         "journal.",

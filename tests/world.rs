@@ -32,6 +32,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         journal: None,
         budgets: Arc::new([]),
         errs: None,
+        channels: Arc::new([]),
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }
@@ -55,6 +56,7 @@ fn plan(one_way_ms: f64, loss: f64) -> Plan {
         stores: vec![],
         coordination: vec![],
         presets: vec![],
+        channels: vec![],
         agents: vec![],
         budgets: vec![],
         faults: Arc::new(vec![]),
@@ -236,6 +238,7 @@ fn a_peer_answers_an_ask_with_its_own_parts() {
         &[("model", SiteId(1))],
         &[],
         &[],
+        &[],
         &[("asker", 1, sites(0)), ("peer", 1, sites(1))],
     );
     let send = SendStep {
@@ -325,6 +328,7 @@ fn branches_join_at_the_last_and_a_wrong_guess_is_done_again() {
 fn the_same_seed_gives_the_same_fingerprint_and_another_seed_another() {
     let mut plan = plan(10.0, 0.1);
     let at = Addresses::assign(
+        &[],
         &[],
         &[],
         &[],

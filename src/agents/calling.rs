@@ -1,6 +1,7 @@
 //! Calls and operations from the client's side: attempts, timeouts, backoff, answers.
 
 use super::activation::{Settled, State};
+use super::channels::{CHANNEL, POLL, PUBLISH};
 use super::endless::{LAST_RETRY, MOST_ATTEMPTS};
 use super::group::AgentGroup;
 use super::journal::JOURNAL;
@@ -44,12 +45,18 @@ impl Answer {
 /// Whether work is asked for, which is what services are for.
 #[inline]
 pub(super) fn is_plain(spec: u32) -> bool {
-    spec & (OPERATION | LOCK | JOURNAL) == 0
+    spec & (OPERATION | LOCK | JOURNAL | CHANNEL) == 0
 }
 
 /// Whether something is asked of a log.
 fn is_journal(spec: u32) -> bool {
     spec & (OPERATION | LOCK | JOURNAL) == JOURNAL
+}
+
+/// The messages that an answer brings, if it is one to a poll.
+fn attempt_polled(attempt: Handle, cx: &mut Cx<'_, '_>) -> Option<Box<[(u64, u64)]>> {
+    let findings = cx.shared.attempts.get_mut(attempt)?.findings.as_mut()?;
+    (!findings.polled.is_empty()).then(|| std::mem::take(&mut findings.polled))
 }
 
 impl AgentGroup {
@@ -384,6 +391,8 @@ impl AgentGroup {
             _ if is_plain(spec) => program.calls[spec as usize].policy,
             _ if spec & OPERATION != 0 => program.operations[(spec & !OPERATION) as usize].policy,
             _ if spec & LOCK != 0 => program.locks[(spec & !LOCK) as usize].policy,
+            _ if spec & PUBLISH != 0 => program.publications[(spec & !PUBLISH) as usize].policy,
+            _ if spec & POLL != 0 => program.polls[(spec & !POLL) as usize].0.policy,
             _ => self.journal_policy(),
         }
     }
@@ -403,6 +412,8 @@ impl AgentGroup {
             _ if is_plain(spec) => program.calls[spec as usize].bytes,
             _ if spec & OPERATION != 0 => program.operations[(spec & !OPERATION) as usize].bytes,
             _ if spec & LOCK != 0 => 0,
+            _ if spec & PUBLISH != 0 => program.publications[(spec & !PUBLISH) as usize].bytes,
+            _ if spec & POLL != 0 => crate::channels::broker::word::BYTES,
             _ => self.journal_bytes(spec),
         }
     }
@@ -477,6 +488,9 @@ impl AgentGroup {
         let (current, pursued, number) = (call.awaits(attempt.number), call.pursuit().is_some(), attempt.number);
         let id = call.activation;
         if !current || self.activation(id).state != State::Calling {
+            if let Some(polled) = attempt_polled(handle, cx) {
+                self.discard_polled(client, words[1] as u32, &polled, cx);
+            }
             cx.shared.attempts.free(handle);
             if outcome == Outcome::Done {
                 cx.record(What::AnswerUnused, client, words);
@@ -652,7 +666,11 @@ impl AgentGroup {
         let (key, update) = match request {
             Request::Read { key } => (*key, 0),
             Request::Update { key, .. } => (*key, 1),
-            Request::Work { .. } | Request::Acquire | Request::Journal(_) => (0, 0),
+            Request::Work { .. }
+            | Request::Acquire
+            | Request::Journal(_)
+            | Request::Publish { .. }
+            | Request::Poll { .. } => (0, 0),
         };
         [identity, store << 32 | key as u64, update]
     }
@@ -707,7 +725,7 @@ impl AgentGroup {
         };
         let (spec, identity, server, began, tries) = (call.spec, call.identity, call.server, call.began, call.tries);
         let (outcome, version) = (answer.outcome, answer.version);
-        let (mut operation, mut loaded) = (None, None);
+        let (mut operation, mut loaded, mut polled) = (None, None, Box::default());
         if spec & OPERATION != 0 {
             operation = Some(self.operation_over(id, answer, cx));
         } else {
@@ -726,7 +744,9 @@ impl AgentGroup {
             cx.finish_call(answer.call);
             // What was answered without work, by a cache or together with others, wasn't billed.
             self.release_reserve(identity, cx);
-            loaded = answer.findings.and_then(|findings| findings.loaded);
+            if let Some(findings) = answer.findings {
+                (loaded, polled) = (findings.loaded, findings.polled);
+            }
         }
         let extra = [began.as_nanos(), tries as u64];
         cx.record_with(
@@ -741,6 +761,7 @@ impl AgentGroup {
         match operation {
             None if is_journal(spec) => return self.journal_answered(id, spec, outcome, loaded, cx),
             None if spec & LOCK != 0 => self.lock_granted(id, spec & !LOCK, identity, version, cx),
+            None if !is_plain(spec) && spec & POLL != 0 => self.polled(id, polled),
             None => {}
             Some(words) if outcome == Outcome::Moved => {
                 return self.swap_refused(id, spec, [identity, words[1], words[2] & 1], cx);

@@ -72,6 +72,7 @@ impl AgentGroup {
         agent.thinking = 0;
         if !keep_state {
             self.forget_memory(member);
+            self.abandon_polled(member, cx);
         }
         self.empty_mailbox(member, cx);
         if self.agents[member as usize].main.state == State::Idle {
@@ -109,6 +110,8 @@ impl AgentGroup {
         if !std::mem::take(&mut agent.down) {
             return;
         }
+        self.join_channels(member, cx);
+        let agent = &mut self.agents[member as usize];
         if agent.main.state == State::Halted {
             self.settle(member, Part::Down, cx);
             self.step_ended(member, Settled::Back, 0, cx);
@@ -135,12 +138,14 @@ impl AgentGroup {
                 Deferred::Message { message, .. } => match message.kind {
                     MessageKind::Response => {
                         if let Some(attempt) = cx.shared.attempts.remove(message.handle) {
+                            self.discard_polled(message.to, message.from, attempt.polled(), cx);
                             cx.leave_call(attempt.call);
                         }
                     }
                     _ => {
                         let peer = (message.from as u64) << 16 | message.topic as u64;
                         let words = [peer, message.sent.as_nanos(), 0];
+                        self.discard_delivery(member, &message, cx);
                         cx.record(What::Dropped, message.to, words);
                     }
                 },

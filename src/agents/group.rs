@@ -6,6 +6,7 @@ use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, State, 
 use super::budget::{Approval, Then};
 use super::caching::Cache;
 use super::calling::OPERATION;
+use super::channels::{Handled, InHand, POLL, PUBLISH, Polled};
 use super::conversation::Conversation;
 use super::edits::Progress;
 use super::journal::Journal;
@@ -140,6 +141,12 @@ pub struct AgentGroup {
     pub(super) holds: BTreeMap<u32, Vec<Hold>>,
     /// How many there have been.
     pub(super) holds_made: u32,
+    /// The pushed messages that handlers are at.
+    pub(super) in_hand: BTreeMap<u32, InHand>,
+    /// What activations have polled and not handled yet.
+    pub(super) polled: BTreeMap<u32, Polled>,
+    /// What is remembered of handled messages, by whose it is and the channel.
+    pub(super) handled: BTreeMap<(u32, u32), Handled>,
     /// What each agent knows of its log.
     pub(super) journals: BTreeMap<u32, Journal>,
     pub(super) deferred: BTreeMap<u32, (SimTime, Vec<Deferred>)>,
@@ -249,6 +256,9 @@ impl AgentGroup {
                 .any(|step| matches!(step.swap, Some(Swap::ReadUnlessSeen { .. }))),
             holds: BTreeMap::new(),
             holds_made: 0,
+            in_hand: BTreeMap::new(),
+            polled: BTreeMap::new(),
+            handled: BTreeMap::new(),
             journals: BTreeMap::new(),
             deferred: BTreeMap::new(),
             stood: BTreeMap::new(),
@@ -687,7 +697,11 @@ impl Population for AgentGroup {
             MessageKind::Answer => self.ask_answered(message, cx),
             MessageKind::Plain | MessageKind::Ask => self.letter(member, message, cx),
             // Its replica tells it again when it has read again.
-            MessageKind::Peer if !self.agents[member as usize].down => self.invalidated(member, message, cx),
+            MessageKind::Peer if !self.agents[member as usize].down => {
+                if !self.invited(member, message, cx) {
+                    self.invalidated(member, message, cx);
+                }
+            }
             MessageKind::Request | MessageKind::Peer | MessageKind::Cancel => {}
         }
     }
@@ -747,6 +761,8 @@ impl Population for AgentGroup {
             Instruction::Call(index) | Instruction::PaidCall(index) => call.spec == index,
             Instruction::Operate(index) => call.spec == index | OPERATION,
             Instruction::Acquire(index) => call.spec == index | LOCK,
+            Instruction::Publish(index) => call.spec == index | PUBLISH,
+            Instruction::Poll(index) => call.spec == index | POLL,
             _ => false,
         };
         let pc = self.spec.program.code.iter().position(at)?;

@@ -109,8 +109,9 @@ impl AgentGroup {
         }
     }
 
-    /// An activation is over, or thrown away: it gives back what it holds.
+    /// An activation is over, or thrown away: it gives back what it holds, and leaves what it has polled.
     pub(super) fn release_all(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
+        self.abandon_polled(id, cx);
         while self.holds.contains_key(&id) {
             self.release_last(id, cx);
         }

@@ -26,6 +26,7 @@ impl AgentGroup {
         self.acts_on_cache.remove(&member);
         self.deadlines.remove(&member);
         self.forget_known(member);
+        forget(&mut self.handled, (member, 0)..=(member, u32::MAX));
         self.forget_runs(member);
     }
 }

@@ -202,6 +202,7 @@ impl AgentGroup {
         if dropped || letters >= most {
             let peer = (message.from as u64) << 16 | message.topic as u64;
             let words = [peer, message.sent.as_nanos(), 0];
+            self.discard_delivery(member, message, cx);
             return cx.record(What::Dropped, message.to, words);
         }
         if let Some(id) = self.waiter_for(member, message.topic) {
@@ -366,6 +367,12 @@ impl AgentGroup {
 
     /// Runs the handler at `at` for a message.
     fn start_handler(&mut self, member: u32, at: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        let delivery = self.delivery_of(message);
+        if let Some(delivery) = delivery
+            && self.skips(member, delivery, cx)
+        {
+            return;
+        }
         self.agents[member as usize].handlers += 1;
         let path = message.about.rotate_left(17) ^ 0x68_616e_646c_6572;
         let id = self.spawn(member, at, NIL, 0, path, cx.now());
@@ -375,6 +382,9 @@ impl AgentGroup {
         let exit = self.end_of_program(at);
         self.push_frame(id, exit, None, 0, cx);
         self.note_taken(id, message, cx);
+        if let Some(delivery) = delivery {
+            self.begin_delivery(id, delivery, cx);
+        }
         self.run(id, cx);
     }
 
@@ -436,6 +446,7 @@ impl AgentGroup {
         while let Some(message) = self.take_letter(member, |_, _| true) {
             let peer = (message.from as u64) << 16 | message.topic as u64;
             let words = [peer, message.sent.as_nanos(), 0];
+            self.discard_delivery(member, &message, cx);
             cx.record(What::Dropped, message.to, words);
         }
     }

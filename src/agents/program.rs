@@ -3,7 +3,7 @@
 use super::edits::Part;
 use super::journal::Granularity;
 use super::rows::{Replay, RowPlace};
-use super::step::{Action, CallStep, LockStep, OperateStep, SendStep, Step, Swap};
+use super::step::{Action, CallStep, LockStep, OperateStep, PollStep, PublishStep, SendStep, Step, Swap};
 use crate::kernel::SimDuration;
 use crate::random::Law;
 use std::sync::Arc;
@@ -29,6 +29,24 @@ pub enum Instruction {
     Acquire(u32),
     /// It is given back.
     Release,
+    /// A publication.
+    Publish(u32),
+    /// A poll of a channel.
+    Poll(u32),
+    /// Begins with the next message that a poll got, or goes to `exit` if there is none.
+    NextMessage {
+        /// Which poll.
+        poll: u32,
+        /// Where all are handled.
+        exit: u32,
+    },
+    /// A message is handled; goes back for the next.
+    MessageOver {
+        /// Which poll.
+        poll: u32,
+        /// Where the next one begins.
+        start: u32,
+    },
     /// A message.
     Send(u32),
     /// A message and the wait for its answer.
@@ -158,6 +176,10 @@ pub struct Program {
     pub operations: Vec<OperateStep>,
     /// Locks.
     pub locks: Vec<LockStep>,
+    /// Publications.
+    pub publications: Vec<PublishStep>,
+    /// Polls, and where a message's steps end.
+    pub polls: Vec<(PollStep, u32)>,
     /// Messages.
     pub sends: Vec<SendStep>,
     /// Asks: the message, and the timeout.
@@ -277,7 +299,11 @@ impl Compiler {
             let place = format!("{place}[{index}]");
             let whole = matches!(
                 step,
-                Step::Parallel(_) | Step::Speculate { .. } | Step::Task { .. } | Step::WithLock { .. }
+                Step::Parallel(_)
+                    | Step::Speculate { .. }
+                    | Step::Task { .. }
+                    | Step::WithLock { .. }
+                    | Step::Poll { .. }
             );
             self.inside += u32::from(whole);
             self.step(step, place.clone());
@@ -314,7 +340,9 @@ impl Compiler {
                 | Step::Speculate { .. }
                 | Step::Task { .. }
                 | Step::WithLock { .. }
+                | Step::Poll { .. }
                 | Step::Edit(_) => true,
+                Step::Publish(publish) => publish.acknowledged,
                 Step::Send(_)
                 | Step::Reply { .. }
                 | Step::Repeat { .. }
@@ -445,6 +473,20 @@ impl Compiler {
                 self.emit(I::EditOver { edit: index, start }, place);
                 let exit = self.here();
                 self.program.code[start as usize] = I::NextEdit { edit: index, exit };
+            }
+            Step::Publish(publish) => {
+                let publication = push(&mut self.program.publications, publish.clone());
+                self.emit(I::Publish(publication), place);
+            }
+            Step::Poll { poll, each } => {
+                let index = push(&mut self.program.polls, (*poll, 0));
+                self.emit(I::Poll(index), place.clone());
+                let start = self.emit(I::NextMessage { poll: index, exit: 0 }, place.clone());
+                self.block(each, &format!("{place}.each"));
+                let over = self.emit(I::MessageOver { poll: index, start }, place);
+                self.program.polls[index as usize].1 = over;
+                let exit = self.here();
+                self.program.code[start as usize] = I::NextMessage { poll: index, exit };
             }
             Step::Stop => {
                 // A branch's end is its join; only there does stopping mean less than the whole activation.

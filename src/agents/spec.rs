@@ -48,6 +48,8 @@ pub struct GroupSpec {
     pub journal: Option<JournalSpec>,
     /// The budgets that they spend from.
     pub budgets: Arc<[GroupBudget]>,
+    /// The channels from which they get messages, by their topics.
+    pub channels: Arc<[super::channels::Consumes]>,
     /// Whether a failed call ends the task around it; otherwise the agent goes on.
     pub failure_ends_task: bool,
     /// How their answers go wrong; `None`: they don't.

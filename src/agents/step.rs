@@ -90,6 +90,15 @@ pub enum Step {
     },
     /// Takes the part of an author in a recorded editing session.
     Edit(super::edits::EditStep),
+    /// Publishes to a channel.
+    Publish(PublishStep),
+    /// Polls a channel, and handles each message that it gets.
+    Poll {
+        /// What is asked for.
+        poll: PollStep,
+        /// What is done with each message; then it is acknowledged.
+        each: Vec<Step>,
+    },
     /// Ends the activation here.
     Stop,
 }
@@ -107,6 +116,45 @@ pub struct LockStep {
     pub fencing: bool,
     /// Where the lock is given back in the compiled program.
     pub release: u32,
+}
+
+/// A publication.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishStep {
+    /// The channel's entity.
+    pub channel: u32,
+    /// The number of the policy.
+    pub policy: u16,
+    /// Its size.
+    pub bytes: u32,
+    /// What it is about.
+    pub about: KeyOf,
+    /// Whether its publisher waits until the broker has it.
+    pub acknowledged: bool,
+}
+
+/// What a publication is about: publications about the same stay in their order in a log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum KeyOf {
+    /// Nothing.
+    Nothing,
+    /// Its publisher: its number in its group.
+    Publisher,
+    /// A number, by a law, rounded down.
+    Law(Law),
+}
+
+/// A poll of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollStep {
+    /// The channel's entity.
+    pub channel: u32,
+    /// The number of the policy.
+    pub policy: u16,
+    /// How many messages at most.
+    pub most: u32,
+    /// How long the broker waits for the first.
+    pub wait: crate::kernel::SimDuration,
 }
 
 /// A call to a service.

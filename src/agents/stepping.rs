@@ -57,6 +57,30 @@ impl AgentGroup {
                         self.step_over(id);
                     }
                 }
+                Instruction::Publish(publication) => {
+                    if !self.begin_publish(id, publication, cx) {
+                        return;
+                    }
+                    self.step_over(id);
+                }
+                Instruction::Poll(poll) => return self.begin_poll(id, poll, cx),
+                Instruction::NextMessage { poll, exit } => {
+                    let there = self.next_message(id, poll, cx);
+                    self.step_over(id);
+                    if !there {
+                        self.activation(id).pc = exit;
+                    }
+                }
+                Instruction::MessageOver { start, .. } => {
+                    self.pop_frame(id, TaskEnd::Done, cx);
+                    let failed = std::mem::take(&mut self.activation(id).failed);
+                    if failed {
+                        self.note_given_up(id);
+                    }
+                    self.message_over(id, failed, cx);
+                    self.step_over(id);
+                    self.activation(id).pc = start;
+                }
                 Instruction::Send(send) => {
                     let step = self.spec.program.sends[send as usize];
                     self.send(id, &step, cx);
@@ -474,10 +498,7 @@ impl AgentGroup {
             activation.steps += 1;
             return;
         }
-        let frame = self.activation(id).frame;
-        if frame != NIL {
-            self.frame_mut(frame).gave_up = true;
-        }
+        self.note_given_up(id);
         if let Instruction::Acquire(lock) = self.spec.program.code[pc] {
             // What the lock was for isn't done without it.
             let after = self.spec.program.locks[lock as usize].release + 1;
@@ -486,6 +507,14 @@ impl AgentGroup {
             activation.steps += 1;
         } else {
             self.step_over(id);
+        }
+    }
+
+    /// A step of an activation was given up, and its program goes on.
+    fn note_given_up(&mut self, id: u32) {
+        let frame = self.activation(id).frame;
+        if frame != NIL {
+            self.frame_mut(frame).gave_up = true;
         }
     }
 
@@ -721,6 +750,8 @@ impl AgentGroup {
         if self.parent_of(id) != NIL {
             return self.branch_ended(id, cx);
         }
+        let failed = self.activation(id).failed;
+        self.delivery_over(id, failed, cx);
         self.release_all(id, cx);
         let member = self.member_of(id);
         let activation = self.activation(id);

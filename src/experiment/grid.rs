@@ -450,6 +450,16 @@ pub fn setting(plan: &Plan) -> Setting {
             .iter()
             .map(|service| service.spec.batching.map(|batching| batching.kv))
             .collect(),
+        channels: plan
+            .channels
+            .iter()
+            .zip(&addresses.channels)
+            .map(|(channel, id)| measures::channels::Watched {
+                entity: *id,
+                name: channel.name.clone(),
+                spec: std::sync::Arc::clone(&channel.spec),
+            })
+            .collect(),
         state: watched(plan, &addresses.stores),
         edited: edited(plan, &addresses.stores),
         replays: plan.agents.iter().any(|group| !group.program.replays.is_empty()),

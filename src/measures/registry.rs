@@ -2,7 +2,7 @@
 //!
 //! Each measure keeps its own table beside its code; a test runs worlds and asserts that nothing on a sheet is missing here.
 
-use super::{Better, MeasureInfo, Unit, clients, fairness, gateways, herd, journal, locks, tasks, traffic};
+use super::{Better, MeasureInfo, Unit, channels, clients, fairness, gateways, herd, journal, locks, tasks, traffic};
 
 /// A static table of [`MeasureInfo`]: `name, unit, better, doc;` line by line.
 macro_rules! measure_table {
@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 30] = [
+const TABLES: [&[MeasureInfo]; 31] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -33,6 +33,7 @@ const TABLES: [&[MeasureInfo]; 30] = [
     fairness::GROUP,
     fairness::LOAD,
     locks::LOCK,
+    channels::CHANNEL,
     journal::JOURNAL,
     super::coordination::GROUP,
     super::work::WORK,

@@ -67,9 +67,45 @@ pub fn charts(results: &Results) -> Vec<(String, Chart)> {
         ),
         ("state_costs", state_costs(results)),
     ];
-    all.into_iter()
-        .filter_map(|(name, chart)| Some((name.to_string(), chart?)))
+    let all = all.into_iter().map(|(name, chart)| (name.to_string(), chart));
+    all.chain(channels(results))
+        .filter_map(|(name, chart)| Some((name, chart?)))
         .collect()
+}
+
+/// So many channels have charts of their own.
+const MOST_CHANNELS: usize = 8;
+
+/// For each channel how long its messages take until they are handled, and how many deliveries it owes over time.
+fn channels(results: &Results) -> Vec<(String, Option<Chart>)> {
+    let runs = results.variants.iter().flat_map(|variant| &variant.runs);
+    let series = runs.flat_map(|run| run.series.keys());
+    let name = |series: &String| Some(series.strip_prefix("channel.")?.strip_suffix(".depth")?.to_string());
+    let names: std::collections::BTreeSet<String> = series.filter_map(name).collect();
+    let both = |name: &String| {
+        let file: String = name
+            .chars()
+            .map(|c| if c.is_alphanumeric() { c } else { '_' })
+            .collect();
+        let latency = distribution(
+            results,
+            &format!("channel.{name}.latency"),
+            &format!("Time until messages of {name} are handled"),
+            "from the beginning of the publication",
+        );
+        let depth = over_time(
+            results,
+            &format!("channel.{name}.depth"),
+            &format!("Deliveries that {name} owes"),
+            "deliveries owed",
+            Afterwards::Unknown,
+        );
+        [
+            (format!("channel_{file}_latency"), latency),
+            (format!("channel_{file}_depth"), depth),
+        ]
+    };
+    names.iter().take(MOST_CHANNELS).flat_map(both).collect()
 }
 
 fn frame(results: &Results, title: &str) -> Frame {

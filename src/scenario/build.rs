@@ -2,6 +2,7 @@
 
 use super::plan::{Plan, Until};
 use crate::agents::{AgentGroup, RankBlock};
+use crate::channels::Broker;
 use crate::faults::{FaultKind, FaultSpec, Faults, Keep};
 use crate::kernel::{Checkpoint, End, Kernel, Key, Origin, Print, SimDuration, SimTime, permute_ranks};
 use crate::network::Network;
@@ -125,6 +126,7 @@ pub fn build_with(
     let keys = Keys {
         services: root.child("services"),
         stores: root.child("stores"),
+        channels: root.child("channels"),
         coordination: root.child("coordination"),
         agents: root.child("agents"),
         extras: root.child("extras"),
@@ -168,6 +170,15 @@ pub fn build_with(
             spec,
             replicas.collect(),
         ));
+    }
+    for (index, channel) in plan.channels.iter().enumerate() {
+        let key = keys.channels.child(&channel.name);
+        let endpoint = endpoint(addresses.channels[index], channel.site, key, ranks.channels[index]);
+        groups.push(Box::new(Broker::new(
+            &channel.name,
+            Arc::clone(&channel.spec),
+            endpoint,
+        )));
     }
     for (index, spec) in plan.coordination.iter().enumerate() {
         let key = keys.coordination.child(&spec.group.name);
@@ -341,6 +352,7 @@ fn endpoint(id: u32, site: crate::network::SiteId, key: Key, rank: u32) -> Endpo
 struct Keys {
     services: Key,
     stores: Key,
+    channels: Key,
     coordination: Key,
     agents: Key,
     extras: Key,
@@ -350,6 +362,7 @@ struct Keys {
 struct Ranks {
     services: Vec<u32>,
     stores: Vec<Vec<u32>>,
+    channels: Vec<u32>,
     coordination: Vec<Vec<u32>>,
     agents: Vec<(RankBlock, u32)>,
     extras: Vec<Vec<u32>>,
@@ -370,6 +383,7 @@ impl Ranks {
                     .map(|site| key.child(&plan.network.sites[site.0 as usize].name)),
             );
         }
+        all.extend(plan.channels.iter().map(|channel| keys.channels.child(&channel.name)));
         for spec in &plan.coordination {
             let key = keys.coordination.child(&spec.group.name);
             all.extend((0..spec.sites.len() as u64).map(|member| key.member(member)));
@@ -391,6 +405,7 @@ impl Ranks {
         let mut take = |count: usize| -> Vec<u32> { next.by_ref().take(count).collect() };
         let services = take(plan.services.len());
         let stores = plan.stores.iter().map(|store| take(store.sites.len())).collect();
+        let channels = take(plan.channels.len());
         let coordination = plan.coordination.iter().map(|spec| take(spec.sites.len())).collect();
         let mut first = STREAM_RANKS;
         let mut agents = Vec::new();
@@ -409,6 +424,7 @@ impl Ranks {
         Self {
             services,
             stores,
+            channels,
             coordination,
             agents,
             extras,

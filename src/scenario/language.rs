@@ -10,6 +10,7 @@
 
 pub mod agents;
 pub mod budgets;
+pub mod channels;
 pub mod compare;
 pub mod coordination;
 pub mod faults;
@@ -25,6 +26,7 @@ pub mod steps;
 pub mod work;
 
 pub use agents::{Arrive, Group};
+pub use channels::Channel;
 pub use compare::{Amount, Bound, Change, Expect, Knee, Statistic, Variants};
 pub use coordination::Coordination;
 pub use faults::Fault;
@@ -87,6 +89,8 @@ crate::language! {
         work: Named<Part<work::Work>> = Named::default(),
         /// How agents are made to work together: members of a protocol, at sites or beside agents.
         coordination: Named<Part<Coordination>> = Named::default(),
+        /// What agents tell each other through: topics, queues and logs.
+        channels: Named<Part<Channel>> = Named::default(),
         /// Named client behaviour: timeout, attempts, backoff.
         policies: Named<Part<Policy>> = Named::default(),
         /// The agents, in groups.

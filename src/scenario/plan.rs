@@ -32,6 +32,8 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// The stores of shared state, by name.
     pub stores: Vec<StorePlan>,
+    /// The channels, by name.
+    pub channels: Vec<ChannelPlan>,
     /// The coordination groups, by name.
     pub coordination: Vec<crate::coordination::CoordinationSpec>,
     /// The stores whose models were presets, and what these stand for.
@@ -105,6 +107,17 @@ pub struct ServicePlan {
     pub spec: Arc<ServiceSpec>,
 }
 
+/// A channel and its place.
+#[derive(Debug, Clone)]
+pub struct ChannelPlan {
+    /// Its name.
+    pub name: String,
+    /// Its site.
+    pub site: SiteId,
+    /// What it is.
+    pub spec: Arc<crate::channels::ChannelSpec>,
+}
+
 /// A store of shared state, with a replica at each of its sites.
 #[derive(Debug, Clone)]
 pub struct StorePlan {
@@ -131,9 +144,9 @@ impl Plan {
         Some(self.addresses().services[index])
     }
 
-    /// The numbers that groups have in the directory: services, stores and coordination groups come before them.
+    /// The numbers that groups have in the directory: services, stores, channels and coordination groups come before them.
     pub fn directory_group(&self, group: usize) -> u16 {
-        (self.services.len() + self.stores.len() + self.coordination.len() + group) as u16
+        (self.services.len() + self.stores.len() + self.channels.len() + self.coordination.len() + group) as u16
     }
 
     /// The books of what agents may spend, if anybody has a budget.
@@ -167,7 +180,7 @@ impl Plan {
 
 /// The entity ids that the entities of a plan get, so that programs and faults can name them before a world is built.
 ///
-/// Groups come in the order services, stores, coordination, agents, each by name; see [`crate::world::population::Directory`].
+/// Groups come in the order services, stores, channels, coordination, agents, each by name; see [`crate::world::population::Directory`].
 #[derive(Debug, Clone, Default)]
 pub struct Addresses {
     directory: crate::world::population::Directory,
@@ -175,6 +188,8 @@ pub struct Addresses {
     pub services: Vec<u32>,
     /// For each store, the entity of its first replica.
     pub stores: Vec<u32>,
+    /// For each channel, its entity.
+    pub channels: Vec<u32>,
     /// For each coordination group, the entity of its first member.
     pub coordination: Vec<u32>,
     /// For each group, the entity of its first member.
@@ -185,26 +200,32 @@ pub struct Addresses {
 pub const MAX_ALIVE: u32 = 1 << 20;
 
 impl Addresses {
-    /// Gives ids to services, then stores and coordination groups (name, sites of the members), then groups (name, capacity, sites).
+    /// Gives ids to services, then stores (name, sites of the replicas), then channels, then coordination groups (name, sites of the members), then
+    /// groups (name, capacity, sites).
     pub fn assign(
         services: &[(&str, SiteId)],
         stores: &[(&str, Vec<SiteId>)],
+        channels: &[(&str, SiteId)],
         coordination: &[(&str, Vec<SiteId>)],
         agents: &[(&str, u32, crate::world::population::Sites)],
     ) -> Self {
         use crate::world::population::Sites;
         let mut directory = crate::world::population::Directory::default();
-        let services = services
-            .iter()
-            .map(|(name, site)| directory.add(name, 1, Sites::One(*site)))
-            .collect();
-        let mut placed = |groups: &[(&str, Vec<SiteId>)]| {
+        type All = crate::world::population::Directory;
+        let singles = |all: &[(&str, SiteId)], directory: &mut All| {
+            let one = |(name, site): &(&str, SiteId)| directory.add(name, 1, Sites::One(*site));
+            all.iter().map(one).collect()
+        };
+        let placed = |groups: &[(&str, Vec<SiteId>)], directory: &mut All| {
             let add = |(name, sites): &(&str, Vec<SiteId>)| {
                 directory.add(name, sites.len() as u32, Sites::Each(sites.clone()))
             };
             groups.iter().map(add).collect()
         };
-        let (stores, coordination) = (placed(stores), placed(coordination));
+        let services = singles(services, &mut directory);
+        let stores = placed(stores, &mut directory);
+        let channels = singles(channels, &mut directory);
+        let coordination = placed(coordination, &mut directory);
         // One id more than a group has members: the stream itself, which schedules arrivals.
         let agents = agents
             .iter()
@@ -214,6 +235,7 @@ impl Addresses {
             directory,
             services,
             stores,
+            channels,
             coordination,
             agents,
         }
@@ -238,6 +260,11 @@ impl Plan {
             .iter()
             .map(|store| (store.name.as_str(), store.sites.clone()))
             .collect();
+        let channels: Vec<_> = self
+            .channels
+            .iter()
+            .map(|channel| (channel.name.as_str(), channel.site))
+            .collect();
         let coordination: Vec<_> = self
             .coordination
             .iter()
@@ -248,6 +275,6 @@ impl Plan {
             .iter()
             .map(|group| (group.name.as_str(), group.capacity(), group.sites.clone()))
             .collect();
-        Addresses::assign(&services, &stores, &coordination, &agents)
+        Addresses::assign(&services, &stores, &channels, &coordination, &agents)
     }
 }

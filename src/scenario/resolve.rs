@@ -12,6 +12,7 @@ mod budgets;
 mod caches;
 mod causal;
 mod central;
+mod channels;
 mod checks;
 mod coordination;
 mod doubts;
@@ -76,6 +77,8 @@ pub(super) struct Resolver<'a, 'd> {
     engaged: BTreeMap<u16, u32>,
     /// Copies of keys, of all stores so far.
     copies: u64,
+    /// The channels that could be resolved.
+    channels: BTreeMap<String, channels::Resolved>,
     /// The services that could be resolved.
     served: BTreeMap<String, Arc<crate::services::ServiceSpec>>,
     network: NetworkSpec,
@@ -120,6 +123,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         graphs: BTreeMap::new(),
         engaged: BTreeMap::new(),
         copies: 0,
+        channels: BTreeMap::new(),
         served: BTreeMap::new(),
         network: NetworkSpec::instant(file.sites.0.canonical().map(|(name, _)| name.value.clone())),
         network_known: true,
@@ -138,6 +142,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         return None;
     }
     resolver.gateways(&mut services);
+    let channels = resolver.channels();
     resolver.engagements();
     resolver.check_work();
     let coordination = resolver.coordination();
@@ -151,6 +156,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     resolver.check_operations();
     resolver.check_policies();
     resolver.check_edited();
+    resolver.check_channels();
     if resolver.out.error_count() == errors {
         // What is wrong may be why something else has no effect.
         resolver.check_effects();
@@ -174,6 +180,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         network: Arc::new(resolver.network),
         services,
         stores,
+        channels,
         coordination,
         presets: Vec::new(),
         agents,

@@ -159,7 +159,11 @@ impl<R: Resolution> Store<R> {
                 self.unpark(member, cx);
             }
             // The plan has checked that nobody asks a store to work.
-            Request::Work { .. } | Request::Acquire | Request::Journal(_) => {
+            Request::Work { .. }
+            | Request::Acquire
+            | Request::Journal(_)
+            | Request::Publish { .. }
+            | Request::Poll { .. } => {
                 attempt.outcome = Outcome::Refused { retry_after: None };
                 self.answer(member, handle, 0, cx);
             }

@@ -149,7 +149,11 @@ impl Population for Clients {
             let (key, update) = match call.request {
                 Request::Read { key } => (key, 0),
                 Request::Update { key, .. } => (key, 1),
-                Request::Work { .. } | Request::Acquire | Request::Journal(_) => {
+                Request::Work { .. }
+                | Request::Acquire
+                | Request::Journal(_)
+                | Request::Publish { .. }
+                | Request::Poll { .. } => {
                     unreachable!("clients don't ask for work")
                 }
             };

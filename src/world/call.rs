@@ -115,6 +115,20 @@ pub enum Request {
     Acquire,
     /// Something of the log of the client's events.
     Journal(Box<LogRequest>),
+    /// A message for a channel.
+    Publish {
+        /// What it is about, if it is to stay in its order among others.
+        about: Option<u64>,
+        /// Its size.
+        bytes: u32,
+    },
+    /// Messages from a channel.
+    Poll {
+        /// How many at most.
+        most: u32,
+        /// How long the broker waits for the first, if there is none.
+        wait: SimDuration,
+    },
 }
 
 /// What a request for work says of its prompt and its answer beyond how long they are. Plain ones say nothing, so it lies apart.
@@ -235,7 +249,12 @@ impl Request {
             Self::Work {
                 tokens_in, tokens_out, ..
             } => (*tokens_in, *tokens_out),
-            Self::Read { .. } | Self::Update { .. } | Self::Acquire | Self::Journal(_) => (0, 0),
+            Self::Read { .. }
+            | Self::Update { .. }
+            | Self::Acquire
+            | Self::Journal(_)
+            | Self::Publish { .. }
+            | Self::Poll { .. } => (0, 0),
         }
     }
 }
@@ -358,6 +377,8 @@ pub struct Findings {
     pub passed: Option<Parts>,
     /// The gateway's call whose answer it was; 0 for none.
     pub passed_by: u64,
+    /// The messages that a poll got: each one's publication, and the tag under which it is acknowledged.
+    pub polled: Box<[(u64, u64)]>,
 }
 
 /// One attempt of a call.
@@ -543,6 +564,8 @@ impl Call {
             Request::Read { key } => (2, *key as u64),
             Request::Acquire => (12, 0),
             Request::Journal(entry) => (13, entry.digest()),
+            Request::Publish { about, bytes } => (14, about.map_or(0, |about| about + 1) ^ u64::from(*bytes) << 32),
+            Request::Poll { most, wait } => (15, wait.as_nanos() ^ u64::from(*most) << 32),
             Request::Update { key, op, .. } => {
                 let (kind, value) = match *op {
                     Op::Write(value) => (3, value),
@@ -581,7 +604,16 @@ impl Call {
         let loaded = attempt.loaded();
         let loaded = loaded.map(|loaded| u64::from(loaded.last) << 32 | loaded.events.len() as u64);
         let pursuit = self.pursuit().map(|pursuit| pursuit.digest(attempt.number));
-        let all = words.into_iter().chain(fence).chain(loaded).chain(pursuit);
+        let polled = attempt
+            .polled()
+            .iter()
+            .map(|(identity, tag)| identity.rotate_left(32) ^ tag);
+        let all = words
+            .into_iter()
+            .chain(fence)
+            .chain(loaded)
+            .chain(pursuit)
+            .chain(polled);
         all.chain(tokens.map(|token| token.digest())).fold(0, fold)
     }
 }
@@ -617,6 +649,11 @@ impl Attempt {
     /// What was read of a log.
     pub fn loaded(&self) -> Option<&Loaded> {
         self.findings.as_ref()?.loaded.as_deref()
+    }
+
+    /// The messages that a poll got.
+    pub fn polled(&self) -> &[(u64, u64)] {
+        self.findings.as_ref().map_or(&[], |findings| &findings.polled)
     }
 
     /// What the answer brings, to be filled in.

@@ -60,6 +60,8 @@ pub mod purpose {
     pub const REPLAY: Purpose = Purpose(0x10e);
     /// What a holder tells a lock service.
     pub const LOCK: Purpose = Purpose(0x10f);
+    /// What a consumer tells a broker.
+    pub const CHANNEL: Purpose = Purpose(0x115);
     /// Which recorded run an agent takes.
     pub const RUN: Purpose = Purpose(0x110);
     /// Which key a recorded run is about.
@@ -534,7 +536,11 @@ impl Cx<'_, '_> {
         };
         from.sent += 1;
         if self.wants(What::Sent) {
-            let topic = if message.kind == MessageKind::Peer { message.topic } else { 0 };
+            let topic = if message.kind == MessageKind::Peer {
+                message.topic
+            } else {
+                0
+            };
             let peer = u64::from(topic) << 40 | (message.to as u64) << 8 | message.kind as u64;
             let words = [peer, message.bytes as u64, message.identity()];
             self.record(What::Sent, message.from, words);

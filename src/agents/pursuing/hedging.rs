@@ -48,7 +48,8 @@ impl AgentGroup {
         let spec = Arc::clone(&self.spec);
         let now = cx.now();
         let call = cx.shared.calls.get_mut(self.activation(id).handle)?;
-        let step = &spec.program.calls[call.spec as usize];
+        // Only calls of services may go to another one.
+        let step = spec.program.calls.get(call.spec as usize)?;
         let (key, about) = (call.key, attempt_address(call.address, number + 1));
         let pursuit = call.pursuit_mut()?;
         let mut tried = pursuit.servers();

@@ -327,6 +327,7 @@ mod tests {
             limits: Vec::new(),
             servers: Vec::new(),
             state: None,
+            channels: Vec::new(),
             edited: Vec::new(),
             replays: false,
         }

@@ -89,6 +89,33 @@ steps! {
             /// What is done if it is no, or if there is none and the group of agents goes on.
             otherwise: Steps = Part::from(Vec::new()),
         },
+        /// A message for a channel.
+        Publish {
+            /// The channel.
+            to: Part<Spanned<String>>,
+            /// What it is about: of a log, publications with one key stay in their order. Without it it is about nothing.
+            key: Part<Option<Spanned<super::channels::PublicationKey>>>,
+            /// Its size.
+            bytes: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
+            /// Whether the agent waits until the channel has it. Otherwise it goes on at once, and nobody knows whether it came.
+            acknowledged: Part<Spanned<bool>> = Part::from(true),
+            /// The policy. Its `idempotency_key` is how the channel recognises a repeat.
+            policy: Part<Option<Spanned<String>>>,
+        },
+        /// Asks a channel for messages, and does something about each, one after the other. A message is acknowledged once its steps are done;
+        /// if one of them fails it isn't, and the next message comes.
+        Poll {
+            /// The channel.
+            from: Part<Spanned<String>>,
+            /// How many messages at most.
+            most: Part<Spanned<Positive<u32>>> = Part::from(super::positive(10)),
+            /// How long the channel waits for the first, if there is none: long polling. A `timeout` of the policy has to be longer.
+            wait: Part<Spanned<Duration>> = Part::from(Duration::from_secs(20)),
+            /// What is done about each message.
+            each: Steps = Part::from(Vec::new()),
+            /// The policy.
+            policy: Part<Option<Spanned<String>>>,
+        },
         /// A message; no answer is waited for.
         Send {
             /// Who receives it.

@@ -83,13 +83,14 @@ impl Resolver<'_, '_> {
             .iter()
             .map(|group| group.sites.len() as u64 / PAGE + 1)
             .sum();
-        let pages = fixed + members + file.services.len() as u64 + file.state.len() as u64;
+        let pages = fixed + members + (file.services.len() + file.state.len() + file.channels.len()) as u64;
         let streams: u64 = sized
             .iter()
             .filter(|(.., is_stream)| *is_stream)
             .map(|(_, size, _)| u64::from(*size).next_power_of_two())
             .sum();
-        let groups = file.agents.len() + file.services.len() + file.state.len() + file.coordination.len();
+        let groups =
+            file.agents.len() + file.services.len() + file.state.len() + file.channels.len() + file.coordination.len();
         if pages >= (1 << 23) || streams > (1 << 31) || groups >= usize::from(u16::MAX) {
             let others = file.services.canonical().map(|(name, _)| name);
             let others = others.chain(file.state.canonical().map(|(name, _)| name));
@@ -122,13 +123,25 @@ impl Resolver<'_, '_> {
             .iter()
             .map(|(name, size, _)| (name.value.as_str(), *size, Sites::One(crate::network::SiteId(0))))
             .collect();
+        let channels: Vec<_> = file
+            .channels
+            .canonical()
+            .map(|(name, channel)| {
+                (
+                    name.value.as_str(),
+                    self.quiet_place(channel.get().map(|channel| &channel.at)),
+                )
+            })
+            .collect();
         let coordination: Vec<_> = self
             .coordinated
             .iter()
             .map(|group| (group.name.as_str(), group.sites.clone()))
             .collect();
-        self.addresses = Addresses::assign(&services, &stores, &coordination, &agents);
+        self.addresses = Addresses::assign(&services, &stores, &channels, &coordination, &agents);
         let (mut topics, mut tasks) = (BTreeSet::new(), BTreeSet::new());
+        // What a channel pushes comes under its name.
+        topics.extend(file.channels.names().map(str::to_owned));
         topics.extend(self.topics_of_work());
         for (_, group) in file.coordination.known() {
             topics.extend(group.tells.given().map(|topic| topic.value.clone()));
@@ -166,8 +179,14 @@ impl Resolver<'_, '_> {
 
     /// The site of a service, whose name has been looked up before.
     fn quiet_site(&self, service: &Part<Service>) -> crate::network::SiteId {
-        let name = service.get().and_then(|service| service.at.get());
-        let at = name.and_then(|name| self.file.sites.0.position(name));
+        self.quiet_place(service.get().map(|service| &service.at))
+    }
+
+    /// A site whose name is looked up elsewhere; the first, if it isn't known.
+    fn quiet_place(&self, name: Option<&Part<Spanned<String>>>) -> crate::network::SiteId {
+        let at = name
+            .and_then(Part::get)
+            .and_then(|name| self.file.sites.0.position(name));
         crate::network::SiteId(at.unwrap_or(0) as u32)
     }
 
@@ -242,6 +261,8 @@ impl Resolver<'_, '_> {
             })
             .collect();
         let handlers: Option<Vec<_>> = handlers.into_iter().collect();
+        let channels = self.consumed_by(name);
+        self.check_handler_times(group, handlers.as_deref().unwrap_or(&[]));
         let handlers_at_once = group.handlers_at_once.get().and_then(|count| {
             let fits = u16::try_from(*count.value).ok();
             if fits.is_none() {
@@ -304,6 +325,7 @@ impl Resolver<'_, '_> {
             journal,
             budgets: Arc::new([]),
             errs: errs?,
+            channels,
             failure_ends_task: matches!(group.on_failure.get()?, OnFailure::EndTask),
             sites: match sites?.as_slice() {
                 [one] => Sites::One(*one),

@@ -21,9 +21,11 @@ pub(super) fn may_leave_or_wait(steps: &[Step]) -> bool {
         Step::Call(_)
         | Step::Operate(_)
         | Step::WithLock { .. }
+        | Step::Poll { .. }
         | Step::Ask { .. }
         | Step::Wait { .. }
         | Step::Stop => true,
+        Step::Publish(publish) => publish.acknowledged,
         Step::Send(_) | Step::Reply { .. } => false,
         Step::Repeat { times, steps } => {
             times.as_ref().is_none_or(|times| times.support().1 >= 0.5) && may_leave_or_wait(steps)

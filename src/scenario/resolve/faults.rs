@@ -122,13 +122,17 @@ impl Resolver<'_, '_> {
         good.then(|| targets.into_iter().map(target).collect())
     }
 
-    /// Who is called so: a site, a group of agents, a service or a store.
+    /// Who is called so: a site, a group of agents, a service, a store or a channel.
     fn scope(&mut self, name: &Spanned<String>, only_services: bool) -> Option<Scope> {
         let file = self.file;
         let service = file
             .services
             .position(name)
             .map(|at| ("a service", Scope::Service(self.addresses.services[at])));
+        let channel = file
+            .channels
+            .position(name)
+            .map(|at| ("a channel", Scope::Service(self.addresses.channels[at])));
         let others = [
             file.sites
                 .0
@@ -154,30 +158,37 @@ impl Resolver<'_, '_> {
             }),
         ];
         let found: Vec<_> = match only_services {
-            true => service.into_iter().collect(),
-            false => service.into_iter().chain(others.into_iter().flatten()).collect(),
+            true => service.into_iter().chain(channel).collect(),
+            false => service
+                .into_iter()
+                .chain(channel)
+                .chain(others.into_iter().flatten())
+                .collect(),
         };
         match found.as_slice() {
             [(_, scope)] => Some(scope.clone()),
             [] if only_services => {
-                if file.services.is_whole() {
-                    unknown_name(name, file.services.written(), Code::UnknownTarget, "service", self.out);
+                if file.services.is_whole() && file.channels.is_whole() {
+                    let names = file.services.written().chain(file.channels.names());
+                    unknown_name(name, names, Code::UnknownTarget, "service or channel", self.out);
                 }
                 None
             }
             [] => {
-                let places = [
-                    file.sites.0.is_whole(),
-                    file.agents.is_whole(),
+                let places = [file.sites.0.is_whole(), file.agents.is_whole()];
+                let others = [
+                    file.services.is_whole(),
+                    file.state.is_whole(),
+                    file.channels.is_whole(),
                     file.coordination.is_whole(),
                 ];
-                if places.contains(&false) || !file.services.is_whole() || !file.state.is_whole() {
+                if places.contains(&false) || others.contains(&false) {
                     return None;
                 }
                 let names = file.sites.0.names().chain(file.agents.names());
                 let names = names.chain(file.services.written()).chain(file.state.names());
-                let names = names.chain(file.coordination.names());
-                let what = "site, group of agents, service, store or coordination group";
+                let names = names.chain(file.channels.names()).chain(file.coordination.names());
+                let what = "site, group of agents, service, store, channel or coordination group";
                 unknown_name(name, names, Code::UnknownTarget, what, self.out);
                 None
             }

@@ -31,6 +31,8 @@ impl Written {
             | Self::CompareAndSwap { policy, .. }
             | Self::When { policy, .. }
             | Self::Submit { policy, .. }
+            | Self::Publish { policy, .. }
+            | Self::Poll { policy, .. }
             | Self::Edit { policy, .. } => policy.given(),
             _ => None,
         }
@@ -47,6 +49,7 @@ impl Written {
             }
             Self::Speculate { basis, guess, .. } => vec![basis, guess],
             Self::Submit { then, otherwise, .. } => vec![then, otherwise],
+            Self::Poll { each, .. } => vec![each],
             Self::When { steps, otherwise, .. } => vec![steps, otherwise],
             Self::EachRow { cases, otherwise, .. } | Self::Match { cases, otherwise, .. } => {
                 if !cases.is_whole() {
@@ -277,6 +280,43 @@ impl Resolver<'_, '_> {
                         otherwise,
                     });
                 }
+            }
+            Written::Publish {
+                to,
+                key,
+                bytes,
+                acknowledged,
+                policy,
+            } => {
+                let written = super::channels::Publishing {
+                    to,
+                    key,
+                    bytes,
+                    acknowledged,
+                };
+                let policy = policy_of(policy);
+                into.push(Step::Publish(self.publish_step(&written, policy)?));
+            }
+            Written::Poll {
+                from,
+                most,
+                wait,
+                each,
+                policy,
+            } => {
+                let each = self.steps(each, group, policies);
+                let number = policy_of(policy);
+                let written = super::channels::Polling {
+                    from,
+                    most,
+                    wait,
+                    policy,
+                };
+                let poll = self.poll_step(&written, number, group, each.as_deref());
+                into.push(Step::Poll {
+                    poll: poll?,
+                    each: each?,
+                });
             }
             Written::Send { to, topic, bytes } => {
                 let send = self.send(to, topic, bytes, group);

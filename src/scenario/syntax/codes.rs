@@ -449,6 +449,37 @@ codes! {
     "`work` is a graph of tasks. Each is done `by` the agents of a group that stays, in a handler for the task's name (or for what `on` says), once \
      the tasks that it `needs` are done: these make no circle. A task that `checks` another one needs it.\n\n```ron\nwork: {\"feature\": (tasks: {\
      \"code\": (by: \"coders\"), \"review\": (by: \"reviewers\", needs: \"code\", checks: \"code\")})}\n```";
+    UnknownChannel = 650, "no such channel",
+    "A step or a `dead_letters` names a channel that `channels` doesn't declare. The message names the nearest one.";
+    BadChannel = 651, "a channel that can't be",
+    "A log has a `retention`, and no `bound`, `delay`, `most_deliveries` or `dead_letters`; consumer groups, `from` and `replay` are a log's. Whoever \
+     gets messages pushed has a handler in `on` under the name of the channel, and doesn't poll it; agents of a stream come and go, so that nothing \
+     can be pushed to them. The name of a channel is no topic of messages between agents.\n\n```ron\nchannels: {\"orders\": (at: \"hub\", kind: Queue, \
+     consumers: {\"worker\": ()})},\nagents: {\"worker\": (count: 4, at: \"hub\", on: {\"orders\": [Think(\"1s\")]})}\n```";
+    ChannelUnread = 652, "a channel that nobody reads, or nobody writes",
+    "What is published to a topic without consumers goes nowhere, and what is published to a queue or a log from which nobody reads waits for ever. \
+     Who consumes is named in the channel's `consumers`, or polls it in a `Poll` step. A channel to which nobody publishes is silent.";
+    IdleConsumers = 653, "more consumers than partitions",
+    "A partition of a log belongs to one member of a consumer group: of more members than partitions some have nothing to do.\n\n```ron\nkind: \
+     Log(partitions: 4), consumers: {\"worker\": ()} // of which there are 10\n```\n\nGive the log as many partitions as there are members at \
+     least, or use a `Queue`.";
+    DeadLetterCycle = 654, "dead letters that go round",
+    "The `dead_letters` of a channel go to another one, and from there, sooner or later, back to the first: a message that can't be handled would \
+     go round for ever. Let the last of them have none.";
+    NotSubscribed = 655, "a poll of a topic without a subscription",
+    "A topic keeps messages for those who have subscribed, and for nobody else: agents that poll it are named in its `consumers`.\n\n```ron\n\
+     consumers: {\"meter\": (by: Poll)}\n```";
+    ShortVisibility = 656, "messages that come back before they are handled",
+    "What isn't acknowledged within the `visibility` of the channel is handed over again. Here the steps about a message take longer than that, in \
+     any case, so that every message is handled several times. A poll's messages are handled one after the other: the last of them waits for all the \
+     others.";
+    ShortTimeout = 657, "a poll that its client gives up",
+    "A long poll is answered when there is a message, or after its `wait`. A policy whose `timeout` isn't longer gives every poll up before it is \
+     answered empty, and what comes to it at the last moment is lost until its visibility timeout.";
+    RepeatedPublication = 658, "publications that are repeated and not recognised",
+    "A policy with several attempts sends a publication again when the answer doesn't come, and a channel recognises it only by its \
+     `idempotency_key`. Without that a channel that delivers at most once, or effectively once, may deliver twice.\n\n```ron\n\
+     policies: {\"patient\": (timeout: \"2s\", attempts: 5, idempotency_key: true)}\n```";
 }
 
 #[cfg(test)]

@@ -183,7 +183,11 @@ impl<R: Resolution> Store<R> {
                 let context = call.request.context().cloned();
                 self.append(member, key, (op, context.as_ref()), expects, handle, cx);
             }
-            Request::Work { .. } | Request::Acquire | Request::Journal(_) => {
+            Request::Work { .. }
+            | Request::Acquire
+            | Request::Journal(_)
+            | Request::Publish { .. }
+            | Request::Poll { .. } => {
                 unreachable!("a store isn't asked to work")
             }
         }

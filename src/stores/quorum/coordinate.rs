@@ -127,7 +127,11 @@ impl<R: Resolution> Store<R> {
                     self.pass_on(member, key, handle, cx);
                 }
             }
-            Request::Work { .. } | Request::Acquire | Request::Journal(_) => {
+            Request::Work { .. }
+            | Request::Acquire
+            | Request::Journal(_)
+            | Request::Publish { .. }
+            | Request::Poll { .. } => {
                 unreachable!("a store isn't asked to work")
             }
         }

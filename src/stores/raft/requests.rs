@@ -74,7 +74,11 @@ impl<R: Resolution> Store<R> {
                 };
                 self.propose(seat, identity, command, handle, cx);
             }
-            Request::Work { .. } | Request::Acquire | Request::Journal(_) => {
+            Request::Work { .. }
+            | Request::Acquire
+            | Request::Journal(_)
+            | Request::Publish { .. }
+            | Request::Poll { .. } => {
                 unreachable!("a store isn't asked to work")
             }
         }

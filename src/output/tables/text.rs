@@ -85,10 +85,9 @@ pub(super) fn wrap(text: &str, most: usize, lines: usize) -> Vec<String> {
         let hyphen = fits.rfind(['-', '/', '_']).map(|at| at + 1);
         // The parts of a name: a point between letters, and not that of a number.
         let point = fits
-            .char_indices()
-            .filter(|(at, c)| *c == '.' && rest[at + 1..].starts_with(char::is_alphabetic))
-            .last()
-            .map(|(at, _)| at + 1);
+            .rmatch_indices('.')
+            .map(|(at, _)| at + 1)
+            .find(|at| rest[*at..].starts_with(char::is_alphabetic));
         let at = space.max(hyphen).or(point).filter(|at| *at > 0).unwrap_or(fits.len());
         out.push(rest[..at].trim_end().to_string());
         rest = rest[at..].trim_start();

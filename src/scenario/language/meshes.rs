@@ -198,7 +198,7 @@ impl Mesh {
         };
         Service {
             servers: Part::from(servers),
-            queue: self.queue.clone(),
+            queue: self.queue,
             ..self.proxy(service.at.clone(), forwards, &place)
         }
     }

@@ -9,3 +9,6 @@ pub mod gossip;
 pub mod group;
 pub mod member;
 pub mod raft;
+pub mod spec;
+
+pub use spec::{CoordinationSpec, PatternInfo, Protocol, patterns};

@@ -10,5 +10,6 @@ pub mod group;
 pub mod member;
 pub mod raft;
 pub mod spec;
+pub mod swim;
 
 pub use spec::{CoordinationSpec, PatternInfo, Protocol, patterns};

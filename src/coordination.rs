@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod bench;
+pub mod causal;
 pub mod gossip;
 pub mod group;
 pub mod member;

@@ -21,6 +21,7 @@ mod views;
 pub use member::Gossiper;
 pub use message::{Item, Talk};
 pub use views::Views;
+pub(crate) use views::distinct;
 
 use serde::{Deserialize, Serialize};
 

@@ -12,5 +12,6 @@ pub mod member;
 pub mod raft;
 pub mod spec;
 pub mod swim;
+pub mod voting;
 
 pub use spec::{CoordinationSpec, PatternInfo, Protocol, patterns};

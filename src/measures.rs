@@ -7,6 +7,7 @@
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
 //! - [`clients`]: what clients do about slow, refused and lost calls: throttles, breakers, hedges, cancellations.
 //! - [`coordination`]: what decisions cost in messages and time, and how long groups are without a leader.
+//! - `dissemination`, `membership` and `causal_broadcast`: whom gossip reaches, how soon crashes are found out, how long events are held back.
 //! - [`editing`]: whether texts end as recorded.
 //! - [`fairness`]: how evenly calls are answered, and the load that arrives over that which was meant.
 //! - [`journal`]: what is written to logs of events and read from them, and how long it takes to rebuild an agent.
@@ -20,7 +21,9 @@
 pub mod budget;
 mod caching;
 pub mod clients;
+mod causal_broadcast;
 pub mod coordination;
+mod dissemination;
 pub mod editing;
 pub mod fairness;
 pub mod gateways;
@@ -29,6 +32,7 @@ pub mod inference;
 pub mod invariants;
 pub mod journal;
 pub mod locks;
+mod membership;
 mod ordering;
 pub mod registry;
 pub mod replay;
@@ -153,6 +157,10 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
     }
     if !setting.coordination.is_empty() {
         all.push(Box::new(coordination::Coordination::new(Arc::clone(&setting), options)));
+        let gossip = dissemination::Dissemination::of(&setting, options).map(|measure| Box::new(measure) as Box<dyn Measure>);
+        let probes = membership::Membership::of(&setting, options).map(|measure| Box::new(measure) as Box<dyn Measure>);
+        let events = causal_broadcast::CausalBroadcast::of(&setting, options).map(|measure| Box::new(measure) as Box<dyn Measure>);
+        all.extend(gossip.into_iter().chain(probes).chain(events));
     }
     if !setting.edited.is_empty() {
         all.push(Box::new(editing::Editing::new(&setting)));

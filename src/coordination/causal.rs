@@ -15,7 +15,31 @@ mod tests;
 pub use member::Caster;
 pub use message::{Author, Event, Talk, Vector};
 
+use super::PatternInfo;
+use super::member::Saying;
 use serde::{Deserialize, Serialize};
+
+/// The pattern's page in the reference.
+pub const INFO: PatternInfo = PatternInfo {
+    name: "Causal",
+    title: "Causal broadcast",
+    kinds: <Talk as Saying>::KINDS,
+    doc: "\
+Events that every member delivers after their causes (Birman, Schiper and Stephenson 1991). An agent submits an event to the nearest member,
+which issues it with its vector clock: how many events of each member it has delivered. It goes to all others (`Direct`), or from everybody who
+gets it to a few others (`Gossip(3)`), and is held back until all that its author had delivered is delivered. Then it is told to the agent beside
+the member (`tells`). Every `repair` a member compares vectors with a random other one, and they give each other what lacks: everybody keeps all
+events. Issuing waits for nobody: the answer comes at once.
+
+A member that has lost its state takes part under a new name, since the numbers of the old one are taken.
+
+Guarantees: nothing is delivered before what its author knew, nor twice; with `repair`, all that anybody who is up has delivered comes to all
+who are up and can be reached, however long they were cut off. Concurrent events come in any order, and in different ones.
+
+Costs: n - 1 messages for each event (`Direct`), with 12 bytes for each author in its clock; two or three messages for each comparison. What
+comes before its causes waits, as `coordination.*.held` says.
+",
+};
 
 /// What happens among members who broadcast in causal order, as notes say it.
 pub mod note {

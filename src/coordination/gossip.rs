@@ -23,11 +23,44 @@ pub use message::{Item, Talk};
 pub use views::Views;
 pub(crate) use views::distinct;
 
+use super::PatternInfo;
+use super::member::Saying;
 use serde::{Deserialize, Serialize};
+
+/// The pattern's page in the reference.
+pub const INFO: PatternInfo = PatternInfo {
+    name: "Gossip",
+    title: "Gossip",
+    kinds: <Talk as Saying>::KINDS,
+    doc: "\
+Items spread from member to member, as an epidemic does (Demers et al. 1987). Whoever makes a contact tells (`Push`), asks (`Pull`), or both
+(`PushPull`) one other member, or `fan_out` of them, chosen uniformly among all or among the `neighbours` that it has. An item comes into
+the world by an agent that submits it to the nearest member, which answers at once, or by itself (`items`); every member tells it to the agent
+beside it once (`tells`).
+
+What is told is everything each time (`Everything`: a simple epidemic reaches all, and never ends), or what is still a rumour (`Rumours`). A
+member loses interest in a rumour with a chance of one in `k` (`Coin(k)`) or at the `k`-th time (`Counter(k)`): of all its contacts (`feedback:
+false`, called blind), or of those that turn out unnecessary because the other one knew when the round began; with a counter these must be
+consecutive. Who tells in answer to a pull counts by the round: it was unnecessary if it told somebody and nobody needed it. Rumours die, and
+may leave some who never heard. With `anti_entropy` two members compare what they have that often, and give each other what lacks: that
+reaches them, and what it brings is a rumour again.
+
+With `pace: Together` all contacts of a round begin at the same instants, and what is told in it is what was known when it began, as in the
+papers; rounds begin whenever a member's clock reads a multiple of `every`, but for zero. With `Apart` each member has a phase of its own.
+
+Guarantees: none as to time; with anti-entropy, or everything told for ever, all who are up and can be reached come to have all that some who
+are up have. No member is told the same item twice, unless it lost it with its memory.
+
+Costs: a message for each push (with all that it tells) or ask; an answer where there is something to tell, or, with feedback, to say of a push; and
+with feedback one more for each answer. A comparison is a message with the runs of identities that a member has, and one or two more
+where either lacks something. A member that has nothing to tell, and only pushes, is silent.
+",
+};
 
 /// What happens among members who gossip, as notes say it.
 pub mod note {
-    /// An item came into the world at this member. About: the item; word: its value; extra: its size in bytes.
+    /// An item came into the world at this member. About: the item; word: its value; extra: its size in bytes, and the
+    /// round that is under way (0 where there are no rounds for all).
     pub const BEGUN: u16 = 0x40;
     /// The member was told of an item that it didn't have. About: the item; word: the round in the upper half (0 where there are no rounds for
     /// all), and in the lower one through how many hands it came.
@@ -147,7 +180,7 @@ pub enum Flaw {
 }
 
 /// What all members share.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     /// How many members there are.
     pub members: u32,
@@ -162,7 +195,10 @@ pub struct Rules {
     /// How often a member compares what it has with another one, in nanoseconds of its clock, from a random phase on: whatever either
     /// lacks it gets.
     pub anti_entropy: Option<u64>,
-    /// Whom each may contact; all others if nothing is said.
+    /// To how many others each member opens a link when the group is made: it contacts only those that it has a link with. Without this
+    /// all others.
+    pub neighbours: Option<u32>,
+    /// These links, once they are drawn.
     pub views: Option<Views>,
     /// What comes into the world by itself, ascending by origin and time.
     pub planted: Vec<Planted>,
@@ -181,6 +217,7 @@ impl Rules {
             pace: Pace::Together { every: 1_000_000_000 },
             fan_out: 1,
             anti_entropy: None,
+            neighbours: None,
             views: None,
             planted: Vec::new(),
             flaw: Flaw::None,

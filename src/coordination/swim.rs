@@ -21,7 +21,34 @@ pub use member::Prober;
 pub use message::{Talk, Update};
 pub use roster::State;
 
+use super::PatternInfo;
+use super::member::Saying;
 use serde::{Deserialize, Serialize};
+
+/// The pattern's page in the reference.
+pub const INFO: PatternInfo = PatternInfo {
+    name: "Swim",
+    title: "SWIM",
+    kinds: <Talk as Saying>::KINDS,
+    doc: "\
+Who is there, and who has failed (Das, Gupta and Motivala 2002). Once a `period` each member probes one other, at random or in shuffled
+turns (`targets`). If no answer comes within `timeout`, `helpers` others are asked to probe in its stead; if nothing is heard by the end of the
+period, the target is suspected for as long as `suspicion` says, and then taken for failed; without suspicion it is taken for failed at once. A
+member that hears that it is suspected says that it lives, under a higher incarnation. Such news ride on the messages of probes: at most
+`piggyback` on each, and each at most `retransmit` times the natural logarithm of the number of members, the least told first.
+
+The first `initial` members know each other from the beginning; the others join, one every `join_every`, by asking one of those. Whoever comes
+back with its state says that it lives; whoever has lost it joins anew. Beyond the paper, as in memberlist and Serf: whoever talks to somebody
+that it suspects tells it so; and every `sync` a member exchanges all that it knows with a random one who is there, and with one who
+seems to have failed, so that groups that were cut in two find together again. A submission is answered with the number of members.
+
+Guarantees: completeness, in that every member that stays down is suspected by each that is up, with `Shuffled` targets within 2 n - 1
+periods by the first; and none of accuracy, which suspicion buys with time.
+
+Costs: a period of a quiet group is two messages for each member, whatever their number; four more for each helper. Messages grow by 9 bytes
+for each piece of news, and a comparison is as long as the list of members, twice.
+",
+};
 
 /// What happens among members who probe each other, as notes say it.
 pub mod note {

@@ -13,6 +13,7 @@ pub mod budgets;
 pub mod compare;
 pub mod coordination;
 pub mod faults;
+pub mod gossip;
 pub mod laws;
 pub mod meshes;
 pub mod models;

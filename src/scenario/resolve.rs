@@ -18,6 +18,7 @@ mod doubts;
 mod edits;
 mod expect;
 mod faults;
+mod gossip;
 mod gateways;
 mod journals;
 mod knee;

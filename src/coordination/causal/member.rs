@@ -217,7 +217,7 @@ impl Member for Caster {
             Input::Heard { from, message } => self.hear(rules, from, message, io),
             Input::Due => self.act(rules, io),
             Input::Asked(asked) => self.ask(rules, asked, io),
-            Input::Withdrawn(_) => {}
+            Input::Withdrawn(_) | Input::Engaged { .. } => {}
         }
     }
 

@@ -210,7 +210,11 @@ impl Gossiper {
     /// Something new comes into the world here.
     fn put_in(&mut self, rules: &Rules, id: u64, value: u64, bytes: u32, io: &mut Io<'_, Talk>) {
         if let Err(place) = self.find(id) {
-            io.note_with(note::BEGUN, id, value, &[bytes.into()]);
+            let round = match rules.pace {
+                Pace::Together { .. } => u64::from(self.current(rules, io.now)),
+                Pace::Apart { .. } => 0,
+            };
+            io.note_with(note::BEGUN, id, value, &[bytes.into(), round]);
             let item = Item {
                 id,
                 value,
@@ -607,7 +611,7 @@ impl Member for Gossiper {
             Input::Heard { from, message } => self.hear(rules, from, message, io),
             Input::Due => self.act(rules, io),
             Input::Asked(asked) => self.ask(rules, asked, io),
-            Input::Withdrawn(_) => {}
+            Input::Withdrawn(_) | Input::Engaged { .. } => {}
         }
     }
 

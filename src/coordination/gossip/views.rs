@@ -10,7 +10,7 @@ const LINKS: Purpose = Purpose(0x131);
 ///
 /// Every member opens links to a stated number of others, uniformly at random, and links go both ways: a member has that many neighbours
 /// at least, and twice as many on average.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Views {
     starts: Arc<[u32]>,
     peers: Arc<[u32]>,

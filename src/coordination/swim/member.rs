@@ -520,7 +520,7 @@ impl Member for Prober {
             Input::Heard { from, message } => self.hear(rules, from, message, io),
             Input::Due => self.act(rules, io),
             Input::Asked(asked) => self.ask(asked, io),
-            Input::Withdrawn(_) => {}
+            Input::Withdrawn(_) | Input::Engaged { .. } => {}
         }
     }
 

@@ -9,9 +9,11 @@ pub mod causal;
 pub mod gossip;
 pub mod group;
 pub mod member;
+pub mod orchestrator;
 pub mod raft;
 pub mod spec;
 pub mod swim;
 pub mod voting;
+pub mod work;
 
 pub use spec::{CoordinationSpec, PatternInfo, Protocol, patterns};

@@ -16,6 +16,7 @@
 //! - [`replay`]: what becomes of recorded runs.
 //! - [`traffic`]: messages and bytes, the end of the run, the intervals of faults.
 //! - [`invariants`]: the counts that have to be zero where a scenario says `Always`.
+//! - [`work`]: jobs that go through graphs of tasks, and what giving out their tasks costs.
 //! - [`windows`]: counts and levels in windows of time, which the others use.
 
 pub mod budget;
@@ -42,6 +43,7 @@ pub mod state;
 pub mod tasks;
 pub mod traffic;
 pub mod windows;
+pub mod work;
 
 pub use invariants::{INVARIANTS, Invariant};
 pub use registry::{find, infos, suggest};
@@ -157,15 +159,21 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
     }
     if !setting.coordination.is_empty() {
         all.push(Box::new(coordination::Coordination::new(Arc::clone(&setting), options)));
-        let gossip = dissemination::Dissemination::of(&setting, options).map(|measure| Box::new(measure) as Box<dyn Measure>);
-        let probes = membership::Membership::of(&setting, options).map(|measure| Box::new(measure) as Box<dyn Measure>);
-        let events = causal_broadcast::CausalBroadcast::of(&setting, options).map(|measure| Box::new(measure) as Box<dyn Measure>);
-        all.extend(gossip.into_iter().chain(probes).chain(events));
+        all.extend(boxed(dissemination::Dissemination::of(&setting, options)));
+        all.extend(boxed(membership::Membership::of(&setting, options)));
+        all.extend(boxed(causal_broadcast::CausalBroadcast::of(&setting, options)));
+        if setting.coordination.iter().any(|group| group.work.is_some()) {
+            all.push(Box::new(work::Works::new(Arc::clone(&setting), options)));
+        }
     }
     if !setting.edited.is_empty() {
         all.push(Box::new(editing::Editing::new(&setting)));
     }
     all
+}
+
+fn boxed(measure: Option<impl Measure + 'static>) -> Option<Box<dyn Measure>> {
+    Some(Box::new(measure?))
 }
 
 /// Something measured in a run.

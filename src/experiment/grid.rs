@@ -489,6 +489,10 @@ fn coordinated(plan: &Plan, firsts: &[u32]) -> Vec<measures::coordination::Watch
         pattern: group.protocol.info().name,
         kinds: group.protocol.kinds(),
         period: group.protocol.period(),
+        work: match &group.protocol {
+            crate::coordination::Protocol::Orchestrator(rules) => Some(Arc::new(rules.graph.clone())),
+            _ => None,
+        },
     };
     plan.coordination.iter().zip(firsts).map(watched).collect()
 }

@@ -6,6 +6,7 @@
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Options, Setting, Sheet};
 use crate::coordination::member::event;
+use crate::coordination::work::TaskGraph;
 use crate::kernel::{SimDuration, SimTime};
 use crate::statistics::Recorder;
 use crate::world::message::MessageKind;
@@ -61,6 +62,8 @@ pub struct Watched {
     pub kinds: &'static [&'static str],
     /// The length of its members' periods, if they have such.
     pub period: Option<SimDuration>,
+    /// The work that an orchestrator gives to agents.
+    pub work: Option<Arc<TaskGraph>>,
 }
 
 impl Setting {

@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 32] = [
+const TABLES: [&[MeasureInfo]; 33] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -38,6 +38,7 @@ const TABLES: [&[MeasureInfo]; 32] = [
     super::dissemination::GOSSIP,
     super::membership::SWIM,
     super::causal_broadcast::CAUSAL,
+    super::work::WORK,
     super::budget::BUDGET,
     super::inference::INFERENCE,
     traffic::MESSAGES,

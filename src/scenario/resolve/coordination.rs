@@ -1,7 +1,7 @@
 //! `coordination`: where members are, whom agents ask, and by which rules members work.
 
 use super::Resolver;
-use crate::agents::step::CallStep;
+use crate::agents::step::{Aim, CallStep, Routing, Whom};
 use crate::coordination::group::{Beside, GroupSpec};
 use crate::coordination::raft::{Flaw, Settings, server};
 use crate::coordination::{CoordinationSpec, Protocol};
@@ -20,6 +20,9 @@ pub(super) struct Placed {
     /// The sites of its members.
     pub sites: Vec<SiteId>,
 }
+
+/// Of a group with more members an agent asks the nearest alone.
+const MOST_COUNCIL: usize = 64;
 
 /// The most servers of a Raft group.
 const MOST_SERVERS: usize = 64;
@@ -131,6 +134,7 @@ impl Resolver<'_, '_> {
                 self.engaged.insert(*topic, bytes);
             }
         }
+        self.results_of_work();
     }
 
     fn coordination_group(
@@ -230,6 +234,7 @@ impl Resolver<'_, '_> {
             Pattern::Gossip { .. } => self.gossip_group(name, pattern, sites.len() as u32),
             Pattern::Swim { .. } => self.swim_group(pattern, sites.len() as u32),
             Pattern::Causal { .. } => self.causal_group(pattern, sites.len() as u32),
+            Pattern::Orchestrator { .. } => self.orchestrator_group(pattern, sites.len()),
         }
     }
 
@@ -278,6 +283,18 @@ impl Resolver<'_, '_> {
         })))
     }
 
+    /// Whether a coordination group has a member beside each agent of this group.
+    fn stands_beside(&self, group: usize, agents: &str) -> bool {
+        let named = self
+            .file
+            .coordination
+            .canonical()
+            .nth(group)
+            .and_then(|(_, group)| group.get());
+        let beside = named.and_then(|group| group.beside.given());
+        beside.is_some_and(|beside| beside.value == agents)
+    }
+
     /// The call that a submission to a coordination group is.
     pub(super) fn submission(
         &mut self,
@@ -285,6 +302,7 @@ impl Resolver<'_, '_> {
         bytes: &Part<Spanned<Bytes>>,
         about: Option<crate::random::Law>,
         (policy, counts): (u16, bool),
+        agents: &str,
     ) -> Option<CallStep> {
         let file = self.file;
         if file.coordination.get(&to.value).is_none() && file.services.get(&to.value).is_some() {
@@ -309,18 +327,30 @@ impl Resolver<'_, '_> {
         let at = file.coordination.position(to)?;
         let first = self.addresses.coordination[at];
         let sites = self.coordinated[at].sites.clone();
-        let askers = (0..file.sites.0.len() as u32).map(SiteId);
-        let by_site = askers.map(|from| first + self.nearest_of(from, &sites)).collect();
+        let whom = match self.stands_beside(at, agents) {
+            true => Whom::Beside,
+            false => {
+                let askers = (0..file.sites.0.len() as u32).map(SiteId);
+                Whom::BySite(askers.map(|from| first + self.nearest_of(from, &sites)).collect())
+            }
+        };
+        // Where the nearest doesn't answer, another one is asked.
+        let is_council = (2..=MOST_COUNCIL).contains(&sites.len()) && whom != Whom::Beside;
+        let aim = is_council.then(|| {
+            let servers = (first..first + sites.len() as u32).collect();
+            let routing = Routing::First;
+            Box::new(Aim { servers, routing })
+        });
         Some(CallStep {
             server: first,
-            by_site: Some(by_site),
+            whom,
             policy,
             bytes: self.bytes_of(bytes)?,
             tokens: None,
             priority: 0,
             prompt: Default::default(),
             about,
-            aim: None,
+            aim,
             counts,
         })
     }

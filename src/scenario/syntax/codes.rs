@@ -412,6 +412,10 @@ codes! {
     "A coordination group says how its members work together (`pattern`) and where they are: `at` sites, with `members` in turn if there are more \
      of them than sites, or one `beside` each agent of a group that stays. Only members beside agents tell them something (`tells`).\n\n\
      ```ron\ncoordination: {\"council\": (pattern: Raft(), at: [\"a\", \"b\", \"c\"], members: 5)}\n```";
+    BadWork = 602, "work that can't be done",
+    "`work` is a graph of tasks. Each is done `by` the agents of a group that stays, in a handler for the task's name (or for what `on` says), once \
+     the tasks that it `needs` are done: these make no circle. A task that `checks` another one needs it.\n\n```ron\nwork: {\"feature\": (tasks: {\
+     \"code\": (by: \"coders\"), \"review\": (by: \"reviewers\", needs: \"code\", checks: \"code\")})}\n```";
     BadGossip = 610, "gossip that can't be",
     "A member contacts others: not more at a time (`fan_out`), and not by more links (`neighbours`), than there are. Items come into the world at \
      members that exist, which are numbered from 0. A `jitter` is at least 0 and less than 1.\n\n```ron\n(pattern: Gossip(fan_out: 3, items: \

@@ -122,6 +122,8 @@ enum ReferenceOf {
     Measures,
     /// The consistency models.
     Models,
+    /// The patterns of coordination.
+    Coordination,
     /// The diagnostics.
     Diagnostics,
 }

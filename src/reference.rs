@@ -156,6 +156,24 @@ pub fn models() -> String {
     text
 }
 
+/// The patterns of coordination.
+pub fn coordination() -> String {
+    let mut text = String::from(
+        "# Patterns of coordination\n\nMade by `quorate reference coordination` from the registry. What each may be told stands in [the \
+         language](language.md) under `Pattern`, what is measured of it in [the measures](measures.md) under `coordination.*`.\n",
+    );
+    for pattern in crate::coordination::patterns() {
+        let kinds: Vec<String> = pattern.kinds.iter().map(|kind| format!("`{kind}`")).collect();
+        let kinds = match kinds.is_empty() {
+            true => "none between members".to_string(),
+            false => kinds.join(", "),
+        };
+        let (title, name, doc) = (pattern.title, pattern.name, pattern.doc);
+        text.push_str(&format!("\n## {title} (`{name}`)\n\nMessages: {kinds}.\n\n{doc}"));
+    }
+    text
+}
+
 /// The presets: what each stands for, from the code that puts it there, and where its defaults are from.
 fn presets() -> String {
     let mut text = String::from(

@@ -58,7 +58,8 @@ pub fn help(topic: Option<&str>) -> Result<ExitCode> {
         print(&text)?;
         return Ok(ExitCode::Ok);
     }
-    if let Some(text) = of_models(&reference::models(), topic) {
+    let mut pages = [reference::models(), reference::coordination()].into_iter();
+    if let Some(text) = pages.find_map(|page| of_models(&page, topic)) {
         print(&text)?;
         return Ok(ExitCode::Ok);
     }
@@ -140,6 +141,7 @@ pub fn reference(of: ReferenceOf) -> Result<ExitCode> {
         ReferenceOf::Language => reference::language(),
         ReferenceOf::Measures => reference::measures(),
         ReferenceOf::Models => reference::models(),
+        ReferenceOf::Coordination => reference::coordination(),
         ReferenceOf::Diagnostics => reference::diagnostics(),
     };
     print(&text)?;

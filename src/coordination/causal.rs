@@ -28,7 +28,7 @@ pub const INFO: PatternInfo = PatternInfo {
 Events that every member delivers after their causes (Birman, Schiper and Stephenson 1991). An agent submits an event to the nearest member,
 which issues it with its vector clock: how many events of each member it has delivered. It goes to all others (`Direct`), or from everybody who
 gets it to a few others (`Gossip(3)`), and is held back until all that its author had delivered is delivered. Then it is told to the agent beside
-the member (`tells`). Every `repair` a member compares vectors with a random other one, and they give each other what lacks: everybody keeps all
+the member (`tells`), at its own member at once. Every `repair` a member compares vectors with a random other one, and they give each other what lacks: everybody keeps all
 events. Issuing waits for nobody: the answer comes at once.
 
 A member that has lost its state takes part under a new name, since the numbers of the old one are taken.

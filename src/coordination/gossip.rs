@@ -36,7 +36,7 @@ pub const INFO: PatternInfo = PatternInfo {
 Items spread from member to member, as an epidemic does (Demers et al. 1987). Whoever makes a contact tells (`Push`), asks (`Pull`), or both
 (`PushPull`) one other member, or `fan_out` of them, chosen uniformly among all or among the `neighbours` that it has. An item comes into
 the world by an agent that submits it to the nearest member, which answers at once, or by itself (`items`); every member tells it to the agent
-beside it once (`tells`).
+beside it once (`tells`), the one where it came into the world included.
 
 What is told is everything each time (`Everything`: a simple epidemic reaches all, and never ends), or what is still a rumour (`Rumours`). A
 member loses interest in a rumour with a chance of one in `k` (`Coin(k)`) or at the `k`-th time (`Counter(k)`): of all its contacts (`feedback:

@@ -75,6 +75,7 @@ impl Caster {
                 after: self.delivered.clone(),
             };
             io.note(note::ISSUED, event.identity, event.after.len() as u64);
+            io.tell(event.value);
             match rules.via {
                 Via::Direct => io.send_to_all(0..rules.members, &Talk::Event(Box::new(event.clone()))),
                 Via::Gossip(_) => self.hand_on(rules, &event, io),

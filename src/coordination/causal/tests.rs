@@ -161,6 +161,6 @@ fn a_direct_broadcast_takes_a_message_for_each_other_member() {
     bench.ask(3, 50, 9);
     bench.run_until(2 * SECOND);
     assert_eq!(bench.messages(), 6);
-    assert_eq!(bench.told.len(), 6);
+    assert_eq!(bench.told.len(), 7);
     assert_eq!(bench.answers.len(), 2);
 }

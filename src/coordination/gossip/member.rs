@@ -215,6 +215,7 @@ impl Gossiper {
                 Pace::Apart { .. } => 0,
             };
             io.note_with(note::BEGUN, id, value, &[bytes.into(), round]);
+            io.tell(value);
             let item = Item {
                 id,
                 value,

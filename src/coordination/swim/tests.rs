@@ -42,7 +42,7 @@ fn a_crash_is_found_out_in_as_many_periods_as_the_paper_says() {
         let others = f64::from(members - 1);
         let found_in_one = 1.0 - (1.0 - 1.0 / others).powf(others);
         let expected = 1.0 / found_in_one;
-        let runs = 1500;
+        let runs = 800;
         let mut total = 0;
         for seed in 1..=runs {
             let rules = Rules {
@@ -215,13 +215,13 @@ fn troubled(seed: u64, flaw: Flaw) -> Bench<Prober> {
 #[test]
 fn once_the_network_is_whole_everybody_is_right_about_everybody() {
     let (mut refuted, mut buried_alive) = (0, 0);
-    for seed in 1..=1500 {
+    for seed in 1..=1000 {
         let bench = troubled(seed, Flaw::None);
         assert_eq!(mistakes(&bench), [], "seed {seed} under {:?}", bench.rules);
         refuted += count(&bench, note::REFUTES);
         buried_alive += count(&bench, note::TRUSTS);
     }
-    assert!(refuted > 1000 && buried_alive > 1000, "{refuted}, {buried_alive}");
+    assert!(refuted > 800 && buried_alive > 800, "{refuted}, {buried_alive}");
 }
 
 #[test]

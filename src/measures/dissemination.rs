@@ -258,7 +258,9 @@ impl Measure for Dissemination {
 
     fn batch(&mut self, batch: Batch<'_>) {
         let warm_up = self.setting.warm_up;
-        for record in batch.records {
+        // Faults have subjects of their own, which are nobody's.
+        let mine = [What::Coordination, What::Sent, What::Crashed];
+        for record in batch.records.iter().filter(|record| mine.contains(&record.what)) {
             let window = self.clock.at(record.time);
             let Some(tally) = self.group_of(record.subject) else {
                 continue;

@@ -252,7 +252,9 @@ impl Resolver<'_, '_> {
             self.out.push(problem.label(until.span, "the end of the run"));
         }
         self.check_sizes();
-        if file.agents.is_empty() && file.agents.is_whole() {
+        // Members of some patterns have something to do by themselves.
+        let nobody = file.agents.is_empty() && file.coordination.is_empty();
+        if nobody && file.agents.is_whole() && file.coordination.is_whole() {
             let place = file.quorate.get().map_or(Span::default(), |version| version.span);
             self.warn(Code::NothingToDo, place, "no agents are declared, so nothing happens");
         }

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 cargo build --release --quiet
 quorate=target/release/quorate
 
-for noun in language measures models coordination diagnostics; do
+for noun in language measures models patterns diagnostics; do
     "$quorate" reference "$noun" > "docs/$noun.md"
 done
 

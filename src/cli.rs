@@ -123,7 +123,7 @@ enum ReferenceOf {
     /// The consistency models.
     Models,
     /// The patterns of coordination.
-    Coordination,
+    Patterns,
     /// The diagnostics.
     Diagnostics,
 }

@@ -77,6 +77,8 @@ pub struct Setting {
     pub settled: Vec<String>,
     /// The stretches of raised demand: the group that arrives, and from when to when; `None`: it stays raised.
     pub surges: Vec<(String, SimTime, Option<SimTime>)>,
+    /// The groups that start at ticks: the first, the time between two, and how many; `None`: as long as the run.
+    pub ticks: Vec<(String, SimTime, SimDuration, Option<u32>)>,
     /// For each fault: the names of its targets.
     pub targets: Vec<Vec<String>>,
     /// For each service, its rate limit in requests per second, and its price list in nano-dollars (call, token in, token out).
@@ -85,6 +87,8 @@ pub struct Setting {
     pub servers: Vec<Option<u32>>,
     /// For each service, whether it may refuse for more reasons than a rate limit, a full queue and a spent budget.
     pub reasons: Vec<bool>,
+    /// For each service, whether it is a gateway that throttles, hedges or limits its retries.
+    pub guarded: Vec<bool>,
     /// For each service, how many tokens its cache of keys and values holds, if it is an inference endpoint.
     pub batching: Vec<Option<u64>>,
     /// What is watched of shared state, if there is any.

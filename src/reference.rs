@@ -157,19 +157,20 @@ pub fn models() -> String {
 }
 
 /// The patterns of coordination.
-pub fn coordination() -> String {
+pub fn patterns() -> String {
     let mut text = String::from(
-        "# Patterns of coordination\n\nMade by `quorate reference coordination` from the registry. What each may be told stands in [the \
-         language](language.md) under `Pattern`, what is measured of it in [the measures](measures.md) under `coordination.*`.\n",
+        "# Patterns of coordination\n\nMade by `quorate reference patterns` from the registry. A group of `coordination` works by one of them; their options \
+         stand in [the language](language.md).\n",
     );
     for pattern in crate::coordination::patterns() {
-        let kinds: Vec<String> = pattern.kinds.iter().map(|kind| format!("`{kind}`")).collect();
-        let kinds = match kinds.is_empty() {
-            true => "none between members".to_string(),
-            false => kinds.join(", "),
-        };
-        let (title, name, doc) = (pattern.title, pattern.name, pattern.doc);
-        text.push_str(&format!("\n## {title} (`{name}`)\n\nMessages: {kinds}.\n\n{doc}"));
+        text.push_str(&format!(
+            "\n## {} (`{}`)\n\n{}",
+            pattern.title, pattern.name, pattern.doc
+        ));
+        if !pattern.kinds.is_empty() {
+            let kinds: Vec<String> = pattern.kinds.iter().map(|kind| format!("`{kind}`")).collect();
+            text.push_str(&format!("\nKinds of messages: {}.\n", kinds.join(", ")));
+        }
     }
     text
 }

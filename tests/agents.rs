@@ -57,6 +57,7 @@ fn plan(one_way_ms: f64, loss: f64, within: f64) -> Plan {
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services: vec![],
         stores: vec![],
+        coordination: vec![],
         presets: vec![],
         agents: vec![],
         budgets: vec![],

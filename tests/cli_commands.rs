@@ -405,7 +405,7 @@ fn help_explains_every_kind_of_topic() {
             text(&unknown.stderr)
         );
     }
-    for of in ["language", "measures", "models", "diagnostics"] {
+    for of in ["language", "measures", "models", "patterns", "diagnostics"] {
         assert!(out(&place.run(&["reference", of])).starts_with("# "), "{of}");
     }
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {

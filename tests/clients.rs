@@ -346,6 +346,8 @@ fn what_cannot_work_is_refused() {
         (r#"timeout: "1s", hedge: (after: "1s")"#, 501),
         (r#"deadline: "1s", hedge: (after: "2s")"#, 501),
         (r#"hedge: (after: "2s", most: 0)"#, 501),
+        (r#"hedge: (after: "0s", most: 1000000)"#, 501),
+        ("hedge: (after: Quantile(share: 0.9, least: 1001))", 501),
         ("hedge: (after: Quantile(share: 1))", 501),
         (r#"hedge: (after: "2s", tied: true)"#, 501),
         (r#"deadline: "1s", attempts: 3, backoff: Fixed("1s")"#, 502),
@@ -353,9 +355,9 @@ fn what_cannot_work_is_refused() {
             r#"deadline: "1s", attempts: Unlimited, backoff: Exponential(base: "600ms", cap: "1min")"#,
             502,
         ),
-        ("retry_budget: (ratio: 0)", 503),
-        ("retry_budget: (ratio: -0.1)", 503),
-        ("retry_budget: (most: 0)", 503),
+        ("attempts: 2, retry_budget: (ratio: 0)", 503),
+        ("attempts: 2, retry_budget: (ratio: -0.1)", 503),
+        ("attempts: 2, retry_budget: (most: 0)", 503),
         ("throttle: (k: 0.5)", 503),
         ("throttle: (k: -2)", 503),
     ] {
@@ -386,12 +388,12 @@ fn what_cannot_work_is_refused() {
     for good in [
         r#"timeout: "1s", hedge: (after: "999ms")"#,
         r#"deadline: "1s", attempts: 3, backoff: FullJitter(base: "5s", cap: "1min")"#,
-        r#"deadline: "1s", backoff: Fixed("1s")"#,
-        "breaker: (trips: Rate(share: 1)), throttle: (k: 1), retry_budget: (ratio: 2), cancels: true",
+        r#"deadline: "1s", backoff: None"#,
+        "breaker: (trips: Rate(share: 1)), throttle: (k: 1), attempts: 2, retry_budget: (ratio: 2), cancels: true",
     ] {
         assert_eq!(problems(good, call), [] as [u16; 0], "{good}");
     }
-    let all = r#"deadline: "1s", breaker: (), throttle: (), retry_budget: ()"#;
+    let all = r#"deadline: "1s", breaker: (), throttle: (), attempts: 2, retry_budget: ()"#;
     assert_eq!(problems(all, r#"Read(key: "k", policy: "p")"#), [] as [u16; 0]);
 }
 

@@ -6,7 +6,6 @@ use quorate::agents::policy::breaker::{BreakerSpec, Trip};
 use quorate::agents::policy::budget::{BudgetSpec, Feed};
 use quorate::agents::policy::resilience::{HedgeAfter, HedgeSpec, SharedBy};
 use quorate::agents::policy::throttle::ThrottleSpec;
-use quorate::agents::step::Routing;
 use quorate::agents::step::*;
 use quorate::agents::*;
 use quorate::check::critical_path::CriticalPath;
@@ -15,7 +14,7 @@ use quorate::kernel::*;
 use quorate::network::{Latency, LinkSpec, Loss, NetworkSpec, SiteId};
 use quorate::random::Law;
 use quorate::scenario::plan::*;
-use quorate::services::Routing as Balance;
+use quorate::services::Routing;
 use quorate::services::*;
 use quorate::world::population::Sites;
 use std::sync::Arc;
@@ -66,6 +65,7 @@ fn aim() -> impl Strategy<Value = Option<Box<Aim>>> {
         Just(Routing::RoundRobin),
         Just(Routing::LeastInFlight),
         Just(Routing::PowerOf(2)),
+        Just(Routing::Sticky),
     ];
     let aim = routing.prop_map(|routing| Aim {
         servers: SERVICES.into(),
@@ -86,6 +86,7 @@ fn leaf() -> impl Strategy<Value = Step> {
             aim,
             prompt: Default::default(),
             about: about.then_some(Law::Uniform { low: 0.0, high: 3.0 }),
+            counts: false,
         })
     });
     prop_oneof![
@@ -259,11 +260,12 @@ fn service() -> impl Strategy<Value = ServiceSpec> {
 /// How a gateway passes requests on to two others.
 fn passing() -> impl Strategy<Value = Passing> {
     let routing = prop_oneof![
-        Just(Balance::Random),
-        Just(Balance::RoundRobin),
-        Just(Balance::LeastInFlight),
-        Just(Balance::PowerOf(2)),
-        Just(Balance::Sticky),
+        Just(Routing::First),
+        Just(Routing::Random),
+        Just(Routing::RoundRobin),
+        Just(Routing::LeastInFlight),
+        Just(Routing::PowerOf(2)),
+        Just(Routing::Sticky),
     ];
     let batch = (1u32..4, duration()).prop_map(|(most, wait)| Gathering { most, wait });
     let ejects = (1u32..3, duration()).prop_map(|(failures, period)| Ejection { failures, period });
@@ -508,6 +510,7 @@ fn plan(case: &Case) -> Plan {
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services,
         stores: vec![],
+        coordination: vec![],
         presets: vec![],
         budgets: vec![],
         agents: vec![

@@ -159,6 +159,85 @@ fn every_variant_has_its_own_answer_and_one_that_never_changes_is_said_plainly()
 }
 
 #[test]
+fn the_knee_of_a_count_is_a_count_and_units_are_those_of_the_answer() {
+    // A hundred a second take three and a third servers; with four hardly anybody waits for a second.
+    let many = SERVER
+        .replace("28/s", "100/s")
+        .replace("faults: {\"outage\"", "faults: {}, // {\"outage\"");
+    let place = Place::with(&many.replace("\"200s\"", "\"30s\""));
+    let common = [
+        "knee",
+        "tiny.ron",
+        "--variant",
+        "base",
+        "--no-output",
+        "--above",
+        "1.05",
+    ];
+    let of = |more: &[&str]| {
+        let ran = place.run(&[&common, more].concat());
+        assert_eq!(ran.status.code(), Some(0), "{}", out(&ran) + &text(&ran.stderr));
+        out(&ran)
+    };
+    let servers = [
+        "--path",
+        "services.server.servers",
+        "--from",
+        "1",
+        "--to",
+        "12",
+        "--measure",
+        "calls.amplification",
+    ];
+    let said = of(&servers);
+    let row = said
+        .lines()
+        .find(|line| line.starts_with("two attempts"))
+        .unwrap()
+        .to_string();
+    let words: Vec<&str> = row.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect();
+    assert_eq!(
+        words[..4],
+        ["two attempts", "4", "3 to 4", "yes before, no beyond"],
+        "{said}"
+    );
+    let document = json(&of(&[&servers[..], &["--format", "json"]].concat()).into_bytes());
+    let found = &document["variants"][0];
+    assert_eq!(
+        (&found["low"], &found["at"], &found["high"]),
+        (&3.0.into(), &4.0.into(), &4.0.into())
+    );
+    let points = found["points"].as_array().unwrap();
+    assert!(
+        points
+            .iter()
+            .all(|point| point["value"].as_f64().unwrap().fract() == 0.0),
+        "{points:?}"
+    );
+
+    // From milliseconds to seconds, in one unit: what takes longer than the timeout of a second is given up.
+    let work = [
+        "--path",
+        "services.server.time",
+        "--from",
+        "10ms",
+        "--to",
+        "3s",
+        "--measure",
+        "calls.amplification",
+        "--precision",
+        "30%",
+    ];
+    let said = of(&[&work[..], &["--set", "services.server.servers=150"]].concat());
+    assert!(said.contains("from 0.01 s to 3 s"), "{said}");
+    let row = said.lines().find(|line| line.starts_with("two attempts")).unwrap();
+    let ends = row.split("  ").find(|part| part.contains(" to ")).unwrap();
+    let (low, high) = ends.trim().trim_end_matches(" s").split_once(" s to ").unwrap();
+    let [low, high] = [low, high].map(|end| end.parse::<f64>().unwrap());
+    assert!(low < 1.0 && 1.0 <= high && !row.contains("ms"), "{said}");
+}
+
+#[test]
 fn the_same_comes_out_on_any_number_of_threads() {
     let place = Place::with(&brief());
     let ran = |jobs: &str| {

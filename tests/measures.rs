@@ -1,6 +1,7 @@
 //! Measures of worlds built in code: the registry covers every sheet, the books agree, and small worlds have the numbers that
 //! can be worked out by hand.
 
+use quorate::agents::policy::throttle::ThrottleSpec;
 use quorate::agents::step::*;
 use quorate::agents::*;
 use quorate::faults::{FaultKind, FaultSpec, Independence, Scope, Target, When, Window};
@@ -59,6 +60,7 @@ fn plan(one_way_ms: f64, loss: f64, until: f64) -> Plan {
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services: vec![],
         stores: vec![],
+        coordination: vec![],
         presets: vec![],
         agents: vec![],
         budgets: vec![],
@@ -98,6 +100,8 @@ fn setting(plan: &Plan) -> Setting {
         coordination: Vec::new(),
         batching: plan.services.iter().map(|_| None).collect(),
         reasons: plan.services.iter().map(|service| service.spec.has_reasons()).collect(),
+        ticks: Vec::new(),
+        guarded: plan.services.iter().map(|service| service.spec.is_guarded()).collect(),
         edited: Vec::new(),
         replays: false,
         pursues: true,
@@ -208,6 +212,13 @@ fn busy_plan() -> Plan {
         need: 1,
         policy: Policy {
             timeout: Some(SimDuration::from_millis(300)),
+            resilience: Some(Box::new(Resilience {
+                throttle: Some(ThrottleSpec {
+                    k: 2.0,
+                    window: SimDuration::from_secs(10),
+                }),
+                ..Resilience::default()
+            })),
             ..Policy::default()
         },
         bytes: 10,

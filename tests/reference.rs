@@ -12,7 +12,7 @@ fn the_pages_are_those_that_the_code_makes() {
         ("language", reference::language()),
         ("measures", reference::measures()),
         ("models", reference::models()),
-        ("coordination", reference::coordination()),
+        ("patterns", reference::patterns()),
         ("diagnostics", reference::diagnostics()),
     ] {
         assert!(

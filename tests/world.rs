@@ -53,6 +53,7 @@ fn plan(one_way_ms: f64, loss: f64) -> Plan {
         network: Arc::new(NetworkSpec::uniform(["a", "b"], link)),
         services: vec![],
         stores: vec![],
+        coordination: vec![],
         presets: vec![],
         agents: vec![],
         budgets: vec![],
@@ -234,6 +235,7 @@ fn a_peer_answers_an_ask_with_its_own_parts() {
     let at = Addresses::assign(
         &[("model", SiteId(1))],
         &[],
+        &[],
         &[("asker", 1, sites(0)), ("peer", 1, sites(1))],
     );
     let send = SendStep {
@@ -322,7 +324,12 @@ fn branches_join_at_the_last_and_a_wrong_guess_is_done_again() {
 #[test]
 fn the_same_seed_gives_the_same_fingerprint_and_another_seed_another() {
     let mut plan = plan(10.0, 0.1);
-    let at = Addresses::assign(&[], &[], &[("peers", 50, Sites::InTurn(vec![SiteId(0), SiteId(1)]))]);
+    let at = Addresses::assign(
+        &[],
+        &[],
+        &[],
+        &[("peers", 50, Sites::InTurn(vec![SiteId(0), SiteId(1)]))],
+    );
     let send = Step::Send(SendStep {
         to: Peers::Any {
             base: at.agents[0],

@@ -1,6 +1,7 @@
 //! Calls and operations from the client's side: attempts, timeouts, backoff, answers.
 
 use super::activation::{Settled, State};
+use super::endless::{LAST_RETRY, MOST_ATTEMPTS};
 use super::group::AgentGroup;
 use super::journal::JOURNAL;
 use super::locking::LOCK;
@@ -596,6 +597,7 @@ impl AgentGroup {
             self.give_up(id, cx);
             return false;
         }
+        let is_unlimited = policy.attempts.is_none();
         let mut stream = key.stream(purpose::BACKOFF, attempt_address(call.address, number));
         let mut wait = policy.backoff.wait(rounds, call.backoff, &mut stream);
         call.backoff = wait;
@@ -605,7 +607,12 @@ impl AgentGroup {
         if pursuit.is_some() && !self.may_retry(id, wait, rejected, cx) {
             return false;
         }
-        if wait == SimDuration::ZERO {
+        let at_once = wait == SimDuration::ZERO;
+        if (is_unlimited && rounds >= MOST_ATTEMPTS) || (at_once && cx.step() >= LAST_RETRY) {
+            self.tried_for_ever(id, rounds, at_once, cx);
+            return false;
+        }
+        if at_once {
             return true;
         }
         self.activation(id).state = State::BackingOff;

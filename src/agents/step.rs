@@ -1,6 +1,7 @@
 //! A program as written: steps, with names resolved to numbers and quantities to laws in nanoseconds.
 
 use crate::random::Law;
+use crate::services::Routing;
 use crate::state::Op;
 
 /// One step of a program.
@@ -149,23 +150,8 @@ pub enum Whom {
 pub struct Aim {
     /// Their entities, at least two, in the order of the step; the first is the step's `server`.
     pub servers: Box<[u32]>,
-    /// Which of them an attempt goes to.
+    /// Which of them an attempt goes to. A retry and a hedge go to one that the call hasn't tried, if there is one.
     pub routing: Routing,
-}
-
-/// Which of several services an attempt goes to. A retry and a hedge go to one that the call hasn't tried, if there is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Routing {
-    /// The first.
-    First,
-    /// Any.
-    Random,
-    /// One after the other.
-    RoundRobin,
-    /// The one with the fewest attempts of this client under way; of several, any.
-    LeastInFlight,
-    /// The same among so many that are taken at random (M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
-    PowerOf(u32),
 }
 
 /// What a call says of its prompt and its answer beyond how long they are.

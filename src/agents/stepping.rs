@@ -1,6 +1,7 @@
 //! Running programs: one instruction after another until the activation waits, and the account of where its time went.
 
 use super::activation::{Activation, EXTRA, Extra, Frame, JoinState, NIL, Settled, State, TaskEnd, Timer};
+use super::endless::LAST_STEP;
 use super::group::AgentGroup;
 use super::program::{Guess, Instruction};
 use crate::kernel::{Key, SimDuration, SimTime, Stream};
@@ -17,6 +18,9 @@ impl AgentGroup {
     pub(super) fn run(&mut self, id: u32, cx: &mut Cx<'_, '_>) {
         self.activation(id).state = State::Running;
         let member = self.member_of(id);
+        if cx.step() >= LAST_STEP {
+            return self.never_waits(id, cx);
+        }
         for _ in 0..MOST_STEPS_AT_ONCE {
             let pc = self.activation(id).pc;
             match self.spec.program.code[pc as usize] {
@@ -191,12 +195,8 @@ impl AgentGroup {
                 Instruction::End => return self.ended(id, cx),
             }
         }
-        let pc = self.activation(id).pc as usize;
-        let place = self.spec.program.places[pc].clone();
-        let member = self.member_of(id);
-        let message =
-            "the program never waits and never ends: give its loop a Think, a Sleep, a Wait or a call".to_string();
-        cx.halt(self.base + member, message, place);
+        let message = "the program never waits and never ends: give its loop a Think, a Sleep, a Wait or a call";
+        self.halt_here(id, message.to_string(), cx);
     }
 
     /// Goes on with the next instruction, and counts the step.

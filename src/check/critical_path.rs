@@ -446,6 +446,7 @@ impl Observer for CriticalPath {
             What::PassedBack,
             What::AnswerCached,
             What::Inference,
+            What::Coordination,
         ])
     }
 

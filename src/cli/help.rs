@@ -58,10 +58,11 @@ pub fn help(topic: Option<&str>) -> Result<ExitCode> {
         print(&text)?;
         return Ok(ExitCode::Ok);
     }
-    let mut pages = [reference::models(), reference::coordination()].into_iter();
-    if let Some(text) = pages.find_map(|page| of_models(&page, topic)) {
-        print(&text)?;
-        return Ok(ExitCode::Ok);
+    for page in [reference::models(), reference::patterns()] {
+        if let Some(text) = of_models(&page, topic) {
+            print(&text)?;
+            return Ok(ExitCode::Ok);
+        }
     }
     let near = meant(&cli, topic)
         .map(|near| format!(" (did you mean '{near}'?)"))
@@ -102,7 +103,7 @@ fn of_judge(topic: &str) -> Option<String> {
     Some(text)
 }
 
-/// The section of the page of models whose heading has this word: its title, or the short name in brackets.
+/// The section of a page of models or patterns whose heading has this word: its title, or the short name in brackets.
 fn of_models(page: &str, topic: &str) -> Option<String> {
     let is_it = |line: &&str| {
         let Some(heading) = line.strip_prefix("## ") else {
@@ -141,7 +142,7 @@ pub fn reference(of: ReferenceOf) -> Result<ExitCode> {
         ReferenceOf::Language => reference::language(),
         ReferenceOf::Measures => reference::measures(),
         ReferenceOf::Models => reference::models(),
-        ReferenceOf::Coordination => reference::coordination(),
+        ReferenceOf::Patterns => reference::patterns(),
         ReferenceOf::Diagnostics => reference::diagnostics(),
     };
     print(&text)?;

@@ -175,12 +175,19 @@ fn search(args: &KneeArgs, spec: &KneeSpec) -> Result<Search> {
         };
         session::open_as(&args.scenario, &args.set, asked).scenario.is_none()
     };
+    let grid = match spec.from {
+        Amount::Number(_) if whole => Some(1.0),
+        Amount::Number(_) | Amount::Share(_) | Amount::Rate(_) => None,
+        Amount::Bytes(_) => Some(1.0),
+        // Nanoseconds, and billionths of a dollar.
+        Amount::Time(_) | Amount::Money(_) => Some(1e9),
+    };
     // As it is written, and not as floating point has it: 30/s.
     let tidy = |end: Amount| format!("{:.11e}", end.base()).parse().unwrap_or(end.base());
     let search = Search {
         from: tidy(spec.from),
         to: tidy(spec.to),
-        whole,
+        grid,
         precision: spec.precision,
         replicates: spec.replicates,
         confidence: spec.confidence,

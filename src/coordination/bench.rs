@@ -33,6 +33,8 @@ pub(crate) const fn calm(nanos: u64) -> Weather {
 #[derive(Debug, Clone)]
 enum Event<M> {
     Input(Input<M>),
+    /// An agent answers, if the member that asked it still knows of it.
+    Answer(Input<M>),
     /// The timer that was set for this reading.
     Timer(i64),
     /// What it was busy with is done.
@@ -75,6 +77,8 @@ pub(crate) struct Bench<R: Member> {
     pub answers: Vec<(u64, u32, Answer)>,
     /// What agents were told: time, member, word.
     pub told: Vec<(u64, u32, u64)>,
+    /// How long agents are at work that members engage, from the least to the most, and how likely it is that nothing comes of it.
+    pub agents: (u64, u64, f64),
     /// How many messages of each kind were sent.
     pub sent: BTreeMap<&'static str, u64>,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
@@ -117,6 +121,7 @@ impl<R: Member> Bench<R> {
             notes: Vec::new(),
             answers: Vec::new(),
             told: Vec::new(),
+            agents: (0, 0, 1.0),
             sent: <R::Message as Saying>::KINDS.iter().map(|kind| (*kind, 0)).collect(),
             queue: BinaryHeap::new(),
             events: BTreeMap::new(),
@@ -194,6 +199,14 @@ impl<R: Member> Bench<R> {
                 }
             }
         }
+        for engagement in wishes.engaged {
+            let (least, most, lost) = self.agents;
+            let at = self.now + least + self.random.below(most - least + 1);
+            if !self.random.chance(lost) {
+                let (token, answer) = (engagement.token, engagement.question);
+                self.put(at, member, Event::Answer(Input::Engaged { token, answer }));
+            }
+        }
         let now = self.now;
         self.notes
             .extend(wishes.notes.into_iter().map(|note| (now, member, note)));
@@ -229,6 +242,7 @@ impl<R: Member> Bench<R> {
                 // Messages come to whoever is there.
                 Event::Input(input) => self.hand(to, input),
                 _ if seat.life != life || seat.down => {}
+                Event::Answer(input) => self.hand(to, input),
                 Event::Timer(due) => {
                     if seat.timer == due {
                         seat.timer = NEVER;

@@ -36,7 +36,8 @@ an agent of the task's crew, by the handler for the task's topic, takes the resu
 Agents get tasks in turn, `at_once` at a time; tasks for which nobody is free wait. Each transition (a job that begins, a result that comes) takes the
 orchestrator `decides`: a few milliseconds of code, or the seconds of a model that plans; meanwhile it does nothing else, and what comes waits.
 
-A task that takes longer than `timeout` is given to another agent as well, and the first result counts, up to `attempts`; a job of which a task
+A task that takes longer than `timeout` is given to another agent as well, and the first result counts; the agent that takes so long counts as free again, since
+it may never answer. That goes up to `attempts`; a job of which a task
 fails so often is given up, and the answer is no.
 
 A task that `checks` another one judges its result, with the errors of its crew: if it says that it is wrong, the other is done again by its crew, and checked again, `rounds`
@@ -160,6 +161,8 @@ struct Given {
     /// Its place in its crew.
     agent: u32,
     due: i64,
+    /// Whether the agent counts as free: it took too long, and may never answer.
+    is_late: bool,
 }
 
 /// An orchestrator.
@@ -296,6 +299,7 @@ impl Orchestrator {
                 round,
                 agent,
                 due,
+                is_late: false,
             },
         );
     }
@@ -304,8 +308,10 @@ impl Orchestrator {
     fn release(&mut self, rules: &Rules, number: u64) -> Option<Given> {
         let given = self.given.remove(&number)?;
         self.dues.remove(&(given.due, number));
-        let crew = usize::from(rules.graph.tasks[usize::from(given.task)].crew);
-        self.free[crew].push_back(given.agent);
+        if !given.is_late {
+            let crew = usize::from(rules.graph.tasks[usize::from(given.task)].crew);
+            self.free[crew].push_back(given.agent);
+        }
         Some(given)
     }
 
@@ -389,12 +395,18 @@ impl Orchestrator {
     fn look_at_dues(&mut self, rules: &Rules, io: &mut Io<'_, Said>) {
         while let Some(&(due, number)) = self.dues.first().filter(|(due, _)| *due <= io.now) {
             self.dues.remove(&(due, number));
-            let Some(Given {
-                job: identity, task, ..
-            }) = self.given.get(&number).copied()
-            else {
+            let Some(given) = self.given.get_mut(&number) else {
                 continue;
             };
+            let Given {
+                job: identity,
+                task,
+                agent,
+                ..
+            } = *given;
+            // Else lost answers would leave nobody to try it again.
+            given.is_late = true;
+            self.free[usize::from(rules.graph.tasks[usize::from(task)].crew)].push_back(agent);
             io.note_with(notes::LATE, identity, number, &[task.into()]);
             let attempts = self
                 .jobs

@@ -427,6 +427,16 @@ pub fn setting(plan: &Plan) -> Setting {
                 surges.into_iter().map(|(begin, end)| (group.name.clone(), begin, end))
             })
             .collect(),
+        ticks: plan
+            .agents
+            .iter()
+            .filter_map(|group| match group.arrivals {
+                crate::agents::Arrivals::Ticks { first, every, times } => {
+                    Some((group.name.clone(), first, every, times))
+                }
+                _ => None,
+            })
+            .collect(),
         targets: plan
             .faults
             .iter()
@@ -434,6 +444,7 @@ pub fn setting(plan: &Plan) -> Setting {
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         reasons: plan.services.iter().map(|service| service.spec.has_reasons()).collect(),
+        guarded: plan.services.iter().map(|service| service.spec.is_guarded()).collect(),
         batching: plan
             .services
             .iter()

@@ -23,8 +23,8 @@ pub struct Search {
     pub from: f64,
     /// The greatest, above `from`.
     pub to: f64,
-    /// Whether only whole numbers make sense.
-    pub whole: bool,
+    /// The values that can be set: so many in a base unit, from zero on. One: whole numbers alone. `None`: any.
+    pub grid: Option<f64>,
     /// How wide the interval may be, as a part of the value in its middle.
     pub precision: f64,
     /// The most runs at a value.
@@ -122,7 +122,7 @@ fn share(yes: u64, n: u64, level: Level) -> Option<Share> {
 pub enum Found {
     /// The answer changes once.
     Knee {
-        /// Where the share of yes crosses one half, by isotonic regression.
+        /// Where the share of yes crosses one half, by isotonic regression; where only some values can be set, the first of them from there on.
         at: f64,
         /// The interval's lower end: the answer is decided there.
         low: f64,
@@ -162,7 +162,17 @@ impl Search {
     /// How narrow the interval around this value has to be.
     fn target(&self, middle: f64) -> f64 {
         let target = self.precision * middle.abs();
-        if self.whole { target.max(1.0) } else { target }
+        self.grid.map_or(target, |grid| target.max(1.0 / grid))
+    }
+
+    /// Whether only whole numbers can be set.
+    pub fn is_whole(&self) -> bool {
+        self.grid == Some(1.0)
+    }
+
+    /// The nearest value that can be set, by this way of rounding.
+    fn settable(&self, value: f64, round: fn(f64) -> f64) -> f64 {
+        self.grid.map_or(value, |grid| round(value * grid) / grid)
     }
 
     /// How many values are looked at at most: the first ones, and those that halve the stretches on both sides of what can't be
@@ -180,24 +190,16 @@ impl Search {
         (1.0 - self.confidence) / f64::from(self.most_points())
     }
 
-    /// A value in the digits that the precision allows.
-    pub fn rounded(&self, value: f64) -> f64 {
-        let fine = Self { whole: false, ..*self };
-        fine.round(value)
-    }
-
-    /// A value that reads well near this one: of three or four digits, as the precision allows.
-    fn round(&self, value: f64) -> f64 {
-        if self.whole {
-            return libm::round(value);
-        }
+    /// A value that reads well near this one: of three or four digits, as the precision allows. It can be set.
+    pub fn round(&self, value: f64) -> f64 {
         let places = -libm::floor(libm::log10(self.target(value).max(1e-300) / 4.0));
         let power = libm::pow(10.0, places.abs());
         let rounded = match places >= 0.0 {
             true => libm::round(value * power) / power,
             false => libm::round(value / power) * power,
         };
-        if rounded.is_finite() { rounded } else { value }
+        let rounded = if rounded.is_finite() { rounded } else { value };
+        self.settable(rounded, libm::round)
     }
 
     /// Looks for the knee. `probe` runs these replicates at a value, and gives what they say, in their order.
@@ -270,7 +272,9 @@ impl Search {
             1 => vec![(from, to)],
             _ => vec![(from, points[low + 1].value), (points[high - 1].value, to)],
         };
-        let is_worth_it = |gap: &(f64, f64)| gap.1 - gap.0 > target / 2.0 && (!self.whole || gap.1 - gap.0 >= 2.0);
+        // Between two values beside each other there is none.
+        let is_open = |gap: &(f64, f64)| self.grid.is_none_or(|grid| (gap.1 - gap.0) * grid > 1.5);
+        let is_worth_it = |gap: &(f64, f64)| gap.1 - gap.0 > target / 2.0 && is_open(gap);
         let widest = gaps.into_iter().filter(is_worth_it);
         let (from, to) = widest.max_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)))?;
         let middle = from + (to - from) / 2.0;
@@ -278,7 +282,7 @@ impl Search {
         Some(if from < rounded && rounded < to {
             rounded
         } else {
-            middle
+            self.settable(middle, libm::round)
         })
     }
 
@@ -297,8 +301,9 @@ impl Search {
                 });
                 let (low, high) = (points[low].value, points[high].value);
                 let at = crossing_of_half(&answers.collect::<Vec<_>>(), beyond == Side::Below);
+                let at = at.unwrap_or((low + high) / 2.0);
                 Found::Knee {
-                    at: at.map_or((low + high) / 2.0, |at| at.clamp(low, high)),
+                    at: self.settable(at, libm::ceil).clamp(low, high),
                     low,
                     high,
                     beyond,

@@ -37,6 +37,7 @@ pub(super) const GROUP: &[MeasureInfo] = measure_table![
     "coordination.*.bytes_per_decision", Bytes, Lower, "Bytes between members for each decision.";
     "coordination.*.elections", Count, Lower, "Terms or views in which a member stood for election, or wanted another leader.";
     "coordination.*.elections.split", Count, Lower, "Of these the ones in which nobody came to lead.";
+    "coordination.*.elections.first_split", Verdict, Lower, "Whether nobody came to lead in the first term in which a member stood.";
     "coordination.*.leaders", Count, Lower, "Terms or views in which a member came to lead.";
     "coordination.*.leaderless.total", Seconds, Lower, "Time during which no live member led, from the warm-up to the end.";
     "coordination.*.leaderless.mean", Seconds, Lower, "Time from when a leader was gone until the next one led: the mean of those that ended after the warm-up.";
@@ -259,6 +260,9 @@ impl Tally {
         let split = self.stood.iter().filter(|term| !self.led.contains_key(term));
         sheet.count(name("elections"), self.stood.len() as u64);
         sheet.count(name("elections.split"), split.count() as u64);
+        if let Some(first) = self.stood.first() {
+            sheet.count(name("elections.first_split"), u64::from(!self.led.contains_key(first)));
+        }
         sheet.count(name("leaders"), self.led.len() as u64);
         sheet.count(name("two_leaders"), self.two_leaders.len() as u64);
         let Leaderless {

@@ -8,7 +8,7 @@ use super::{Measure, MeasureInfo, Setting, Sheet};
 use crate::kernel::SimTime;
 use crate::services::service::passed;
 use crate::world::record::{Batch, Mask, Record, What};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What is measured of a gateway.
@@ -23,6 +23,11 @@ pub(super) const GATEWAY: &[MeasureInfo] = measure_table![
     "gateway.*.unused", Count, Lower, "Answers that came when the gateway didn't wait for them any more.";
     "gateway.*.batch", Ratio, Neither, "Requests passed on with each call: the mean.";
     "gateway.*.imbalance", Ratio, Lower, "Attempts at the server that got the most, over the mean of all servers that got any.";
+    "gateway.*.rejected", Count, Neither, "Attempts that the gateway's throttle rejected, so that they were never sent. This and the next ones are counted where its policy has a throttle, a budget of retries or hedges.";
+    "gateway.*.unretried", Count, Neither, "Calls that failed because the gateway's budget of retries was spent.";
+    "gateway.*.hedges", Count, Neither, "Hedges sent, which are among the attempts.";
+    "gateway.*.hedges.used", Count, Higher, "Hedges whose answer the gateway used.";
+    "gateway.*.hedges.left_out", Count, Neither, "Hedges that were due and weren't sent: the budget had no token for them, or the throttle rejected them.";
     "gateway.*.ejections", Count, Lower, "How often the gateway left a server out for a while because it failed.";
 ];
 
@@ -31,7 +36,8 @@ struct Tally {
     calls: u64,
     attempts: u64,
     requests: u64,
-    how: [u64; 5],
+    how: [u64; 9],
+    hedges: u64,
     ejections: u64,
     at: BTreeMap<u32, u64>,
 }
@@ -43,6 +49,8 @@ pub struct Gateways {
     all: BTreeMap<u32, Tally>,
     /// Each gateway's first call that counts.
     counted: BTreeMap<u32, u64>,
+    /// Calls whose first attempt was rejected, and none has been sent since.
+    unsent: BTreeSet<u64>,
 }
 
 impl Gateways {
@@ -52,6 +60,7 @@ impl Gateways {
             setting,
             all: BTreeMap::new(),
             counted: BTreeMap::new(),
+            unsent: BTreeSet::new(),
         }
     }
 
@@ -62,7 +71,10 @@ impl Gateways {
             return;
         }
         // A gateway numbers its calls as it makes them.
-        let is_new = record.what == What::PassedOn && record.c == 1;
+        let is_new = match record.what {
+            What::PassedOn => record.c == 1 && !self.unsent.remove(&record.a),
+            _ => record.c == passed::REJECTED && !extra.is_empty() && self.unsent.insert(record.a),
+        };
         let first = self.counted.get(&record.subject).copied();
         let first = match first {
             None if is_new && warm => {
@@ -79,13 +91,14 @@ impl Gateways {
         match record.what {
             What::PassedOn => {
                 tally.attempts += 1;
+                tally.hedges += record.c >> 32;
                 *tally.at.entry(record.b as u32).or_default() += 1;
-                if is_new {
-                    tally.calls += 1;
-                    tally.requests += (extra.len() / 2) as u64;
-                }
             }
             _ => tally.how[record.c as usize] += 1,
+        }
+        if is_new {
+            tally.calls += 1;
+            tally.requests += (extra.len() / 2) as u64;
         }
     }
 }
@@ -121,6 +134,18 @@ impl Measure for Gateways {
                 ("ejections", tally.ejections),
             ] {
                 sheet.count(name(label), count);
+            }
+            let place = self.setting.services.iter().position(|(entity, _)| entity == id);
+            if place.is_some_and(|place| self.setting.guarded[place]) {
+                for (label, count) in [
+                    ("rejected", tally.how[passed::REJECTED as usize]),
+                    ("unretried", tally.how[passed::NO_TOKEN as usize]),
+                    ("hedges", tally.hedges),
+                    ("hedges.used", tally.how[passed::WON as usize]),
+                    ("hedges.left_out", tally.how[passed::LEFT_OUT as usize]),
+                ] {
+                    sheet.count(name(label), count);
+                }
             }
             let per = |count: u64, whole: u64| (whole > 0).then(|| count as f64 / whole as f64);
             sheet.number(name("amplification"), per(tally.attempts, tally.calls));

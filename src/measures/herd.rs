@@ -69,15 +69,21 @@ impl Herd {
                 tally.attempts += u64::from(extra[0] >= warm_up.as_nanos());
             }
             What::AttemptTimedOut => tally.timed_out += u64::from(measured),
-            What::AttemptAnswered => tally.answer_used(record.a, extra[3] >= warm_up.as_nanos()),
+            What::AttemptAnswered => {
+                let finished = SimTime::from_nanos(extra[3]);
+                tally.answer_used(record.a, finished >= warm_up, self.clock.window_of(finished));
+            }
             What::AnswerUnused => tally.unused += u64::from(measured),
-            What::AnswerUnderWay => tally.under_way += 1,
+            What::AnswerUnderWay => {
+                tally.under_way += 1;
+                tally.is_of_use(self.clock.window_of(SimTime::from_nanos(extra[0])));
+            }
             What::CallEnded => {
                 tally.in_flight.down(now, 1);
                 self.in_flight.down(now, 1);
                 if record.c == 1 {
                     tally.answered_in.add(window);
-                    tally.kept_in.add(self.clock.at(SimTime::from_nanos(extra[0])));
+                    tally.kept_in.add(self.clock.window_of(SimTime::from_nanos(extra[0])));
                 }
                 tally.call_ended(record, extra, warm_up);
             }
@@ -105,7 +111,12 @@ impl Herd {
                 }
                 tally.turned_away(record);
             }
-            _ => tally.at_work(record, extra, warm_up, (servers, prices)),
+            other => {
+                if other == What::ServiceFinished {
+                    tally.was_served(window);
+                }
+                tally.at_work(record, extra, warm_up, (servers, prices));
+            }
         }
     }
 }
@@ -219,6 +230,9 @@ impl Herd {
         };
         let tally = &mut self.tallies[service];
         tally.cached[record.c as usize] += u64::from(record.time >= self.setting.warm_up);
+        if record.c == cached::REFRESHED {
+            tally.is_of_use(self.clock.at(record.time));
+        }
         if matches!(record.c, cached::FRESH | cached::STALE | cached::SHARED) {
             tally.from_cache.insert(record.a);
         }
@@ -231,7 +245,10 @@ impl Herd {
         };
         let (tally, warm_up) = (&mut self.tallies[service], self.setting.warm_up);
         match record.c {
-            passed::USED => tally.answer_used(record.a, extra[3] >= warm_up.as_nanos()),
+            passed::USED => {
+                let finished = SimTime::from_nanos(extra[3]);
+                tally.answer_used(record.a, finished >= warm_up, self.clock.window_of(finished));
+            }
             passed::UNUSED => tally.unused += u64::from(record.time >= warm_up),
             _ => {}
         }

@@ -6,7 +6,7 @@
 use super::registry::measure_table;
 use super::{FaultSpan, Measure, MeasureInfo, Setting, Sheet};
 use crate::faults::{Bands, Edge, Step};
-use crate::kernel::SimTime;
+use crate::kernel::{SimDuration, SimTime};
 use crate::network::LossCause;
 use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Record, What};
@@ -140,6 +140,32 @@ impl Traffic {
     }
 }
 
+/// More ticks than this are a rhythm, and no triggers.
+const MOST_TICKS: usize = 100;
+
+/// The ticks of a group until then, if they are few: each wakes all of its agents, and is shown where faults are.
+fn ticks_until(
+    (group, first, every, times): &(String, SimTime, SimDuration, Option<u32>),
+    end: SimTime,
+) -> Vec<FaultSpan> {
+    let all = (0..times.map_or(u64::MAX, u64::from)).map(|n| {
+        let since = SimDuration::from_nanos(every.as_nanos().saturating_mul(n));
+        first.saturating_add(since)
+    });
+    let all: Vec<SimTime> = all.take_while(|at| *at < end).take(MOST_TICKS + 1).collect();
+    if all.len() > MOST_TICKS {
+        return Vec::new();
+    }
+    let span = |at: SimTime| FaultSpan {
+        start: at,
+        fault: format!("tick of {group}"),
+        target: group.clone(),
+        member: None,
+        end: at,
+    };
+    all.into_iter().map(span).collect()
+}
+
 /// A fault's step, as far as its bands need it.
 pub(super) fn fault_step(record: &Record) -> Step {
     Step {
@@ -229,7 +255,15 @@ impl Measure for Traffic {
             member: None,
             end: until.map_or(end, |until| until.min(end)),
         });
-        sheet.faults = self.over.iter().cloned().chain(open).chain(raised).collect();
+        let ticks = self.setting.ticks.iter().flat_map(|ticks| ticks_until(ticks, end));
+        sheet.faults = self
+            .over
+            .iter()
+            .cloned()
+            .chain(open)
+            .chain(raised)
+            .chain(ticks)
+            .collect();
         sheet.faults.sort();
     }
 }

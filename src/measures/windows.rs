@@ -35,6 +35,12 @@ impl Clock {
         self.index
     }
 
+    /// The same of any time.
+    #[inline]
+    pub fn window_of(&self, time: SimTime) -> usize {
+        (time.as_nanos() / self.length) as usize
+    }
+
     /// How many whole windows there are until `end`.
     pub fn whole(&self, end: SimTime) -> usize {
         (end.as_nanos() / self.length) as usize
@@ -209,6 +215,15 @@ mod tests {
 
     fn at(seconds: f64) -> SimTime {
         SimTime::from_nanos((seconds * 1e9) as u64)
+    }
+
+    #[test]
+    fn the_window_of_a_time_that_is_past_is_its_own() {
+        let mut clock = Clock::new(SimDuration::from_secs(1));
+        assert_eq!(
+            (clock.at(at(3.5)), clock.window_of(at(0.5)), clock.at(at(3.9))),
+            (3, 0, 3)
+        );
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub(super) const WORK: &[MeasureInfo] = measure_table![
     "work.*.jobs.wrong.share", Share, Lower, "The part of the jobs done whose outcome is wrong.";
     "work.*.jobs.given_up", Count, Lower, "Jobs that were given up, since a task was given in vain as often as allowed.";
     "work.*.jobs.open", Count, Lower, "Jobs that had begun and weren't over at the end.";
-    "work.*.time", Seconds, Lower, "Time from the beginning of a job until everything is done: the distribution.";
-    "work.*.time.mean", Seconds, Lower, "Time from the beginning of a job until everything is done: the mean.";
+    "work.*.time", Seconds, Lower, "Time from when a job reached an orchestrator until everything is done: the distribution.";
+    "work.*.time.mean", Seconds, Lower, "Time from when a job reached an orchestrator until everything is done: the mean.";
     "work.*.time.p50", Seconds, Lower, "The median of these times.";
     "work.*.time.p90", Seconds, Lower, "The 90th percentile of these times.";
     "work.*.time.p95", Seconds, Lower, "The 95th percentile of these times.";
@@ -70,6 +70,8 @@ struct Tally {
     name: String,
     graph: Arc<TaskGraph>,
     jobs: BTreeMap<u64, Job>,
+    /// When what isn't over was submitted first.
+    asked: BTreeMap<u64, SimTime>,
     given: BTreeMap<(u32, u64), Given>,
     time: Recorder,
     own: u128,
@@ -97,6 +99,7 @@ impl Tally {
             name: watched.name.clone(),
             graph,
             jobs: BTreeMap::new(),
+            asked: BTreeMap::new(),
             given: BTreeMap::new(),
             time: Recorder::new(100_000),
             own: 0,
@@ -122,6 +125,7 @@ impl Tally {
         let (now, counts) = (record.time, u64::from(record.time >= warm_up));
         let key = (record.subject, record.b);
         match record.c as u16 {
+            event::ASKED => drop(self.asked.entry(record.a).or_insert(now)),
             event::ENGAGES => self.counts.messages += counts,
             event::ENGAGED => {
                 self.counts.messages += counts;
@@ -132,7 +136,7 @@ impl Tally {
             notes::BEGUN if counts == 1 => {
                 self.counts.jobs += 1;
                 let job = Job {
-                    began: now,
+                    began: self.asked.get(&record.a).copied().unwrap_or(now),
                     taken: vec![None; self.graph.tasks.len()],
                     last: 0,
                 };
@@ -169,6 +173,7 @@ impl Tally {
     }
 
     fn over(&mut self, record: &Record) {
+        self.asked.remove(&record.a);
         let Some(job) = self.jobs.remove(&record.a) else { return };
         if record.b == outcome::GIVEN_UP {
             self.counts.given_up += 1;

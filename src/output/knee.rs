@@ -113,17 +113,27 @@ impl Report<'_> {
         Level::new(self.search.confidence).expect("a confidence between 0 and 1")
     }
 
-    fn shown(&self, value: f64) -> String {
-        // A value stands as it was run, not rounded to what reads best.
-        let shown = self.unit.shown(value);
+    /// A value as it was run, not rounded to what reads best, in the unit that fits values of about `magnitude`: so all values of one
+    /// answer are in one unit.
+    fn shown(&self, value: f64, magnitude: f64) -> String {
+        if self.search.is_whole() && !matches!(self.unit, Unit::Bytes) {
+            return numbers::grouped(value, 0);
+        }
+        let shown = self.unit.shown(magnitude);
+        let value = value / shown.divide;
         shown.join(&numbers::trimmed(&numbers::grouped(
-            value / shown.divide,
-            self.decimals(value / shown.divide),
+            value,
+            numbers::decimals_for(value, 5).min(6),
         )))
     }
 
-    fn decimals(&self, value: f64) -> usize {
-        numbers::decimals_for(value, 5).min(6)
+    /// The knee and the ends of its interval, in one unit.
+    fn knee(&self, at: f64, low: f64, high: f64) -> [String; 3] {
+        let at = match self.search.is_whole() {
+            true => at,
+            false => self.search.round(at).clamp(low, high),
+        };
+        [at, low, high].map(|value| self.shown(value, low.abs().max(high.abs())))
     }
 
     /// Whether every variant has a knee that is as narrow as was asked for.
@@ -134,7 +144,11 @@ impl Report<'_> {
 
     /// The question in words.
     fn question(&self) -> String {
-        let (from, to) = (self.shown(self.search.from), self.shown(self.search.to));
+        let magnitude = self.search.from.abs().max(self.search.to.abs());
+        let (from, to) = (
+            self.shown(self.search.from, magnitude),
+            self.shown(self.search.to, magnitude),
+        );
         format!("At which {} from {from} to {to} {}?", self.path, self.changes())
     }
 
@@ -177,18 +191,19 @@ impl Report<'_> {
                 };
                 match precise {
                     true => turn.to_string(),
-                    false => format!(
-                        "{turn}; not decided between {} and {}",
-                        self.shown(*low),
-                        self.shown(*high)
-                    ),
+                    false => {
+                        let [_, low, high] = self.knee(*low, *low, *high);
+                        format!("{turn}; not decided between {low} and {high}")
+                    }
                 }
             }
             Found::Never { side } => format!("{answer}: {} at every value looked at", says(*side)),
             Found::Several { changes } => {
-                let all = changes
-                    .iter()
-                    .map(|(low, high)| format!("{} and {}", self.shown(*low), self.shown(*high)));
+                let magnitude = changes.iter().fold(0.0, |most: f64, (_, high)| most.max(high.abs()));
+                let all = changes.iter().map(|(low, high)| {
+                    let (low, high) = (self.shown(*low, magnitude), self.shown(*high, magnitude));
+                    format!("{low} and {high}")
+                });
                 let all: Vec<String> = all.collect();
                 format!("changes more than once: between {}", all.join(", between "))
             }
@@ -210,10 +225,10 @@ impl Report<'_> {
         let mut table = Table::new(&self.question(), columns);
         for (_, title, knee) in &self.variants {
             let (at, interval) = match knee.found {
-                Found::Knee { at, low, high, .. } => (
-                    self.shown(self.search.rounded(at)),
-                    format!("{} to {}", self.shown(low), self.shown(high)),
-                ),
+                Found::Knee { at, low, high, .. } => {
+                    let [at, low, high] = self.knee(at, low, high);
+                    (at, format!("{low} to {high}"))
+                }
                 _ => ("none".into(), String::new()),
             };
             table.row(vec![
@@ -249,11 +264,12 @@ impl Report<'_> {
             Column::text("decided"),
         ];
         let mut table = Table::new(title, columns);
+        let magnitude = self.search.from.abs().max(self.search.to.abs());
         for point in &knee.points {
             let (yes, n) = point.answers();
             let share = point.share(self.level());
             table.row(vec![
-                Cell::Text(self.shown(point.value)),
+                Cell::Text(self.shown(point.value, magnitude)),
                 Cell::Count(point.trials.len() as u64),
                 Cell::Count(yes),
                 Cell::Count(n - yes),
@@ -478,12 +494,8 @@ impl Report<'_> {
     fn mark(&self, title: &str, found: &Found) -> (String, Vec<Shade>) {
         match found {
             Found::Knee { at, low, high, .. } => {
-                let name = format!(
-                    "{title}: knee at {}, {} to {}",
-                    self.shown(self.search.rounded(*at)),
-                    self.shown(*low),
-                    self.shown(*high)
-                );
+                let [knee, from, to] = self.knee(*at, *low, *high);
+                let name = format!("{title}: knee at {knee}, {from} to {to}");
                 let shade = |from: f64, to: f64, label: &str| Shade {
                     from,
                     to,

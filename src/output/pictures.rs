@@ -27,6 +27,16 @@ pub fn charts(results: &Results) -> Vec<(String, Chart)> {
         ("arrivals", arrivals(results)),
         ("amplification_goodput", amplification(results)),
         (
+            "wasted",
+            over_time(
+                results,
+                "calls.wasted",
+                "Work whose answer nobody used, by when it was finished",
+                "requests in a window",
+                Afterwards::Zero,
+            ),
+        ),
+        (
             "conflicts",
             over_time(
                 results,

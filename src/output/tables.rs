@@ -166,8 +166,8 @@ pub struct Table {
 }
 
 const GAP: usize = 2;
-/// The narrowest that a column of words is made.
-const NARROW: usize = 12;
+/// The narrowest that a column of words is made: a word of a measure's name fits.
+const NARROW: usize = 14;
 /// The most lines of one cell; what doesn't fit ends in an ellipsis.
 const LINES: usize = 4;
 
@@ -231,7 +231,13 @@ impl Table {
     /// The widths that a column can take: the least, with everything wrapped, and the natural one.
     fn bounds(&self, column: usize, most: usize) -> (usize, usize) {
         let head = self.columns[column].head();
-        let word = |text: &str| text.split(' ').map(width).max().unwrap_or(0);
+        // What stays together where a text is wrapped.
+        let word = |text: &str| {
+            text.split_inclusive([' ', '-', '/', '_', '.'])
+                .map(|part| width(part.trim()))
+                .max()
+                .unwrap_or(0)
+        };
         let (mut least, mut natural) = (word(&head).min(NARROW), width(&head));
         for cell in self.cells(column) {
             let text = cell.text();

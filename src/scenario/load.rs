@@ -139,6 +139,8 @@ impl Loading<'_> {
         if let (Some(spec), Some(written)) = (&knee, file.knee.given()) {
             self.check_ends(spec, written.span, &loaded.root, limits);
         }
+        // What changes nothing here may change something in a variant, which is why it is written.
+        let mut idle = idle_in(self.out);
         let mut variants = Vec::from_iter(plan);
         let plain = without_comparisons(&loaded.root);
         let kept = self.kept(file.variants.0.names());
@@ -160,12 +162,20 @@ impl Loading<'_> {
             let last = if is_kept(name) { self.last } else { &[] };
             let plan = self.variant((&plain, &base), (name, changes, last), limits, &mut data, &mut own);
             variants.extend(plan.filter(|_| is_kept(name)));
+            let idle_here = idle_in(&own);
+            idle.retain(|one| idle_here.contains(one));
+            own.retain_warnings(|problem| !problem.code.is_of_no_effect() || is_within(problem, changes));
             let note = format!("in the variant {}", write::quoted(&name.value));
             // A doubt about what isn't run would only be in the way.
             for problem in own.iter().filter(|of| of.severity == Severity::Error || is_kept(name)) {
                 self.out.push(problem.clone().note(&note));
             }
         }
+        let of_variant = |problem: &Diagnostic| file.variants.0.known().any(|(_, changes)| is_within(problem, changes));
+        self.out.retain_warnings(|problem| {
+            let told = !problem.code.is_of_no_effect() || of_variant(problem);
+            told || idle.contains(&(problem.span(), problem.code))
+        });
         if self.out.has_errors() {
             return None;
         }
@@ -305,6 +315,21 @@ impl Loading<'_> {
         let presets = file.presets;
         plan.map(|plan| Plan { presets, ..plan })
     }
+}
+
+/// What has no effect, by place.
+fn idle_in(problems: &Diagnostics) -> BTreeSet<(Option<Span>, Code)> {
+    let idle = problems.iter().filter(|problem| problem.code.is_of_no_effect());
+    idle.map(|problem| (problem.span(), problem.code)).collect()
+}
+
+/// Whether a problem lies in what a variant puts in place of something.
+fn is_within(problem: &Diagnostic, changes: &[Part<language::Change>]) -> bool {
+    let Some(span) = problem.span() else { return false };
+    changes.iter().filter_map(Part::get).any(|change| {
+        let language::Change::Set { to, .. } = change;
+        to.span.source == span.source && to.span.start <= span.start && span.end <= to.span.end
+    })
 }
 
 /// The tree without what compares variants, which no variant changes: each is as long as the scenario alone.

@@ -16,6 +16,7 @@ mod checks;
 mod coordination;
 mod doubts;
 mod edits;
+mod effects;
 mod expect;
 mod faults;
 mod gossip;
@@ -30,6 +31,7 @@ mod policies;
 mod primary;
 mod quorum;
 mod raft;
+mod reach;
 mod rows;
 mod services;
 mod state;
@@ -150,6 +152,10 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     resolver.check_operations();
     resolver.check_policies();
     resolver.check_edited();
+    if resolver.out.error_count() == errors {
+        // What is wrong may be why something else has no effect.
+        resolver.check_effects();
+    }
     if whole && resolver.out.error_count() == errors {
         resolver.check_whole(&faults);
     }
@@ -252,9 +258,7 @@ impl Resolver<'_, '_> {
             self.out.push(problem.label(until.span, "the end of the run"));
         }
         self.check_sizes();
-        // Members of some patterns have something to do by themselves.
-        let nobody = file.agents.is_empty() && file.coordination.is_empty();
-        if nobody && file.agents.is_whole() && file.coordination.is_whole() {
+        if file.agents.is_empty() && file.agents.is_whole() && file.coordination.is_empty() {
             let place = file.quorate.get().map_or(Span::default(), |version| version.span);
             self.warn(Code::NothingToDo, place, "no agents are declared, so nothing happens");
         }

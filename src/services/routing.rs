@@ -7,14 +7,17 @@ use super::spec::Ejection;
 use crate::kernel::{SimDuration, SimTime, Stream};
 use serde::{Deserialize, Serialize};
 
-/// Which of several servers gets a request.
+/// Which of several servers gets a request, as whoever sends it sees them: a client, or a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Routing {
+    /// The first that may get one.
+    First,
     /// Any, all alike.
     Random,
     /// One after another.
     RoundRobin,
-    /// Who has the fewest requests of this gateway; of these the first after the one that was chosen last.
+    /// Who has the fewest requests of this sender under way; of these, at a gateway, the first after the one that was chosen last, and at a
+    /// client any.
     LeastInFlight,
     /// Who has the fewest of so many that are drawn (M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
     PowerOf(u32),
@@ -78,6 +81,7 @@ impl Router {
     fn choose_from(&mut self, room: &mut [u32], routing: Routing, client: u64, stream: &mut Stream) -> u32 {
         let load = |place: u32| self.known[place as usize].in_flight;
         match routing {
+            Routing::First => room[0],
             Routing::Random => room[stream.below(room.len() as u64) as usize],
             Routing::RoundRobin => {
                 let next = room.iter().find(|place| **place >= self.next).unwrap_or(&room[0]);
@@ -103,10 +107,10 @@ impl Router {
                 *drawn.min_by_key(|place| load(**place)).expect("at least one is drawn")
             }
             Routing::Sticky => {
-                let weight = |place: &u32| mix(client ^ mix(u64::from(*place)));
+                let weight = |place: &&u32| affinity(client, **place);
                 *room
                     .iter()
-                    .max_by_key(|place| weight(place))
+                    .max_by_key(weight)
                     .expect("there is always somebody to choose")
             }
         }
@@ -156,6 +160,11 @@ pub enum How {
     Failed,
     /// It isn't waited for any more, which says nothing of the server.
     Neither,
+}
+
+/// How much a client is drawn to a server: with `Sticky` it goes to the one that draws it most.
+pub fn affinity(client: u64, server: u32) -> u64 {
+    mix(client ^ mix(u64::from(server)))
 }
 
 /// A word in which every bit of the other one counts (the finaliser of SplitMix64).

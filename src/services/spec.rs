@@ -93,6 +93,16 @@ impl ServiceSpec {
         }
     }
 
+    /// Whether it is a gateway that throttles, hedges or limits its retries.
+    pub fn is_guarded(&self) -> bool {
+        let policy = self
+            .passes
+            .as_ref()
+            .and_then(|passes| passes.policy.resilience.as_ref());
+        policy
+            .is_some_and(|policy| policy.throttle.is_some() || policy.hedge.is_some() || policy.retry_budget.is_some())
+    }
+
     /// Whether it may refuse a request for more reasons than a rate limit, a full queue and a spent budget.
     pub fn has_reasons(&self) -> bool {
         self.limits.is_some()

@@ -326,6 +326,12 @@ impl Directory {
         &self.groups
     }
 
+    /// The name of the entity's group, as the scenario calls it.
+    pub fn group_name(&self, entity: u32) -> &str {
+        let known = self.pages.get((entity >> PAGE_BITS) as usize);
+        known.map_or("", |_| self.groups[self.locate(entity).0 as usize].name.as_str())
+    }
+
     /// The entity's name for people: its group, and its number there.
     pub fn name(&self, entity: u32) -> String {
         match self.pages.get((entity >> PAGE_BITS) as usize) {
@@ -410,6 +416,12 @@ impl Cx<'_, '_> {
     #[inline]
     pub fn now(&self) -> SimTime {
         self.out.now()
+    }
+
+    /// The causal step within the instant.
+    #[inline]
+    pub fn step(&self) -> u16 {
+        self.out.step()
     }
 
     /// Schedules an entry for the endpoint's own entity.
@@ -604,11 +616,11 @@ impl Cx<'_, '_> {
         let awaited = |attempt: &Attempt| {
             let call = self.shared.calls.get(attempt.call)?;
             let awaited = attempt.outcome == Outcome::Done && call.awaits(attempt.number);
-            awaited.then(|| (call.client, call.words(attempt)))
+            awaited.then(|| (call.client, call.words(attempt), attempt.finished))
         };
         let under_way: Vec<_> = self.shared.attempts.iter().filter_map(awaited).collect();
-        for (client, words) in under_way {
-            self.record(What::AnswerUnderWay, client, words);
+        for (client, words, finished) in under_way {
+            self.record_with(What::AnswerUnderWay, client, words, &[finished.as_nanos()]);
         }
     }
 

@@ -132,7 +132,7 @@ pub enum What {
     /// A request was let in, to wait or to be worked on. Subject: the server; a: call identity; b: 1 if it has to wait at the limit.
     Admitted,
     /// The measured time is over, and the answer to an attempt that its client still waits for is on its way. Subject: the client; a: call
-    /// identity; b: server; c: attempt number.
+    /// identity; b: server; c: attempt number; extra: when the work on it was over.
     AnswerUnderWay,
     /// A conditional update of shared state reached a replica, which compared versions. Subject: the replica; a: call identity;
     /// b: store and key; c: 1 if it was applied, 0 if the key had moved on.
@@ -215,10 +215,12 @@ pub enum What {
     /// of its rate, 1 for a place among those under way.
     AttemptHeld,
     /// A gateway asks a server for what it was asked for. Subject: the gateway; a: identity of its own call; b: server; c: attempt
-    /// number, from 1; extra: for each call that it passes on the identity, and since when it could have been.
+    /// number, from 1, and in bit 32 whether it is a hedge; extra: for each call that it passes on the identity, and since when it could have
+    /// been.
     PassedOn,
     /// An attempt of a gateway is over. Subject: the gateway; a: identity of its own call; b: server; c: how
-    /// ([`crate::services::service::passed`]); extra: of an answer that it used, its times as in `AttemptAnswered`.
+    /// ([`crate::services::service::passed`]); extra: of an answer that it used, its times as in `AttemptAnswered`; of
+    /// a call's first attempt that was rejected, what `PassedOn` would have said.
     PassedBack,
     /// A gateway leaves a server out for a while, because it fails. Subject: the gateway; a: server; b: until when.
     Ejected,

@@ -1,8 +1,10 @@
 //! Which of several services an attempt goes to: the client decides, by what it knows itself.
 
 use super::{AgentGroup, Care};
-use crate::agents::step::{Aim, Routing};
+use crate::agents::step::Aim;
 use crate::kernel::{Key, SimTime};
+use crate::services::Routing;
+use crate::services::routing::affinity;
 use crate::world::population::purpose;
 use crate::world::pursuit::Pursuit;
 
@@ -61,6 +63,10 @@ impl AgentGroup {
         let mut stream = key.stream(purpose::ROUTING, about);
         match aim.routing {
             Routing::First => candidates[0],
+            Routing::Sticky => {
+                let drawn = candidates.iter().max_by_key(|server| affinity(key.bits(), **server));
+                *drawn.expect("a call names a service")
+            }
             Routing::Random => candidates[stream.below(count as u64) as usize],
             Routing::RoundRobin => {
                 let known = self.known.entry(care.at(home)).or_default();

@@ -37,16 +37,11 @@ impl Gateways {
         let now = record.time.as_nanos();
         match record.what {
             What::PassedOn => {
-                let call = self.calls.entry(record.a).or_default();
-                if record.c == 1 {
-                    call.began = now;
-                    for pair in extra.chunks_exact(2) {
-                        let made = self.made.entry((record.subject, pair[0])).or_default();
-                        made.push((record.a, pair[1]));
-                    }
-                }
-                call.sent.push(now);
+                self.begins(record, extra);
+                self.calls.entry(record.a).or_default().sent.push(now);
             }
+            // It begins with what was never sent.
+            What::PassedBack if record.c == passed::REJECTED => self.begins(record, extra),
             What::PassedBack if record.c == passed::USED => {
                 if let Some(call) = self.calls.get_mut(&record.a)
                     && let Ok(times) = extra.try_into()
@@ -59,6 +54,19 @@ impl Gateways {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A gateway makes a call, unless it has begun to before.
+    fn begins(&mut self, record: &Record, extra: &[u64]) {
+        if self.calls.contains_key(&record.a) {
+            return;
+        }
+        let call = self.calls.entry(record.a).or_default();
+        call.began = record.time.as_nanos();
+        for pair in extra.chunks_exact(2) {
+            let made = self.made.entry((record.subject, pair[0])).or_default();
+            made.push((record.a, pair[1]));
         }
     }
 

@@ -1,5 +1,6 @@
 //! What servers did, by the records alone: when they were down or stood still, and what they worked on when.
 
+use crate::coordination::member::event::ANSWERED;
 use crate::kernel::SimDuration;
 use crate::services::batching::event;
 use crate::services::service::cached;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone)]
 struct Speed {
     down: bool,
+    paused: bool,
     speed: f64,
     /// From when on it worked at which speed; at none where it was down.
     changes: Vec<(u64, f64)>,
@@ -19,6 +21,7 @@ impl Default for Speed {
     fn default() -> Self {
         Self {
             down: false,
+            paused: false,
             speed: 1.0,
             changes: vec![(0, 1.0)],
         }
@@ -85,14 +88,20 @@ impl Servers {
                 began: record.b,
                 arrived: extra[0],
             }),
-            What::Crashed | What::Restarted | What::Paced => {
+            // Whoever asks a member of a coordination group waits for others.
+            What::Coordination if record.c == u64::from(ANSWERED) => {
+                self.cached.entry(record.a).or_default().push(now);
+            }
+            What::Crashed | What::Restarted | What::Paced | What::Paused | What::Resumed => {
                 let speed = self.speeds.entry(record.subject).or_default();
                 match record.what {
                     What::Crashed => speed.down = true,
                     What::Restarted => speed.down = false,
+                    What::Paused => speed.paused = true,
+                    What::Resumed => speed.paused = false,
                     _ => speed.speed = f64::from_bits(record.a),
                 }
-                let effective = if speed.down { 0.0 } else { speed.speed };
+                let effective = if speed.down || speed.paused { 0.0 } else { speed.speed };
                 speed.changes.push((now, effective));
             }
             _ => {}

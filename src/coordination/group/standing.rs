@@ -141,6 +141,7 @@ impl<M: Member> Group<M> {
 
     pub(super) fn pause(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
+        cx.record(What::Paused, self.base + member, [0; 3]);
         let standing = self.standing_of(member);
         standing.paused.get_or_insert(now);
         if let Some(work) = &mut standing.work {
@@ -153,6 +154,8 @@ impl<M: Member> Group<M> {
         let standing = self.standing_of(member);
         let Some(since) = standing.paused.take() else { return };
         standing.stood += (now - since).as_nanos();
+        cx.record(What::Resumed, self.base + member, [0; 3]);
+        let standing = self.standing_of(member);
         if let Some(work) = &mut standing.work {
             work.until = now.saturating_add(work.left);
             standing.works += 1;

@@ -1,7 +1,6 @@
 //! What an orchestrator writes down, and how it comes back from that.
 
 use super::super::member::Io;
-use super::super::work::Stage;
 use super::{Job, Orchestrator, Rules, Said, everybody, notes};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -136,13 +135,12 @@ impl Orchestrator {
         io.note(notes::RECOVERED, self.jobs.len() as u64, entries.len() as u64);
         let open: Vec<u64> = self.jobs.keys().copied().collect();
         for job in open {
-            debug_assert!(
-                !self.jobs[&job].progress.is_over(),
-                "a job that is over was written down as such"
-            );
-            debug_assert!(
-                (0..rules.graph.tasks.len() as u16).all(|task| self.jobs[&job].progress.stage(task) != Stage::Begun)
-            );
+            if self.jobs[&job].progress.is_over() {
+                // All results had come here before the word that it is over.
+                let wrong = self.jobs[&job].progress.outcome_is_wrong(&rules.graph);
+                self.end(rules, job, u64::from(wrong), io);
+                continue;
+            }
             self.queue_ready(rules, job);
         }
         self.give_tasks(rules, io);

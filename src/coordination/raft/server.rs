@@ -55,6 +55,8 @@ pub struct Rules {
     pub settings: Settings,
     /// How many servers found the group.
     pub servers: u32,
+    /// The server that stands for election at the start, before any timeout.
+    pub first: Option<u32>,
     /// How long it takes to write a term, a vote or entries to the disk, in nanoseconds; nothing is sent before that.
     pub disk: u64,
 }
@@ -233,6 +235,7 @@ impl Member for Server {
         let now = io.now;
         let before = mark(self.node.disk());
         match input {
+            Input::Start if rules.first == Some(self.place()) => self.node.start_as_candidate(now),
             Input::Start => self.node.start(now),
             Input::Restarted => self.node.restart(now),
             Input::Heard { message, .. } => {

@@ -8,7 +8,7 @@ fn search() -> Search {
     Search {
         from: 100.0,
         to: 300.0,
-        whole: false,
+        grid: None,
         precision: 0.02,
         replicates: 200,
         confidence: 0.95,
@@ -178,16 +178,45 @@ fn whole_numbers_stay_whole_and_ends_beside_each_other_are_as_near_as_can_be() {
     let whole = Search {
         from: 1.0,
         to: 40.0,
-        whole: true,
+        grid: Some(1.0),
         precision: 0.01,
         ..search()
     };
     let knee = drawn(whole, 1, |x| f64::from(u8::from(x >= 17.0)));
     assert!(knee.points.iter().all(|point| point.value == libm::round(point.value)));
-    let Found::Knee { low, high, precise, .. } = knee.found else {
+    let Found::Knee {
+        at, low, high, precise, ..
+    } = knee.found
+    else {
         panic!()
     };
-    assert_eq!((low, high, precise), (16.0, 17.0, true));
+    assert_eq!((low, at, high, precise), (16.0, 17.0, 17.0, true));
+}
+
+#[test]
+fn what_is_found_can_be_set_however_the_answers_fall() {
+    for (seed, step) in (0..40).zip([1.0, 0.5, 0.001].iter().cycle()) {
+        let coarse = Search {
+            from: 3.0 * step,
+            to: 211.0 * step,
+            grid: Some(1.0 / step),
+            precision: 0.01 * f64::from(1 + seed as u32 % 7),
+            replicates: 60,
+            ..search()
+        };
+        let middle = step * (20.0 + 4.7 * seed as f64);
+        let knee = drawn(coarse, seed, |x| logistic(x, middle, 2.0 * step));
+        let can_be_set = |value: f64| (value / step - libm::round(value / step)).abs() < 1e-6;
+        assert!(
+            knee.points
+                .windows(2)
+                .all(|pair| pair[1].value - pair[0].value > 0.9 * step)
+        );
+        assert!(knee.points.iter().all(|point| can_be_set(point.value)));
+        if let Found::Knee { at, low, high, .. } = knee.found {
+            assert!(can_be_set(at) && low <= at && at <= high, "{low} {at} {high}");
+        }
+    }
 }
 
 #[test]

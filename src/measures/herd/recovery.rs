@@ -310,6 +310,8 @@ mod tests {
             coordination: Vec::new(),
             pursues: false,
             reasons: Vec::new(),
+            ticks: Vec::new(),
+            guarded: Vec::new(),
             batching: Vec::new(),
             directory: Default::default(),
             warm_up: at(20),

@@ -45,7 +45,7 @@ macro_rules! call_table {
             concat!($prefix, "time.p99"), Seconds, Lower, "Time that 99 % of the answered calls don't exceed (nearest rank; none with fewer than ten beyond it).";
             concat!($prefix, "time.max"), Seconds, Lower, "Longest time of an answered call.";
             concat!($prefix, "served"), Count, Neither, "Requests that were worked on to the end.";
-            concat!($prefix, "wasted"), Count, Lower, "Requests that were worked on to the end, and whose answer nobody used. Answers still awaited on their way when the run ended aren't among them.";
+            concat!($prefix, "wasted"), Count, Lower, "Requests that were worked on to the end, and whose answer nobody used. Answers still awaited on their way when the run ended aren't among them. As a series, those that were finished in each window.";
             concat!($prefix, "wasted_share"), Share, Lower, "The part of the requests worked on to the end whose answer nobody used.";
             concat!($prefix, "unused"), Count, Lower, "Answers that came when nobody waited for them any more.";
             concat!($prefix, "dropped"), Count, Lower, "Requests that a crash of their server dropped, or that came while it was down.";

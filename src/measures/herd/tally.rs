@@ -55,6 +55,9 @@ pub(super) struct Tally {
     pub kept_in: Counts,
     pub attempts_in: Counts,
     pub arrivals_in: Counts,
+    /// Requests worked on to the end, by the window in which they were, and those of them whose answer is of use.
+    served_in: Counts,
+    useful_in: Counts,
     pub refused_in: Counts,
     pub answered_in: Counts,
     pub in_flight: Level,
@@ -106,6 +109,8 @@ impl Tally {
             kept_in: Counts::default(),
             attempts_in: Counts::default(),
             arrivals_in: Counts::default(),
+            served_in: Counts::default(),
+            useful_in: Counts::default(),
             refused_in: Counts::default(),
             answered_in: Counts::default(),
             in_flight: level(),
@@ -116,11 +121,25 @@ impl Tally {
         }
     }
 
-    /// An answer was used, which counts where it came of work that was done for it.
+    /// An answer was used, which counts where it came of work that was done for it. That was over in this window.
     #[inline]
-    pub(super) fn answer_used(&mut self, call: u64, measured: bool) {
+    pub(super) fn answer_used(&mut self, call: u64, measured: bool, window: usize) {
         let is_own = self.from_cache.is_empty() || !self.from_cache.remove(&call);
         self.used += u64::from(measured && is_own);
+        if is_own {
+            self.useful_in.add(window);
+        }
+    }
+
+    /// Work that was over in this window is of use, or may be yet.
+    pub(super) fn is_of_use(&mut self, window: usize) {
+        self.useful_in.add(window);
+    }
+
+    /// Work on a request was over in this window.
+    #[inline]
+    pub(super) fn was_served(&mut self, window: usize) {
+        self.served_in.add(window);
     }
 
     /// A call ended.
@@ -296,6 +315,8 @@ impl Tally {
         self.kept_in.merge(&other.kept_in);
         self.attempts_in.merge(&other.attempts_in);
         self.arrivals_in.merge(&other.arrivals_in);
+        self.served_in.merge(&other.served_in);
+        self.useful_in.merge(&other.useful_in);
         self.refused_in.merge(&other.refused_in);
         self.answered_in.merge(&other.answered_in);
         let (mean, means, left) = &mut self.merged_waiting;
@@ -397,6 +418,7 @@ impl Tally {
             0 => f64::NAN,
             intended => self.attempts_in.of(window) as f64 / intended as f64,
         };
+        let wasted = |window| f64::from(self.served_in.of(window).saturating_sub(self.useful_in.of(window)));
         let all = [
             ("arrivals.rate", self.arrivals_in.rates(clock, whole)),
             ("refused.rate", self.refused_in.rates(clock, whole)),
@@ -404,6 +426,7 @@ impl Tally {
             ("amplification", (0..whole).map(amplification).collect()),
             ("in_flight", self.in_flight.means(end)),
             ("queue", waiting),
+            ("wasted", (0..whole).map(wasted).collect()),
         ];
         for (label, values) in all {
             sheet.series.insert(format!("{prefix}{label}"), clock.series(values));

@@ -175,3 +175,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn names_are_broken_after_their_points_and_numbers_are_not() {
+    let mut table = Table::new(
+        "t",
+        vec![Column::text("measure"), Column::text("what"), Column::number("value")],
+    );
+    let what = "a text that takes all the room that there is in a line of forty columns";
+    table.row(vec![
+        "herd.end.amplification".into(),
+        what.into(),
+        Cell::Figure("12.25".into()),
+    ]);
+    let text = table.render(Look {
+        width: 40,
+        ..Look::default()
+    });
+    let column: Vec<&str> = text
+        .lines()
+        .map(|line| line.split("  ").next().unwrap_or_default().trim())
+        .collect();
+    assert!(
+        column.contains(&"herd.end.") && column.contains(&"amplification"),
+        "{text}"
+    );
+    assert_eq!(
+        super::text::wrap("about 12.25 of it", 9, 4),
+        ["about", "12.25 of", "it"]
+    );
+    assert_eq!(
+        super::text::wrap("calls.refused.rate_limit", 14, 4),
+        ["calls.refused.", "rate_limit"]
+    );
+}

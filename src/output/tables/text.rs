@@ -56,7 +56,7 @@ fn split(text: &str, most: usize) -> (&str, &str) {
     text.split_at(at.map_or(text.len(), |(at, _)| at))
 }
 
-/// `text` in lines of at most `most` columns, broken at blanks and after hyphens and slashes where possible; beyond
+/// `text` in lines of at most `most` columns, broken at blanks and after hyphens and slashes where possible, else after the points of a name; beyond
 /// `lines` lines it ends in an ellipsis.
 pub(super) fn wrap(text: &str, most: usize, lines: usize) -> Vec<String> {
     let mut out = Vec::new();
@@ -83,7 +83,13 @@ pub(super) fn wrap(text: &str, most: usize, lines: usize) -> Vec<String> {
             fits.rfind(' ')
         };
         let hyphen = fits.rfind(['-', '/', '_']).map(|at| at + 1);
-        let at = space.max(hyphen).filter(|at| *at > 0).unwrap_or(fits.len());
+        // The parts of a name: a point between letters, and not that of a number.
+        let point = fits
+            .char_indices()
+            .filter(|(at, c)| *c == '.' && rest[at + 1..].starts_with(char::is_alphabetic))
+            .last()
+            .map(|(at, _)| at + 1);
+        let at = space.max(hyphen).or(point).filter(|at| *at > 0).unwrap_or(fits.len());
         out.push(rest[..at].trim_end().to_string());
         rest = rest[at..].trim_start();
     }

@@ -52,6 +52,7 @@ crate::language! {
         /// answers its ask; in a branch of a handler, the step fails.
         Stop,
         /// The call goes to a cheaper service, by the services' names: `Degrade({"big": "small"})`. Calls of others go where they would.
+        /// What is called by a mesh's route asks the proxy at the caller's site: that is its name here, as in `Degrade({"model from edge": "small"})`.
         Degrade(Named<Part<Spanned<String>>>),
         /// The agent asks for more, and waits; the wait is accounted as coordination. The answer grants so much, and the call is begun, unless
         /// the budget is spent again by then. If no answer comes in time, the step fails.

@@ -45,6 +45,8 @@ crate::language! {
             snapshot_every: Part<Positive<u32>> = Part::from(super::positive(10_000)),
             /// For how many entries a proposal is remembered, so that another attempt at it isn't applied again.
             remember: Part<Positive<u32>> = Part::from(super::positive(10_000)),
+            /// The site of the server that stands for election at the start. Without it whoever's timeout is over first.
+            first: Part<Option<Spanned<String>>>,
             /// How long a write to the disk takes.
             disk: Part<Duration> = Part::from(Duration::ZERO),
         },

@@ -23,14 +23,14 @@ crate::language! {
         sides: Part<Sides> = Part::from(Sides::Both),
         /// Which of several services gets a request, as the caller's proxy sees them.
         routing: Part<Spanned<Routing>> = Part::from(Routing::RoundRobin),
-        /// The policy of the caller's proxy: timeout, attempts and the waits between them.
+        /// The policy of the caller's proxy, as of any gateway.
         policy: Part<Option<Spanned<String>>>,
         /// That the caller's proxy leaves out for a while who fails.
-        ejects: Part<Option<Ejects>>,
+        ejects: Part<Option<Spanned<Ejects>>>,
         /// How many requests the proxy beside a service lets through at once; further ones wait there. Without it any number.
         in_flight: Part<Option<Positive<u32>>>,
         /// How many may wait there; one more is refused. Without it any number may.
-        queue: Part<Option<u32>>,
+        queue: Part<Option<Spanned<u32>>>,
     }
 
     /// Where there are proxies.
@@ -56,6 +56,18 @@ impl Scenario {
     /// Whether a mesh has a route of this name.
     pub fn is_route(&self, name: &str) -> bool {
         self.meshes.known().any(|(_, mesh)| mesh.routes.get(name).is_some())
+    }
+
+    /// Whether a service is a proxy that a mesh stands for.
+    pub(in crate::scenario) fn is_proxy(&self, name: &str) -> bool {
+        self.meshes.known().any(|(_, mesh)| {
+            mesh.routes.iter().any(|(route, services)| {
+                let beside = services.get().into_iter().flat_map(|services| &services.value.0);
+                let mut beside = beside.filter_map(Part::get);
+                self.sites.0.names().any(|site| outbound(route, site) == name)
+                    || beside.any(|service| inbound(service) == name)
+            })
+        })
     }
 
     /// The sites of the groups that call a route.
@@ -137,7 +149,7 @@ impl Scenario {
             }
         }
         if let Ok(services) = Named::new(all) {
-            self.services = services.with_holes_of(&self.services);
+            self.services = services.grown_from(&self.services);
         }
     }
 }
@@ -186,7 +198,7 @@ impl Mesh {
         };
         Service {
             servers: Part::from(servers),
-            queue: self.queue,
+            queue: self.queue.clone(),
             ..self.proxy(service.at.clone(), forwards, &place)
         }
     }

@@ -13,7 +13,7 @@ crate::language! {
         /// How long to wait before the next attempt.
         backoff: Part<Spanned<Backoff>> = Part::from(Backoff::None),
         /// Whether the wait is at least as long as a refusal asks for.
-        honours_retry_after: Part<bool> = Part::from(false),
+        honours_retry_after: Part<Spanned<bool>> = Part::from(false),
         /// Whether attempts carry the call's identity, so that a repeated one takes no effect twice.
         idempotency_key: Part<bool> = Part::from(false),
         /// How long a call may take with all of its attempts; then it has failed. No attempt leaves that couldn't begin before it, and a
@@ -126,7 +126,7 @@ crate::language! {
     pub struct Hedge {
         /// How long the last attempt is waited for before the hedge is sent.
         after: Spanned<HedgeAfter>,
-        /// How many hedges an attempt gets at most, each as long after the one before.
+        /// How many hedges an attempt gets at most, each as long after the one before; at most 100.
         most: Spanned<u32> = Spanned::from(1),
         /// Whether an attempt and its hedge are tied: each server tells the other when it begins to work, and that discards what waits,
         /// if its `abandoned` says so. The call names several services.
@@ -149,7 +149,7 @@ crate::language! {
 
     /// How many attempts a call makes.
     pub enum Attempts {
-        /// Until it is answered.
+        /// Until it is answered. A run in which one call has made 100,000 in vain is stopped; a number alone allows more.
         Unlimited,
         /// So many; the number alone means this.
         Count(Positive<u32>) as bare,

@@ -12,10 +12,10 @@ crate::language! {
         /// How many requests are in work at once.
         servers: Part<Servers> = Part::from(Servers::Unlimited),
         /// Who is served next.
-        discipline: Part<Discipline> = Part::from(Discipline::Fifo),
+        discipline: Part<Spanned<Discipline>> = Part::from(Discipline::Fifo),
         /// How many requests may wait for a server; one more is refused. Without it any number may. Where requests share the servers
         /// nobody waits: so many more than there are servers may be in work.
-        queue: Part<Option<u32>>,
+        queue: Part<Option<Spanned<u32>>>,
         /// How long the work on a request takes.
         time: Part<ServiceTime> = Part::from(ServiceTime::Law(constant())),
         /// How many tokens a request has, unless the call says it.
@@ -23,7 +23,7 @@ crate::language! {
         /// The rate limit at its door.
         limit: Part<Option<RateLimit>>,
         /// What it does about requests that nobody waits for any more.
-        abandoned: Part<Abandoned> = Part::from(Abandoned::Serve),
+        abandoned: Part<Spanned<Abandoned>> = Part::from(Abandoned::Serve),
         /// Several limits at its door at once; not beside `limit`. A request comes in if all of them have room for it, and otherwise takes
         /// nothing of any. `Retry-After` is the longest wait of those that have none; a limit of requests at a time says none.
         limits: Part<Vec<Part<Spanned<Limit>>>> = Part::from(Vec::new()),
@@ -142,8 +142,8 @@ crate::language! {
         fan_out: Part<Spanned<Positive<u32>>> = Part::from(super::positive(1)),
         /// How many of these have to answer; without it all. The others aren't waited for then.
         need: Part<Option<Spanned<Positive<u32>>>>,
-        /// The policy of its calls: timeout, attempts and the waits between them. Another attempt goes to another one, where there is one.
-        /// Without it one attempt, for ever.
+        /// The policy of its calls: timeout, attempts and the waits between them, a budget of retries, a throttle for each server, hedges.
+        /// Another attempt goes to another one, where there is one. Without it one attempt, for ever.
         policy: Part<Option<Spanned<String>>>,
         /// The size of a request that is passed on.
         request: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
@@ -153,18 +153,22 @@ crate::language! {
         /// That several requests are gathered to one, with the tokens of all of them; its answer answers all.
         batch: Part<Option<Spanned<Batch>>>,
         /// That one that fails is left out for a while. Where all are left out, none is.
-        ejects: Part<Option<Ejects>>,
+        ejects: Part<Option<Spanned<Ejects>>>,
     }
 
-    /// Which of several gets a request.
+    /// Which of several gets a request: of a gateway's, or an attempt of a call that names several services. What is under way is known of what
+    /// comes from here: from the gateway, or from the owner of the policy (see its `shared_by`).
     pub enum Routing {
+        /// The first that may be asked.
+        First,
         /// Any, all alike.
         Random,
         /// One after another.
         RoundRobin,
         /// Who has the fewest requests under way from here.
         LeastInFlight,
-        /// Who has the fewest of so many that are drawn: two are nearly as good as all (the power of two choices).
+        /// Who has the fewest of so many that are drawn: two are nearly as good as all. (M. Mitzenmacher, "The Power of Two Choices in
+        /// Randomized Load Balancing", IEEE TPDS 12(10), 2001.)
         PowerOf(Positive<u32>),
         /// The same for all requests of an agent.
         Sticky,

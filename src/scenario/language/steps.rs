@@ -1,6 +1,7 @@
 //! The steps of a program.
 
 use super::laws::{NumberLaw, TimeLaw};
+use super::services::Routing;
 use crate::scenario::syntax::quantity::{Bytes, Duration, Positive, Probability};
 use crate::scenario::syntax::{Named, OneOrMany, Part, Spanned};
 
@@ -59,7 +60,7 @@ steps! {
             service: Part<Spanned<OneOrMany<Part<Spanned<String>>>>>,
             /// Which of several services an attempt goes to. A retry or a hedge goes to one that the call hasn't tried yet, if there is
             /// one; and to none whose circuit breaker is open while another one's isn't.
-            route: Part<Spanned<Route>> = Part::from(Route::First),
+            route: Part<Spanned<Routing>> = Part::from(Routing::First),
             /// The policy.
             policy: Part<Option<Spanned<String>>>,
             /// The size of the request.
@@ -308,21 +309,6 @@ steps! {
 }
 
 crate::language! {
-    /// Which of several services an attempt goes to. What is under way is known to the policy's owner: see its `shared_by`.
-    pub enum Route {
-        /// The first that may be asked.
-        First,
-        /// Any.
-        Random,
-        /// One after the other.
-        RoundRobin,
-        /// The one with the fewest attempts of this client under way; of several such, any.
-        LeastInFlight,
-        /// The same among so many that are taken at random. (M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing",
-        /// IEEE TPDS 12(10), 2001.)
-        PowerOf(Positive<u32>),
-    }
-
     /// A change of a key.
     pub enum UpdateOp {
         /// A register is written.

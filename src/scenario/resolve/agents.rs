@@ -451,11 +451,11 @@ impl Resolver<'_, '_> {
                 stretches.extend(lasts.map(|lasts| (at(&begin.value).saturating_add(*lasts), usual)));
                 let demand = Demand::new(&stretches);
                 if demand.is_none() {
-                    self.error(
-                        Code::BadRates,
-                        begin.span,
-                        "the demand changes after the start of the run",
-                    );
+                    let message = format!("a surge begins after the run does, and this one at {}", begin.value);
+                    let problem = Diagnostic::error(Code::BadRates, begin.span, message);
+                    self.out.push(problem.help(
+                        "`Rates` has a rate from the start on: `Rates([(\"0s\", \"280/s\"), (\"10s\", \"100/s\")])`",
+                    ));
                 }
                 demand.map(Arrivals::Rates)
             }

@@ -32,7 +32,10 @@ impl Resolver<'_, '_> {
             );
             good = false;
         }
-        if matches!(service.discipline.get(), Some(Discipline::Sharing)) {
+        if matches!(
+            service.discipline.get().map(|order| &order.value),
+            Some(Discipline::Sharing)
+        ) {
             refused(
                 "requests of an inference endpoint don't share servers: `discipline` says who comes into the batch next",
                 "take `Fifo`, `Lifo`, `Priority` or `ShortestFirst`",

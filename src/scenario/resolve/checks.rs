@@ -188,6 +188,17 @@ impl Resolver<'_, '_> {
                 }
             });
         }
+        for (_, gateway) in file.services.known() {
+            let Some(passes) = gateway.forwards.given() else {
+                continue;
+            };
+            let to = passes.value.to.get().into_iter().flat_map(|to| &to.value.0);
+            for service in to.filter_map(Part::get) {
+                if let Some(called) = file.services.known_value(service) {
+                    self.check_retries(called, service, passes.value.policy.given());
+                }
+            }
+        }
     }
 
     fn check_retries(&mut self, called: &Service, service: &Spanned<String>, policy: Option<&Spanned<String>>) {
@@ -205,7 +216,7 @@ impl Resolver<'_, '_> {
         let limit = called.limit.given().map(|limit| &limit.excess);
         let queue = called.queue.given();
         // What isn't known may be what keeps the retries apart.
-        let waits_anyway = written.honours_retry_after.get() != Some(&false)
+        let waits_anyway = written.honours_retry_after.get().is_none_or(|honours| honours.value)
             && queue.is_none()
             && matches!(limit, Some(Excess::Refuse { retry_after: true }));
         let several = called.limits.get().is_some_and(|limits| !limits.is_empty())

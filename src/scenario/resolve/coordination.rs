@@ -1,7 +1,7 @@
 //! `coordination`: where members are, whom agents ask, and by which rules members work.
 
 use super::Resolver;
-use crate::agents::step::{Aim, CallStep, Routing, Whom};
+use crate::agents::step::{Aim, CallStep, Whom};
 use crate::coordination::group::{Beside, GroupSpec};
 use crate::coordination::raft::{Flaw, Settings, server};
 use crate::coordination::{CoordinationSpec, Protocol};
@@ -11,6 +11,7 @@ use crate::scenario::language::coordination::{Coordination, Pattern};
 use crate::scenario::plan::MOST_AGENTS;
 use crate::scenario::syntax::quantity::Bytes;
 use crate::scenario::syntax::{Code, Diagnostic, Part, Spanned, unknown_name, write};
+use crate::services::Routing;
 use crate::state::Clock;
 
 /// Where the members of a coordination group are, as far as it is known.
@@ -248,6 +249,7 @@ impl Resolver<'_, '_> {
             in_flight,
             snapshot_every,
             remember,
+            first,
             disk,
         } = &pattern.value
         else {
@@ -263,6 +265,17 @@ impl Resolver<'_, '_> {
         }
         self.check_order(("heartbeat", heartbeat), ("election_min", election_min), false);
         self.check_order(("election_min", election_min), ("election_max", election_max), true);
+        let first = match first.get()? {
+            None => None,
+            Some(name) => {
+                let site = self.site(name)?;
+                let place = sites.iter().position(|at| *at == site);
+                if place.is_none() {
+                    self.error(Code::UnknownSite, name.span, "the group has no server at this site");
+                }
+                Some(place? as u32)
+            }
+        };
         let snapshot_every = u64::from(**snapshot_every.get()?);
         Some(Protocol::Raft(Box::new(server::Rules {
             settings: Settings {
@@ -279,6 +292,7 @@ impl Resolver<'_, '_> {
                 flaw: Flaw::None,
             },
             servers: sites.len() as u32,
+            first,
             disk: disk.get()?.as_nanos(),
         })))
     }

@@ -161,7 +161,7 @@ impl Resolver<'_, '_> {
             [(_, scope)] => Some(scope.clone()),
             [] if only_services => {
                 if file.services.is_whole() {
-                    unknown_name(name, file.services.names(), Code::UnknownTarget, "service", self.out);
+                    unknown_name(name, file.services.written(), Code::UnknownTarget, "service", self.out);
                 }
                 None
             }
@@ -175,7 +175,7 @@ impl Resolver<'_, '_> {
                     return None;
                 }
                 let names = file.sites.0.names().chain(file.agents.names());
-                let names = names.chain(file.services.names()).chain(file.state.names());
+                let names = names.chain(file.services.written()).chain(file.state.names());
                 let names = names.chain(file.coordination.names());
                 let what = "site, group of agents, service, store or coordination group";
                 unknown_name(name, names, Code::UnknownTarget, what, self.out);

@@ -15,6 +15,20 @@ use crate::services::{Ejection, FairShares, Gathering, Passing, Routing, ShareOf
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+impl Written {
+    /// What it means.
+    pub(super) fn resolved(&self) -> Routing {
+        match self {
+            Self::First => Routing::First,
+            Self::Random => Routing::Random,
+            Self::RoundRobin => Routing::RoundRobin,
+            Self::LeastInFlight => Routing::LeastInFlight,
+            Self::PowerOf(choices) => Routing::PowerOf(**choices),
+            Self::Sticky => Routing::Sticky,
+        }
+    }
+}
+
 impl Resolver<'_, '_> {
     /// Says of gateways to whom they pass requests on. All entities have their numbers by now.
     pub(super) fn gateways(&mut self, plans: &mut [ServicePlan]) {
@@ -48,6 +62,9 @@ impl Resolver<'_, '_> {
                 let alone = Resilience {
                     cancels: resilience.cancels,
                     shared_by: resilience.shared_by,
+                    retry_budget: resilience.retry_budget,
+                    throttle: resilience.throttle,
+                    hedge: resilience.hedge.filter(|hedge| !hedge.tied),
                     ..Resilience::default()
                 };
                 **resilience != alone
@@ -57,8 +74,8 @@ impl Resolver<'_, '_> {
                 self.bad_gateway(
                     policy.span,
                     message,
-                    "a gateway has `timeout`, `attempts`, `backoff`, `honours_retry_after` and `cancels`; the deadline of a call is passed on \
-                     anyway, `ejects` is its circuit breaker, and `fan_out` with `need: 1` its hedge",
+                    "a gateway has `timeout`, `attempts`, `backoff`, `honours_retry_after`, `cancels`, `retry_budget`, `throttle` and `hedge`, which \
+                     isn't tied; the deadline of a call is passed on anyway, and `ejects` is its circuit breaker",
                 );
                 return None;
             }
@@ -92,24 +109,19 @@ impl Resolver<'_, '_> {
             self.bad_gateway(need.span, message, "ask as many with `fan_out`");
             return None;
         }
-        let routing = match routing?.value {
-            Written::Random => Routing::Random,
-            Written::RoundRobin => Routing::RoundRobin,
-            Written::LeastInFlight => Routing::LeastInFlight,
-            Written::PowerOf(choices) => {
-                if *choices as usize > several.len() {
-                    let message = format!("{} are drawn, of {}", *choices, several.len());
-                    self.bad_gateway(
-                        routing?.span,
-                        message,
-                        "draw fewer; `LeastInFlight` looks at all of them",
-                    );
-                    return None;
-                }
-                Routing::PowerOf(*choices)
-            }
-            Written::Sticky => Routing::Sticky,
-        };
+        let routing = routing?;
+        if let Written::PowerOf(choices) = routing.value
+            && *choices as usize > several.len()
+        {
+            let message = format!("{} are drawn, of {}", *choices, several.len());
+            self.bad_gateway(
+                routing.span,
+                message,
+                "draw fewer; `LeastInFlight` looks at all of them",
+            );
+            return None;
+        }
+        let routing = routing.value.resolved();
         let holds = written.holds.get()?;
         if holds.value && !matches!(service.servers.get(), Some(Servers::Count(_))) {
             let message = format!(
@@ -119,7 +131,12 @@ impl Resolver<'_, '_> {
             self.bad_gateway(holds.span, message, "say how many `servers` it has");
             return None;
         }
-        if holds.value && matches!(service.discipline.get(), Some(Discipline::Sharing)) {
+        if holds.value
+            && matches!(
+                service.discipline.get().map(|order| &order.value),
+                Some(Discipline::Sharing)
+            )
+        {
             let message = "servers whose time is shared aren't held by a request";
             self.bad_gateway(
                 holds.span,
@@ -147,8 +164,8 @@ impl Resolver<'_, '_> {
         let ejects = match written.ejects.get()? {
             None => None,
             Some(ejects) => Some(Ejection {
-                failures: **ejects.failures.get()?,
-                period: **ejects.period.get()?,
+                failures: **ejects.value.failures.get()?,
+                period: **ejects.value.period.get()?,
             }),
         };
         Some(Passing {
@@ -278,8 +295,8 @@ impl Resolver<'_, '_> {
     }
 
     /// What the shares of tenants are, where each gets its own.
-    pub(super) fn shares(&mut self, discipline: &Part<Discipline>) -> Option<FairShares> {
-        let Discipline::Fair { tenants, of, weights } = discipline.get()? else {
+    pub(super) fn shares(&mut self, discipline: &Part<Spanned<Discipline>>) -> Option<FairShares> {
+        let Discipline::Fair { tenants, of, weights } = &discipline.get()?.value else {
             return Some(FairShares::default());
         };
         let file = self.file;

@@ -205,7 +205,7 @@ impl Resolver<'_, '_> {
                 }
                 if phase.value.as_nanos() >= length {
                     let message = format!(
-                        "the first edge of windows of {} lies before {}",
+                        "windows of {0} have an edge in any {0}: the `phase` of the first one is less than that, and this is {1}",
                         *every.value, phase.value
                     );
                     self.error(Code::BadLimit, phase.span, message);

@@ -3,6 +3,7 @@
 use super::Resolver;
 use crate::agents::policy::breaker::{BreakerSpec, Trip};
 use crate::agents::policy::budget::{BudgetSpec, Feed};
+use crate::agents::policy::latencies::KEPT;
 use crate::agents::policy::resilience::{HedgeAfter, HedgeSpec, SharedBy};
 use crate::agents::policy::throttle::ThrottleSpec;
 use crate::agents::{Backoff, Policy, Resilience};
@@ -15,6 +16,9 @@ use crate::scenario::language::{Policy as Written, Step};
 use crate::scenario::syntax::{Code, Diagnostic, Spanned};
 use crate::services::{Excess, RateLimit};
 use std::collections::BTreeSet;
+
+/// A client that asks more often at once isn't hedging.
+const MOST_HEDGES: u32 = 100;
 
 impl Resolver<'_, '_> {
     /// A policy.
@@ -44,7 +48,7 @@ impl Resolver<'_, '_> {
                 Waiting::EqualJitter { base, cap } => Backoff::EqualJitter { base: *base, cap: *cap },
                 Waiting::DecorrelatedJitter { base, cap } => Backoff::DecorrelatedJitter { base: *base, cap: *cap },
             },
-            honours_retry_after: *policy.honours_retry_after.get()?,
+            honours_retry_after: policy.honours_retry_after.get()?.value,
             idempotency_key: *policy.idempotency_key.get()?,
             resilience: resilience?,
         })
@@ -225,10 +229,21 @@ impl Resolver<'_, '_> {
                     format!("a quantile lies between 0 and 1, and this is {share}"),
                 ));
             }
+            After::Quantile { least, .. } if **least as usize > KEPT => {
+                let message = format!(
+                    "no hedge is ever sent: {KEPT} latencies are kept, and {} must be known",
+                    **least
+                );
+                problems.push((after.span, message));
+            }
             After::Quantile { .. } => {}
         }
         if most.value == 0 {
             problems.push((most.span, "at least one hedge is sent".to_string()));
+        }
+        if most.value > MOST_HEDGES {
+            let message = format!("a call gets {MOST_HEDGES} hedges at most, and these are {}", most.value);
+            problems.push((most.span, message));
         }
         if *tied && most.value > 1 {
             problems.push((most.span, "tied requests are two: `most` is 1".to_string()));

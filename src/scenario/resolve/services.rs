@@ -86,7 +86,7 @@ impl Resolver<'_, '_> {
             answers: self.answers(&service.cache)?,
             // Resolved once all services have their numbers.
             passes: None,
-            discipline: match service.discipline.get()? {
+            discipline: match service.discipline.get()?.value {
                 Discipline::Fifo => Order::Fifo,
                 Discipline::Lifo => Order::Lifo,
                 Discipline::Priority => Order::Priority,
@@ -94,7 +94,7 @@ impl Resolver<'_, '_> {
                 Discipline::Sharing => Order::Sharing,
                 Discipline::Fair { .. } => Order::Fair,
             },
-            queue: *service.queue.get()?,
+            queue: service.queue.get()?.as_ref().map(|queue| queue.value),
             time: time?,
             tokens: tokens?,
             limit: limit?,
@@ -107,7 +107,7 @@ impl Resolver<'_, '_> {
             price_per_token_out,
             answer_bytes: answer_bytes?,
             lock: lock?,
-            abandoned: match service.abandoned.get()? {
+            abandoned: match service.abandoned.get()?.value {
                 Abandoned::Serve => OfNobody::Serve,
                 Abandoned::Discard => OfNobody::Discard,
                 Abandoned::Interrupt => OfNobody::Interrupt,
@@ -119,14 +119,20 @@ impl Resolver<'_, '_> {
     fn lock(&mut self, service: &Service, lock: &Spanned<Lock>) -> Option<LockSpec> {
         let works = !matches!(service.servers.get(), Some(Servers::Unlimited))
             || service.queue.given().is_some()
-            || !matches!(service.discipline.get(), Some(Discipline::Fifo))
+            || !matches!(
+                service.discipline.get().map(|order| &order.value),
+                Some(Discipline::Fifo)
+            )
             || service.tokens.given().is_some()
             || service.limit.given().is_some()
             || service.limits.get().is_some_and(|limits| !limits.is_empty())
             || service.overload.given().is_some()
             || service.batching.given().is_some()
             || service.budget.given().is_some()
-            || !matches!(service.abandoned.get(), Some(Abandoned::Serve))
+            || !matches!(
+                service.abandoned.get().map(|abandoned| &abandoned.value),
+                Some(Abandoned::Serve)
+            )
             || service.price.given().is_some()
             || service.most_wait.given().is_some()
             || service.cache.given().is_some()

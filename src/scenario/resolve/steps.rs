@@ -2,14 +2,14 @@
 
 use super::Resolver;
 use crate::agents::Policy;
-use crate::agents::step::{Aim, CallStep, LockStep, Peers as To, PromptStep, Routing, SendStep, Step, Whom};
+use crate::agents::step::{Aim, CallStep, LockStep, Peers as To, PromptStep, SendStep, Step, Whom};
 use crate::random::Law;
 use crate::scenario::language::agents::Count;
-use crate::scenario::language::services::Discipline;
-use crate::scenario::language::steps::{CallTokens, Peers, Route, Times};
+use crate::scenario::language::services::{Discipline, Routing};
+use crate::scenario::language::steps::{CallTokens, Peers, Times};
 use crate::scenario::language::{Group, NumberLaw, Step as Written, Steps};
 use crate::scenario::syntax::quantity::Bytes;
-use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned};
+use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned, unknown_name};
 
 impl Written {
     /// The policy that it names.
@@ -93,8 +93,14 @@ impl Resolver<'_, '_> {
     fn priority(&mut self, services: &[&Spanned<String>], priority: &Part<Spanned<u32>>) -> Option<u32> {
         let urgency = priority.get()?;
         let ignored = services.iter().any(|name| {
-            let called = self.file.services.known_value(name);
-            called.is_some_and(|called| !matches!(called.discipline.get(), Some(Discipline::Priority) | None))
+            let unread = |name: &&str| {
+                let called = self.file.services.known_value(name);
+                let order = called.and_then(|called| called.discipline.get());
+                order.is_some_and(|order| !matches!(order.value, Discipline::Priority))
+            };
+            // Gateways hand it on to those behind them.
+            let reached = self.reached(name);
+            !reached.is_empty() && reached.iter().all(unread)
         });
         if urgency.value > 0 && ignored {
             let message = "the service doesn't go by priorities";
@@ -107,8 +113,17 @@ impl Resolver<'_, '_> {
     /// A service that is called.
     fn called(&mut self, service: &Spanned<String>) -> Option<u32> {
         let services = &self.file.services;
-        services.look_up(service, Code::UnknownService, "service", self.out)?;
-        let place = services.position(service)?;
+        let Some(place) = services.position(service) else {
+            let file = self.file;
+            if services.is_whole() {
+                let routes = file.meshes.known().flat_map(|(_, mesh)| mesh.routes.names());
+                let callable = services
+                    .written()
+                    .chain(routes.filter(|route| services.get(route).is_none()));
+                unknown_name(service, callable, Code::UnknownService, "service", self.out);
+            }
+            return None;
+        };
         if services
             .known_value(service)
             .is_some_and(|called| called.lock.given().is_some())
@@ -122,16 +137,16 @@ impl Resolver<'_, '_> {
     }
 
     /// The services of a call that names several, and how it is routed to them.
-    fn aim(&mut self, servers: &[u32], named: Span, route: &Spanned<Route>) -> Option<Option<Box<Aim>>> {
+    fn aim(&mut self, servers: &[u32], named: Span, route: &Spanned<Routing>) -> Option<Option<Box<Aim>>> {
         let distinct: std::collections::BTreeSet<u32> = servers.iter().copied().collect();
         let problem = match &route.value {
             _ if servers.is_empty() => Some((named, "a call names at least one service".to_string())),
             _ if distinct.len() < servers.len() => Some((named, "a service is named twice".to_string())),
-            route_value if servers.len() == 1 && *route_value != Route::First => Some((
+            route_value if servers.len() == 1 && *route_value != Routing::First => Some((
                 route.span,
                 "there is one service, so nothing is to be routed".to_string(),
             )),
-            Route::PowerOf(choices) if **choices < 2 || **choices as usize > servers.len() => Some((
+            Routing::PowerOf(choices) if **choices < 2 || **choices as usize > servers.len() => Some((
                 route.span,
                 format!(
                     "of {} services between 2 and {} can be compared",
@@ -148,13 +163,7 @@ impl Resolver<'_, '_> {
         Some((servers.len() > 1).then(|| {
             Box::new(Aim {
                 servers: servers.into(),
-                routing: match &route.value {
-                    Route::First => Routing::First,
-                    Route::Random => Routing::Random,
-                    Route::RoundRobin => Routing::RoundRobin,
-                    Route::LeastInFlight => Routing::LeastInFlight,
-                    Route::PowerOf(choices) => Routing::PowerOf(**choices),
-                },
+                routing: route.value.resolved(),
             })
         }))
     }

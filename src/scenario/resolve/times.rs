@@ -146,12 +146,8 @@ impl Resolver<'_, '_> {
         lasts: &Part<Option<Spanned<Duration>>>,
         until: &Part<Option<Spanned<Duration>>>,
     ) -> Option<Lasting> {
-        if let (Some(at), Some(end), Some(run)) = (at, self.end(), self.file.until.get())
-            && SimTime::ZERO.saturating_add(at.value) >= end
-        {
-            let message = format!("this begins at {}, and the run is over at {end}", at.value);
-            let problem = Diagnostic::warning(Code::AfterTheEnd, at.span, message);
-            self.out.push(problem.label(run.span, "the end of the run"));
+        if let Some(at) = at {
+            self.warn_if_late(at.span, at.value, "this begins at");
         }
         if let (Some(lasts), Some(until)) = (lasts.given(), until.given()) {
             let problem = Diagnostic::error(Code::Conflicting, lasts.span, "a window has either `for` or `until`");

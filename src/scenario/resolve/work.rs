@@ -90,7 +90,11 @@ impl Resolver<'_, '_> {
                     .map_or(first.0.span, |needs| needs.span);
                 let message = match names.as_slice() {
                     [one] => format!("{one} needs itself"),
-                    many => format!("{} need each other in a circle: nobody can begin", many.join(" needs ")),
+                    [first, ..] => format!(
+                        "{}, which needs {first}: nobody can begin",
+                        names.join(", which needs ").replacen(", which needs", " needs", 1)
+                    ),
+                    [] => unreachable!("a cycle has tasks"),
                 };
                 self.error(Code::BadWork, span, message);
                 return None;

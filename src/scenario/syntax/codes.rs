@@ -38,6 +38,11 @@ impl Code {
         self as u16
     }
 
+    /// Whether it says that something has no effect as things stand, which another variant may change.
+    pub fn is_of_no_effect(self) -> bool {
+        (Self::PolicyIdle..=Self::MeshIdle).contains(&self)
+    }
+
     /// The code with this name: `E0101`, `e0101` or `101`.
     pub fn find(name: &str) -> Option<Self> {
         let number: u16 = name.trim_start_matches(['E', 'e']).parse().ok()?;
@@ -224,7 +229,8 @@ codes! {
     NoTime = 443, "it isn't said when",
     "A fault says when it happens: `at` and `for` (or `until`), or `when` with several windows, flapping or drawn times.";
     AfterTheEnd = 444, "it begins after the run has ended",
-    "A fault begins, or the warm-up ends, when the run is over, so it has no effect.";
+    "A fault, a surge or another change of demand begins, a group of agents starts, or the warm-up ends, when the run is over, so it has no \
+     effect.";
     Conflicting = 445, "two fields contradict each other",
     "Of these fields one can stand, not both. The message says which.";
     NamedTwice = 446, "something is named twice",
@@ -346,7 +352,7 @@ codes! {
      breaker: (trips: Rate(share: 1.5), probes: 0)\n```\n\nThis one never opens; if it did it would never close.";
     BadHedge = 501, "a hedge that can't be",
     "A hedge joins an attempt that is still waited for: `after` is shorter than the policy's `timeout` and its `deadline`, a quantile lies \
-     between 0 and 1, and at least one hedge is sent. Tied requests are two, at two services: the call names several, and `most` is 1. What is done \
+     between 0 and 1 and is one of 1,000 latencies at most, and one to 100 hedges are sent. Tied requests are two, at two services: the call names several, and `most` is 1. What is done \
      to shared state isn't hedged: an operation would be done twice. Stores have quorums, which ask several replicas at \
      once.\n\n```ron\npolicies: {\"p\": (timeout: \"1s\", hedge: (after: \"2s\"))}\n```";
     BadDeadline = 502, "a deadline that leaves nothing",
@@ -364,6 +370,33 @@ codes! {
     BadRoute = 505, "services that can't be routed to",
     "A call that names several services names each once, and none that is a lock; and `route` says something only where there are several. \
      `PowerOf` compares at least two, and not more than there are.\n\n```ron\nCall(service: [\"a\", \"b\"], route: PowerOf(3))\n```";
+    PolicyIdle = 506, "a part of a policy that changes nothing",
+    "A policy that makes one attempt has no retries: it waits for nothing after a failure (`backoff`, `honours_retry_after`), and has none that a \
+     `retry_budget` could limit. Hedges take a budget's tokens where it says `hedges: true`, and there is a `hedge`.\n\n```ron\npolicies: {\"p\": \
+     (timeout: \"1s\", retry_budget: (ratio: 0.1))}\n```\n\n`attempts: 3` has two retries.";
+    NobodyWaits = 507, "an order of those who wait, where nobody does",
+    "Where there is a server for everybody (`servers: Unlimited`), or requests share the servers (`Sharing`), nobody waits for one: there is nobody \
+     whose turn a `discipline` decides, whom `most_wait` could refuse, or of whom a `queue` could have too many. A service that a fault makes \
+     stand still has those who wait, and isn't warned of.\n\n```ron\n(at: \"a\", time: \"80ms\", discipline: Fair(tenants: Agents))\n```";
+    GatewayIdle = 508, "a gateway's option that changes nothing",
+    "`ejects` leaves out for a while who fails, of several: where all are left out none is. A `batch` gathers two requests at least.\n\n```ron\n\
+     forwards: (to: \"model\", ejects: (failures: 5))\n```";
+    NothingAsked = 509, "answers that aren't kept, or aren't asked for again",
+    "A service that keeps answers (`cache`) gives them to calls that say what they are `about`, and to no others. Each needs the other: the service, \
+     or a gateway on the way to it, and the call.";
+    NothingAbandoned = 510, "nobody says that he gives up",
+    "What a service does about `abandoned` requests it does about those whose client has cancelled them (`cancels: true` in his policy), or whose \
+     deadline is over (`deadline` in the policy, or that of an `Ask` with `propagate`). No call that gets to this service has either.";
+    NoTokens = 511, "tokens that nobody counts",
+    "A price, a limit, a share or a time goes by the tokens of requests, and these have none: neither the service says how many a request has \
+     (`tokens`), nor do the calls that get to it.\n\n```ron\n(at: \"a\", price: (million_out: \"15 USD\"))\n```\n\n`tokens: (tokens_in: 800, \
+     tokens_out: Exponential(mean: 200))` says it for all.";
+    OneTenant = 512, "shares of a service that one asks",
+    "`Fair` gives each tenant its share. Where one group asks, or a weight is that of a group that doesn't ask, it changes nothing. Groups are the \
+     tenants unless it says `tenants: Agents`.";
+    MeshIdle = 513, "a mesh that changes nothing",
+    "A mesh stands for proxies on the way of calls of its `routes`: without a route, or with one that nobody calls, there are none. Requests wait at \
+     the proxy beside a service where `in_flight` says how many it lets through at once, and `queue` how many of them.";
     BadLimit = 520, "a limit that can't be",
     "A service has one `limit`, or several `limits`. A fixed window (`refill: Windows(every: \"1min\")`) allows a whole number in each window, \
      has no `burst`, and its first edge lies within the first window. An `excess` beside no limits is that of nothing, and an `overload` \

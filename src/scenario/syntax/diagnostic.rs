@@ -223,6 +223,14 @@ impl Diagnostics {
         list
     }
 
+    /// Leaves out warnings that `keep` doesn't keep.
+    pub fn retain_warnings(&mut self, keep: impl Fn(&Diagnostic) -> bool) {
+        let before = self.list.len();
+        self.list
+            .retain(|problem| problem.severity == Severity::Error || keep(problem));
+        self.warnings -= before - self.list.len();
+    }
+
     /// Takes over all problems of another collection that aren't known.
     pub fn append(&mut self, other: Self) {
         // Those that were only counted.

@@ -20,6 +20,8 @@ pub struct Named<T> {
     sorted: Vec<u32>,
     /// Whether every name could be read.
     whole: bool,
+    /// How many of the last entries nobody wrote: they stand for something else.
+    made: usize,
 }
 
 impl<T> Default for Named<T> {
@@ -41,10 +43,11 @@ impl<T> Named<T> {
         }
     }
 
-    /// The same, with names that aren't known if `other` has such.
-    pub(in crate::scenario) fn with_holes_of(self, other: &Self) -> Self {
+    /// The same, with names that aren't known if `other` has such. What comes after as many entries as it has nobody wrote.
+    pub(in crate::scenario) fn grown_from(self, other: &Self) -> Self {
         Self {
             whole: other.whole,
+            made: self.len() - other.len(),
             ..self
         }
     }
@@ -53,7 +56,12 @@ impl<T> Named<T> {
         let mut sorted: Vec<u32> = (0..entries.len() as u32).collect();
         let name = |at: &u32| &entries[*at as usize].0.value;
         sorted.sort_by(|a, b| name(a).cmp(name(b)).then(a.cmp(b)));
-        Self { entries, sorted, whole }
+        Self {
+            entries,
+            sorted,
+            whole,
+            made: 0,
+        }
     }
 
     /// The indices of entries that repeat a name, each with the first that has it.
@@ -102,6 +110,11 @@ impl<T> Named<T> {
         self.entries.iter().map(|(name, _)| name.value.as_str())
     }
 
+    /// The names that somebody wrote.
+    pub fn written(&self) -> impl Iterator<Item = &str> {
+        self.names().take(self.len() - self.made)
+    }
+
     /// The value of this name.
     pub fn get(&self, name: &str) -> Option<&T> {
         self.at(self.position(name)?).map(|(_, value)| value)
@@ -125,7 +138,7 @@ impl<T> Named<T> {
     pub fn look_up(&self, name: &Spanned<String>, code: Code, what: &str, out: &mut Diagnostics) -> Option<&T> {
         let found = self.get(name);
         if found.is_none() && self.whole {
-            unknown_name(name, self.names(), code, what, out);
+            unknown_name(name, self.written(), code, what, out);
         }
         found
     }
@@ -225,12 +238,15 @@ impl<T: Decode> Decode for Named<T> {
             let problem = Diagnostic::error(Code::DuplicateKey, name.span, message);
             cx.push(problem.label(earlier.span, "it stood here first"));
         }
-        let Named { entries, sorted, whole } = named;
+        let Named {
+            entries, sorted, whole, ..
+        } = named;
         let entries = entries.into_iter().map(|(name, value)| Some((name, value?)));
         Some(Self {
             entries: entries.collect::<Option<_>>()?,
             sorted,
             whole,
+            made: 0,
         })
     }
     fn unread() -> Option<Self> {

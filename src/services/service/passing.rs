@@ -1,25 +1,24 @@
 //! What a gateway does with a request once its own work on it is done: it calls others, and answers with what they answer.
 //!
-//! A gateway is a client like any other: its calls have attempts, a timeout and a backoff, and what it waits for may never come. It
-//! keeps one passage for each request, or for several that it has gathered to one, with a leg to each server that it asks.
+//! A gateway is a client like any other: its calls ([`legs`]) have attempts, a timeout and a backoff, and what it waits for may never come.
+//! It keeps one passage for each request, or for several that it has gathered to one, with a leg to each server that it asks.
 //!
 //! Guarantees: where the time of a passage went is known to the nanosecond and handed on with the answer; a crash loses what was
 //! under way or begins it anew, as it does with work; who stands still takes answers in later, in their order.
 
 mod interrupted;
+mod legs;
 
 use super::super::job::{Job, Moment};
-use super::super::routing::How;
 use super::super::spec::Passing;
-use super::{ALARM, Refusal, Service, passed};
+use super::{ALARM, Refusal, Service};
 use crate::kernel::{SimDuration, SimTime};
-use crate::world::call::{
-    Attempt, Call, Outcome, Part, Parts, Passed, Request, Terms, attempt_address, call_identity, cancel_address,
-};
-use crate::world::message::{Message, MessageKind};
+use crate::world::call::{Call, Outcome, Part, Parts, Passed, Request, Terms, call_identity};
 use crate::world::population::{Cx, purpose};
+use crate::world::pursuit::Pursuit;
 use crate::world::record::What;
 use crate::world::slab::{Handle, Slab};
+use legs::{Flight, Guard};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,6 +41,7 @@ pub(super) struct Passages {
     /// Requests that are passed on anew after a restart.
     again: Vec<Waiting>,
     router: super::super::routing::Router,
+    guard: Guard,
     /// Servers of the gateway that are busy waiting.
     pub held: u32,
 }
@@ -51,8 +51,12 @@ pub(super) struct Passages {
 enum Due {
     /// What was gathered is passed on.
     Gathered,
-    /// A leg's attempt has taken too long, or its next one begins.
+    /// The next round of a leg begins, or what was rejected here is dealt with.
     Leg(Handle, u32),
+    /// A leg's attempt, by its number, has taken too long.
+    Attempt(Handle, u32, u32),
+    /// A leg's next hedge is sent.
+    Hedge(Handle, u32),
 }
 
 /// A request that waits for what others answer.
@@ -80,20 +84,48 @@ struct Passage {
 #[derive(Debug, Clone, Serialize)]
 struct Leg {
     call: Handle,
-    /// Which of the servers is asked.
+    /// Which of the servers is asked, or was last.
     place: u32,
-    /// Which were asked before.
+    /// Which were asked before in vain.
     tried: Vec<u32>,
     state: LegState,
-    /// What is due about it.
+    /// Attempts that were made one after another, those that were rejected here among them: hedges aren't.
+    rounds: u32,
+    /// Hedges since the last round began.
+    hedges: u32,
+    /// What is waited for.
+    flights: Vec<Flight>,
+    /// When its next round begins.
     due: Option<(SimTime, u64)>,
+    /// When its next hedge is sent.
+    hedge_due: Option<(SimTime, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 enum LegState {
     Asking,
     BackingOff,
+    /// The gateway has rejected its attempt by itself, which is dealt with in the next causal step.
+    Rejected,
     Over,
+}
+
+impl Passage {
+    /// Which servers were asked for a leg in vain, and which are asked for any.
+    fn asked(&self, leg: u32) -> Vec<u32> {
+        let mut asked = self.legs[leg as usize].tried.clone();
+        for leg in &self.legs {
+            asked.push(leg.place);
+            asked.extend(leg.flights.iter().map(|flight| flight.place));
+        }
+        asked
+    }
+
+    /// What records say of whom it is for: identities, and since when each could be passed on.
+    fn told(&self) -> Vec<u64> {
+        let told = |one: &Waiting| [one.job.identity, one.since.at.as_nanos()];
+        self.waiting.iter().flat_map(told).collect()
+    }
 }
 
 impl Passages {
@@ -172,6 +204,8 @@ impl Service {
                 None => of.push(attempt.call),
             }
         }
+        let resilience = passing.policy.resilience.as_ref();
+        let hedges = resilience.is_some_and(|patterns| patterns.hedge.is_some());
         let now = cx.now();
         let handle = self.passages.all.insert(Passage {
             waiting,
@@ -231,6 +265,8 @@ impl Service {
                 request: request.clone(),
                 terms: Some(Box::new(Terms {
                     passed: Some(passed),
+                    // Of several attempts at once each has a server of its own.
+                    pursuit: hedges.then(|| Box::new(Pursuit::new(passing.to[place as usize]))),
                     ..Terms::default()
                 })),
             });
@@ -240,7 +276,11 @@ impl Service {
                     place,
                     tried: Vec::new(),
                     state: LegState::Asking,
+                    rounds: 0,
+                    hedges: 0,
+                    flights: Vec::with_capacity(1),
                     due: None,
+                    hedge_due: None,
                 });
             }
         }
@@ -260,237 +300,6 @@ impl Service {
             cancels |= call.cancels() && waiting.len() == 1;
         }
         (deadline, cancels)
-    }
-
-    /// The server of a leg that isn't waited for any more is told so.
-    fn tell_to_stop(&mut self, call: Handle, cx: &mut Cx<'_, '_>) {
-        let Some(call) = cx.shared.calls.get(call).filter(|call| call.cancels()) else {
-            return;
-        };
-        let (identity, server, number, key) = (call.identity, call.server, call.tries, call.key);
-        let address = cancel_address(attempt_address(call.address, number) ^ identity);
-        let message = Message::cancel(server, false, identity, number);
-        cx.record(
-            What::CancelSent,
-            self.endpoint.id,
-            [identity, server.into(), number.into()],
-        );
-        cx.send_about(&mut self.endpoint, message, key, address);
-    }
-
-    /// The next attempt of a leg leaves.
-    fn launch(&mut self, passing: &Arc<Passing>, handle: Handle, leg: u32, cx: &mut Cx<'_, '_>) {
-        let now = cx.now();
-        let Some(passage) = self.passages.all.get_mut(handle) else {
-            return;
-        };
-        let this = &mut passage.legs[leg as usize];
-        this.state = LegState::Asking;
-        let (place, call_handle) = (this.place, this.call);
-        let Some(call) = cx.shared.calls.get_mut(call_handle) else {
-            return;
-        };
-        call.tries += 1;
-        call.paths += 1;
-        call.server = passing.to[place as usize];
-        let (identity, server, number, key) = (call.identity, call.server, call.tries, call.key);
-        if cx.wants(What::PassedOn) {
-            let told = |one: &Waiting| [one.job.identity, one.since.at.as_nanos()];
-            let extra: Vec<u64> = passage.waiting.iter().flat_map(told).collect();
-            cx.record_with(
-                What::PassedOn,
-                self.endpoint.id,
-                [identity, server.into(), number.into()],
-                &extra,
-            );
-        }
-        self.passages.router.sent(place);
-        let attempt = cx.shared.attempts.insert(Attempt::new(call_handle, number, now));
-        let message = Message::new(MessageKind::Request, server, 0, passing.bytes).with(attempt);
-        let about = cx
-            .shared
-            .journey(attempt)
-            .map_or(0, |(attempt, call)| call.about_request(attempt));
-        cx.send_about(&mut self.endpoint, message, key, about);
-        if let Some(timeout) = passing.policy.timeout {
-            self.remind_of(now.saturating_add(timeout), handle, leg, cx);
-        }
-    }
-
-    /// An answer has come to the gateway.
-    pub(super) fn passed_back(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
-        let came = self.moment(cx.now());
-        if self.down {
-            self.leave_unused(handle, cx);
-        } else if self.pace() == 0.0 {
-            self.passages.put_off.push((handle, came));
-        } else {
-            self.take_answer(handle, came, cx);
-        }
-    }
-
-    fn leave_unused(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
-        if let Some((attempt, call)) = cx.shared.journey(handle)
-            && attempt.outcome == Outcome::Done
-        {
-            let words = [call.identity, call.server.into(), passed::UNUSED];
-            cx.record(What::PassedBack, self.endpoint.id, words);
-        }
-        cx.drop_attempt(handle);
-    }
-
-    fn take_answer(&mut self, handle: Handle, came: Moment, cx: &mut Cx<'_, '_>) {
-        let Some(passing) = self.spec.passes.clone() else {
-            return;
-        };
-        let Some((attempt, call)) = cx.shared.journey(handle) else {
-            cx.shared.attempts.free(handle);
-            return;
-        };
-        let passage = Handle::from_word(u64::from(call.generation) << 32 | u64::from(call.activation));
-        let leg = call.spec;
-        let asking = |passage: &Passage| passage.legs[leg as usize].state == LegState::Asking;
-        let current = call.open && call.tries == attempt.number && self.passages.all.get(passage).is_some_and(asking);
-        if !current {
-            return self.leave_unused(handle, cx);
-        }
-        let (outcome, words) = (attempt.outcome, [call.identity, u64::from(call.server), passed::USED]);
-        match outcome {
-            Outcome::Refused { retry_after } => {
-                let words = [words[0], words[1], passed::REFUSED];
-                cx.record(What::PassedBack, self.endpoint.id, words);
-                cx.drop_attempt(handle);
-                self.leg_failed(&passing, passage, leg, retry_after, cx);
-            }
-            _ => {
-                let mut since = attempt.parts(came.at);
-                since.add(Part::Retrying, attempt.sent - call.began);
-                let times = attempt.times(came.at);
-                cx.record_with(What::PassedBack, self.endpoint.id, words, &times);
-                self.end_leg(passage, leg, How::Done, cx);
-                cx.drop_attempt(handle);
-                let Some(passage_here) = self.passages.all.get_mut(passage) else {
-                    return;
-                };
-                passage_here.done += 1;
-                if passage_here.done == passing.need {
-                    self.complete(passage, Outcome::Done, Some((since, came, words[0])), cx);
-                }
-            }
-        }
-    }
-
-    /// A leg isn't under way any more.
-    fn end_leg(&mut self, handle: Handle, leg: u32, how: How, cx: &mut Cx<'_, '_>) {
-        let Some(passage) = self.passages.all.get_mut(handle) else {
-            return;
-        };
-        let this = &mut passage.legs[leg as usize];
-        let (was, place, call) = (this.state, this.place, this.call);
-        this.state = LegState::Over;
-        if let Some(due) = this.due.take() {
-            self.passages.due.remove(&due);
-        }
-        cx.close_call(call);
-        if was == LegState::Asking {
-            self.account_for(place, how, cx);
-        }
-    }
-
-    /// Tells the router how a request to one of its servers ended.
-    fn account_for(&mut self, place: u32, how: How, cx: &mut Cx<'_, '_>) {
-        let Some(passing) = &self.spec.passes else { return };
-        let now = cx.now();
-        if self.passages.router.over(place, how, passing.ejects, now) {
-            let until = self.passages.router.back_at(place);
-            let words = [passing.to[place as usize].into(), until.as_nanos(), 0];
-            cx.record(What::Ejected, self.endpoint.id, words);
-        }
-    }
-
-    /// An attempt of a leg failed: another one after a wait, or the leg is over.
-    fn leg_failed(
-        &mut self,
-        passing: &Arc<Passing>,
-        handle: Handle,
-        leg: u32,
-        retry_after: Option<SimDuration>,
-        cx: &mut Cx<'_, '_>,
-    ) {
-        let now = cx.now();
-        let Some(passage) = self.passages.all.get_mut(handle) else {
-            return;
-        };
-        let this = &mut passage.legs[leg as usize];
-        let place = this.place;
-        let others: Vec<u32> = passage.legs.iter().map(|leg| leg.place).collect();
-        let this = &mut passage.legs[leg as usize];
-        if let Some(due) = this.due.take() {
-            self.passages.due.remove(&due);
-        }
-        let Some(call) = cx.shared.calls.get_mut(this.call) else {
-            return;
-        };
-        let policy = &passing.policy;
-        if policy.attempts.is_some_and(|most| call.tries >= most) {
-            return self.leg_over(passing, handle, leg, retry_after, cx);
-        }
-        this.tried.push(place);
-        let mut tried = this.tried.clone();
-        tried.extend(others);
-        let (key, tries) = (call.key, call.tries);
-        let about = call.about(&Attempt::new(this.call, tries, now));
-        let mut wait = policy
-            .backoff
-            .wait(tries, call.backoff, &mut key.stream(purpose::BACKOFF, about));
-        call.backoff = wait;
-        if policy.honours_retry_after {
-            wait = wait.max(retry_after.unwrap_or(SimDuration::ZERO));
-        }
-        let client = call.asker();
-        if call
-            .deadline()
-            .is_some_and(|deadline| now.saturating_add(wait) >= deadline)
-        {
-            // The next attempt couldn't begin in time.
-            return self.leg_over(passing, handle, leg, retry_after, cx);
-        }
-        self.account_for(place, How::Failed, cx);
-        let mut stream = key.stream(purpose::ROUTING, about ^ self.endpoint.key.bits());
-        let next = self
-            .passages
-            .router
-            .choose(passing.routing, client.into(), &tried, now, &mut stream);
-        let Some(passage) = self.passages.all.get_mut(handle) else {
-            return;
-        };
-        let this = &mut passage.legs[leg as usize];
-        this.place = next;
-        this.state = LegState::BackingOff;
-        if wait == SimDuration::ZERO {
-            self.launch(passing, handle, leg, cx);
-        } else {
-            self.remind_of(now.saturating_add(wait), handle, leg, cx);
-        }
-    }
-
-    /// A leg has failed for good; and the passage with it, if too few are left.
-    fn leg_over(
-        &mut self,
-        passing: &Arc<Passing>,
-        handle: Handle,
-        leg: u32,
-        retry_after: Option<SimDuration>,
-        cx: &mut Cx<'_, '_>,
-    ) {
-        self.end_leg(handle, leg, How::Failed, cx);
-        let Some(passage) = self.passages.all.get_mut(handle) else {
-            return;
-        };
-        passage.failed += 1;
-        if passing.fan_out - passage.failed < passing.need {
-            self.complete(handle, Outcome::Refused { retry_after }, None, cx);
-        }
     }
 
     /// A passage is over: those who wait for it are answered.
@@ -530,37 +339,11 @@ impl Service {
         }
     }
 
-    /// A leg that nobody waits for any more.
-    fn stop_leg(&mut self, handle: Handle, leg: u32, cx: &mut Cx<'_, '_>) {
-        let Some(this) = self.passages.all.get(handle).map(|passage| &passage.legs[leg as usize]) else {
-            return;
-        };
-        if this.state == LegState::Over {
-            return;
-        }
-        if this.state == LegState::Asking
-            && let Some(call) = cx.shared.calls.get(this.call)
-        {
-            let words = [call.identity, call.server.into(), passed::LEFT];
-            let told = this.call;
-            cx.record(What::PassedBack, self.endpoint.id, words);
-            self.tell_to_stop(told, cx);
-        }
-        self.end_leg(handle, leg, How::Neither, cx);
-    }
-
     /// A server of the gateway that was busy waiting is free.
     fn release(&mut self, cx: &mut Cx<'_, '_>) {
         if self.spec.passes.as_ref().is_some_and(|passing| passing.holds) {
             self.passages.held -= 1;
             self.serve_next(cx);
-        }
-    }
-
-    fn remind_of(&mut self, at: SimTime, handle: Handle, leg: u32, cx: &mut Cx<'_, '_>) {
-        let due = self.remind(at, Due::Leg(handle, leg), cx);
-        if let Some(passage) = self.passages.all.get_mut(handle) {
-            passage.legs[leg as usize].due = Some(due);
         }
     }
 
@@ -603,30 +386,11 @@ impl Service {
                     self.pass(&passing, gathered, cx);
                 }
                 Due::Leg(handle, leg) => self.leg_due(&passing, handle, leg, cx),
+                Due::Attempt(handle, leg, number) => self.attempt_due(&passing, (handle, leg, number), cx),
+                Due::Hedge(handle, leg) => self.hedge(&passing, handle, leg, cx),
             }
         }
         self.arm(cx);
-    }
-
-    fn leg_due(&mut self, passing: &Arc<Passing>, handle: Handle, leg: u32, cx: &mut Cx<'_, '_>) {
-        let Some(passage) = self.passages.all.get_mut(handle) else {
-            return;
-        };
-        let this = &mut passage.legs[leg as usize];
-        this.due = None;
-        match this.state {
-            LegState::Over => {}
-            LegState::BackingOff => self.launch(passing, handle, leg, cx),
-            LegState::Asking => {
-                let told = this.call;
-                if let Some(call) = cx.shared.calls.get(told) {
-                    let words = [call.identity, call.server.into(), passed::TIMED_OUT];
-                    cx.record(What::PassedBack, self.endpoint.id, words);
-                }
-                self.tell_to_stop(told, cx);
-                self.leg_failed(passing, handle, leg, None, cx);
-            }
-        }
     }
 }
 

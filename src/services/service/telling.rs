@@ -77,4 +77,12 @@ pub mod passed {
     pub const TIMED_OUT: u64 = 3;
     /// It wasn't waited for any longer.
     pub const LEFT: u64 = 4;
+    /// The gateway has rejected it by itself, because its server rejects many: it was never sent.
+    pub const REJECTED: u64 = 5;
+    /// There is none: the budget of retries had no token for it, and the call has failed.
+    pub const NO_TOKEN: u64 = 6;
+    /// A hedge was due, and was left out.
+    pub const LEFT_OUT: u64 = 7;
+    /// Its answer was used, and it was a hedge: said beside that.
+    pub const WON: u64 = 8;
 }

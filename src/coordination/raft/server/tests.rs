@@ -25,6 +25,7 @@ fn rules(flaw: Flaw) -> Rules {
             flaw,
         },
         servers: 5,
+        first: None,
         disk: 2 * MS,
     }
 }
@@ -89,28 +90,18 @@ fn breaches(bench: &Bench<Server>) -> Vec<String> {
     let mut found = Vec::new();
     for (_, member, note) in &bench.notes {
         let (about, word) = (note.about, note.word);
-        match note.event {
-            event::LEADS => {
-                if *leaders.entry(about).or_insert(*member) != *member {
-                    found.push(format!("two lead in term {about}"));
-                }
-            }
-            notes::VOTED => {
-                if *votes.entry((*member, about)).or_insert(word) != word {
-                    found.push(format!("member {member} votes twice in term {about}"));
-                }
-            }
-            notes::APPLIED => {
-                if *applied.entry(about).or_insert(word) != word {
-                    found.push(format!("entry {about} differs"));
-                }
-            }
-            event::DECIDED => {
-                if *decided.entry(about).or_insert(word) != word {
-                    found.push(format!("proposal {about} takes effect twice"));
-                }
-            }
-            _ => {}
+        let (what, is_wrong) = match note.event {
+            event::LEADS => ("leaders of term", *leaders.entry(about).or_insert(*member) != *member),
+            notes::VOTED => (
+                "votes of one server in term",
+                *votes.entry((*member, about)).or_insert(word) != word,
+            ),
+            notes::APPLIED => ("entries at place", *applied.entry(about).or_insert(word) != word),
+            event::DECIDED => ("effects of proposal", *decided.entry(about).or_insert(word) != word),
+            _ => continue,
+        };
+        if is_wrong {
+            found.push(format!("two {what} {about}"));
         }
     }
     found

@@ -81,11 +81,11 @@ impl Service {
         let mut lost = std::mem::take(&mut self.passages.again);
         for passage in self.passages.all.take() {
             for leg in passage.legs {
-                if leg.state == LegState::Asking
-                    && let Some(call) = cx.shared.calls.get(leg.call)
-                {
-                    let words = [call.identity, call.server.into(), passed::LEFT];
-                    cx.record(What::PassedBack, self.endpoint.id, words);
+                for flight in &leg.flights {
+                    if let Some(call) = cx.shared.calls.get(leg.call) {
+                        let words = [call.identity, call.server_of(flight.number).into(), passed::LEFT];
+                        cx.record(What::PassedBack, self.endpoint.id, words);
+                    }
                 }
                 if leg.state != LegState::Over {
                     cx.close_call(leg.call);
@@ -96,6 +96,7 @@ impl Service {
         lost.append(&mut self.passages.gathering);
         self.passages.due.clear();
         self.passages.router.forget();
+        self.forget_guard();
         if keep_state {
             for one in &mut lost {
                 let stood = crashed.stood - one.since.stood;

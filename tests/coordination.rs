@@ -1,0 +1,232 @@
+//! Coordination groups in a world: what agents submit, what it costs to the nanosecond, faults of members, and what is refused.
+
+mod common;
+
+use common::{measured, observed, read};
+use quorate::check::critical_path::CriticalPath;
+use quorate::scenario::syntax::{Memory, Show, render};
+use quorate::scenario::{Registry, load};
+use std::collections::BTreeMap;
+
+fn numbers(text: &str) -> BTreeMap<String, f64> {
+    measured(&read(text), 0, 0).sheet.numbers
+}
+
+fn said(text: &str) -> String {
+    let outcome = load("s.ron".as_ref(), &[], &Memory::new().with("s.ron", text), &Registry);
+    render(&outcome.diagnostics, &outcome.sources, Show::default())
+}
+
+/// Agents that submit to a group which is declared so, with a second between sites.
+fn scenario(group: &str, agents: &str, more: &str) -> String {
+    format!(
+        r#"(
+            quorate: 1, name: "coordination", question: "?", until: AllDone(within: "1h"), sites: ["a", "b", "c"],
+            network: (default: (one_way: "1s")),
+            coordination: {{"g": ({group})}},
+            policies: {{"again": (timeout: "20s", attempts: 50, backoff: Fixed("1s"), idempotency_key: true)}},
+            agents: {{{agents}}},
+            {more}
+        )"#
+    )
+}
+
+const RAFT: &str =
+    r#"pattern: Raft(first: "a", election_min: "10s", election_max: "20s", heartbeat: "3s"), at: ["a", "b", "c"]"#;
+
+#[test]
+fn a_proposal_takes_a_round_trip_to_a_majority_and_that_is_coordination() {
+    // The first leads after two rounds of votes, four seconds. A proposal beside it takes a round trip; one from elsewhere also the
+    // way there, and the word of its commit the way back.
+    let agents = r#""x": (count: 1, at: "a", start: AtOnce(at: "100s"), program: [Submit(to: "g", policy: "again")])"#;
+    let of = numbers(&scenario(RAFT, agents, ""));
+    assert_eq!((of["task.time.mean"], of["task.part.coordination"]), (2.0, 2.0));
+    assert_eq!((of["coordination.g.decided"], of["coordination.g.leaders"]), (1.0, 1.0));
+    assert!(
+        !of.contains_key("coordination.g.propose.messages"),
+        "the leader is asked at once"
+    );
+}
+
+#[test]
+fn a_disk_makes_each_write_take_its_time() {
+    let agents = r#""x": (count: 1, at: "a", start: AtOnce(at: "100s"), program: [Submit(to: "g", policy: "again")])"#;
+    let slow = RAFT.replace("heartbeat", r#"disk: "100ms", heartbeat"#);
+    let of = numbers(&scenario(&slow, agents, ""));
+    // The leader writes before it sends, and a follower before it answers.
+    assert_eq!(of["task.time.mean"], 2.2);
+}
+
+const VOTERS: &str = r#""v": (count: 3, at: "b", on: {"vote": [Think("5s")]})"#;
+
+#[test]
+fn a_vote_takes_the_way_there_the_voters_time_and_the_way_back() {
+    let agents = format!(
+        r#"{VOTERS}, "x": (count: 1, at: "a", program: [Submit(to: "g", value: 1, then: [Think("1s")], otherwise: [Think("100s")])])"#
+    );
+    let of = numbers(&scenario(r#"pattern: Voting(voters: "v"), at: "a""#, &agents, ""));
+    assert_eq!((of["task.part.coordination"], of["task.part.thinking"]), (7.0, 1.0));
+    let no = agents.replace("value: 1", "value: 0");
+    let of = numbers(&scenario(r#"pattern: Voting(voters: "v"), at: "a""#, &no, ""));
+    assert_eq!((of["task.part.thinking"], of["coordination.g.wrong"]), (100.0, 0.0));
+    // Checking three signatures one after the other: two are enough.
+    let of = numbers(&scenario(
+        r#"pattern: Voting(voters: "v", verify: "1s"), at: "a""#,
+        &agents,
+        "",
+    ));
+    assert_eq!(of["task.part.coordination"], 9.0);
+    // Nobody votes in time: there is no quorum.
+    let crash = r#"faults: {"f": Crash(who: "v", at: "0s", for: "30min")}"#;
+    let of = numbers(&scenario(
+        r#"pattern: Voting(voters: "v", timeout: "60s", quorum: 1), at: "a""#,
+        &agents,
+        crash,
+    ));
+    assert_eq!((of["coordination.g.undecided"], of["task.part.thinking"]), (1.0, 100.0));
+}
+
+const WORK: &str = r#"work: {"w": (tasks: {
+    "first": (by: "v", on: "vote"),
+    "second": (by: "v", on: "vote", needs: "first"),
+    "third": (by: "v", on: "vote", needs: "first"),
+})}"#;
+
+#[test]
+fn an_orchestrator_takes_a_graph_level_by_level() {
+    let agents = format!(r#"{VOTERS}, "x": (count: 1, at: "a", program: [Submit(to: "g")])"#);
+    let group = r#"pattern: Orchestrator(work: "w", decides: "500ms"), at: "a""#;
+    let of = numbers(&scenario(group, &agents, WORK));
+    // Half a second to begin, 7 s for the first, half a second to go on, 7 s for both others, whose results come together: a second.
+    assert_eq!(
+        (of["work.g.time.mean"], of["work.g.own.mean"]),
+        (0.5 + 7.0 + 0.5 + 7.0 + 1.0, 10.0)
+    );
+    assert_eq!(
+        (of["work.g.given"], of["work.g.messages"], of["work.g.redundant"]),
+        (3.0, 6.0, 0.0)
+    );
+    // With one agent the second and the third come one after the other.
+    let one = agents.replace("count: 3", "count: 1");
+    assert_eq!(
+        numbers(&scenario(group, &one, WORK))["work.g.time.mean"],
+        0.5 + 7.0 + 0.5 + 7.0 + 0.5 + 7.0 + 0.5
+    );
+}
+
+#[test]
+fn a_member_that_stands_still_goes_on_with_its_work_and_that_time_is_down() {
+    let agents = format!(r#"{VOTERS}, "x": (count: 1, at: "a", program: [Submit(to: "g")])"#);
+    let group = r#"pattern: Orchestrator(work: "w", decides: "2s"), at: "a""#;
+    let pause = format!(r#"{WORK}, faults: {{"f": Pause(who: "g", at: "1s", for: "10s")}}"#);
+    let (with, without) = (
+        numbers(&scenario(group, &agents, &pause)),
+        numbers(&scenario(group, &agents, WORK)),
+    );
+    assert_eq!(with["task.time.mean"], without["task.time.mean"] + 10.0);
+    assert_eq!(with["task.part.down"], 10.0);
+}
+
+/// All patterns at once, under faults of every kind.
+fn storm() -> String {
+    let more = r#"
+        work: {"w": (tasks: {
+            "plan": (by: "crew"),
+            "make": (by: "crew", needs: "plan"),
+            "check": (by: "crew", needs: "make", checks: "make"),
+        })},
+        faults: {
+            "cut": Partition(groups: [["a"], ["b", "c"]], at: "20s", for: "15s"),
+            "crash": Crash(who: ["log", "vote", "lead"], each: Member, when: Drawn(to_failure: Exponential(mean: "60s"), to_repair: Exponential(mean: "5s"))),
+            "still": Pause(who: ["log", "vote", "lead", "crew"], each: Member, when: Drawn(to_failure: Exponential(mean: "40s"), to_repair: Exponential(mean: "2s"))),
+            "down": Crash(who: "crew", keep: Nothing, each: Member, when: Drawn(to_failure: Exponential(mean: "90s"), to_repair: Exponential(mean: "5s"))),
+            "clock": ClockStep(who: ["log"], by: "-500ms", at: "50s"),
+        },
+    "#;
+    format!(
+        r#"(
+            quorate: 1, name: "storm", question: "?", until: AllDone(within: "1h"), sites: ["a", "b", "c"],
+            network: (default: (one_way: Exponential(mean: "50ms"), loss: "5%", duplication: "5%")),
+            coordination: {{
+                "log": (pattern: Raft(disk: "2ms"), at: ["a", "b", "c"]),
+                "vote": (pattern: Voting(voters: "crew", quorum: 2, timeout: "5s", verify: "1ms"), at: ["a", "b"]),
+                "lead": (pattern: Orchestrator(work: "w", log: "2ms", decides: Exponential(mean: "10ms"), timeout: "10s", attempts: 20, standby: ()), at: ["a", "b"]),
+            }},
+            policies: {{"again": (timeout: "15s", attempts: 100, backoff: FullJitter(base: "100ms", cap: "2s"), idempotency_key: true)}},
+            agents: {{
+                "crew": (count: 4, at: ["b", "c"], errs: (wrong: 0.2, abstains: 0.1), on: {{
+                    "vote": [Think(Exponential(mean: "100ms"))],
+                    "plan": [Think(Exponential(mean: "1s"))],
+                    "make": [Think(Exponential(mean: "2s"))],
+                    "check": [Think(Exponential(mean: "1s"))],
+                }}),
+                "x": (count: 6, at: ["a", "b", "c"], start: Spread(over: "30s"), program: [Repeat(times: 4, steps: [
+                    Submit(to: "log", policy: "again"),
+                    Submit(to: "vote", value: Bernoulli(p: 0.5), policy: "again", then: [Think("1s")]),
+                    Submit(to: "lead", policy: "again"),
+                ])]),
+            }},
+            {more}
+        )"#
+    )
+}
+
+#[test]
+fn accounts_add_up_under_every_fault_and_everything_is_dealt_with() {
+    let scenario = read(&storm());
+    for seed in 0..25 {
+        let path = observed(&scenario, seed, CriticalPath::new());
+        assert_eq!(path.wrong(), &[] as &[String], "seed {seed}");
+        assert_eq!(path.checked(), 6, "seed {seed}");
+        let of = measured(&scenario, 0, seed as u32).sheet.numbers;
+        assert_eq!(
+            (of["task.done"], of["coordination.log.two_leaders"]),
+            (6.0, 0.0),
+            "seed {seed}"
+        );
+        // Each agent submits each of the three four times; what is done again was done before.
+        assert_eq!(of["coordination.log.decided"], 24.0, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_its_place() {
+    let text = r#"(
+    quorate: 1, name: "wrong", question: "?", until: AllDone(within: "1h"), sites: ["a", "b"],
+    work: {
+        "circle": (tasks: {
+            "one": (by: "crew", on: "x", needs: "three"),
+            "two": (by: "crew", on: "x", needs: ["one"]),
+            "three": (by: "crew", on: "x", needs: ["two"]),
+        }),
+        "self": (tasks: {"one": (by: "crew", on: "x", needs: "one")}),
+        "strange": (tasks: {
+            "one": (by: "nobody"),
+            "two": (by: "crew", needs: "on"),
+            "three": (by: "stream", on: "x", checks: "one"),
+            "four": (by: "crew", on: "x", checks: "one"),
+        }),
+        "empty": (tasks: {}),
+    },
+    coordination: {
+        "nowhere": (pattern: Raft()),
+        "both": (pattern: Raft(), at: "a", beside: "crew"),
+        "mixed": (pattern: Raft(election_min: "1s", election_max: "500ms", heartbeat: "2s", first: "c"), at: ["a", "b"]),
+        "many": (pattern: Voting(voters: "crew", on: "x", quorum: 9), at: "a"),
+        "heavy": (pattern: Voting(voters: "crew", on: "x", rule: AtLeast(7), veto: "cooks", weights: {"others": 2}), at: "a"),
+        "alone": (pattern: Orchestrator(work: "circle", standby: (heartbeat: "3s")), at: "a"),
+        "crowd": (pattern: Orchestrator(work: "nothing"), at: ["a", "b"]),
+        "deaf": (pattern: Raft(), at: "a", tells: "news"),
+        "gone": (pattern: Raft(), beside: "stream"),
+    },
+    agents: {
+        "crew": (count: 3, at: "a", on: {"x": [Think("1s")]}, errs: (wrong: 0.5, correlation: 0.5)),
+        "stream": (count: Stream(), at: "a", on: {"x": []}, start: Poisson(rate: "1/s"), program: [
+            Submit(to: "mani"), Submit(to: "tool"),
+        ]),
+    },
+    services: {"tool": (at: "a")},
+    faults: {"f": Crash(who: "nowher", at: "1s")},
+)"#;
+    insta::assert_snapshot!(said(text));
+}

@@ -5,11 +5,14 @@
 
 #[cfg(test)]
 pub(crate) mod bench;
+pub mod causal;
+pub mod gossip;
 pub mod group;
 pub mod member;
 pub mod orchestrator;
 pub mod raft;
 pub mod spec;
+pub mod swim;
 pub mod voting;
 pub mod work;
 

@@ -8,6 +8,7 @@
 //! - [`channels`]: what becomes of messages in topics, queues and logs.
 //! - [`clients`]: what clients do about slow, refused and lost calls: throttles, breakers, hedges, cancellations.
 //! - [`coordination`]: what decisions cost in messages and time, and how long groups are without a leader.
+//! - `dissemination`, `membership` and `causal_broadcast`: whom gossip reaches, how soon crashes are found out, how long events are held back.
 //! - [`editing`]: whether texts end as recorded.
 //! - [`fairness`]: how evenly calls are answered, and the load that arrives over that which was meant.
 //! - [`journal`]: what is written to logs of events and read from them, and how long it takes to rebuild an agent.
@@ -21,9 +22,11 @@
 
 pub mod budget;
 mod caching;
+mod causal_broadcast;
 pub mod channels;
 pub mod clients;
 pub mod coordination;
+mod dissemination;
 pub mod editing;
 pub mod fairness;
 pub mod gateways;
@@ -32,6 +35,7 @@ pub mod inference;
 pub mod invariants;
 pub mod journal;
 pub mod locks;
+mod membership;
 mod ordering;
 pub mod registry;
 pub mod replay;
@@ -166,6 +170,9 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
     }
     if !setting.coordination.is_empty() {
         all.push(Box::new(coordination::Coordination::new(Arc::clone(&setting), options)));
+        all.extend(boxed(dissemination::Dissemination::of(&setting, options)));
+        all.extend(boxed(membership::Membership::of(&setting, options)));
+        all.extend(boxed(causal_broadcast::CausalBroadcast::of(&setting, options)));
         if setting.coordination.iter().any(|group| group.work.is_some()) {
             all.push(Box::new(work::Works::new(Arc::clone(&setting), options)));
         }
@@ -174,6 +181,10 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         all.push(Box::new(editing::Editing::new(&setting)));
     }
     all
+}
+
+fn boxed(measure: Option<impl Measure + 'static>) -> Option<Box<dyn Measure>> {
+    Some(Box::new(measure?))
 }
 
 /// Something measured in a run.

@@ -3,7 +3,8 @@
 use super::group::{Group, GroupSpec};
 use super::orchestrator;
 use super::raft::server;
-use super::voting;
+use super::{causal, gossip, swim, voting};
+use crate::kernel::SimDuration;
 use crate::network::SiteId;
 use crate::state::Clock;
 use crate::world::population::{Endpoint, Population};
@@ -17,6 +18,12 @@ pub enum Protocol {
     Orchestrator(Box<orchestrator::Rules>),
     /// Voting.
     Voting(Box<voting::Rules>),
+    /// Gossip.
+    Gossip(Box<gossip::Rules>),
+    /// SWIM.
+    Swim(Box<swim::Rules>),
+    /// Causal broadcast.
+    Causal(Box<causal::Rules>),
 }
 
 /// What the reference says of a pattern of coordination.
@@ -34,7 +41,14 @@ pub struct PatternInfo {
 
 /// All patterns, in the order of the reference.
 pub fn patterns() -> Vec<PatternInfo> {
-    vec![orchestrator::INFO, server::INFO, voting::INFO]
+    vec![
+        orchestrator::INFO,
+        server::INFO,
+        voting::INFO,
+        gossip::INFO,
+        swim::INFO,
+        causal::INFO,
+    ]
 }
 
 impl Protocol {
@@ -44,6 +58,17 @@ impl Protocol {
             Self::Raft(_) => server::INFO,
             Self::Orchestrator(_) => orchestrator::INFO,
             Self::Voting(_) => voting::INFO,
+            Self::Gossip(_) => gossip::INFO,
+            Self::Swim(_) => swim::INFO,
+            Self::Causal(_) => causal::INFO,
+        }
+    }
+
+    /// The length of its members' periods, if they have such.
+    pub fn period(&self) -> Option<SimDuration> {
+        match self {
+            Self::Swim(rules) => Some(SimDuration::from_nanos(rules.period)),
+            _ => None,
         }
     }
 
@@ -78,6 +103,19 @@ pub fn build(spec: &CoordinationSpec, endpoints: Vec<Endpoint>) -> Box<dyn Popul
             orchestrator::Orchestrator::new(rules, place)
         }),
         Protocol::Voting(rules) => host(spec, rules.as_ref(), endpoints, |_, _, _| voting::Teller::default()),
+        Protocol::Gossip(rules) => {
+            let mut rules = gossip::Rules::clone(rules);
+            let key_of = |member: u32| endpoints[member as usize].key;
+            let draw = |links| gossip::Views::random(rules.members, links, key_of);
+            rules.views = rules.neighbours.map(draw);
+            host(spec, &rules, endpoints, |_, _, _| gossip::Gossiper::new())
+        }
+        Protocol::Swim(rules) => host(spec, rules.as_ref(), endpoints, |rules, place, _| {
+            swim::Prober::new(rules, place)
+        }),
+        Protocol::Causal(rules) => host(spec, rules.as_ref(), endpoints, |_, place, _| {
+            causal::Caster::new(place)
+        }),
     }
 }
 

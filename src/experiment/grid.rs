@@ -507,7 +507,9 @@ fn coordinated(plan: &Plan, firsts: &[u32]) -> Vec<measures::coordination::Watch
         first: *first,
         count: group.sites.len() as u32,
         name: group.group.name.clone(),
+        pattern: group.protocol.info().name,
         kinds: group.protocol.kinds(),
+        period: group.protocol.period(),
         work: match &group.protocol {
             crate::coordination::Protocol::Orchestrator(rules) => Some(Arc::new(rules.graph.clone())),
             _ => None,

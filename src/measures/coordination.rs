@@ -57,10 +57,26 @@ pub struct Watched {
     pub count: u32,
     /// Its name.
     pub name: String,
+    /// The name of its pattern.
+    pub pattern: &'static str,
     /// The kinds of its messages.
     pub kinds: &'static [&'static str],
+    /// The length of its members' periods, if they have such.
+    pub period: Option<SimDuration>,
     /// The work that an orchestrator gives to agents.
     pub work: Option<Arc<TaskGraph>>,
+}
+
+impl Setting {
+    /// The coordination groups of a pattern, and by the number of a group in the directory its place among them.
+    pub(super) fn coordinated_by(&self, pattern: &str) -> (Vec<Watched>, Vec<Option<u16>>) {
+        let mine = self.coordination.iter().filter(|watched| watched.pattern == pattern);
+        let mut place = vec![None; self.directory.groups().len()];
+        for (watched, number) in mine.clone().zip(0u16..) {
+            place[usize::from(self.directory.locate(watched.first).0)] = Some(number);
+        }
+        (mine.cloned().collect(), place)
+    }
 }
 
 /// What is known of one group.

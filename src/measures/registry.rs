@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 31] = [
+const TABLES: [&[MeasureInfo]; 34] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -36,6 +36,9 @@ const TABLES: [&[MeasureInfo]; 31] = [
     channels::CHANNEL,
     journal::JOURNAL,
     super::coordination::GROUP,
+    super::dissemination::GOSSIP,
+    super::membership::SWIM,
+    super::causal_broadcast::CAUSAL,
     super::work::WORK,
     super::budget::BUDGET,
     super::inference::INFERENCE,

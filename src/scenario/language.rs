@@ -14,6 +14,7 @@ pub mod channels;
 pub mod compare;
 pub mod coordination;
 pub mod faults;
+pub mod gossip;
 pub mod laws;
 pub mod meshes;
 pub mod models;

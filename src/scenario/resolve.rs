@@ -21,6 +21,7 @@ mod effects;
 mod expect;
 mod faults;
 mod gateways;
+mod gossip;
 mod journals;
 mod knee;
 mod laws;

@@ -1,5 +1,6 @@
 //! `coordination`: groups whose members work together by a protocol.
 
+use super::gossip::{Exchange, GossipItem, OrNever, Pace, ProbePace, Spread, Targets, Via};
 use super::laws::TimeLaw;
 use super::state::SiteClock;
 use crate::scenario::syntax::quantity::{Bytes, Duration, Fraction, Positive};
@@ -86,6 +87,55 @@ crate::language! {
             ballot: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
             /// How long the teller takes to check a ballot's signature.
             verify: Part<Duration> = Part::from(Duration::ZERO),
+        },
+        /// Gossip: items spread from member to member, as an epidemic does.
+        Gossip {
+            /// Which way news go in a contact.
+            exchange: Part<Exchange> = Part::from(Exchange::PushPull),
+            /// What members tell.
+            spread: Part<Spanned<Spread>> = Part::from(Spanned::from(Spread::Everything)),
+            /// When members make contacts.
+            pace: Part<Pace> = Part::from(super::gossip::apart()),
+            /// With how many others at a time.
+            fan_out: Part<Spanned<Positive<u32>>> = Part::from(Spanned::from(super::positive(1))),
+            /// How often a member compares what it has with a random other one. Without it never.
+            anti_entropy: Part<Option<Spanned<Positive<Duration>>>>,
+            /// To how many others each opens a link: it contacts only those that it has a link with, whoever opened it. Without it all.
+            neighbours: Part<Option<Spanned<Positive<u32>>>>,
+            /// What comes into the world by itself.
+            items: Part<Vec<Part<Spanned<GossipItem>>>> = Part::from(Vec::new()),
+        },
+        /// SWIM: members probe each other, and tell each other who is there and who has failed.
+        Swim {
+            /// The time between two probes of a member, by its own clock.
+            period: Part<Spanned<Positive<Duration>>> = Part::from(Spanned::from(super::positive(Duration::from_secs(1)))),
+            /// How long a direct probe may go unanswered before others are asked for help.
+            timeout: Part<Spanned<Positive<Duration>>> = Part::from(Spanned::from(super::positive(Duration::from_millis(200)))),
+            /// How many others are asked.
+            helpers: Part<Spanned<u32>> = Part::from(Spanned::from(3)),
+            /// How long a suspect may say that it lives before it is taken for failed.
+            suspicion: Part<OrNever> = Part::from(super::gossip::after(5)),
+            /// How often news are passed on: this many times the natural logarithm of the number of members.
+            retransmit: Part<Spanned<f64>> = Part::from(Spanned::from(3.0)),
+            /// How many news a message carries at most.
+            piggyback: Part<Positive<u32>> = Part::from(super::positive(6)),
+            /// Whom a member probes.
+            targets: Part<Targets> = Part::from(Targets::Shuffled),
+            /// When members probe: all at the same instants, or each from a phase of its own.
+            pace: Part<ProbePace> = Part::from(ProbePace::Apart),
+            /// How many members know each other from the beginning. Without it all.
+            initial: Part<Option<Spanned<Positive<u32>>>>,
+            /// How long after another one each of the others joins, the first so long after the beginning.
+            join_every: Part<Option<Spanned<Duration>>>,
+            /// How often a member exchanges all that it knows with another one, and with one who seems to have failed.
+            sync: Part<OrNever> = Part::from(super::gossip::after(30)),
+        },
+        /// Causal broadcast: every member delivers events after their causes.
+        Causal {
+            /// How events get to the others.
+            via: Part<Spanned<Via>> = Part::from(Spanned::from(Via::Direct)),
+            /// How often a member compares what it has with a random other one.
+            repair: Part<OrNever> = Part::from(super::gossip::after(1)),
         },
     }
 

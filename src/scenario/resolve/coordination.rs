@@ -148,7 +148,7 @@ impl Resolver<'_, '_> {
         let beside = self.beside(group);
         let answer_bytes = self.bytes_of(&group.answer);
         let pattern = group.pattern.get()?;
-        let protocol = self.pattern(pattern, &sites);
+        let protocol = self.pattern(name, pattern, &sites);
         let askers = (0..self.file.sites.0.len() as u32).map(SiteId);
         let asked = askers.map(|from| self.nearest_of(from, &sites)).collect();
         Some(CoordinationSpec {
@@ -228,10 +228,13 @@ impl Resolver<'_, '_> {
         }))
     }
 
-    fn pattern(&mut self, pattern: &Spanned<Pattern>, sites: &[SiteId]) -> Option<Protocol> {
+    fn pattern(&mut self, name: &Spanned<String>, pattern: &Spanned<Pattern>, sites: &[SiteId]) -> Option<Protocol> {
         match &pattern.value {
             Pattern::Raft { .. } => self.raft_group(pattern, sites),
             Pattern::Voting { .. } => self.voting_group(pattern),
+            Pattern::Gossip { .. } => self.gossip_group(name, pattern, sites.len() as u32),
+            Pattern::Swim { .. } => self.swim_group(pattern, sites.len() as u32),
+            Pattern::Causal { .. } => self.causal_group(pattern, sites.len() as u32),
             Pattern::Orchestrator { .. } => self.orchestrator_group(pattern, sites.len()),
         }
     }

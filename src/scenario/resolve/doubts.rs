@@ -123,6 +123,21 @@ impl Resolver<'_, '_> {
                 }
             });
         }
+        // Members of coordination groups tell the agents beside them something.
+        known &= file.coordination.is_whole();
+        for (_, group) in file.coordination.canonical() {
+            let told = group
+                .get()
+                .and_then(|group| Some((group.beside.get()?, group.tells.get()?)));
+            match told {
+                None => known = false,
+                Some((Some(beside), Some(topic))) => {
+                    let place = file.agents.position(beside);
+                    sent.entry(place).or_default().insert(&topic.value);
+                }
+                Some(_) => {}
+            }
+        }
         if !known {
             return;
         }

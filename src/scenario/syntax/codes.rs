@@ -449,6 +449,21 @@ codes! {
     "`work` is a graph of tasks. Each is done `by` the agents of a group that stays, in a handler for the task's name (or for what `on` says), once \
      the tasks that it `needs` are done: these make no circle. A task that `checks` another one needs it.\n\n```ron\nwork: {\"feature\": (tasks: {\
      \"code\": (by: \"coders\"), \"review\": (by: \"reviewers\", needs: \"code\", checks: \"code\")})}\n```";
+    BadGossip = 610, "gossip that can't be",
+    "A member contacts others: not more at a time (`fan_out`), and not by more links (`neighbours`), than there are. Items come into the world at \
+     members that exist, which are numbered from 0. A `jitter` is at least 0 and less than 1.\n\n```ron\n(pattern: Gossip(fan_out: 3, items: \
+     [(member: 0)]), at: \"here\", members: 1000)\n```";
+    UnreachableItem = 611, "an item that nobody can reach",
+    "What comes into the world at a member is to reach the others: there must be some, they must tell each other something or compare what they have \
+     (`anti_entropy`), and the links between them should hold together, which takes two that each opens, or better three.\n\n```ron\n\
+     (pattern: Gossip(neighbours: 3, items: [()]), at: \"here\", members: 1000)\n```";
+    NothingToGossip = 612, "nothing to gossip about",
+    "Items come into the world by agents that submit them to the group, or by themselves. In a group without either, members talk about nothing.\n\n\
+     ```ron\n(pattern: Gossip(items: [(member: 0, at: \"10s\")]), at: \"here\", members: 100)\n```";
+    BadSwim = 613, "a failure detector that can't be",
+    "A direct probe times out before its period is over, so that others can be asked for help; these are other members. Those who are there from the \
+     beginning (`initial`) are no more than all, and `join_every` is about the others.\n\n```ron\n(pattern: Swim(period: \"1s\", timeout: \
+     \"200ms\", helpers: 3, initial: 10, join_every: \"5s\"), at: \"here\", members: 30)\n```";
     UnknownChannel = 650, "no such channel",
     "A step or a `dead_letters` names a channel that `channels` doesn't declare. The message names the nearest one.";
     BadChannel = 651, "a channel that can't be",

@@ -382,7 +382,8 @@ fn mistakes_of_a_broker_are_seen_from_outside() {
 
 #[test]
 fn a_run_with_channels_is_the_same_in_two_processes_and_errors_have_their_codes() {
-    let channel = r#"kind: Log(partitions: 3, rebalance: "500ms", session: "4s"), visibility: "2s", consumers: {"worker": ()}"#;
+    let channel =
+        r#"kind: Log(partitions: 3, rebalance: "500ms", session: "4s"), visibility: "2s", consumers: {"worker": ()}"#;
     let text = scenario_text(channel, 200, r#"policy: "p", key: 7"#, PUSHED, TROUBLE);
     let place = Place::with(&text.replace("seed: 3", "seed: 3, replicates: 2"));
     assert_eq!(place.code(&["verify", "tiny.ron"]), 0);

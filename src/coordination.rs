@@ -7,4 +7,5 @@
 pub(crate) mod bench;
 pub mod group;
 pub mod member;
+pub mod pbft;
 pub mod raft;

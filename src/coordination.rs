@@ -9,3 +9,6 @@ pub mod group;
 pub mod member;
 pub mod pbft;
 pub mod raft;
+pub mod spec;
+
+pub use spec::{CoordinationSpec, PatternInfo, Protocol, patterns};

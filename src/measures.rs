@@ -6,6 +6,7 @@
 //! - [`tasks`]: how long tasks take, and where their time goes: the latency trap.
 //! - [`herd`]: calls, attempts, refusals, queues, recovery: the thundering herd.
 //! - [`clients`]: what clients do about slow, refused and lost calls: throttles, breakers, hedges, cancellations.
+//! - [`coordination`]: what decisions cost in messages and time, and how long groups are without a leader.
 //! - [`editing`]: whether texts end as recorded.
 //! - [`fairness`]: how evenly calls are answered, and the load that arrives over that which was meant.
 //! - [`journal`]: what is written to logs of events and read from them, and how long it takes to rebuild an agent.
@@ -19,6 +20,7 @@
 pub mod budget;
 mod caching;
 pub mod clients;
+pub mod coordination;
 pub mod editing;
 pub mod fairness;
 pub mod gateways;
@@ -89,6 +91,8 @@ pub struct Setting {
     pub pursues: bool,
     /// The budgets of agents.
     pub budgets: Vec<budget::Watched>,
+    /// The coordination groups.
+    pub coordination: Vec<coordination::Watched>,
 }
 
 /// How much is kept of what was measured, and how long a trigger's aftermath is watched.
@@ -146,6 +150,9 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
     }
     if !setting.budgets.is_empty() {
         all.push(Box::new(budget::Budgets::new(Arc::clone(&setting))));
+    }
+    if !setting.coordination.is_empty() {
+        all.push(Box::new(coordination::Coordination::new(Arc::clone(&setting), options)));
     }
     if !setting.edited.is_empty() {
         all.push(Box::new(editing::Editing::new(&setting)));

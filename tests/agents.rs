@@ -212,6 +212,7 @@ fn a_timeout_that_a_pause_put_off_does_not_strike_the_next_call() {
         tokens: None,
         priority: 0,
         aim: None,
+        counts: false,
         prompt: Default::default(),
         about: None,
     });

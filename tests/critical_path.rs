@@ -474,6 +474,7 @@ fn plan(case: &Case) -> Plan {
         tokens: None,
         priority: 0,
         aim: None,
+        counts: false,
         prompt: Default::default(),
         about: None,
     });

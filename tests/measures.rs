@@ -94,6 +94,7 @@ fn setting(plan: &Plan) -> Setting {
             .collect(),
         servers: plan.services.iter().map(|service| service.spec.servers).collect(),
         budgets: Vec::new(),
+        coordination: Vec::new(),
         batching: plan.services.iter().map(|_| None).collect(),
         reasons: plan.services.iter().map(|service| service.spec.has_reasons()).collect(),
         edited: Vec::new(),
@@ -143,6 +144,7 @@ fn call(server: u32, policy: u16) -> Step {
         tokens: None,
         priority: 0,
         aim: None,
+        counts: false,
         prompt: Default::default(),
         about: None,
     })

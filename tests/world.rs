@@ -114,6 +114,7 @@ fn call(server: u32, policy: u16) -> Step {
         tokens: None,
         priority: 0,
         aim: None,
+        counts: false,
         prompt: Default::default(),
         about: None,
     })

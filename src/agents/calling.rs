@@ -53,6 +53,9 @@ fn is_journal(spec: u32) -> bool {
 impl AgentGroup {
     /// A call step begins.
     pub(super) fn begin_call(&mut self, id: u32, index: u32, cx: &mut Cx<'_, '_>) {
+        if self.spec.program.calls[index as usize].counts {
+            self.amounts.remove(&id);
+        }
         let request = self.request_of(id, index);
         let server = self.whom_to_call(id, index, cx);
         self.open_call_here(id, index, server, request, cx);
@@ -384,7 +387,11 @@ impl AgentGroup {
     }
 
     fn goes_by_amount(&self, spec: u32) -> bool {
-        spec & OPERATION != 0 && self.spec.program.operations[(spec & !OPERATION) as usize].counts
+        match spec {
+            _ if is_plain(spec) => self.spec.program.calls[spec as usize].counts,
+            _ if spec & OPERATION != 0 => self.spec.program.operations[(spec & !OPERATION) as usize].counts,
+            _ => false,
+        }
     }
 
     #[inline]
@@ -696,6 +703,10 @@ impl AgentGroup {
             {
                 let (tokens_in, tokens_out) = call.request.tokens();
                 self.turn_over(member, tokens_in.saturating_add(tokens_out));
+            }
+            if self.goes_by_amount(spec) {
+                let amount = answer.findings.as_ref().map_or(0, |findings| findings.amount);
+                self.amounts.insert(id, amount);
             }
             cx.finish_call(answer.call);
             // What was answered without work, by a cache or together with others, wasn't billed.

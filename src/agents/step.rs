@@ -129,6 +129,8 @@ pub struct CallStep {
     pub about: Option<Law>,
     /// Where else it may go. Most calls name one service.
     pub aim: Option<Box<Aim>>,
+    /// Whether the program goes by how much is answered: for coordination groups.
+    pub counts: bool,
 }
 
 /// The services of a call that names several.

@@ -8,8 +8,6 @@
 
 mod asking;
 mod standing;
-#[cfg(test)]
-mod tests;
 
 use super::member::{Input, Io, Member, NEVER, Saying, Wishes, event};
 use crate::kernel::hints::prefetch;

@@ -444,6 +444,7 @@ pub fn setting(plan: &Plan) -> Setting {
         replays: plan.agents.iter().any(|group| !group.program.replays.is_empty()),
         pursues: pursues(plan),
         budgets: budgets(plan),
+        coordination: coordinated(plan, &addresses.coordination),
         limits: plan.services.iter().map(|service| limit(&service.spec)).collect(),
         warm_up: plan.warm_up,
         window: plan.window,
@@ -477,6 +478,17 @@ fn budgets(plan: &Plan) -> Vec<measures::budget::Watched> {
         groups: budget.groups.iter().map(|group| plan.directory_group(*group)).collect(),
     };
     plan.budgets.iter().map(watched).collect()
+}
+
+/// The coordination groups, whose first members are these entities.
+fn coordinated(plan: &Plan, firsts: &[u32]) -> Vec<measures::coordination::Watched> {
+    let watched = |(group, first): (&crate::coordination::CoordinationSpec, &u32)| measures::coordination::Watched {
+        first: *first,
+        count: group.sites.len() as u32,
+        name: group.group.name.clone(),
+        kinds: group.protocol.kinds(),
+    };
+    plan.coordination.iter().zip(firsts).map(watched).collect()
 }
 
 /// The texts that recorded sessions edit.

@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 28] = [
+const TABLES: [&[MeasureInfo]; 29] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -34,6 +34,7 @@ const TABLES: [&[MeasureInfo]; 28] = [
     fairness::LOAD,
     locks::LOCK,
     journal::JOURNAL,
+    super::coordination::GROUP,
     super::budget::BUDGET,
     super::inference::INFERENCE,
     traffic::MESSAGES,

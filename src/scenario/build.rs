@@ -125,6 +125,7 @@ pub fn build_with(
     let keys = Keys {
         services: root.child("services"),
         stores: root.child("stores"),
+        coordination: root.child("coordination"),
         agents: root.child("agents"),
         extras: root.child("extras"),
     };
@@ -167,6 +168,19 @@ pub fn build_with(
             spec,
             replicas.collect(),
         ));
+    }
+    for (index, spec) in plan.coordination.iter().enumerate() {
+        let key = keys.coordination.child(&spec.group.name);
+        let members = (0u32..).zip(&spec.sites).zip(&ranks.coordination[index]);
+        let members = members.map(|((member, site), rank)| {
+            endpoint(
+                addresses.coordination[index] + member,
+                *site,
+                key.member(u64::from(member)),
+                *rank,
+            )
+        });
+        groups.push(crate::coordination::spec::build(spec, members.collect()));
     }
     for (index, spec) in plan.agents.iter().enumerate() {
         let key = keys.agents.child(&spec.name);
@@ -329,6 +343,7 @@ fn endpoint(id: u32, site: crate::network::SiteId, key: Key, rank: u32) -> Endpo
 struct Keys {
     services: Key,
     stores: Key,
+    coordination: Key,
     agents: Key,
     extras: Key,
 }
@@ -337,6 +352,7 @@ struct Keys {
 struct Ranks {
     services: Vec<u32>,
     stores: Vec<Vec<u32>>,
+    coordination: Vec<Vec<u32>>,
     agents: Vec<(RankBlock, u32)>,
     extras: Vec<Vec<u32>>,
     faults: Vec<u32>,
@@ -356,6 +372,10 @@ impl Ranks {
                     .map(|site| key.child(&plan.network.sites[site.0 as usize].name)),
             );
         }
+        for spec in &plan.coordination {
+            let key = keys.coordination.child(&spec.group.name);
+            all.extend((0..spec.sites.len() as u64).map(|member| key.member(member)));
+        }
         for group in &plan.agents {
             let key = keys.agents.child(&group.name);
             all.push(key);
@@ -373,6 +393,7 @@ impl Ranks {
         let mut take = |count: usize| -> Vec<u32> { next.by_ref().take(count).collect() };
         let services = take(plan.services.len());
         let stores = plan.stores.iter().map(|store| take(store.sites.len())).collect();
+        let coordination = plan.coordination.iter().map(|spec| take(spec.sites.len())).collect();
         let mut first = STREAM_RANKS;
         let mut agents = Vec::new();
         for group in &plan.agents {
@@ -390,6 +411,7 @@ impl Ranks {
         Self {
             services,
             stores,
+            coordination,
             agents,
             extras,
             faults: take(faults as usize),

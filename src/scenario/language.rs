@@ -11,6 +11,7 @@
 pub mod agents;
 pub mod budgets;
 pub mod compare;
+pub mod coordination;
 pub mod faults;
 pub mod laws;
 pub mod meshes;
@@ -24,6 +25,7 @@ pub mod steps;
 
 pub use agents::{Arrive, Group};
 pub use compare::{Amount, Bound, Change, Expect, Knee, Statistic, Variants};
+pub use coordination::Coordination;
 pub use faults::Fault;
 pub use laws::{NumberLaw, TimeLaw};
 pub use meshes::Mesh;
@@ -80,6 +82,8 @@ crate::language! {
         meshes: Named<Part<Mesh>> = Named::default(),
         /// What agents share: stores of typed keys, replicated at sites.
         state: Named<Part<Store>> = Named::default(),
+        /// How agents are made to work together: members of a protocol, at sites or beside agents.
+        coordination: Named<Part<Coordination>> = Named::default(),
         /// Named client behaviour: timeout, attempts, backoff.
         policies: Named<Part<Policy>> = Named::default(),
         /// The agents, in groups.

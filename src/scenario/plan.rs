@@ -32,6 +32,8 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// The stores of shared state, by name.
     pub stores: Vec<StorePlan>,
+    /// The coordination groups, by name.
+    pub coordination: Vec<crate::coordination::CoordinationSpec>,
     /// The stores whose models were presets, and what these stand for.
     pub presets: Vec<Expanded>,
     /// The groups of agents, by name.
@@ -129,9 +131,9 @@ impl Plan {
         Some(self.addresses().services[index])
     }
 
-    /// The numbers that groups have in the directory: services and stores come before them.
+    /// The numbers that groups have in the directory: services, stores and coordination groups come before them.
     pub fn directory_group(&self, group: usize) -> u16 {
-        (self.services.len() + self.stores.len() + group) as u16
+        (self.services.len() + self.stores.len() + self.coordination.len() + group) as u16
     }
 
     /// The books of what agents may spend, if anybody has a budget.
@@ -165,7 +167,7 @@ impl Plan {
 
 /// The entity ids that the entities of a plan get, so that programs and faults can name them before a world is built.
 ///
-/// Groups come in the order services, stores, agents, each by name; see [`crate::world::population::Directory`].
+/// Groups come in the order services, stores, coordination, agents, each by name; see [`crate::world::population::Directory`].
 #[derive(Debug, Clone, Default)]
 pub struct Addresses {
     directory: crate::world::population::Directory,
@@ -173,6 +175,8 @@ pub struct Addresses {
     pub services: Vec<u32>,
     /// For each store, the entity of its first replica.
     pub stores: Vec<u32>,
+    /// For each coordination group, the entity of its first member.
+    pub coordination: Vec<u32>,
     /// For each group, the entity of its first member.
     pub agents: Vec<u32>,
 }
@@ -181,10 +185,11 @@ pub struct Addresses {
 pub const MAX_ALIVE: u32 = 1 << 20;
 
 impl Addresses {
-    /// Gives ids to services, then stores (name, sites of the replicas), then groups (name, capacity, sites).
+    /// Gives ids to services, then stores and coordination groups (name, sites of the members), then groups (name, capacity, sites).
     pub fn assign(
         services: &[(&str, SiteId)],
         stores: &[(&str, Vec<SiteId>)],
+        coordination: &[(&str, Vec<SiteId>)],
         agents: &[(&str, u32, crate::world::population::Sites)],
     ) -> Self {
         use crate::world::population::Sites;
@@ -193,10 +198,13 @@ impl Addresses {
             .iter()
             .map(|(name, site)| directory.add(name, 1, Sites::One(*site)))
             .collect();
-        let stores = stores
-            .iter()
-            .map(|(name, sites)| directory.add(name, sites.len() as u32, Sites::Each(sites.clone())))
-            .collect();
+        let mut placed = |groups: &[(&str, Vec<SiteId>)]| {
+            let add = |(name, sites): &(&str, Vec<SiteId>)| {
+                directory.add(name, sites.len() as u32, Sites::Each(sites.clone()))
+            };
+            groups.iter().map(add).collect()
+        };
+        let (stores, coordination) = (placed(stores), placed(coordination));
         // One id more than a group has members: the stream itself, which schedules arrivals.
         let agents = agents
             .iter()
@@ -206,6 +214,7 @@ impl Addresses {
             directory,
             services,
             stores,
+            coordination,
             agents,
         }
     }
@@ -229,11 +238,16 @@ impl Plan {
             .iter()
             .map(|store| (store.name.as_str(), store.sites.clone()))
             .collect();
+        let coordination: Vec<_> = self
+            .coordination
+            .iter()
+            .map(|group| (group.group.name.as_str(), group.sites.clone()))
+            .collect();
         let agents: Vec<_> = self
             .agents
             .iter()
             .map(|group| (group.name.as_str(), group.capacity(), group.sites.clone()))
             .collect();
-        Addresses::assign(&services, &stores, &agents)
+        Addresses::assign(&services, &stores, &coordination, &agents)
     }
 }

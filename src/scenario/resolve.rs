@@ -13,6 +13,7 @@ mod caches;
 mod causal;
 mod central;
 mod checks;
+mod coordination;
 mod doubts;
 mod edits;
 mod expect;
@@ -63,6 +64,8 @@ pub(super) struct Resolver<'a, 'd> {
     /// For each name of a key, the stores that have it.
     keys: BTreeMap<String, Vec<state::KeyPlace>>,
     stores: Vec<state::StoreShape>,
+    /// The coordination groups, by name, and where their members are.
+    coordinated: Vec<coordination::Placed>,
     /// Copies of keys, of all stores so far.
     copies: u64,
     /// The services that could be resolved.
@@ -105,6 +108,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         tasks: BTreeMap::new(),
         keys: BTreeMap::new(),
         stores: Vec::new(),
+        coordinated: Vec::new(),
         copies: 0,
         served: BTreeMap::new(),
         network: NetworkSpec::instant(file.sites.0.canonical().map(|(name, _)| name.value.clone())),
@@ -119,10 +123,12 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     resolver.resolve_network();
     let mut services = resolver.services();
     let stores = resolver.stores();
+    resolver.place_coordination();
     if !resolver.assign() {
         return None;
     }
     resolver.gateways(&mut services);
+    let coordination = resolver.coordination();
     let budgets = resolver.budgets();
     let spenders = resolver.spenders(&budgets);
     let agents = resolver.agents(&spenders);
@@ -152,6 +158,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         network: Arc::new(resolver.network),
         services,
         stores,
+        coordination,
         presets: Vec::new(),
         agents,
         budgets: budgets::plans(budgets),

@@ -203,7 +203,7 @@ impl<M: Member> Group<M> {
 
     pub(super) fn step_clock(&mut self, member: u32, by: i64, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
-        let clock = self.clocks.entry(member).or_insert_with(Clock::default);
+        let clock = self.clocks.entry(member).or_default();
         // A step beyond the range of 64 bits leaves a clock as it is.
         if clock.adjust(now, by, None).is_ok() && !self.is_down(member) {
             self.seats[member as usize].timer = SimTime::NEVER;

@@ -3,7 +3,11 @@
 //! A server takes a proposal to its leader, and answers when it has applied the entry itself. The state that they keep is the number of
 //! proposals applied and a hash of all of them in order: what two servers have applied is the same if, and only if, these are.
 
+#[cfg(test)]
+mod tests;
+
 use super::super::member::{Asked, Input, Io, Member, Saying, event};
+use super::super::spec::PatternInfo;
 use super::{Body, Disk, Entry, Id, Identity, Members, Message, Node, Payload, Role, Settings, Term};
 use crate::kernel::{Key, Words};
 use crate::state::content::content_hash;
@@ -20,6 +24,29 @@ pub mod notes {
     /// A server has applied an entry. About: its place in the log; word: the hash of all that was applied up to it; extra: its term.
     pub const APPLIED: u16 = event::OWN + 1;
 }
+
+/// The pattern's page in the reference.
+pub const INFO: PatternInfo = PatternInfo {
+    name: "Raft",
+    title: "Raft",
+    kinds: <Said as Saying>::KINDS,
+    doc: "\
+A replicated log (Ongaro and Ousterhout 2014): an elected leader puts each proposal into the log, it is committed when a majority has it on
+disk, and every server applies the log in its order. An agent submits to the server nearest to it, which takes the proposal to the leader,
+again if there is a new one, and answers when it has applied the entry itself. A proposal takes effect once however often it is submitted, as
+long as its entry isn't older than `remember` entries: another attempt has the same name.
+
+A server that hears no leader for a time between `election_min` and `election_max`, drawn each time, stands for election; with `pre_vote` it
+asks first whether it could win. These times run on the servers' own clocks. Terms, votes and entries are on disk before anything is sent
+that depends on them: each write takes `disk`, and servers do nothing else meanwhile. A server that crashes comes back with its disk, or,
+where a fault takes its state, as another member that the leader takes in in its place.
+
+Guarantees: one leader a term; servers apply the same proposals in the same order. None of it hangs on clocks.
+
+Costs: a proposal is sent to the leader and from there to each server; each message is answered, but for the word of what is committed. Heartbeats
+go to each server every `heartbeat`. An election takes a message to each server and back, twice with `pre_vote`.
+",
+};
 
 /// What all servers share.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,14 +147,18 @@ impl Server {
         place_of(self.node.id())
     }
 
-    fn propose(&mut self, asked: Asked, now: i64) {
+    fn propose(&mut self, asked: Asked, io: &mut Io<'_, Said>) {
         let name = (asked.identity, 0);
+        if self.node.disk().sessions.knows(name) {
+            // Another attempt at it has taken effect.
+            return io.answer(asked.token, 1);
+        }
         self.asked.entry(name).or_default().push(asked.token);
         let command = Command {
             value: asked.value,
             bytes: asked.bytes,
         };
-        self.node.propose(name, command, now);
+        self.node.propose(name, command, io.now);
     }
 
     /// Does what the protocol wants done.
@@ -213,7 +244,7 @@ impl Member for Server {
                 self.node.receive(message, now);
             }
             Input::Due => self.node.tick(now),
-            Input::Asked(asked) => self.propose(asked, now),
+            Input::Asked(asked) => self.propose(asked, io),
             Input::Withdrawn(token) => self.asked.values_mut().for_each(|all| all.retain(|one| *one != token)),
         }
         let disk = self.node.disk();

@@ -307,6 +307,7 @@ mod tests {
     fn setting() -> Setting {
         Setting {
             budgets: Vec::new(),
+            coordination: Vec::new(),
             pursues: false,
             reasons: Vec::new(),
             batching: Vec::new(),

@@ -83,7 +83,7 @@ faults! {
         /// The bandwidth is multiplied by this.
         bandwidth_factor: Part<Positive<f64>> = Part::from(super::positive(1.0)),
     },
-    /// Agents, services, stores or sites stop, and start again.
+    /// Agents, services, stores, coordination groups or sites stop, and start again.
     Crash {
         /// What stops.
         who: Names,
@@ -92,7 +92,7 @@ faults! {
         /// What has times of its own.
         each: Part<Each> = Part::from(Each::Together),
     },
-    /// Agents, services, stores or sites stand still, and go on as if nothing had been.
+    /// Agents, services, stores, coordination groups or sites stand still, and go on as if nothing had been.
     Pause {
         /// What stands still.
         who: Names,

@@ -72,6 +72,22 @@ steps! {
             /// every call is a question of its own.
             about: Part<Option<Spanned<NumberLaw>>>,
         },
+        /// Hands something to a coordination group, and waits until it is dealt with: a proposal until it is decided, a vote until it is
+        /// counted. It is a call, with a policy, of the member nearest to the agent.
+        Submit {
+            /// The coordination group.
+            to: Part<Spanned<String>>,
+            /// A number that it is about, rounded down, where the pattern says what that means.
+            value: Part<Option<Spanned<NumberLaw>>>,
+            /// Its size.
+            bytes: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
+            /// The policy.
+            policy: Part<Option<Spanned<String>>>,
+            /// What is done if the answer is yes: decided, approved.
+            then: Steps = Part::from(Vec::new()),
+            /// What is done if it is no, or if there is none and the group of agents goes on.
+            otherwise: Steps = Part::from(Vec::new()),
+        },
         /// A message; no answer is waited for.
         Send {
             /// Who receives it.

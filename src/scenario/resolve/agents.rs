@@ -76,13 +76,18 @@ impl Resolver<'_, '_> {
             return false;
         }
         let fixed: u64 = sized.iter().map(|(_, size, _)| u64::from(*size) / PAGE + 2).sum();
-        let pages = fixed + file.services.len() as u64 + file.state.len() as u64;
+        let members: u64 = self
+            .coordinated
+            .iter()
+            .map(|group| group.sites.len() as u64 / PAGE + 1)
+            .sum();
+        let pages = fixed + members + file.services.len() as u64 + file.state.len() as u64;
         let streams: u64 = sized
             .iter()
             .filter(|(.., is_stream)| *is_stream)
             .map(|(_, size, _)| u64::from(*size).next_power_of_two())
             .sum();
-        let groups = file.agents.len() + file.services.len() + file.state.len();
+        let groups = file.agents.len() + file.services.len() + file.state.len() + file.coordination.len();
         if pages >= (1 << 23) || streams > (1 << 31) || groups >= usize::from(u16::MAX) {
             let others = file.services.canonical().map(|(name, _)| name);
             let others = others.chain(file.state.canonical().map(|(name, _)| name));
@@ -115,8 +120,16 @@ impl Resolver<'_, '_> {
             .iter()
             .map(|(name, size, _)| (name.value.as_str(), *size, Sites::One(crate::network::SiteId(0))))
             .collect();
-        self.addresses = Addresses::assign(&services, &stores, &agents);
+        let coordination: Vec<_> = self
+            .coordinated
+            .iter()
+            .map(|group| (group.name.as_str(), group.sites.clone()))
+            .collect();
+        self.addresses = Addresses::assign(&services, &stores, &coordination, &agents);
         let (mut topics, mut tasks) = (BTreeSet::new(), BTreeSet::new());
+        for (_, group) in file.coordination.known() {
+            topics.extend(group.tells.given().map(|topic| topic.value.clone()));
+        }
         for (_, group) in file.agents.known() {
             topics.extend(group.on.names().map(str::to_owned));
             group.each_step(&mut |step| match &step.value {

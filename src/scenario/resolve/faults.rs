@@ -147,6 +147,11 @@ impl Resolver<'_, '_> {
                     Scope::Tags(first..first + self.stores[at].sites.len() as u32),
                 )
             }),
+            file.coordination.position(name).map(|at| {
+                let first = self.addresses.coordination[at];
+                let count = self.coordinated[at].sites.len() as u32;
+                ("a coordination group", Scope::Tags(first..first + count))
+            }),
         ];
         let found: Vec<_> = match only_services {
             true => service.into_iter().collect(),
@@ -161,13 +166,18 @@ impl Resolver<'_, '_> {
                 None
             }
             [] => {
-                let places = [file.sites.0.is_whole(), file.agents.is_whole()];
+                let places = [
+                    file.sites.0.is_whole(),
+                    file.agents.is_whole(),
+                    file.coordination.is_whole(),
+                ];
                 if places.contains(&false) || !file.services.is_whole() || !file.state.is_whole() {
                     return None;
                 }
                 let names = file.sites.0.names().chain(file.agents.names());
                 let names = names.chain(file.services.names()).chain(file.state.names());
-                let what = "site, group of agents, service or store";
+                let names = names.chain(file.coordination.names());
+                let what = "site, group of agents, service, store or coordination group";
                 unknown_name(name, names, Code::UnknownTarget, what, self.out);
                 None
             }

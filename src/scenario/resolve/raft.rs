@@ -147,7 +147,7 @@ impl Resolver<'_, '_> {
     }
 
     /// One time is below another one, or at most as long.
-    fn check_order(
+    pub(super) fn check_order(
         &mut self,
         (small, less): (&str, &Part<Spanned<Positive<Duration>>>),
         (big, more): (&str, &Part<Spanned<Positive<Duration>>>),

@@ -358,7 +358,7 @@ impl Resolver<'_, '_> {
         clocks.into_iter().collect()
     }
 
-    fn clock(&mut self, clock: &SiteClock) -> Option<Clock> {
+    pub(super) fn clock(&mut self, clock: &SiteClock) -> Option<Clock> {
         let (skew, drift) = (clock.skew.get()?, clock.drift.get()?);
         let clock = Clock::new(skew.0, drift.0);
         clock

@@ -30,6 +30,7 @@ impl Written {
             | Self::Update { policy, .. }
             | Self::CompareAndSwap { policy, .. }
             | Self::When { policy, .. }
+            | Self::Submit { policy, .. }
             | Self::Edit { policy, .. } => policy.given(),
             _ => None,
         }
@@ -45,6 +46,7 @@ impl Written {
                 options.map(|option| Some(&option.get()?.1)).collect::<Option<_>>()?
             }
             Self::Speculate { basis, guess, .. } => vec![basis, guess],
+            Self::Submit { then, otherwise, .. } => vec![then, otherwise],
             Self::When { steps, otherwise, .. } => vec![steps, otherwise],
             Self::EachRow { cases, otherwise, .. } | Self::Match { cases, otherwise, .. } => {
                 if !cases.is_whole() {
@@ -235,11 +237,37 @@ impl Resolver<'_, '_> {
                     prompt: prompt?,
                     about: self.about(about)?,
                     aim,
+                    counts: false,
                 };
                 for service in names? {
                     self.check_fits(service, &call);
                 }
                 into.push(Step::Call(call));
+            }
+            Written::Submit {
+                to,
+                value,
+                bytes,
+                policy,
+                then,
+                otherwise,
+            } => {
+                let both = (
+                    self.steps(then, group, policies),
+                    self.steps(otherwise, group, policies),
+                );
+                let about = self.about(value);
+                let (steps, otherwise) = (both.0?, both.1?);
+                let branches = !steps.is_empty() || !otherwise.is_empty();
+                let call = self.submission(to.get()?, bytes, about?, (policy_of(policy)?, branches));
+                into.push(Step::Call(call?));
+                if branches {
+                    into.push(Step::When {
+                        at_least: 1,
+                        steps,
+                        otherwise,
+                    });
+                }
             }
             Written::Send { to, topic, bytes } => {
                 let send = self.send(to, topic, bytes, group);

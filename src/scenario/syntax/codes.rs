@@ -405,6 +405,13 @@ codes! {
     BadCache = 561, "a cache of answers that can't be",
     "A `cache` keeps answers for a `ttl`, give or take the part that `jitter` says, which is at least 0 and less than 1. It is for calls that say \
      what they are `about`.\n\n```ron\ncache: (ttl: \"60s\", jitter: 0.1, stale: \"10s\", single_flight: true)\n```";
+    UnknownCoordination = 600, "an unknown coordination group",
+    "`Submit` names a group that is declared under `coordination`. Services are asked by `Call`, stores by reads and updates.\n\n\
+     ```ron\ncoordination: {\"council\": (pattern: Raft(), at: [\"a\", \"b\", \"c\"])}\n```";
+    BadCoordination = 601, "a coordination group that can't be",
+    "A coordination group says how its members work together (`pattern`) and where they are: `at` sites, with `members` in turn if there are more \
+     of them than sites, or one `beside` each agent of a group that stays. Only members beside agents tell them something (`tells`).\n\n\
+     ```ron\ncoordination: {\"council\": (pattern: Raft(), at: [\"a\", \"b\", \"c\"], members: 5)}\n```";
 }
 
 #[cfg(test)]

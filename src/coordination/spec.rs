@@ -1,0 +1,87 @@
+//! Which protocols there are, and how a group of each is built.
+
+use super::group::{Group, GroupSpec};
+use super::member::Saying;
+use super::raft::server;
+use crate::network::SiteId;
+use crate::state::Clock;
+use crate::world::population::{Endpoint, Population};
+
+/// A protocol with its rules.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Protocol {
+    /// Raft.
+    Raft(Box<server::Rules>),
+}
+
+/// What the reference says of a pattern of coordination.
+#[derive(Debug, Clone, Copy)]
+pub struct PatternInfo {
+    /// Its name in scenarios.
+    pub name: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// What it is, what it promises and what it costs: Markdown.
+    pub doc: &'static str,
+    /// The kinds of its messages.
+    pub kinds: &'static [&'static str],
+}
+
+/// All patterns, in the order of the reference.
+pub fn patterns() -> Vec<PatternInfo> {
+    vec![server::INFO]
+}
+
+impl Protocol {
+    /// Its page.
+    pub fn info(&self) -> PatternInfo {
+        match self {
+            Self::Raft(_) => server::INFO,
+        }
+    }
+
+    /// The kinds of its messages.
+    pub fn kinds(&self) -> &'static [&'static str] {
+        match self {
+            Self::Raft(_) => <server::Said as Saying>::KINDS,
+        }
+    }
+}
+
+/// A coordination group, as a world is built of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CoordinationSpec {
+    /// What it is, whatever its protocol.
+    pub group: GroupSpec,
+    /// The sites of its members, one for each.
+    pub sites: Vec<SiteId>,
+    /// By the site of whoever asks, the member that is asked.
+    pub asked: Vec<u32>,
+    /// The clocks of members that don't show true time.
+    pub clocks: Vec<(u32, Clock)>,
+    /// The protocol.
+    pub protocol: Protocol,
+}
+
+/// A group whose members have these endpoints.
+pub fn build(spec: &CoordinationSpec, endpoints: Vec<Endpoint>) -> Box<dyn Population> {
+    match &spec.protocol {
+        Protocol::Raft(rules) => host(spec, rules.as_ref(), endpoints, |rules, place, endpoint| {
+            server::Server::new(rules, place, endpoint.key)
+        }),
+    }
+}
+
+/// A group of members that `make` makes.
+fn host<M: super::member::Member>(
+    spec: &CoordinationSpec,
+    rules: &M::Rules,
+    endpoints: Vec<Endpoint>,
+    make: impl Fn(&M::Rules, u32, &Endpoint) -> M,
+) -> Box<dyn Population> {
+    let mut group = Group::new(spec.group.clone(), rules.clone(), endpoints, make);
+    for (member, clock) in &spec.clocks {
+        group.set_clock(*member, clock.clone());
+    }
+    Box::new(group)
+}

@@ -1,0 +1,295 @@
+//! Coordination: what decisions cost in messages, bytes and time, and how long a group is without a leader.
+//!
+//! A decision counts when the first member takes it for decided, and is measured from when an agent submitted it. What happened before
+//! the warm-up isn't counted. A leader's time ends when it yields, when it crashes, or when another one leads in a later term.
+
+use super::registry::measure_table;
+use super::{Measure, MeasureInfo, Options, Setting, Sheet};
+use crate::coordination::member::event;
+use crate::kernel::{SimDuration, SimTime};
+use crate::statistics::Recorder;
+use crate::world::message::MessageKind;
+use crate::world::record::{Batch, Mask, Record, What};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What is measured of a coordination group.
+pub(super) const GROUP: &[MeasureInfo] = measure_table![
+    "coordination.*.messages", Count, Lower, "Messages that members sent each other, lost ones included; with the name of a kind behind the group's, those of that kind.";
+    "coordination.*.bytes", Bytes, Lower, "The size of these messages.";
+    "coordination.*.asked", Count, Neither, "Submissions of agents, each counted once however many attempts it took.";
+    "coordination.*.answered", Count, Higher, "Answers to agents that something was done.";
+    "coordination.*.refused", Count, Lower, "Answers to agents that something is refused.";
+    "coordination.*.decided", Count, Higher, "Decisions: each counted when the first member took it for decided.";
+    "coordination.*.latency", Seconds, Lower, "Time from when an agent submitted something until the first member took it for decided: the distribution.";
+    "coordination.*.latency.mean", Seconds, Lower, "Time from when an agent submitted something until the first member took it for decided: the mean.";
+    "coordination.*.latency.p50", Seconds, Lower, "The median of these times.";
+    "coordination.*.latency.p90", Seconds, Lower, "The 90th percentile of these times.";
+    "coordination.*.latency.p95", Seconds, Lower, "The 95th percentile of these times.";
+    "coordination.*.latency.p99", Seconds, Lower, "The 99th percentile of these times.";
+    "coordination.*.latency.max", Seconds, Lower, "The longest of these times.";
+    "coordination.*.messages_per_decision", Ratio, Lower, "Messages between members for each decision.";
+    "coordination.*.bytes_per_decision", Bytes, Lower, "Bytes between members for each decision.";
+    "coordination.*.elections", Count, Lower, "Terms or views in which a member stood for election, or wanted another leader.";
+    "coordination.*.elections.split", Count, Lower, "Of these the ones in which nobody came to lead.";
+    "coordination.*.leaders", Count, Lower, "Terms or views in which a member came to lead.";
+    "coordination.*.leaderless.total", Seconds, Lower, "Time during which no live member led, from the warm-up to the end.";
+    "coordination.*.leaderless.mean", Seconds, Lower, "Time from when a leader was gone until the next one led: the mean of those that ended after the warm-up.";
+    "coordination.*.leaderless.max", Seconds, Lower, "The longest of these times.";
+    "coordination.*.two_leaders", Count, Lower, "Terms or views in which two members led: anything but 0 is a breach of the protocol.";
+];
+
+/// How many latencies are kept exactly.
+const KEPT: usize = 100_000;
+
+/// A group to be watched.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// The entity of its first member.
+    pub first: u32,
+    /// How many members it has.
+    pub count: u32,
+    /// Its name.
+    pub name: String,
+    /// The kinds of its messages.
+    pub kinds: &'static [&'static str],
+}
+
+/// What is known of one group.
+#[derive(Debug)]
+struct Tally {
+    watched: Watched,
+    /// Messages and bytes, by kind.
+    sent: Vec<(u64, u64)>,
+    /// What was asked for and isn't decided, since when.
+    open: BTreeMap<u64, SimTime>,
+    asked: u64,
+    answered: u64,
+    refused: u64,
+    /// The last place in the order of decisions that somebody took for decided.
+    decided_upto: u64,
+    decided: u64,
+    latency: Recorder,
+    stood: BTreeSet<u64>,
+    /// Who led, by term.
+    led: BTreeMap<u64, u32>,
+    two_leaders: BTreeSet<u64>,
+    leader: Option<(u32, u64)>,
+    leaderless_since: Option<SimTime>,
+    leaderless: Leaderless,
+}
+
+/// The times without a leader.
+#[derive(Debug, Default)]
+struct Leaderless {
+    total: SimDuration,
+    ended: u64,
+    sum: SimDuration,
+    longest: SimDuration,
+}
+
+impl Tally {
+    fn new(watched: Watched) -> Self {
+        Self {
+            sent: vec![(0, 0); watched.kinds.len()],
+            watched,
+            open: BTreeMap::new(),
+            asked: 0,
+            answered: 0,
+            refused: 0,
+            decided_upto: 0,
+            decided: 0,
+            latency: Recorder::new(KEPT),
+            stood: BTreeSet::new(),
+            led: BTreeMap::new(),
+            two_leaders: BTreeSet::new(),
+            leader: None,
+            leaderless_since: Some(SimTime::ZERO),
+            leaderless: Leaderless::default(),
+        }
+    }
+
+    /// The leader is gone.
+    fn lose_leader(&mut self, now: SimTime) {
+        self.leader = None;
+        self.leaderless_since.get_or_insert(now);
+    }
+
+    /// The time without a leader is over.
+    fn settle(&mut self, now: SimTime, warm_up: SimTime, ends: bool) {
+        let Some(since) = self.leaderless_since.take() else {
+            return;
+        };
+        if now < warm_up {
+            return;
+        }
+        self.leaderless.total += now - since.max(warm_up);
+        if ends {
+            let took = now - since;
+            self.leaderless.ended += 1;
+            self.leaderless.sum += took;
+            self.leaderless.longest = self.leaderless.longest.max(took);
+        }
+    }
+
+    fn leads(&mut self, member: u32, term: u64, now: SimTime, warm_up: SimTime) {
+        if *self.led.entry(term).or_insert(member) != member {
+            self.two_leaders.insert(term);
+        }
+        if self.leader.is_none_or(|(_, before)| before <= term) {
+            self.leader = Some((member, term));
+            self.settle(now, warm_up, true);
+        }
+    }
+
+    fn see(&mut self, record: &Record, warm_up: SimTime) {
+        let (now, counts) = (record.time, u64::from(record.time >= warm_up));
+        match record.c as u16 {
+            event::ANSWERED if record.b == 1 => self.answered += counts,
+            event::ANSWERED => self.refused += counts,
+            event::DECIDED if record.b > self.decided_upto => {
+                self.decided_upto = record.b;
+                if let Some(since) = self.open.remove(&record.a)
+                    && counts == 1
+                {
+                    self.latency.record((now - since).as_nanos());
+                }
+                self.decided += counts;
+            }
+            event::STANDS if counts == 1 => drop(self.stood.insert(record.a)),
+            event::LEADS => self.leads(record.subject, record.a, now, warm_up),
+            event::YIELDS if self.leader == Some((record.subject, record.a)) => self.lose_leader(now),
+            _ => {}
+        }
+    }
+
+    fn write(mut self, end: SimTime, warm_up: SimTime, sample: usize, sheet: &mut Sheet) {
+        self.settle(end, warm_up, false);
+        let name = |what: &str| format!("coordination.{}.{what}", self.watched.name);
+        let (messages, bytes) = self
+            .sent
+            .iter()
+            .fold((0, 0), |(messages, bytes), sent| (messages + sent.0, bytes + sent.1));
+        for (kind, sent) in self.watched.kinds.iter().zip(&self.sent) {
+            if sent.0 > 0 {
+                sheet.count(name(&format!("{kind}.messages")), sent.0);
+                sheet.number(name(&format!("{kind}.bytes")), Some(sent.1 as f64));
+            }
+        }
+        sheet.count(name("messages"), messages);
+        sheet.number(name("bytes"), Some(bytes as f64));
+        for (what, count) in [
+            ("asked", self.asked),
+            ("answered", self.answered),
+            ("refused", self.refused),
+            ("decided", self.decided),
+        ] {
+            sheet.count(name(what), count);
+        }
+        sheet.durations(&name("latency"), &self.latency);
+        sheet.sample(name("latency"), &self.latency, sample);
+        let per = |count: u64| (self.decided > 0).then(|| count as f64 / self.decided as f64);
+        sheet.number(name("messages_per_decision"), per(messages));
+        sheet.number(name("bytes_per_decision"), per(bytes));
+        if self.led.is_empty() && self.stood.is_empty() {
+            return;
+        }
+        let split = self.stood.iter().filter(|term| !self.led.contains_key(term));
+        sheet.count(name("elections"), self.stood.len() as u64);
+        sheet.count(name("elections.split"), split.count() as u64);
+        sheet.count(name("leaders"), self.led.len() as u64);
+        sheet.count(name("two_leaders"), self.two_leaders.len() as u64);
+        let Leaderless {
+            total,
+            ended,
+            sum,
+            longest,
+        } = self.leaderless;
+        sheet.number(name("leaderless.total"), Some(total.as_secs_f64()));
+        sheet.number(
+            name("leaderless.mean"),
+            (ended > 0).then(|| sum.as_secs_f64() / ended as f64),
+        );
+        sheet.number(name("leaderless.max"), (ended > 0).then(|| longest.as_secs_f64()));
+    }
+}
+
+/// The measure of coordination groups.
+#[derive(Debug)]
+pub struct Coordination {
+    setting: Arc<Setting>,
+    sample: usize,
+    groups: Vec<Tally>,
+    /// By the number of a group in the directory, its place among those.
+    place: Vec<Option<u16>>,
+}
+
+impl Coordination {
+    /// For a run.
+    pub fn new(setting: Arc<Setting>, options: Options) -> Self {
+        let mut place = vec![None; setting.directory.groups().len()];
+        for (watched, number) in setting.coordination.iter().zip(0u16..) {
+            place[usize::from(setting.directory.locate(watched.first).0)] = Some(number);
+        }
+        Self {
+            groups: setting.coordination.iter().cloned().map(Tally::new).collect(),
+            sample: options.sample,
+            setting,
+            place,
+        }
+    }
+
+    fn group_of(&mut self, entity: u32) -> Option<&mut Tally> {
+        let (group, _) = self.setting.directory.locate(entity);
+        let place = (*self.place.get(usize::from(group))?)?;
+        self.groups.get_mut(usize::from(place))
+    }
+}
+
+impl Measure for Coordination {
+    fn wants(&self) -> Mask {
+        Mask::of(&[What::Coordination, What::Sent, What::CallStarted, What::Crashed])
+    }
+
+    fn batch(&mut self, batch: Batch<'_>) {
+        let warm_up = self.setting.warm_up;
+        for record in batch.records {
+            match record.what {
+                What::Sent if record.a as u8 == MessageKind::Peer as u8 && record.time >= warm_up => {
+                    if let Some(tally) = self.group_of(record.subject)
+                        && let Some(sent) = tally.sent.get_mut((record.a >> 40) as usize)
+                    {
+                        (sent.0, sent.1) = (sent.0 + 1, sent.1 + record.b);
+                    }
+                }
+                What::Coordination => {
+                    if let Some(tally) = self.group_of(record.subject) {
+                        tally.see(record, warm_up);
+                    }
+                }
+                What::CallStarted => {
+                    let (identity, began) = (record.a, record.time);
+                    if let Some(tally) = self.group_of(record.b as u32) {
+                        tally.open.insert(identity, began);
+                        tally.asked += u64::from(began >= warm_up);
+                    }
+                }
+                What::Crashed => {
+                    let (member, now) = (record.subject, record.time);
+                    if let Some(tally) = self.group_of(member)
+                        && tally.leader.is_some_and(|(leader, _)| leader == member)
+                    {
+                        tally.lose_leader(now);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn finish(self: Box<Self>, end: SimTime, sheet: &mut Sheet) {
+        for tally in self.groups {
+            tally.write(end, self.setting.warm_up, self.sample, sheet);
+        }
+    }
+}

@@ -5,10 +5,12 @@
 
 #[cfg(test)]
 pub(crate) mod bench;
+pub mod chain;
 pub mod group;
 pub mod member;
 pub mod pbft;
 pub mod raft;
+pub mod shared;
 pub mod spec;
 
 pub use spec::{CoordinationSpec, PatternInfo, Protocol, patterns};

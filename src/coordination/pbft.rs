@@ -20,7 +20,6 @@ pub mod message;
 mod replica;
 mod state;
 mod status;
-mod table;
 #[cfg(test)]
 mod tests;
 mod views;

@@ -2,10 +2,9 @@
 //!
 //! It runs the protocol, so that it knows what would be believed, and changes what leaves it. It has no seal but its own.
 
+use super::super::shared::{Shared, mix};
 use super::Rules;
-use super::message::{
-    Batch, Certificate, Message, NOTHING, NewView, Order, Request, Seal, Shared, Transfer, ViewChange, Vote, mix,
-};
+use super::message::{Batch, Certificate, Message, NOTHING, NewView, Order, Request, Seal, Transfer, ViewChange, Vote};
 use super::replica::{Cx, Replica};
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! Checkpoints: how a log is cut, and how a replica that fell behind gets the state that the others are in.
 
-use super::message::{Batch, Certificate, Message, Seal, Shared, Transfer, verify};
+use super::super::shared::Shared;
+use super::message::{Batch, Certificate, Message, Seal, Transfer, verify};
 use super::notes;
 use super::replica::{Cx, Mark, Replica};
 use super::state::State;

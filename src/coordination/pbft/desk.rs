@@ -1,8 +1,8 @@
 //! The client: it asks the primary, asks all replicas if there is no answer, and believes what enough of them say alike.
 
 use super::super::member::{Input, Io, NEVER};
+use super::super::shared::Table;
 use super::message::{Message, Request, Seal, Signer, verify};
-use super::table::Table;
 use super::{Flaw, Rules, notes};
 use serde::Serialize;
 

@@ -1,6 +1,7 @@
 //! What a replica knows about each sequence number of its window.
 
-use super::message::{Batch, Certificate, Shared, Vote};
+use super::super::shared::Shared;
+use super::message::{Batch, Certificate, Vote};
 use serde::Serialize;
 
 /// What replicas have said in the current view about a sequence number and a digest.

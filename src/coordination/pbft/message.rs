@@ -4,10 +4,9 @@
 //! [`verify`]. A certificate is the set of signers and the sum of their seals: a sum that is right can't be had without each of them.
 
 use super::super::member::Saying;
+use super::super::shared::{Shared, mix};
 use crate::kernel::Words;
-use serde::{Serialize, Serializer};
-use std::ops::Deref;
-use std::sync::Arc;
+use serde::Serialize;
 
 /// The digest of a batch without requests, which takes a place in the order and does nothing.
 pub const NOTHING: u64 = 1;
@@ -15,15 +14,6 @@ pub const NOTHING: u64 = 1;
 const SEAL: u32 = 128;
 /// A kind of message, a view, a sequence number, a digest and a name.
 const HEAD: u32 = 32;
-
-/// Mixes words into one: SplitMix64's finaliser, a bijection of each of them.
-#[inline]
-pub(super) const fn mix(hash: u64, word: u64) -> u64 {
-    let z = (hash ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
 
 /// What a seal is for: a seal for one thing is none for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,31 +66,6 @@ impl Signer {
 #[inline]
 pub fn verify(by: u32, what: Seal, content: [u64; 3], sealed: u64) -> bool {
     seal(by, what, content) == sealed
-}
-
-/// Something large that several messages share.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shared<T>(Arc<T>);
-
-impl<T> Shared<T> {
-    /// Shares it.
-    pub fn new(content: T) -> Self {
-        Self(Arc::new(content))
-    }
-}
-
-impl<T> Deref for Shared<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T: Serialize> Serialize for Shared<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
 }
 
 /// What a client asks.

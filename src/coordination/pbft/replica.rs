@@ -1,10 +1,11 @@
 //! A replica, and the normal case: an order, agreement with it, its commit, its execution, a reply.
 
 use super::super::member::{Input, Io, NEVER, event};
+use super::super::shared::Shared;
+use super::super::shared::Table;
 use super::log::Log;
-use super::message::{Batch, Certificate, Message, NewView, Request, Seal, Shared, Signer, ViewChange, Vote, verify};
+use super::message::{Batch, Certificate, Message, NewView, Request, Seal, Signer, ViewChange, Vote, verify};
 use super::state::{Snapshot, State};
-use super::table::Table;
 use super::{Behaviour, Flaw, Rules, notes};
 use serde::Serialize;
 use std::collections::VecDeque;

@@ -1,7 +1,8 @@
 //! What a replica has executed: a chain of digests, and the results of late, by identity.
 
-use super::message::{Request, Shared, mix};
-use super::table::Table;
+use super::super::shared::Table;
+use super::super::shared::{Shared, mix};
+use super::message::Request;
 use serde::Serialize;
 
 /// A request that was executed, with whose it was.

@@ -1,6 +1,7 @@
 //! Who lacks what, and sends it again (TOCS, 5.2): a replica that waits for something says what it has, and others send what it lacks.
 
-use super::message::{Certificate, Message, Seal, Shared, Status, Vote, verify};
+use super::super::shared::Shared;
+use super::message::{Certificate, Message, Seal, Status, Vote, verify};
 use super::replica::{Cx, Replica};
 
 /// The most sequence numbers that are sent again at a time.

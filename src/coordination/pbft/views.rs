@@ -1,7 +1,8 @@
 //! View changes (TOCS, 4.4): another primary, and what it has to order.
 
 use super::super::member::{NEVER, event};
-use super::message::{Batch, Certificate, Message, NOTHING, NewView, Order, Seal, Shared, ViewChange, verify};
+use super::super::shared::Shared;
+use super::message::{Batch, Certificate, Message, NOTHING, NewView, Order, Seal, ViewChange, verify};
 use super::replica::{Cx, Replica};
 use super::{Flaw, Rules, notes};
 
@@ -258,7 +259,7 @@ impl Replica {
 
     /// Queues what waits and isn't ordered yet, and what was ordered in views before and not prepared.
     fn queue_anew(&mut self) {
-        let mut ordered = super::table::Table::default();
+        let mut ordered = super::super::shared::Table::default();
         let mut orphaned = Vec::new();
         for slot in self.log.numbers().filter_map(|seq| self.log.get(seq)) {
             for request in slot.batch.iter().flat_map(|batch| &batch.requests) {

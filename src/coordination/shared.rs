@@ -1,11 +1,46 @@
-//! A table from identities to a word, without order: open addressing, as large as it needs to be.
+//! What several protocols are made of: a hash of words, large content that messages share, a table of identities.
 
-use super::message::mix;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::ops::Deref;
+use std::sync::Arc;
 
-/// Identities and a word for each. It is never gone through: what has an order lies elsewhere.
+/// Mixes words into one: SplitMix64's finaliser, a bijection of each of them.
+#[inline]
+pub(crate) const fn mix(hash: u64, word: u64) -> u64 {
+    let z = (hash ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Something large that several messages share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared<T>(Arc<T>);
+
+impl<T> Shared<T> {
+    /// Shares it.
+    pub fn new(content: T) -> Self {
+        Self(Arc::new(content))
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Serialize> Serialize for Shared<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// Identities and a word for each, by open addressing. It is never gone through: what has an order lies elsewhere.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// An identity and its word, in the first free place from where the identity belongs.
     places: Vec<Option<(u64, u64)>>,
     count: usize,

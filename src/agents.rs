@@ -12,6 +12,7 @@ mod conversation;
 mod demand;
 pub mod disturbance;
 pub mod edits;
+pub mod errs;
 pub mod group;
 pub mod journal;
 pub mod locking;

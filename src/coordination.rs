@@ -12,5 +12,6 @@ pub mod pbft;
 pub mod raft;
 pub mod shared;
 pub mod spec;
+pub mod voting;
 
 pub use spec::{CoordinationSpec, PatternInfo, Protocol, patterns};

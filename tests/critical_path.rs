@@ -462,6 +462,7 @@ fn plan(case: &Case) -> Plan {
         caches: [].into(),
         journal: (site == 0).then(|| journal.clone()).flatten(),
         budgets: Arc::new([]),
+        errs: None,
         failure_ends_task: !case.goes_on,
         sites: Sites::One(SiteId(site)),
     };

@@ -33,6 +33,7 @@ fn group(name: &str, program: Program) -> GroupSpec {
         caches: [].into(),
         journal: None,
         budgets: Arc::new([]),
+        errs: None,
         failure_ends_task: true,
         sites: Sites::One(SiteId(0)),
     }

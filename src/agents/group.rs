@@ -162,6 +162,8 @@ pub struct AgentGroup {
     pub(super) conversations: BTreeMap<u32, Conversation>,
     /// How much the last read showed of each activation that goes by it.
     pub(super) amounts: BTreeMap<u32, i64>,
+    /// What the agents draw under that run the same model as these.
+    pub(super) model: Key,
     /// What clients know of services, by whose it is, the policy and the service.
     pub(super) known: AllKnown,
     /// When activations are to give up what they call: that has come with the ask that they handle.
@@ -179,7 +181,14 @@ pub struct AgentGroup {
 }
 
 impl AgentGroup {
+    /// Says what its agents share with all others that run the same model.
+    pub fn run_model(&mut self, model: Key) {
+        self.model = model;
+    }
+
     /// A group whose members have ids from `base` on and draw under `key`; `source` is the entity that schedules a stream.
+    ///
+    /// Agents that err run a model of their own, unless [`AgentGroup::run_model`] says otherwise.
     pub fn new(spec: Arc<GroupSpec>, key: Key, base: u32, ranks: RankBlock, source: Endpoint) -> Self {
         let is_timed = |policy: &Policy| policy.timeout.is_some() || policy.resilience.is_some();
         let uses_timers = spec.program.has_timeouts || spec.policies.iter().any(is_timed);
@@ -197,6 +206,7 @@ impl AgentGroup {
             reuses_keys: operations.iter().any(|step| step.keys.same),
             carries_contexts: (0..spec.stores.len()).map(carries).collect(),
             amounts: BTreeMap::new(),
+            model: key,
             approvals: BTreeMap::new(),
             conversations: BTreeMap::new(),
             key,

@@ -20,6 +20,8 @@ pub(super) fn ask_of(endpoint: &Endpoint, activation: u32, address: u64, now: Si
         key: endpoint.key,
         address,
         sent: now,
+        question: 0,
+        about: (endpoint.id as u64) << 32 | endpoint.sent as u64,
         deadline: SimTime::NEVER,
         arrived: None,
         takers: Vec::new(),
@@ -151,13 +153,21 @@ impl AgentGroup {
             parts,
         });
         let question = ask.identity;
+        let (asked, about) = (ask.question, ask.about);
         let (key, address) = (ask.key, answer_address(ask.address));
         let asker = (question >> 32) as u32;
         let member = self.member_of(id);
         let endpoint = &mut self.agents[member as usize].endpoint;
         let answer = (endpoint.id as u64) << 32 | endpoint.sent as u64;
         cx.record(What::AskReplied, endpoint.id, [name, answer, question]);
-        let message = Message::new(MessageKind::Answer, asker, 0, bytes).with(handle);
+        let value = match &self.spec.errs {
+            Some(errs) => errs.answer(asked, about, endpoint.key, self.model),
+            None => asked,
+        };
+        let message = Message {
+            value,
+            ..Message::new(MessageKind::Answer, asker, 0, bytes).with(handle)
+        };
         cx.send_about(endpoint, message, key, address);
     }
 

@@ -50,6 +50,8 @@ pub struct GroupSpec {
     pub budgets: Arc<[GroupBudget]>,
     /// Whether a failed call ends the task around it; otherwise the agent goes on.
     pub failure_ends_task: bool,
+    /// How their answers go wrong; `None`: they don't.
+    pub errs: Option<super::errs::Errs>,
     /// Where they are.
     pub sites: Sites,
 }

@@ -7,6 +7,7 @@
 //! wants done is done when it is through with the input, or never, if it crashes before. Messages to a member that is down are lost.
 
 mod asking;
+mod engaging;
 mod standing;
 
 use super::member::{Input, Io, Member, NEVER, Saying, Wishes, event};
@@ -94,6 +95,8 @@ pub struct Group<M: Member> {
     payloads: Slab<Payload<M::Message>>,
     /// By the handle of the attempt that waits, as a word.
     waiting: BTreeMap<u64, Waiting>,
+    /// Agents at work for members, by the member and its word for it: the ask.
+    engaged: BTreeMap<(u32, u64), Handle>,
     /// What is out of the ordinary, by member.
     standing: BTreeMap<u32, Standing<M::Message>>,
     /// Clocks that don't show true time.
@@ -129,6 +132,7 @@ impl<M: Member> Group<M> {
             base,
             payloads: Slab::default(),
             waiting: BTreeMap::new(),
+            engaged: BTreeMap::new(),
             standing: BTreeMap::new(),
             clocks: BTreeMap::new(),
             wishes: Wishes::default(),
@@ -206,6 +210,12 @@ impl<M: Member> Group<M> {
         }
         for answer in wishes.answers.drain(..) {
             self.answer(answer, cx);
+        }
+        for token in wishes.dismissed.drain(..) {
+            self.dismiss(member, token, cx);
+        }
+        for engagement in wishes.engaged.drain(..) {
+            self.engage(member, engagement, cx);
         }
         for word in wishes.told.drain(..) {
             self.tell(member, word, cx);
@@ -293,6 +303,7 @@ impl<M: Member> Population for Group<M> {
                 }
             }
             MessageKind::Request => self.asked(member, message, cx),
+            MessageKind::Answer => self.agent_answers(member, message, cx),
             _ => {}
         }
     }

@@ -30,6 +30,11 @@ pub mod event {
     pub const LEADS: u16 = 5;
     /// A member leads no more. About: the term or view.
     pub const YIELDS: u16 = 6;
+    /// A member sets an agent to work. About: the member's word for it; word: the agent; extra: what it is about.
+    pub const ENGAGES: u16 = 7;
+    /// The answer of an agent has come. About: the member's word for it; word: the answer; extra: since when, and where the time went, by
+    /// [`Part`](crate::world::call::Part).
+    pub const ENGAGED: u16 = 8;
     /// The first event of a protocol's own.
     pub const OWN: u16 = 16;
 }
@@ -95,6 +100,30 @@ pub enum Input<M> {
     Asked(Asked),
     /// Whoever asked under this token doesn't wait any more.
     Withdrawn(u64),
+    /// An agent that was engaged is through.
+    Engaged {
+        /// The member's own word for it.
+        token: u64,
+        /// What the agent says: see [`crate::agents::errs`].
+        answer: u64,
+    },
+}
+
+/// Work for an agent: one of its handlers is run, at whose end it replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engagement {
+    /// The member's own word for it, under which the answer comes; each stands for one engagement.
+    pub token: u64,
+    /// The agent's entity.
+    pub agent: u32,
+    /// The topic of the handler.
+    pub topic: u16,
+    /// The size of the question.
+    pub bytes: u32,
+    /// What an answer without error says, in the lowest bit.
+    pub question: u64,
+    /// What it is about: agents that are asked about the same thing err about the same thing.
+    pub about: u64,
 }
 
 /// What somebody asks of a member.
@@ -143,6 +172,10 @@ pub struct Wishes<M> {
     pub answers: Vec<Answer>,
     /// Words for the agent beside it.
     pub told: Vec<u64>,
+    /// Agents to be set to work.
+    pub engaged: Vec<Engagement>,
+    /// Engagements whose answers it doesn't want any more, by their tokens.
+    pub dismissed: Vec<u64>,
     /// Notes for observers.
     pub notes: Vec<Note>,
     /// For how long it is busy with this, in nanoseconds: what it wants done is done then, and it hears nothing before.
@@ -155,6 +188,8 @@ impl<M> Default for Wishes<M> {
             sends: Vec::new(),
             answers: Vec::new(),
             told: Vec::new(),
+            engaged: Vec::new(),
+            dismissed: Vec::new(),
             notes: Vec::new(),
             busy: 0,
         }
@@ -208,6 +243,16 @@ impl<'a, M: Saying> Io<'a, M> {
     /// Says something to the agent beside this member, if there is one.
     pub fn tell(&mut self, value: u64) {
         self.wishes.told.push(value);
+    }
+
+    /// Sets an agent to work. Its answer may never come: the network loses, and agents crash.
+    pub fn engage(&mut self, engagement: Engagement) {
+        self.wishes.engaged.push(engagement);
+    }
+
+    /// Doesn't want the answer of an agent any more, which isn't told so.
+    pub fn dismiss(&mut self, token: u64) {
+        self.wishes.dismissed.push(token);
     }
 
     /// Takes something down for observers.

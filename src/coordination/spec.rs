@@ -1,8 +1,8 @@
 //! Which protocols there are, and how a group of each is built.
 
 use super::group::{Group, GroupSpec};
-use super::member::Saying;
 use super::raft::server;
+use super::voting;
 use crate::network::SiteId;
 use crate::state::Clock;
 use crate::world::population::{Endpoint, Population};
@@ -12,6 +12,8 @@ use crate::world::population::{Endpoint, Population};
 pub enum Protocol {
     /// Raft.
     Raft(Box<server::Rules>),
+    /// Voting.
+    Voting(Box<voting::Rules>),
 }
 
 /// What the reference says of a pattern of coordination.
@@ -29,7 +31,7 @@ pub struct PatternInfo {
 
 /// All patterns, in the order of the reference.
 pub fn patterns() -> Vec<PatternInfo> {
-    vec![server::INFO]
+    vec![server::INFO, voting::INFO]
 }
 
 impl Protocol {
@@ -37,14 +39,13 @@ impl Protocol {
     pub fn info(&self) -> PatternInfo {
         match self {
             Self::Raft(_) => server::INFO,
+            Self::Voting(_) => voting::INFO,
         }
     }
 
     /// The kinds of its messages.
     pub fn kinds(&self) -> &'static [&'static str] {
-        match self {
-            Self::Raft(_) => <server::Said as Saying>::KINDS,
-        }
+        self.info().kinds
     }
 }
 
@@ -69,6 +70,7 @@ pub fn build(spec: &CoordinationSpec, endpoints: Vec<Endpoint>) -> Box<dyn Popul
         Protocol::Raft(rules) => host(spec, rules.as_ref(), endpoints, |rules, place, endpoint| {
             server::Server::new(rules, place, endpoint.key)
         }),
+        Protocol::Voting(rules) => host(spec, rules.as_ref(), endpoints, |_, _, _| voting::Teller::default()),
     }
 }
 

@@ -21,6 +21,10 @@ pub(super) const GROUP: &[MeasureInfo] = measure_table![
     "coordination.*.answered", Count, Higher, "Answers to agents that something was done.";
     "coordination.*.refused", Count, Lower, "Answers to agents that something is refused.";
     "coordination.*.decided", Count, Higher, "Decisions: each counted when the first member took it for decided.";
+    "coordination.*.wrong", Count, Lower, "Decisions of yes or no that are wrong: what was submitted deserved the other.";
+    "coordination.*.wrong.share", Share, Lower, "The part of the decisions of yes or no that is wrong.";
+    "coordination.*.wrong.approved", Count, Lower, "Of the wrong decisions the ones that approve.";
+    "coordination.*.undecided", Count, Lower, "Votes that came to nothing: too few had voted in time.";
     "coordination.*.latency", Seconds, Lower, "Time from when an agent submitted something until the first member took it for decided: the distribution.";
     "coordination.*.latency.mean", Seconds, Lower, "Time from when an agent submitted something until the first member took it for decided: the mean.";
     "coordination.*.latency.p50", Seconds, Lower, "The median of these times.";
@@ -70,6 +74,7 @@ struct Tally {
     decided_upto: u64,
     decided: u64,
     latency: Recorder,
+    judgements: Judgements,
     stood: BTreeSet<u64>,
     /// Who led, by term.
     led: BTreeMap<u64, u32>,
@@ -77,6 +82,39 @@ struct Tally {
     leader: Option<(u32, u64)>,
     leaderless_since: Option<SimTime>,
     leaderless: Leaderless,
+}
+
+/// Decisions of yes or no, and what was right.
+#[derive(Debug, Default)]
+struct Judgements {
+    all: u64,
+    wrongly_approved: u64,
+    wrongly_rejected: u64,
+    undecided: u64,
+}
+
+impl Judgements {
+    fn add(&mut self, decision: u64, truth: u64) {
+        match (decision, truth) {
+            (0, 1) => self.wrongly_rejected += 1,
+            (1, 0) => self.wrongly_approved += 1,
+            (0 | 1, _) => {}
+            _ => self.undecided += 1,
+        }
+        self.all += 1;
+    }
+
+    fn write(&self, name: impl Fn(&str) -> String, sheet: &mut Sheet) {
+        if self.all == 0 {
+            return;
+        }
+        let wrong = self.wrongly_approved + self.wrongly_rejected;
+        let judged = self.all - self.undecided;
+        sheet.count(name("wrong"), wrong);
+        sheet.number(name("wrong.share"), (judged > 0).then(|| wrong as f64 / judged as f64));
+        sheet.count(name("wrong.approved"), self.wrongly_approved);
+        sheet.count(name("undecided"), self.undecided);
+    }
 }
 
 /// The times without a leader.
@@ -100,6 +138,7 @@ impl Tally {
             decided_upto: 0,
             decided: 0,
             latency: Recorder::new(KEPT),
+            judgements: Judgements::default(),
             stood: BTreeSet::new(),
             led: BTreeMap::new(),
             two_leaders: BTreeSet::new(),
@@ -142,13 +181,16 @@ impl Tally {
         }
     }
 
-    fn see(&mut self, record: &Record, warm_up: SimTime) {
+    fn see(&mut self, record: &Record, extra: &[u64], warm_up: SimTime) {
         let (now, counts) = (record.time, u64::from(record.time >= warm_up));
         match record.c as u16 {
             event::ANSWERED if record.b == 1 => self.answered += counts,
             event::ANSWERED => self.refused += counts,
-            event::DECIDED if record.b > self.decided_upto => {
-                self.decided_upto = record.b;
+            event::DECIDED if record.b == 0 || record.b > self.decided_upto => {
+                self.decided_upto = self.decided_upto.max(record.b);
+                if let (1, [decision, truth, ..]) = (counts, extra) {
+                    self.judgements.add(*decision, *truth);
+                }
                 if let Some(since) = self.open.remove(&record.a)
                     && counts == 1
                 {
@@ -186,6 +228,7 @@ impl Tally {
         ] {
             sheet.count(name(what), count);
         }
+        self.judgements.write(name, sheet);
         sheet.durations(&name("latency"), &self.latency);
         sheet.sample(name("latency"), &self.latency, sample);
         let per = |count: u64| (self.decided > 0).then(|| count as f64 / self.decided as f64);
@@ -264,7 +307,7 @@ impl Measure for Coordination {
                 }
                 What::Coordination => {
                     if let Some(tally) = self.group_of(record.subject) {
-                        tally.see(record, warm_up);
+                        tally.see(record, batch.extra(record), warm_up);
                     }
                 }
                 What::CallStarted => {

@@ -187,13 +187,11 @@ pub fn build_with(
         let (block, source) = ranks.agents[index].clone();
         let id = addresses.agents[index] + spec.capacity();
         let source = endpoint(id, spec.sites.of(0), key, source);
-        groups.push(Box::new(AgentGroup::new(
-            Arc::clone(spec),
-            key,
-            addresses.agents[index],
-            block,
-            source,
-        )));
+        let mut group = AgentGroup::new(Arc::clone(spec), key, addresses.agents[index], block, source);
+        if let Some(model) = spec.errs.as_ref().and_then(|errs| errs.model.as_ref()) {
+            group.run_model(root.child("models").child(model));
+        }
+        groups.push(Box::new(group));
     }
     let network = Network::new(Arc::clone(&plan.network), root).expect("the check refuses a network with problems");
     let mut directory = addresses.into_directory();

@@ -35,6 +35,7 @@ mod state;
 mod steps;
 mod timeouts;
 mod times;
+mod voting;
 
 pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registry, What};
 pub(super) use expect::{answers, expectations};
@@ -66,6 +67,8 @@ pub(super) struct Resolver<'a, 'd> {
     stores: Vec<state::StoreShape>,
     /// The coordination groups, by name, and where their members are.
     coordinated: Vec<coordination::Placed>,
+    /// The topics by which coordination groups engage agents, and the sizes of what agents reply.
+    engaged: BTreeMap<u16, u32>,
     /// Copies of keys, of all stores so far.
     copies: u64,
     /// The services that could be resolved.
@@ -109,6 +112,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         keys: BTreeMap::new(),
         stores: Vec::new(),
         coordinated: Vec::new(),
+        engaged: BTreeMap::new(),
         copies: 0,
         served: BTreeMap::new(),
         network: NetworkSpec::instant(file.sites.0.canonical().map(|(name, _)| name.value.clone())),
@@ -128,6 +132,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         return None;
     }
     resolver.gateways(&mut services);
+    resolver.engagements();
     let coordination = resolver.coordination();
     let budgets = resolver.budgets();
     let spenders = resolver.spenders(&budgets);

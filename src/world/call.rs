@@ -696,6 +696,10 @@ pub struct Ask {
     pub address: u64,
     /// When it was sent.
     pub sent: SimTime,
+    /// What an answer without error says, in its lowest bit, and whatever else the question consists of.
+    pub question: u64,
+    /// What the question is about: whoever is asked about the same thing errs about the same thing.
+    pub about: u64,
     /// When whoever handles it is to give up what it calls for it; never if that isn't said.
     pub deadline: SimTime,
     /// When the peer had it, and how long the peer had stood still by then.

@@ -76,6 +76,8 @@ pub mod purpose {
     pub const OVERLOAD: Purpose = Purpose(0x121);
     /// What members of a protocol leave to chance.
     pub const PROTOCOL: Purpose = Purpose(0x130);
+    /// Whether an agent's answer is right.
+    pub const ERROR: Purpose = Purpose(0x131);
     /// The first purpose free for users' own populations.
     pub const OWN: u16 = 0x200;
 }

@@ -3,7 +3,6 @@
 use super::super::member::{Input, Member, Wishes};
 use super::{Group, THROUGH, Waiting};
 use crate::kernel::{SimDuration, SimTime};
-use crate::state::Clock;
 use crate::world::population::Cx;
 use crate::world::record::What;
 use crate::world::slab::Handle;
@@ -176,6 +175,7 @@ impl<M: Member> Group<M> {
         let seat = &mut self.seats[member as usize];
         seat.timer = SimTime::NEVER;
         seat.member.crash(&self.rules, keeps_disk);
+        self.forget_engagements(member, cx);
         let of_member = |(_, waiting): &(&u64, &Waiting)| waiting.member == member;
         let tokens: Vec<u64> = self.waiting.iter().filter(of_member).map(|(token, _)| *token).collect();
         tokens.into_iter().for_each(|token| self.drop_waiting(token, cx));

@@ -245,6 +245,7 @@ impl Member for Server {
             }
             Input::Due => self.node.tick(now),
             Input::Asked(asked) => self.propose(asked, io),
+            Input::Engaged { .. } => {}
             Input::Withdrawn(token) => self.asked.values_mut().for_each(|all| all.retain(|one| *one != token)),
         }
         let disk = self.node.disk();

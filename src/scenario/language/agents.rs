@@ -3,7 +3,7 @@
 use super::Names;
 use super::laws::TimeLaw;
 use super::steps::Steps;
-use crate::scenario::syntax::quantity::{Bytes, Duration, Positive, Rate};
+use crate::scenario::syntax::quantity::{Bytes, Duration, Fraction, Positive, Probability, Rate};
 use crate::scenario::syntax::{Named, Part, Spanned};
 
 /// One event a second.
@@ -37,6 +37,24 @@ crate::language! {
         /// That each agent keeps its state as a log of events, from which it is rebuilt after a crash that takes its memory. Without it the
         /// program begins anew then.
         journal: Part<Option<Spanned<Journal>>>,
+        /// How its agents err when they are asked something: by `Ask`, or by a coordination group. Without it they are right.
+        errs: Part<Option<Spanned<Errs>>>,
+    }
+
+    /// How agents err.
+    pub struct Errs {
+        /// The probability that a result is wrong, or a judgement: a no where yes is right, or a yes where no is.
+        wrong: Part<Probability> = Part::from(Probability::ZERO),
+        /// Of judgements, the probability of a no where yes is right. Without it `wrong`.
+        misses: Part<Option<Probability>>,
+        /// Of judgements, the probability of a yes where no is right. Without it `wrong`.
+        false_alarms: Part<Option<Probability>>,
+        /// The probability that an agent doesn't say, when it is asked for a judgement.
+        abstains: Part<Probability> = Part::from(Probability::ZERO),
+        /// The model that they run: agents of one model err together.
+        model: Part<Option<Spanned<String>>>,
+        /// The correlation between the errors of two agents that run it, about the same question: 0 is none, 1 that they always err together.
+        correlation: Part<Spanned<Fraction>> = Part::from(Spanned::from(Fraction::ZERO)),
     }
 
     /// An agent's state as an append-only log. It goes on after an event once that is in the log; after a crash with `keep: Nothing` it

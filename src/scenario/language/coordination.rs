@@ -1,7 +1,7 @@
 //! `coordination`: groups whose members work together by a protocol.
 
 use super::state::SiteClock;
-use crate::scenario::syntax::quantity::{Bytes, Duration, Positive};
+use crate::scenario::syntax::quantity::{Bytes, Duration, Fraction, Positive};
 use crate::scenario::syntax::{Named, OneOrMany, Part, Spanned};
 
 crate::language! {
@@ -46,5 +46,48 @@ crate::language! {
             /// How long a write to the disk takes.
             disk: Part<Duration> = Part::from(Duration::ZERO),
         },
+        /// Voting: a teller puts what is submitted to agents, and counts their ballots.
+        Voting {
+            /// The groups of agents that vote.
+            voters: Part<Spanned<OneOrMany<Part<Spanned<String>>>>>,
+            /// The topic of the handler by which they vote.
+            on: Part<Spanned<String>> = Part::from(Spanned::from("vote".to_string())),
+            /// What approves.
+            rule: Part<Spanned<Rule>> = Part::from(Spanned::from(Rule::Majority)),
+            /// The weight of a ballot, by group. Others weigh 1.
+            weights: Named<Part<Positive<u32>>> = Named::default(),
+            /// The groups of whose agents a no rejects, whatever the others say.
+            veto: Part<Option<Spanned<OneOrMany<Part<Spanned<String>>>>>>,
+            /// How many ballots must have come, abstentions among them.
+            quorum: Part<Option<Spanned<Positive<u32>>>>,
+            /// How long a vote lasts at most. Without it until all have voted, or no ballot can change the result.
+            timeout: Part<Option<Positive<Duration>>>,
+            /// The size of a ballot.
+            ballot: Part<Spanned<Bytes>> = Part::from(Bytes(0)),
+            /// How long the teller takes to check a ballot's signature.
+            verify: Part<Duration> = Part::from(Duration::ZERO),
+        },
+    }
+
+    /// What approves.
+    pub enum Rule {
+        /// More weight for it than against it.
+        Majority,
+        /// At least this share of the weight of those who voted yes or no.
+        Share(Spanned<Fraction>),
+        /// At least so much weight.
+        AtLeast(Spanned<Positive<u32>>),
+        /// Nobody against it, and somebody for it.
+        Unanimous,
+    }
+}
+
+impl Coordination {
+    /// The topics by which it sets agents to work.
+    pub fn engaging_topics(&self) -> Vec<&str> {
+        match self.pattern.get().map(|pattern| &pattern.value) {
+            Some(Pattern::Voting { on, .. }) => on.get().map(|on| on.value.as_str()).into_iter().collect(),
+            _ => Vec::new(),
+        }
     }
 }

@@ -7,10 +7,12 @@ use crate::agents::{Arrivals, Demand, GroupSpec, JournalSpec, Policy, Program};
 use crate::kernel::{SimDuration, SimTime};
 use crate::random::Law;
 use crate::scenario::data::Stamps;
+use crate::scenario::language::agents::Errs;
 use crate::scenario::language::agents::{Arrive, Count, OnFailure};
 use crate::scenario::language::budgets::Spent;
 use crate::scenario::language::{Group, Service, Step as Written};
 use crate::scenario::plan::{Addresses, MOST_AGENTS};
+use crate::scenario::syntax::quantity::Probability;
 use crate::scenario::syntax::quantity::{Duration, Positive, Rate};
 use crate::scenario::syntax::{Code, Diagnostic, Named, Part, Span, Spanned};
 use crate::state::Memory;
@@ -129,6 +131,7 @@ impl Resolver<'_, '_> {
         let (mut topics, mut tasks) = (BTreeSet::new(), BTreeSet::new());
         for (_, group) in file.coordination.known() {
             topics.extend(group.tells.given().map(|topic| topic.value.clone()));
+            topics.extend(group.engaging_topics().into_iter().map(str::to_owned));
         }
         for (_, group) in file.agents.known() {
             topics.extend(group.on.names().map(str::to_owned));
@@ -221,12 +224,21 @@ impl Resolver<'_, '_> {
         let stagger = group.stagger.each(|law| self.time(law));
         let caches = self.caches(group);
         let journal = group.journal.each(|journal| self.journal(group, journal, policies));
+        let errs = group.errs.each(|errs| self.errs(errs));
         let policies = self.used_policies(name, group, policies);
         let main = self.steps(&group.program, name, &policies);
         let handlers: Vec<Option<(u16, Vec<Step>)>> = group
             .on
             .canonical()
-            .map(|(topic, steps)| Some((self.topics[&topic.value], self.steps(steps, name, &policies)?)))
+            .map(|(topic, steps)| {
+                let mut resolved = self.steps(steps, name, &policies)?;
+                let topic = self.topics[&topic.value];
+                if let Some(bytes) = self.engaged.get(&topic) {
+                    // Whoever engages an agent hears when it is through: at the end, unless it has replied before.
+                    resolved.push(Step::Reply { bytes: *bytes });
+                }
+                Some((topic, resolved))
+            })
             .collect();
         let handlers: Option<Vec<_>> = handlers.into_iter().collect();
         let handlers_at_once = group.handlers_at_once.get().and_then(|count| {
@@ -290,6 +302,7 @@ impl Resolver<'_, '_> {
             caches: caches?,
             journal,
             budgets: Arc::new([]),
+            errs: errs?,
             failure_ends_task: matches!(group.on_failure.get()?, OnFailure::EndTask),
             sites: match sites?.as_slice() {
                 [one] => Sites::One(*one),
@@ -333,6 +346,26 @@ impl Resolver<'_, '_> {
         }
         let named = used.into_iter().map(|(name, policy)| (name.into(), policy)).collect();
         Named::new(named).expect("a map has each name once")
+    }
+
+    fn errs(&mut self, errs: &Spanned<Errs>) -> Option<crate::agents::errs::Errs> {
+        let errs = &errs.value;
+        let (model, correlation) = (errs.model.get()?, errs.correlation.get()?);
+        if model.is_none() && correlation.value.get() > 0.0 {
+            let message = "agents err together with those that run the same `model`, which isn't said";
+            let problem = Diagnostic::error(Code::BadCoordination, correlation.span, message);
+            self.out.push(problem.help("name it: `model: \"large\"`"));
+            return None;
+        }
+        let wrong = errs.wrong.get()?.get();
+        let or_wrong = |probability: &Option<Probability>| probability.as_ref().map_or(wrong, |given| given.get());
+        Some(crate::agents::errs::Errs {
+            false_alarms: or_wrong(errs.false_alarms.get()?),
+            misses: or_wrong(errs.misses.get()?),
+            abstains: errs.abstains.get()?.get(),
+            model: model.as_ref().map(|model| model.value.clone()),
+            correlation: correlation.value.get(),
+        })
     }
 
     fn arrivals(&mut self, group: &Group) -> Option<Arrivals> {

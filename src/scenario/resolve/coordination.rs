@@ -120,6 +120,19 @@ impl Resolver<'_, '_> {
         all
     }
 
+    /// The topics by which groups set agents to work.
+    pub(super) fn engagements(&mut self) {
+        let file = self.file;
+        for (_, group) in file.coordination.known() {
+            if let Some(Pattern::Voting { on, ballot, .. }) = group.pattern.get().map(|pattern| &pattern.value)
+                && let (Some(on), Some(bytes)) = (on.get(), self.bytes_of(ballot))
+                && let Some(topic) = self.topics.get(&on.value)
+            {
+                self.engaged.insert(*topic, bytes);
+            }
+        }
+    }
+
     fn coordination_group(
         &mut self,
         name: &Spanned<String>,
@@ -213,6 +226,7 @@ impl Resolver<'_, '_> {
     fn pattern(&mut self, pattern: &Spanned<Pattern>, sites: &[SiteId]) -> Option<Protocol> {
         match &pattern.value {
             Pattern::Raft { .. } => self.raft_group(pattern, sites),
+            Pattern::Voting { .. } => self.voting_group(pattern),
         }
     }
 
@@ -227,7 +241,10 @@ impl Resolver<'_, '_> {
             snapshot_every,
             remember,
             disk,
-        } = &pattern.value;
+        } = &pattern.value
+        else {
+            return None;
+        };
         if sites.len() > MOST_SERVERS {
             let message = format!(
                 "a Raft group has {MOST_SERVERS} servers at most, and this one has {}",

@@ -1,0 +1,83 @@
+//! Agents that are set to work by members, and what they answer.
+//!
+//! An engagement is an ask like any other: it lies in the agent's mailbox, its handler takes it up, and where its time goes is known.
+
+use super::super::member::{Engagement, Input, Member, event};
+use super::Group;
+use crate::kernel::SimTime;
+use crate::world::call::Ask;
+use crate::world::message::Message;
+use crate::world::population::Cx;
+use crate::world::record::What;
+
+impl<M: Member> Group<M> {
+    /// Sets an agent to work.
+    pub(super) fn engage(&mut self, member: u32, engagement: Engagement, cx: &mut Cx<'_, '_>) {
+        let Engagement {
+            token,
+            agent,
+            topic,
+            bytes,
+            question,
+            about,
+        } = engagement;
+        let endpoint = &mut self.seats[member as usize].endpoint;
+        let ask = Ask {
+            activation: member,
+            // The identity that the message is about to get.
+            identity: u64::from(endpoint.id) << 32 | u64::from(endpoint.sent),
+            key: endpoint.key,
+            address: token,
+            sent: cx.now(),
+            question,
+            about,
+            deadline: SimTime::NEVER,
+            arrived: None,
+            takers: Vec::new(),
+            answer: None,
+        };
+        let (key, address) = (ask.key, ask.address);
+        let handle = cx.shared.asks.insert(ask);
+        self.engaged.insert((member, token), handle);
+        let words = [token, u64::from(agent), u64::from(event::ENGAGES)];
+        cx.record_with(What::Coordination, endpoint.id, words, &[about]);
+        let message = Message {
+            to: agent,
+            value: question,
+            ..Message::ask(topic, bytes, handle)
+        };
+        cx.send_about(endpoint, message, key, address);
+    }
+
+    /// An agent has answered.
+    pub(super) fn agent_answers(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
+        let now = cx.now();
+        // An answer that nobody wants any more, or the copy of one that has come, finds no ask.
+        let Some(ask) = cx.shared.asks.remove(message.handle) else {
+            return;
+        };
+        let (token, answer) = (ask.address, message.value);
+        self.engaged.remove(&(member, token));
+        let parts = ask.split(now).expect("an answer comes from somebody who answered");
+        let mut extra = [0; 8];
+        extra[0] = ask.sent.as_nanos();
+        extra[1..].copy_from_slice(&parts.0);
+        let words = [token, answer, u64::from(event::ENGAGED)];
+        cx.record_with(What::Coordination, self.base + member, words, &extra);
+        self.hand(member, Input::Engaged { token, answer }, cx);
+    }
+
+    /// A member doesn't want an answer any more.
+    pub(super) fn dismiss(&mut self, member: u32, token: u64, cx: &mut Cx<'_, '_>) {
+        if let Some(handle) = self.engaged.remove(&(member, token)) {
+            cx.shared.asks.remove(handle);
+        }
+    }
+
+    /// What a member had asked for before it crashed reaches nobody.
+    pub(super) fn forget_engagements(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
+        let of_member = self.engaged.range((member, 0)..=(member, u64::MAX));
+        let tokens: Vec<u64> = of_member.map(|((_, token), _)| *token).collect();
+        tokens.into_iter().for_each(|token| self.dismiss(member, token, cx));
+    }
+}

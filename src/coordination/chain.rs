@@ -22,8 +22,37 @@ mod tree;
 pub use message::Message;
 pub use node::Node;
 
-use super::member::event;
+use super::member::{Saying, event};
+use super::spec::PatternInfo;
 use serde::Serialize;
+
+/// What the reference says of it.
+pub const INFO: PatternInfo = PatternInfo {
+    name: "Ledger",
+    title: "A longest-chain ledger",
+    kinds: <Message as Saying>::KINDS,
+    doc: "\
+A ledger by proof of work (Nakamoto 2008), in which nobody has to be known. The members are nodes with shares of all work; somebody finds a
+block every `interval` in the mean, at random in time, each node in proportion to its share. An agent submits to the nearest node, which
+passes the request on; whoever finds the next block puts up to `block` waiting requests into it, the oldest first. Nodes work on the longest
+chain that they know, and of equals on the one that they saw first. The node that was asked answers once the request's block is the
+`confirmations`-th from the end of its chain. Where two blocks are found within the time that news takes there is a fork, and the work on one
+branch is wasted. A longer chain undoes what it doesn't have, even if it was answered.
+
+Without `peers` all nodes are connected, and whoever finds a block or is asked for something tells all others; with it a node connects to
+so many others, and everything is passed on. With `announces` a node tells of a block and sends it to those who ask. Blocks that are lost are
+asked for when the next one comes, again after `patience`.
+
+An `attacker` mines in secret from when it hears of a request, a chain in which that request is ruled out, until enough confirmations have
+convinced whoever waits for them and its own chain is the longer one; or until it is `gives_up` blocks behind.
+
+Guarantees: none for good. What has `k` confirmations is undone by an attacker with a share `q` with a probability that falls as
+`(4 q (1 - q))^k`, roughly; after a partition the shorter side's blocks are undone, whatever was answered there. Nodes that crash keep their
+blocks, unless a fault takes the state: then they get them from others. Difficulty doesn't change: less work means fewer blocks.
+
+Costs: a request goes to all nodes, and a block too; the rest of the cost is work. Waiting for `confirmations` takes that many intervals.
+",
+};
 
 /// The events of nodes, beside those of all protocols.
 ///

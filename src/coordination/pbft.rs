@@ -29,16 +29,51 @@ pub use desk::Desk;
 pub use message::Message;
 pub use replica::Replica;
 
-use super::member::{Input, Io, Member, event};
+use super::member::{Input, Io, Member, Saying, event};
+use super::spec::PatternInfo;
 use serde::Serialize;
 
 /// The most replicas: a set of them is one word of 128 bits.
 pub const MOST_REPLICAS: u32 = 128;
 
+/// What the reference says of it.
+pub const INFO: PatternInfo = PatternInfo {
+    name: "Pbft",
+    title: "PBFT: Byzantine consensus",
+    kinds: <Message as Saying>::KINDS,
+    doc: "\
+Practical Byzantine fault tolerance (Castro and Liskov 1999, 2002), with signatures: `n` replicas, at least `3 f + 1`, execute the same
+requests in the same order although `f` of them may do anything but forge the signatures of others. The members are the replicas; beside
+them there is a desk at each site, which is the client of the agents there: a submission is handed to it. It sends the request to the
+primary, to all replicas if there is no answer within `client_timeout`, and answers when `f + 1` replicas say the same. A request takes
+effect once for as long as `remember` requests, however often it is submitted. The answer is the submission's `value`.
+
+The primary orders a request (pre-prepare), the others agree (prepare), and once a quorum of `(n + f) / 2 + 1` agrees all say so (commit);
+what a quorum has committed is executed in order. Up to `batch` requests share a sequence number; a primary waits for `in_flight` of these at
+a time. After each `checkpoint_every` replicas compare their states, and forget what lies before a checkpoint that a quorum has reached; who
+is behind fetches the state. A replica that knows of a request, and sees nothing executed for `view_timeout`, asks for another primary; the
+timeout doubles with each one that doesn't get on. View changes carry certificates, so that whatever may have been executed keeps its place.
+Who waits for something says every `status_every` what it has, and the others send what it lacks.
+
+`byzantine` says which replicas misbehave: `Silent` ones say nothing; those that `Equivocate` order and vote differently to odd and even
+members, and commit at once; those that `Delay` say everything late by `delay`; those that `Forge` order what nobody asked for, vote for
+wrong digests and in others' names, and lie in replies, checkpoints, states, view changes and new views. Signing and verifying take `sign`
+and `verify`, and a replica does nothing else meanwhile. A crash keeps the disk, unless a fault takes the state: a replica that has lost its
+disk is a Byzantine one, and more than `f` of them may break agreement.
+
+Guarantees with at most `f` Byzantine replicas: no two correct ones execute different requests at one place; what is executed was asked
+for; an answer is what a correct replica has executed. Progress needs messages that arrive within the timeouts. None of the rest hangs on
+clocks.
+
+Costs: one request, `n - 1` pre-prepares, `(n - 1)^2` prepares, `n (n - 1)` commits and `n` replies for each batch of one; five message
+delays.
+",
+};
+
 /// The events of replicas and desks, beside those of all protocols.
 ///
-/// [`event::DECIDED`] is a request executed by a replica: its word is the place in the order of all requests, from 1; extra: its value and its
-/// sequence number. [`event::STANDS`] is a view change that a replica asks for, [`event::LEADS`] a primary that enters its view.
+/// [`event::DECIDED`] is a request executed by a replica: its word is the place in the order of all requests, from 1; extra: its value. [`event::STANDS`] is a view change that a replica asks for, [`event::LEADS`] a primary that enters its view.
+/// Byzantine replicas take nothing down.
 pub mod notes {
     use super::event;
     /// A replica has entered a view. About: the view.

@@ -3,6 +3,7 @@
 use super::group::{Group, GroupSpec};
 use super::raft::server;
 use super::voting;
+use super::{chain, pbft};
 use crate::network::SiteId;
 use crate::state::Clock;
 use crate::world::population::{Endpoint, Population};
@@ -14,6 +15,10 @@ pub enum Protocol {
     Raft(Box<server::Rules>),
     /// Voting.
     Voting(Box<voting::Rules>),
+    /// PBFT.
+    Pbft(Box<pbft::Rules>),
+    /// A longest-chain ledger.
+    Ledger(Box<chain::Rules>),
 }
 
 /// What the reference says of a pattern of coordination.
@@ -31,7 +36,7 @@ pub struct PatternInfo {
 
 /// All patterns, in the order of the reference.
 pub fn patterns() -> Vec<PatternInfo> {
-    vec![server::INFO, voting::INFO]
+    vec![server::INFO, voting::INFO, pbft::INFO, chain::INFO]
 }
 
 impl Protocol {
@@ -40,6 +45,8 @@ impl Protocol {
         match self {
             Self::Raft(_) => server::INFO,
             Self::Voting(_) => voting::INFO,
+            Self::Pbft(_) => pbft::INFO,
+            Self::Ledger(_) => chain::INFO,
         }
     }
 
@@ -71,6 +78,10 @@ pub fn build(spec: &CoordinationSpec, endpoints: Vec<Endpoint>) -> Box<dyn Popul
             server::Server::new(rules, place, endpoint.key)
         }),
         Protocol::Voting(rules) => host(spec, rules.as_ref(), endpoints, |_, _, _| voting::Teller::default()),
+        Protocol::Pbft(rules) => host(spec, rules.as_ref(), endpoints, |rules, number, _| {
+            pbft::Node::new(rules, number)
+        }),
+        Protocol::Ledger(rules) => host(spec, rules.as_ref(), endpoints, |_, number, _| chain::Node::new(number)),
     }
 }
 

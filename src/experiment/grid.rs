@@ -486,6 +486,7 @@ fn coordinated(plan: &Plan, firsts: &[u32]) -> Vec<measures::coordination::Watch
         first: *first,
         count: group.sites.len() as u32,
         name: group.group.name.clone(),
+        pattern: group.protocol.info().name,
         kinds: group.protocol.kinds(),
     };
     plan.coordination.iter().zip(firsts).map(watched).collect()

@@ -9,6 +9,7 @@
 mod agents;
 mod batching;
 mod budgets;
+mod byzantine;
 mod caches;
 mod causal;
 mod central;
@@ -22,6 +23,7 @@ mod gateways;
 mod journals;
 mod knee;
 mod laws;
+mod ledger;
 mod limits;
 mod network;
 mod operations;

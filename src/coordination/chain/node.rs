@@ -405,6 +405,7 @@ impl Member for Node {
                 }
                 self.wants.retain(|want| !want.tokens.is_empty());
             }
+            Input::Engaged { .. } => {}
         }
     }
 

@@ -92,7 +92,7 @@ impl Replica {
         self.log.truncate(proof.seq);
         self.behind = self.behind.filter(|behind| behind.seq > self.executed);
         self.next = self.next.max(proof.seq + 1);
-        cx.io.note(notes::STABLE, proof.seq, proof.digest);
+        cx.note(notes::STABLE, proof.seq, proof.digest);
     }
 
     /// Takes in the proof that a quorum has reached a checkpoint; whether it is one.
@@ -179,7 +179,7 @@ impl Replica {
         self.state = State::of(snapshot);
         self.executed = proof.seq;
         self.snapshots = vec![Shared::new(snapshot.clone())];
-        cx.io.note(notes::INSTALLED, proof.seq, snapshot.count());
+        cx.note(notes::INSTALLED, proof.seq, snapshot.count());
         self.settle_on(proof, cx);
         let arrivals = std::mem::take(&mut self.arrivals);
         for request in arrivals {

@@ -102,7 +102,7 @@ impl Desk {
                     },
             } => self.on_reply(rules, (from, view, identity, value, seal), io),
             Input::Due => self.ask_again(rules, io),
-            Input::Start | Input::Restarted | Input::Heard { .. } => {}
+            Input::Start | Input::Restarted | Input::Heard { .. } | Input::Engaged { .. } => {}
         }
     }
 

@@ -14,6 +14,8 @@ use std::collections::VecDeque;
 pub(super) struct Cx<'a, 'b> {
     pub rules: &'a Rules,
     pub io: &'a mut Io<'b, Message>,
+    /// Whether what happens here is taken down: what a Byzantine replica takes for decided is nobody's decision.
+    counts: bool,
 }
 
 impl Cx<'_, '_> {
@@ -29,6 +31,16 @@ impl Cx<'_, '_> {
     pub fn seal(&mut self, signer: Signer, what: Seal, content: [u64; 3]) -> u64 {
         self.io.work(self.rules.sign);
         signer.seal(what, content)
+    }
+
+    pub fn note(&mut self, event: u16, about: u64, word: u64) {
+        self.note_with(event, about, word, &[]);
+    }
+
+    pub fn note_with(&mut self, event: u16, about: u64, word: u64, extra: &[u64]) {
+        if self.counts {
+            self.io.note_with(event, about, word, extra);
+        }
     }
 
     pub fn now(&self) -> i64 {
@@ -157,11 +169,12 @@ impl Replica {
         if self.behaviour == Some(Behaviour::Silent) {
             return;
         }
-        let cx = &mut Cx { rules, io };
+        let counts = self.behaviour.is_none();
+        let cx = &mut Cx { rules, io, counts };
         match input {
             Input::Start => {
                 if self.is_primary(rules) {
-                    cx.io.note(event::LEADS, self.view, 0);
+                    cx.note(event::LEADS, self.view, 0);
                 }
             }
             Input::Restarted => {
@@ -172,7 +185,7 @@ impl Replica {
             Input::Due => self.be_due(cx),
             // Agents ask desks.
             Input::Asked(asked) => cx.io.refuse(asked.token),
-            Input::Withdrawn(_) => {}
+            Input::Withdrawn(_) | Input::Engaged { .. } => {}
         }
         self.attend(cx);
     }
@@ -197,7 +210,7 @@ impl Replica {
             Message::Decision { proof, batch } => self.on_decision(*proof, batch, cx),
         };
         if !is_sound {
-            cx.io.note(notes::REJECTED, u64::from(from), u64::from(kind));
+            cx.note(notes::REJECTED, u64::from(from), u64::from(kind));
         }
     }
 
@@ -476,8 +489,7 @@ impl Replica {
                 }
                 let (place, value) = self.state.execute(request);
                 cx.io.work(cx.rules.execute);
-                cx.io
-                    .note_with(event::DECIDED, request.identity, place, &[request.value, seq]);
+                cx.note_with(event::DECIDED, request.identity, place, &[request.value]);
                 self.waiting.remove(request.identity);
                 self.reply(request.client, request.identity, value, cx);
             }
@@ -550,7 +562,21 @@ impl Replica {
             self.tick = NEVER;
             self.inquiries = self.inquiries.saturating_sub(1);
             self.catch_up(cx);
+            self.pass_on_waiting(cx);
             self.say_status(cx);
+        }
+    }
+
+    /// Passes on to the primary what came from outside and wasn't executed: perhaps nobody else knows of it.
+    pub(super) fn pass_on_waiting(&mut self, cx: &mut Cx<'_, '_>) {
+        if !self.active || self.is_primary(cx.rules) {
+            return;
+        }
+        let primary = cx.rules.primary(self.view);
+        let is_waiting = |request: &&Request| self.waiting.get(request.identity).is_some();
+        let waiting: Vec<Request> = self.arrivals.iter().filter(is_waiting).take(32).copied().collect();
+        for request in waiting {
+            self.say(primary, Message::Request(request), cx);
         }
     }
 

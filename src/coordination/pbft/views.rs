@@ -67,7 +67,7 @@ impl Replica {
     /// Leaves its view.
     fn leave_for(&mut self, view: u64, cx: &mut Cx<'_, '_>) {
         if self.active && self.is_primary(cx.rules) {
-            cx.io.note(event::YIELDS, self.view, 0);
+            cx.note(event::YIELDS, self.view, 0);
         }
         self.view = view;
         self.active = false;
@@ -80,7 +80,7 @@ impl Replica {
     pub(super) fn want_view(&mut self, view: u64, cx: &mut Cx<'_, '_>) {
         self.leave_for(view, cx);
         self.failures += 1;
-        cx.io.note(event::STANDS, view, 0);
+        cx.note(event::STANDS, view, 0);
         let prepared = match cx.rules.flaw {
             Flaw::ForgetsPrepared => Vec::new(),
             _ => self
@@ -217,7 +217,7 @@ impl Replica {
         self.active = true;
         self.timer = NEVER;
         self.new_view = Some(new.clone());
-        cx.io.note(notes::ENTERED, self.view, 0);
+        cx.note(notes::ENTERED, self.view, 0);
         if let Some(proof) = stable {
             self.take_stable(proof, cx);
             if proof.seq > self.log.low() {
@@ -250,9 +250,11 @@ impl Replica {
             }
         }
         if is_primary {
-            cx.io.note(event::LEADS, self.view, 0);
+            cx.note(event::LEADS, self.view, 0);
             self.queue_anew();
             self.order(cx);
+        } else {
+            self.pass_on_waiting(cx);
         }
         self.catch_up(cx);
     }
@@ -270,12 +272,18 @@ impl Replica {
             }
         }
         self.queue.clear();
-        for request in orphaned.into_iter().chain(self.arrivals.iter().copied()) {
-            let is_waiting = self.state.result(request.identity).is_none();
-            if is_waiting && ordered.insert(request.identity, 0) {
-                self.queue.push_back(request);
-                self.waiting.insert(request.identity, 0);
+        // 0: it is ordered in this view; 1: it has been dealt with here.
+        for request in orphaned.into_iter().chain(std::mem::take(&mut self.arrivals)) {
+            let place = ordered.get(request.identity);
+            if self.state.result(request.identity).is_some() || place == Some(1) {
+                continue;
             }
+            if place.is_none() {
+                self.queue.push_back(request);
+            }
+            ordered.insert(request.identity, 1);
+            self.waiting.insert(request.identity, 0);
+            self.arrivals.push_back(request);
         }
     }
 }

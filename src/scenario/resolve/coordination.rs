@@ -19,12 +19,14 @@ pub(super) struct Placed {
     pub name: String,
     /// The sites of its members.
     pub sites: Vec<SiteId>,
+    /// The first of the members that are there for agents to ask, one for each site; without it agents ask the nearest one.
+    pub desks: Option<u32>,
 }
 
 /// The most servers of a Raft group.
 const MOST_SERVERS: usize = 64;
 
-fn nanos(time: SimDuration) -> i64 {
+pub(super) fn nanos(time: SimDuration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX / 4)
 }
 
@@ -35,9 +37,17 @@ impl Resolver<'_, '_> {
         let mut left = MOST_AGENTS;
         for (name, group) in file.coordination.canonical() {
             let sites = group.get().and_then(|group| self.member_sites(name, group, &mut left));
+            let mut sites = sites.unwrap_or_else(|| vec![SiteId(0)]);
+            let pattern = group.get().and_then(|group| group.pattern.get());
+            let is_asked_at_desks = pattern.is_some_and(|pattern| matches!(pattern.value, Pattern::Pbft { .. }));
+            let desks = is_asked_at_desks.then_some(sites.len() as u32);
+            if is_asked_at_desks {
+                sites.extend((0..file.sites.0.len() as u32).map(SiteId));
+            }
             self.coordinated.push(Placed {
                 name: name.value.clone(),
-                sites: sites.unwrap_or_else(|| vec![SiteId(0)]),
+                sites,
+                desks,
             });
         }
     }
@@ -114,7 +124,7 @@ impl Resolver<'_, '_> {
         let mut all = Vec::new();
         for ((name, group), placed) in file.coordination.canonical().zip(placed) {
             if let Some(group) = group.get() {
-                all.extend(self.coordination_group(name, group, placed.sites));
+                all.extend(self.coordination_group(name, group, placed));
             }
         }
         all
@@ -137,15 +147,17 @@ impl Resolver<'_, '_> {
         &mut self,
         name: &Spanned<String>,
         group: &Coordination,
-        sites: Vec<SiteId>,
+        placed: Placed,
     ) -> Option<CoordinationSpec> {
+        let sites = placed.sites.clone();
         let clocks = self.member_clocks(group, &sites);
         let beside = self.beside(group);
         let answer_bytes = self.bytes_of(&group.answer);
         let pattern = group.pattern.get()?;
-        let protocol = self.pattern(pattern, &sites);
+        let own = placed.desks.map_or(sites.len(), |desks| desks as usize);
+        let protocol = self.pattern(pattern, &sites[..own]);
         let askers = (0..self.file.sites.0.len() as u32).map(SiteId);
-        let asked = askers.map(|from| self.nearest_of(from, &sites)).collect();
+        let asked = askers.map(|from| self.asked_from(from, &placed)).collect();
         Some(CoordinationSpec {
             group: GroupSpec {
                 name: name.value.clone(),
@@ -157,6 +169,14 @@ impl Resolver<'_, '_> {
             protocol: protocol?,
             sites,
         })
+    }
+
+    /// The member that agents at a site ask.
+    fn asked_from(&self, from: SiteId, placed: &Placed) -> u32 {
+        match placed.desks {
+            Some(first) => first + from.0,
+            None => self.nearest_of(from, &placed.sites),
+        }
     }
 
     /// The member nearest to a site, by the mean latency; of several the first.
@@ -227,6 +247,8 @@ impl Resolver<'_, '_> {
         match &pattern.value {
             Pattern::Raft { .. } => self.raft_group(pattern, sites),
             Pattern::Voting { .. } => self.voting_group(pattern),
+            Pattern::Pbft { .. } => self.pbft_group(pattern, sites.len() as u32),
+            Pattern::Ledger { .. } => self.ledger_group(pattern, sites.len() as u32),
         }
     }
 
@@ -305,9 +327,9 @@ impl Resolver<'_, '_> {
         }
         let at = file.coordination.position(to)?;
         let first = self.addresses.coordination[at];
-        let sites = self.coordinated[at].sites.clone();
+        let placed = &self.coordinated[at];
         let askers = (0..file.sites.0.len() as u32).map(SiteId);
-        let by_site = askers.map(|from| first + self.nearest_of(from, &sites)).collect();
+        let by_site = askers.map(|from| first + self.asked_from(from, placed)).collect();
         Some(CallStep {
             server: first,
             by_site: Some(by_site),

@@ -21,7 +21,7 @@ pub(super) fn judge(
     is_correct: impl Fn(u32) -> bool,
 ) -> Result<(), String> {
     // The order, as it was first executed by anybody, and where each request is in it.
-    let mut order: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    let mut order: BTreeMap<u64, u64> = BTreeMap::new();
     let mut places: BTreeMap<u64, u64> = BTreeMap::new();
     let mut last: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
     // Asked for again, it keeps the time at which it was asked for first.
@@ -33,7 +33,7 @@ pub(super) fn judge(
     for (at, who, note) in bench.notes.iter().filter(|(_, who, _)| is_correct(*who)) {
         match note.event {
             event::DECIDED => {
-                let (identity, place, value, seq) = (note.about, note.word, note.extra[0], note.extra[1]);
+                let (identity, place, value) = (note.about, note.word, note.extra[0]);
                 match values.get(&identity) {
                     Some((right, since)) if *right == value && since <= at => {}
                     _ => return Err(format!("{who} executes {identity} as {value}, for which nobody asked")),
@@ -46,10 +46,10 @@ pub(super) fn judge(
                 if place != before + 1 && !(crashed && place > before) {
                     return Err(format!("{who} goes from place {before} to {place}"));
                 }
-                if *order.entry(place).or_insert((identity, seq)) != (identity, seq) {
+                if *order.entry(place).or_insert(identity) != identity {
                     let other = order[&place];
                     return Err(format!(
-                        "{who} has {identity} at place {place}, {seq}; others disagree: {other:?}"
+                        "{who} has {identity} at place {place}; others disagree: {other}"
                     ));
                 }
                 if *places.entry(identity).or_insert(place) != place {

@@ -8,10 +8,12 @@ pub(crate) mod bench;
 pub mod chain;
 pub mod group;
 pub mod member;
+pub mod orchestrator;
 pub mod pbft;
 pub mod raft;
 pub mod shared;
 pub mod spec;
 pub mod voting;
+pub mod work;
 
 pub use spec::{CoordinationSpec, PatternInfo, Protocol, patterns};

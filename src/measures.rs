@@ -15,6 +15,7 @@
 //! - [`replay`]: what becomes of recorded runs.
 //! - [`traffic`]: messages and bytes, the end of the run, the intervals of faults.
 //! - [`invariants`]: the counts that have to be zero where a scenario says `Always`.
+//! - [`work`]: jobs that go through graphs of tasks, and what giving out their tasks costs.
 //! - [`windows`]: counts and levels in windows of time, which the others use.
 
 pub mod budget;
@@ -38,6 +39,7 @@ pub mod state;
 pub mod tasks;
 pub mod traffic;
 pub mod windows;
+pub mod work;
 
 pub use invariants::{INVARIANTS, Invariant};
 pub use registry::{find, infos, suggest};
@@ -153,6 +155,9 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
     }
     if !setting.coordination.is_empty() {
         all.push(Box::new(coordination::Coordination::new(Arc::clone(&setting), options)));
+        if setting.coordination.iter().any(|group| group.work.is_some()) {
+            all.push(Box::new(work::Works::new(Arc::clone(&setting), options)));
+        }
     }
     if !setting.edited.is_empty() {
         all.push(Box::new(editing::Editing::new(&setting)));

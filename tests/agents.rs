@@ -207,7 +207,7 @@ fn a_timeout_that_a_pause_put_off_does_not_strike_the_next_call() {
     let addresses = plan.addresses();
     let call = Step::Call(CallStep {
         server: addresses.services[0],
-        by_site: None,
+        whom: Whom::Named,
         policy: 0,
         bytes: 1,
         tokens: None,

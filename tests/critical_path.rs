@@ -78,7 +78,7 @@ fn leaf() -> impl Strategy<Value = Step> {
     let call = (0usize..4, 0u16..5, aim(), any::<bool>()).prop_map(|(service, policy, aim, about)| {
         Step::Call(CallStep {
             server: if aim.is_some() { SERVICES[0] } else { SERVICES[service] },
-            by_site: None,
+            whom: Whom::Named,
             policy,
             bytes: 10,
             tokens: None,
@@ -469,7 +469,7 @@ fn plan(case: &Case) -> Plan {
     let think = |ms: f64| Step::Think(Law::Constant(ms * MS));
     let call = Step::Call(CallStep {
         server: SERVICES[1],
-        by_site: None,
+        whom: Whom::Named,
         policy: 1,
         bytes: 1,
         tokens: None,

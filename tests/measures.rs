@@ -138,7 +138,7 @@ fn run(plan: &Plan) -> Sheet {
 
 fn call(server: u32, policy: u16) -> Step {
     Step::Call(CallStep {
-        by_site: None,
+        whom: Whom::Named,
         server,
         policy,
         bytes: 100,

@@ -108,7 +108,7 @@ fn run(plan: &Plan) -> (quorate::scenario::RunEnd, Log) {
 
 fn call(server: u32, policy: u16) -> Step {
     Step::Call(CallStep {
-        by_site: None,
+        whom: Whom::Named,
         server,
         policy,
         bytes: 100,

@@ -7,6 +7,7 @@ use super::locking::LOCK;
 use super::policy::Policy;
 use super::program::Instruction;
 use super::pursuing::End;
+use super::step::Whom;
 use super::step::{Action, CallTokens, KeyChoice, PromptStep, ReplicaChoice, Swap};
 use crate::kernel::SimDuration;
 use crate::state::{Context, Op, Token};
@@ -65,12 +66,11 @@ impl AgentGroup {
     #[inline(always)]
     pub(super) fn whom_to_call(&mut self, id: u32, index: u32, cx: &Cx<'_, '_>) -> u32 {
         let step = &self.spec.program.calls[index as usize];
-        if step.aim.is_some() {
-            return self.first_server(id, index, cx.now());
-        }
-        match &step.by_site {
-            None => step.server,
-            Some(by_site) => by_site[self.agents[self.member_of(id) as usize].endpoint.site.0 as usize],
+        match &step.whom {
+            Whom::Named if step.aim.is_none() => step.server,
+            Whom::Named => self.first_server(id, index, cx.now()),
+            Whom::BySite(servers) => servers[self.agents[self.member_of(id) as usize].endpoint.site.0 as usize],
+            Whom::Beside => step.server + self.member_of(id),
         }
     }
 

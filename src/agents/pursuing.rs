@@ -19,6 +19,7 @@ use super::policy::breaker::{Breaker, Came, Phase};
 use super::policy::budget::{Budget, Feed};
 use super::policy::resilience::{Known, SharedBy};
 use super::policy::throttle::Throttle;
+use super::step::Whom;
 use crate::kernel::{Key, SimDuration, SimTime};
 use crate::world::call::{Attempt, attempt_address};
 use crate::world::message::{Message, MessageKind};
@@ -138,6 +139,7 @@ impl AgentGroup {
             .flatten();
         let server = match (planned, aimed) {
             (Some(planned), _) => planned.server,
+            (None, Some(_)) if first && spec.program.calls[call.spec as usize].whom != Whom::Named => call.server,
             (None, Some(aim)) => {
                 let tried: Vec<u32> = call.pursuit().map_or_else(Vec::new, |pursuit| pursuit.servers());
                 let about = (call.key, attempt_address(call.address, number));

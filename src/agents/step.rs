@@ -113,8 +113,8 @@ pub struct LockStep {
 pub struct CallStep {
     /// The service's entity.
     pub server: u32,
-    /// Whom agents at each site ask instead, where that depends on it.
-    pub by_site: Option<std::sync::Arc<[u32]>>,
+    /// Whom the first attempt goes to instead, where that depends on the agent.
+    pub whom: Whom,
     /// The number of the policy.
     pub policy: u16,
     /// The request's size.
@@ -131,6 +131,17 @@ pub struct CallStep {
     pub aim: Option<Box<Aim>>,
     /// Whether the program goes by how much is answered: for coordination groups.
     pub counts: bool,
+}
+
+/// Whom the first attempt of a call goes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Whom {
+    /// The server that the step names.
+    Named,
+    /// By the site of the agent.
+    BySite(std::sync::Arc<[u32]>),
+    /// The member beside the agent: as many behind the server that the step names as the agent is behind the first of its group.
+    Beside,
 }
 
 /// The services of a call that names several.

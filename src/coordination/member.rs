@@ -32,8 +32,8 @@ pub mod event {
     pub const YIELDS: u16 = 6;
     /// A member sets an agent to work. About: the member's word for it; word: the agent; extra: what it is about.
     pub const ENGAGES: u16 = 7;
-    /// The answer of an agent has come. About: the member's word for it; word: the answer; extra: since when, and where the time went, by
-    /// [`Part`](crate::world::call::Part).
+    /// The answer of an agent has come. About: the member's word for it; word: the answer; extra: since when, how long the agent was at it, and where
+    /// all the time went, by [`Part`](crate::world::call::Part).
     pub const ENGAGED: u16 = 8;
     /// The first event of a protocol's own.
     pub const OWN: u16 = 16;

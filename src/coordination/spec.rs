@@ -1,6 +1,7 @@
 //! Which protocols there are, and how a group of each is built.
 
 use super::group::{Group, GroupSpec};
+use super::orchestrator;
 use super::raft::server;
 use super::voting;
 use super::{chain, pbft};
@@ -13,6 +14,8 @@ use crate::world::population::{Endpoint, Population};
 pub enum Protocol {
     /// Raft.
     Raft(Box<server::Rules>),
+    /// An orchestrator.
+    Orchestrator(Box<orchestrator::Rules>),
     /// Voting.
     Voting(Box<voting::Rules>),
     /// PBFT.
@@ -36,7 +39,7 @@ pub struct PatternInfo {
 
 /// All patterns, in the order of the reference.
 pub fn patterns() -> Vec<PatternInfo> {
-    vec![server::INFO, voting::INFO, pbft::INFO, chain::INFO]
+    vec![orchestrator::INFO, server::INFO, voting::INFO, pbft::INFO, chain::INFO]
 }
 
 impl Protocol {
@@ -44,6 +47,7 @@ impl Protocol {
     pub fn info(&self) -> PatternInfo {
         match self {
             Self::Raft(_) => server::INFO,
+            Self::Orchestrator(_) => orchestrator::INFO,
             Self::Voting(_) => voting::INFO,
             Self::Pbft(_) => pbft::INFO,
             Self::Ledger(_) => chain::INFO,
@@ -76,6 +80,9 @@ pub fn build(spec: &CoordinationSpec, endpoints: Vec<Endpoint>) -> Box<dyn Popul
     match &spec.protocol {
         Protocol::Raft(rules) => host(spec, rules.as_ref(), endpoints, |rules, place, endpoint| {
             server::Server::new(rules, place, endpoint.key)
+        }),
+        Protocol::Orchestrator(rules) => host(spec, rules.as_ref(), endpoints, |rules, place, _| {
+            orchestrator::Orchestrator::new(rules, place)
         }),
         Protocol::Voting(rules) => host(spec, rules.as_ref(), endpoints, |_, _, _| voting::Teller::default()),
         Protocol::Pbft(rules) => host(spec, rules.as_ref(), endpoints, |rules, number, _| {

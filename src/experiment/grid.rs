@@ -488,6 +488,10 @@ fn coordinated(plan: &Plan, firsts: &[u32]) -> Vec<measures::coordination::Watch
         name: group.group.name.clone(),
         pattern: group.protocol.info().name,
         kinds: group.protocol.kinds(),
+        work: match &group.protocol {
+            crate::coordination::Protocol::Orchestrator(rules) => Some(Arc::new(rules.graph.clone())),
+            _ => None,
+        },
     };
     plan.coordination.iter().zip(firsts).map(watched).collect()
 }

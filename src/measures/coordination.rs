@@ -8,6 +8,7 @@ mod order;
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Options, Setting, Sheet};
 use crate::coordination::member::event;
+use crate::coordination::work::TaskGraph;
 use crate::kernel::{SimDuration, SimTime};
 use crate::statistics::Recorder;
 use crate::world::message::MessageKind;
@@ -77,6 +78,8 @@ pub struct Watched {
     pub pattern: &'static str,
     /// The kinds of its messages.
     pub kinds: &'static [&'static str],
+    /// The work that an orchestrator gives to agents.
+    pub work: Option<Arc<TaskGraph>>,
 }
 
 /// What is known of one group.

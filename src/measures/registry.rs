@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 29] = [
+const TABLES: [&[MeasureInfo]; 30] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -35,6 +35,7 @@ const TABLES: [&[MeasureInfo]; 29] = [
     locks::LOCK,
     journal::JOURNAL,
     super::coordination::GROUP,
+    super::work::WORK,
     super::budget::BUDGET,
     super::inference::INFERENCE,
     traffic::MESSAGES,

@@ -22,6 +22,7 @@ pub mod presets;
 pub mod services;
 pub mod state;
 pub mod steps;
+pub mod work;
 
 pub use agents::{Arrive, Group};
 pub use compare::{Amount, Bound, Change, Expect, Knee, Statistic, Variants};
@@ -82,6 +83,8 @@ crate::language! {
         meshes: Named<Part<Mesh>> = Named::default(),
         /// What agents share: stores of typed keys, replicated at sites.
         state: Named<Part<Store>> = Named::default(),
+        /// What groups of agents do together: graphs of tasks.
+        work: Named<Part<work::Work>> = Named::default(),
         /// How agents are made to work together: members of a protocol, at sites or beside agents.
         coordination: Named<Part<Coordination>> = Named::default(),
         /// Named client behaviour: timeout, attempts, backoff.

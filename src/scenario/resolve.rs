@@ -38,6 +38,7 @@ mod steps;
 mod timeouts;
 mod times;
 mod voting;
+mod work;
 
 pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registry, What};
 pub(super) use expect::{answers, expectations};
@@ -69,6 +70,8 @@ pub(super) struct Resolver<'a, 'd> {
     stores: Vec<state::StoreShape>,
     /// The coordination groups, by name, and where their members are.
     coordinated: Vec<coordination::Placed>,
+    /// The graphs of tasks, by name; `None`: there is something wrong with it.
+    graphs: BTreeMap<String, Option<crate::coordination::work::TaskGraph>>,
     /// The topics by which coordination groups engage agents, and the sizes of what agents reply.
     engaged: BTreeMap<u16, u32>,
     /// Copies of keys, of all stores so far.
@@ -114,6 +117,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
         keys: BTreeMap::new(),
         stores: Vec::new(),
         coordinated: Vec::new(),
+        graphs: BTreeMap::new(),
         engaged: BTreeMap::new(),
         copies: 0,
         served: BTreeMap::new(),
@@ -135,6 +139,7 @@ pub(super) fn plan(file: File<'_>, variant: &str, data: &mut DataSets<'_>, out: 
     }
     resolver.gateways(&mut services);
     resolver.engagements();
+    resolver.check_work();
     let coordination = resolver.coordination();
     let budgets = resolver.budgets();
     let spenders = resolver.spenders(&budgets);

@@ -59,9 +59,9 @@ impl<M: Member> Group<M> {
         let (token, answer) = (ask.address, message.value);
         self.engaged.remove(&(member, token));
         let parts = ask.split(now).expect("an answer comes from somebody who answered");
-        let mut extra = [0; 8];
-        extra[0] = ask.sent.as_nanos();
-        extra[1..].copy_from_slice(&parts.0);
+        let own = ask.answer.map_or(0, |answer| (answer.at - answer.taken).as_nanos());
+        let mut extra = [ask.sent.as_nanos(), own, 0, 0, 0, 0, 0, 0, 0];
+        extra[2..].copy_from_slice(&parts.0);
         let words = [token, answer, u64::from(event::ENGAGED)];
         cx.record_with(What::Coordination, self.base + member, words, &extra);
         self.hand(member, Input::Engaged { token, answer }, cx);

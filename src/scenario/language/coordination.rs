@@ -1,5 +1,6 @@
 //! `coordination`: groups whose members work together by a protocol.
 
+use super::laws::TimeLaw;
 use super::state::SiteClock;
 use crate::scenario::syntax::quantity::{Bytes, Duration, Fraction, Positive};
 use crate::scenario::syntax::{Named, OneOrMany, Part, Spanned};
@@ -45,6 +46,23 @@ crate::language! {
             remember: Part<Positive<u32>> = Part::from(super::positive(10_000)),
             /// How long a write to the disk takes.
             disk: Part<Duration> = Part::from(Duration::ZERO),
+        },
+        /// An orchestrator: it gives the tasks of a graph to agents, waits for results, and tries again.
+        Orchestrator {
+            /// The graph.
+            work: Part<Spanned<String>>,
+            /// How many tasks an agent has at a time.
+            at_once: Part<Positive<u32>> = Part::from(super::positive(1)),
+            /// How long a task may take before it is given to another agent as well. Without it for ever.
+            timeout: Part<Option<Positive<Duration>>>,
+            /// How often a task is given at most before its job is given up.
+            attempts: Part<Positive<u32>> = Part::from(super::positive(3)),
+            /// How long a transition takes: a job that begins, or a result that comes.
+            decides: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),
+            /// How long it takes to write a transition to a log on disk. Without it there is no log, and a crash takes all jobs.
+            log: Part<Option<Duration>>,
+            /// How other members take over from the first.
+            standby: Part<Option<Spanned<Standby>>>,
         },
         /// Voting: a teller puts what is submitted to agents, and counts their ballots.
         Voting {
@@ -149,6 +167,14 @@ crate::language! {
         gives_up: Part<Positive<u32>> = Part::from(super::positive(20)),
     }
 
+    /// How other members take over from an orchestrator.
+    pub struct Standby {
+        /// The time between two heartbeats of the active one.
+        heartbeat: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_millis(500))),
+        /// How long the second member hears nothing before it takes over; the third waits twice as long.
+        after: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(2))),
+    }
+
     /// What approves.
     pub enum Rule {
         /// More weight for it than against it.
@@ -163,7 +189,7 @@ crate::language! {
 }
 
 impl Coordination {
-    /// The topics by which it sets agents to work.
+    /// The topics by which it sets agents to work, those of its work left out.
     pub fn engaging_topics(&self) -> Vec<&str> {
         match self.pattern.get().map(|pattern| &pattern.value) {
             Some(Pattern::Voting { on, .. }) => on.get().map(|on| on.value.as_str()).into_iter().collect(),

@@ -129,6 +129,7 @@ impl Resolver<'_, '_> {
             .collect();
         self.addresses = Addresses::assign(&services, &stores, &coordination, &agents);
         let (mut topics, mut tasks) = (BTreeSet::new(), BTreeSet::new());
+        topics.extend(self.topics_of_work());
         for (_, group) in file.coordination.known() {
             topics.extend(group.tells.given().map(|topic| topic.value.clone()));
             topics.extend(group.engaging_topics().into_iter().map(str::to_owned));

@@ -1,7 +1,7 @@
 //! `coordination`: where members are, whom agents ask, and by which rules members work.
 
 use super::Resolver;
-use crate::agents::step::CallStep;
+use crate::agents::step::{Aim, CallStep, Routing, Whom};
 use crate::coordination::group::{Beside, GroupSpec};
 use crate::coordination::raft::{Flaw, Settings, server};
 use crate::coordination::{CoordinationSpec, Protocol};
@@ -22,6 +22,9 @@ pub(super) struct Placed {
     /// The first of the members that are there for agents to ask, one for each site; without it agents ask the nearest one.
     pub desks: Option<u32>,
 }
+
+/// Of a group with more members an agent asks the nearest alone.
+const MOST_COUNCIL: usize = 64;
 
 /// The most servers of a Raft group.
 const MOST_SERVERS: usize = 64;
@@ -141,6 +144,7 @@ impl Resolver<'_, '_> {
                 self.engaged.insert(*topic, bytes);
             }
         }
+        self.results_of_work();
     }
 
     fn coordination_group(
@@ -249,6 +253,7 @@ impl Resolver<'_, '_> {
             Pattern::Voting { .. } => self.voting_group(pattern),
             Pattern::Pbft { .. } => self.pbft_group(pattern, sites.len() as u32),
             Pattern::Ledger { .. } => self.ledger_group(pattern, sites.len() as u32),
+            Pattern::Orchestrator { .. } => self.orchestrator_group(pattern, sites.len()),
         }
     }
 
@@ -297,6 +302,18 @@ impl Resolver<'_, '_> {
         })))
     }
 
+    /// Whether a coordination group has a member beside each agent of this group.
+    fn stands_beside(&self, group: usize, agents: &str) -> bool {
+        let named = self
+            .file
+            .coordination
+            .canonical()
+            .nth(group)
+            .and_then(|(_, group)| group.get());
+        let beside = named.and_then(|group| group.beside.given());
+        beside.is_some_and(|beside| beside.value == agents)
+    }
+
     /// The call that a submission to a coordination group is.
     pub(super) fn submission(
         &mut self,
@@ -304,6 +321,7 @@ impl Resolver<'_, '_> {
         bytes: &Part<Spanned<Bytes>>,
         about: Option<crate::random::Law>,
         (policy, counts): (u16, bool),
+        agents: &str,
     ) -> Option<CallStep> {
         let file = self.file;
         if file.coordination.get(&to.value).is_none() && file.services.get(&to.value).is_some() {
@@ -327,19 +345,32 @@ impl Resolver<'_, '_> {
         }
         let at = file.coordination.position(to)?;
         let first = self.addresses.coordination[at];
-        let placed = &self.coordinated[at];
-        let askers = (0..file.sites.0.len() as u32).map(SiteId);
-        let by_site = askers.map(|from| first + self.asked_from(from, placed)).collect();
+        let placed = self.coordinated[at].clone();
+        let whom = match self.stands_beside(at, agents) && placed.desks.is_none() {
+            true => Whom::Beside,
+            false => {
+                let askers = (0..file.sites.0.len() as u32).map(SiteId);
+                Whom::BySite(askers.map(|from| first + self.asked_from(from, &placed)).collect())
+            }
+        };
+        // Where the nearest doesn't answer, another one is asked; a desk asks all replicas by itself.
+        let sites = &placed.sites;
+        let is_council = (2..=MOST_COUNCIL).contains(&sites.len()) && whom != Whom::Beside && placed.desks.is_none();
+        let aim = is_council.then(|| {
+            let servers = (first..first + sites.len() as u32).collect();
+            let routing = Routing::First;
+            Box::new(Aim { servers, routing })
+        });
         Some(CallStep {
             server: first,
-            by_site: Some(by_site),
+            whom,
             policy,
             bytes: self.bytes_of(bytes)?,
             tokens: None,
             priority: 0,
             prompt: Default::default(),
             about,
-            aim: None,
+            aim,
             counts,
         })
     }

@@ -2,7 +2,7 @@
 
 use super::Resolver;
 use crate::agents::Policy;
-use crate::agents::step::{Aim, CallStep, LockStep, Peers as To, PromptStep, Routing, SendStep, Step};
+use crate::agents::step::{Aim, CallStep, LockStep, Peers as To, PromptStep, Routing, SendStep, Step, Whom};
 use crate::random::Law;
 use crate::scenario::language::agents::Count;
 use crate::scenario::language::services::Discipline;
@@ -229,7 +229,7 @@ impl Resolver<'_, '_> {
                 let aim = self.aim(&known, named?.span, route.get()?)?;
                 let call = CallStep {
                     server: known[0],
-                    by_site: proxies,
+                    whom: proxies.map_or(Whom::Named, Whom::BySite),
                     policy: policy_of(policy)?,
                     bytes: bytes?,
                     tokens: tokens?,
@@ -259,7 +259,7 @@ impl Resolver<'_, '_> {
                 let about = self.about(value);
                 let (steps, otherwise) = (both.0?, both.1?);
                 let branches = !steps.is_empty() || !otherwise.is_empty();
-                let call = self.submission(to.get()?, bytes, about?, (policy_of(policy)?, branches));
+                let call = self.submission(to.get()?, bytes, about?, (policy_of(policy)?, branches), group);
                 into.push(Step::Call(call?));
                 if branches {
                     into.push(Step::When {

@@ -412,6 +412,10 @@ codes! {
     "A coordination group says how its members work together (`pattern`) and where they are: `at` sites, with `members` in turn if there are more \
      of them than sites, or one `beside` each agent of a group that stays. Only members beside agents tell them something (`tells`).\n\n\
      ```ron\ncoordination: {\"council\": (pattern: Raft(), at: [\"a\", \"b\", \"c\"], members: 5)}\n```";
+    BadWork = 602, "work that can't be done",
+    "`work` is a graph of tasks. Each is done `by` the agents of a group that stays, in a handler for the task's name (or for what `on` says), once \
+     the tasks that it `needs` are done: these make no circle. A task that `checks` another one needs it.\n\n```ron\nwork: {\"feature\": (tasks: {\
+     \"code\": (by: \"coders\"), \"review\": (by: \"reviewers\", needs: \"code\", checks: \"code\")})}\n```";
     TooManyFaulty = 630, "too many Byzantine replicas for their number",
     "PBFT bears `faulty` Byzantine replicas among at least three times as many and one. Without `faulty` it is as many as there may be: 1 of 4, 2 of \
      7, 3 of 10.\n\n```ron\ncoordination: {\"council\": (pattern: Pbft(faulty: 1), at: [\"a\", \"b\", \"c\", \"d\"])}\n```";

@@ -1,0 +1,265 @@
+//! Work: how long jobs take that go through a graph of tasks, how many come out right, and what giving out their tasks costs.
+//!
+//! A job's time is split along the chain of tasks that it hung on, walked back from the task that was done last: each was given because of the result that came last of those
+//! that it needed. Of this chain the time that agents were at work on the tasks is their own; all the rest is glue: messages, queues at agents
+//! and at the orchestrator, its decisions, its crashes. Jobs that began before the warm-up aren't counted.
+
+use super::coordination::Watched;
+use super::registry::measure_table;
+use super::{Measure, MeasureInfo, Options, Setting, Sheet};
+use crate::coordination::member::event;
+use crate::coordination::orchestrator::{notes, outcome};
+use crate::coordination::work::TaskGraph;
+use crate::kernel::SimTime;
+use crate::statistics::Recorder;
+use crate::world::record::{Batch, Mask, Record, What};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What is measured of the work of a coordination group.
+pub(super) const WORK: &[MeasureInfo] = measure_table![
+    "work.*.jobs", Count, Neither, "Jobs that began.";
+    "work.*.jobs.done", Count, Higher, "Jobs of which everything was done.";
+    "work.*.jobs.wrong", Count, Lower, "Of these the ones whose outcome is wrong: an agent erred, and no check found it.";
+    "work.*.jobs.wrong.share", Share, Lower, "The part of the jobs done whose outcome is wrong.";
+    "work.*.jobs.given_up", Count, Lower, "Jobs that were given up, since a task was given in vain as often as allowed.";
+    "work.*.jobs.open", Count, Lower, "Jobs that had begun and weren't over at the end.";
+    "work.*.time", Seconds, Lower, "Time from the beginning of a job until everything is done: the distribution.";
+    "work.*.time.mean", Seconds, Lower, "Time from the beginning of a job until everything is done: the mean.";
+    "work.*.time.p50", Seconds, Lower, "The median of these times.";
+    "work.*.time.p90", Seconds, Lower, "The 90th percentile of these times.";
+    "work.*.time.p95", Seconds, Lower, "The 95th percentile of these times.";
+    "work.*.time.p99", Seconds, Lower, "The 99th percentile of these times.";
+    "work.*.time.max", Seconds, Lower, "The longest of these times.";
+    "work.*.own.mean", Seconds, Neither, "Of a job's time the part in which agents were at work on the tasks that it hung on: the mean over jobs done.";
+    "work.*.glue.mean", Seconds, Lower, "The rest of a job's time: messages, waiting for agents, the orchestrator's decisions and crashes: the mean over jobs done.";
+    "work.*.glue.share", Share, Lower, "The part of the time of all jobs done that is glue.";
+    "work.*.given", Count, Lower, "How often tasks were given to agents.";
+    "work.*.used", Count, Neither, "Results that were taken.";
+    "work.*.redundant", Count, Lower, "How often tasks were given to agents and nothing came of it: others were faster, a crash or the network took the result, or the job was given up.";
+    "work.*.late", Count, Lower, "How often a task took longer than its timeout.";
+    "work.*.again", Count, Lower, "How often a check had a task done again.";
+    "work.*.messages", Count, Lower, "Questions to agents and their answers that came.";
+    "work.*.resumed", Count, Neither, "Jobs with which an orchestrator went on from the log, after a crash of its own or of another one.";
+];
+
+/// A task of a job that was given to an agent.
+#[derive(Debug, Clone, Copy)]
+struct Given {
+    job: u64,
+    task: u16,
+    /// Agents' own time along the chain that led here.
+    before: u64,
+    /// How long the agent was at it, once it has answered.
+    own: u64,
+}
+
+/// A job under way.
+#[derive(Debug, Clone)]
+struct Job {
+    began: SimTime,
+    /// For each task, when its last result was taken, and agents' own time along the chain up to that.
+    taken: Vec<Option<(SimTime, u64)>>,
+    /// The chain that ends with the last result.
+    last: u64,
+}
+
+/// What is known of the work of one group.
+#[derive(Debug)]
+struct Tally {
+    name: String,
+    graph: Arc<TaskGraph>,
+    jobs: BTreeMap<u64, Job>,
+    given: BTreeMap<(u32, u64), Given>,
+    time: Recorder,
+    own: u128,
+    total: u128,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    jobs: u64,
+    done: u64,
+    wrong: u64,
+    given_up: u64,
+    given: u64,
+    used: u64,
+    late: u64,
+    again: u64,
+    messages: u64,
+    resumed: u64,
+}
+
+impl Tally {
+    fn new(watched: &Watched, graph: Arc<TaskGraph>) -> Self {
+        Self {
+            name: watched.name.clone(),
+            graph,
+            jobs: BTreeMap::new(),
+            given: BTreeMap::new(),
+            time: Recorder::new(100_000),
+            own: 0,
+            total: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Agents' own time along the chain that led to a task's being given: through the last of the results that it was given for.
+    fn chain_to(&self, job: u64, task: u16) -> u64 {
+        let Some(job) = self.jobs.get(&job) else { return 0 };
+        let needs = self.graph.tasks[usize::from(task)].needs.iter();
+        // A check that has the task done again is later than what the task needs.
+        let checks = (0u16..)
+            .zip(&self.graph.tasks)
+            .filter(|(_, other)| other.checks == Some(task));
+        let before = needs.copied().chain(checks.map(|(number, _)| number));
+        let latest = before.filter_map(|task| job.taken[usize::from(task)]).max();
+        latest.map_or(0, |(_, chain)| chain)
+    }
+
+    fn see(&mut self, record: &Record, extra: &[u64], warm_up: SimTime) {
+        let (now, counts) = (record.time, u64::from(record.time >= warm_up));
+        let key = (record.subject, record.b);
+        match record.c as u16 {
+            event::ENGAGES => self.counts.messages += counts,
+            event::ENGAGED => {
+                self.counts.messages += counts;
+                if let Some(given) = self.given.get_mut(&(record.subject, record.a)) {
+                    given.own = extra[1];
+                }
+            }
+            notes::BEGUN if counts == 1 => {
+                self.counts.jobs += 1;
+                let job = Job {
+                    began: now,
+                    taken: vec![None; self.graph.tasks.len()],
+                    last: 0,
+                };
+                // A job that was lost with its orchestrator begins anew, and is as old as it was.
+                self.jobs.entry(record.a).or_insert(job);
+            }
+            notes::GIVEN => {
+                self.counts.given += counts;
+                let (job, task) = (record.a, extra[0] as u16);
+                let before = self.chain_to(job, task);
+                let given = Given {
+                    job,
+                    task,
+                    before,
+                    own: 0,
+                };
+                self.given.insert(key, given);
+            }
+            notes::USED => {
+                self.counts.used += counts;
+                if let Some(given) = self.given.remove(&key)
+                    && let Some(job) = self.jobs.get_mut(&given.job)
+                {
+                    job.last = given.before + given.own;
+                    job.taken[usize::from(given.task)] = Some((now, job.last));
+                }
+            }
+            notes::LATE => self.counts.late += counts,
+            notes::AGAIN => self.counts.again += counts,
+            notes::OVER => self.over(record),
+            notes::RECOVERED => self.counts.resumed += counts * record.a,
+            _ => {}
+        }
+    }
+
+    fn over(&mut self, record: &Record) {
+        let Some(job) = self.jobs.remove(&record.a) else { return };
+        if record.b == outcome::GIVEN_UP {
+            self.counts.given_up += 1;
+            return;
+        }
+        self.counts.done += 1;
+        self.counts.wrong += u64::from(record.b == outcome::WRONG);
+        let took = (record.time - job.began).as_nanos();
+        self.time.record(took);
+        self.own += u128::from(job.last);
+        self.total += u128::from(took);
+    }
+
+    fn write(self, sample: usize, sheet: &mut Sheet) {
+        let name = |what: &str| format!("work.{}.{what}", self.name);
+        let counts = &self.counts;
+        for (what, count) in [
+            ("jobs", counts.jobs),
+            ("jobs.done", counts.done),
+            ("jobs.wrong", counts.wrong),
+            ("jobs.given_up", counts.given_up),
+            ("jobs.open", self.jobs.len() as u64),
+            ("given", counts.given),
+            ("used", counts.used),
+            ("redundant", counts.given.saturating_sub(counts.used)),
+            ("late", counts.late),
+            ("again", counts.again),
+            ("messages", counts.messages),
+            ("resumed", counts.resumed),
+        ] {
+            sheet.count(name(what), count);
+        }
+        let per = |sum: f64, of: f64| (of > 0.0).then(|| sum / of);
+        sheet.number(name("jobs.wrong.share"), per(counts.wrong as f64, counts.done as f64));
+        sheet.durations(&name("time"), &self.time);
+        sheet.sample(name("time"), &self.time, sample);
+        let (own, total, done) = (self.own as f64, self.total as f64, counts.done as f64);
+        sheet.number(name("own.mean"), per(own / 1e9, done));
+        sheet.number(name("glue.mean"), per((total - own) / 1e9, done));
+        sheet.number(name("glue.share"), per(total - own, total));
+    }
+}
+
+/// The measure of work.
+#[derive(Debug)]
+pub struct Works {
+    setting: Arc<Setting>,
+    sample: usize,
+    groups: Vec<Tally>,
+    /// By the number of a group in the directory, its place among those.
+    place: Vec<Option<u16>>,
+}
+
+impl Works {
+    /// For a run.
+    pub fn new(setting: Arc<Setting>, options: Options) -> Self {
+        let mut place = vec![None; setting.directory.groups().len()];
+        let mut groups = Vec::new();
+        for watched in &setting.coordination {
+            if let Some(graph) = &watched.work {
+                place[usize::from(setting.directory.locate(watched.first).0)] = Some(groups.len() as u16);
+                groups.push(Tally::new(watched, Arc::clone(graph)));
+            }
+        }
+        Self {
+            groups,
+            sample: options.sample,
+            setting,
+            place,
+        }
+    }
+}
+
+impl Measure for Works {
+    fn wants(&self) -> Mask {
+        Mask::of(&[What::Coordination])
+    }
+
+    fn batch(&mut self, batch: Batch<'_>) {
+        let warm_up = self.setting.warm_up;
+        for record in batch.records.iter().filter(|record| record.what == What::Coordination) {
+            let (group, _) = self.setting.directory.locate(record.subject);
+            if let Some(place) = self.place[usize::from(group)] {
+                self.groups[usize::from(place)].see(record, batch.extra(record), warm_up);
+            }
+        }
+    }
+
+    fn finish(self: Box<Self>, _: SimTime, sheet: &mut Sheet) {
+        for tally in self.groups {
+            tally.write(self.sample, sheet);
+        }
+    }
+}

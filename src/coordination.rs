@@ -6,11 +6,14 @@
 #[cfg(test)]
 pub(crate) mod bench;
 pub mod causal;
+pub mod chain;
 pub mod gossip;
 pub mod group;
 pub mod member;
 pub mod orchestrator;
+pub mod pbft;
 pub mod raft;
+pub mod shared;
 pub mod spec;
 pub mod swim;
 pub mod voting;

@@ -3,7 +3,7 @@
 use super::group::{Group, GroupSpec};
 use super::orchestrator;
 use super::raft::server;
-use super::{causal, gossip, swim, voting};
+use super::{causal, chain, gossip, pbft, swim, voting};
 use crate::kernel::SimDuration;
 use crate::network::SiteId;
 use crate::state::Clock;
@@ -24,6 +24,10 @@ pub enum Protocol {
     Swim(Box<swim::Rules>),
     /// Causal broadcast.
     Causal(Box<causal::Rules>),
+    /// PBFT.
+    Pbft(Box<pbft::Rules>),
+    /// A longest-chain ledger.
+    Ledger(Box<chain::Rules>),
 }
 
 /// What the reference says of a pattern of coordination.
@@ -48,6 +52,8 @@ pub fn patterns() -> Vec<PatternInfo> {
         gossip::INFO,
         swim::INFO,
         causal::INFO,
+        pbft::INFO,
+        chain::INFO,
     ]
 }
 
@@ -58,6 +64,8 @@ impl Protocol {
             Self::Raft(_) => server::INFO,
             Self::Orchestrator(_) => orchestrator::INFO,
             Self::Voting(_) => voting::INFO,
+            Self::Pbft(_) => pbft::INFO,
+            Self::Ledger(_) => chain::INFO,
             Self::Gossip(_) => gossip::INFO,
             Self::Swim(_) => swim::INFO,
             Self::Causal(_) => causal::INFO,
@@ -116,6 +124,10 @@ pub fn build(spec: &CoordinationSpec, endpoints: Vec<Endpoint>) -> Box<dyn Popul
         Protocol::Causal(rules) => host(spec, rules.as_ref(), endpoints, |_, place, _| {
             causal::Caster::new(place)
         }),
+        Protocol::Pbft(rules) => host(spec, rules.as_ref(), endpoints, |rules, number, _| {
+            pbft::Node::new(rules, number)
+        }),
+        Protocol::Ledger(rules) => host(spec, rules.as_ref(), endpoints, |_, number, _| chain::Node::new(number)),
     }
 }
 

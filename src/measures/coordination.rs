@@ -3,6 +3,8 @@
 //! A decision counts when the first member takes it for decided, and is measured from when an agent submitted it. What happened before
 //! the warm-up isn't counted. A leader's time ends when it yields, when it crashes, or when another one leads in a later term.
 
+mod order;
+
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Options, Setting, Sheet};
 use crate::coordination::member::event;
@@ -25,6 +27,22 @@ pub(super) const GROUP: &[MeasureInfo] = measure_table![
     "coordination.*.wrong", Count, Lower, "Decisions of yes or no that are wrong: what was submitted deserved the other.";
     "coordination.*.wrong.share", Share, Lower, "The part of the decisions of yes or no that is wrong.";
     "coordination.*.wrong.approved", Count, Lower, "Of the wrong decisions the ones that approve.";
+    "coordination.*.places.disputed", Count, Lower, "Places in the order of decisions for which members took different things for decided: for consensus anything but 0 is a breach, of a ledger what was undone after it was confirmed. Members that a scenario calls Byzantine don't count.";
+    "coordination.*.views", Count, Lower, "PBFT: views that a correct replica has entered, beside the first.";
+    "coordination.*.checkpoints", Count, Neither, "PBFT: checkpoints that became stable, each counted once.";
+    "coordination.*.state_transfers", Count, Lower, "PBFT: times that a replica took over the state of another.";
+    "coordination.*.rejected", Count, Lower, "PBFT: messages that were recognised as forged, and thrown away.";
+    "coordination.*.asked_all", Count, Lower, "PBFT: times that a client had no answer in time, and asked all replicas.";
+    "coordination.*.blocks", Count, Neither, "Ledger: blocks that were found, secret ones included.";
+    "coordination.*.blocks.orphaned", Count, Lower, "Ledger: blocks that aren't in the longest chain that a member had: wasted work.";
+    "coordination.*.blocks.orphaned.share", Share, Lower, "Ledger: the part of the blocks that is orphaned.";
+    "coordination.*.forks", Count, Lower, "Ledger: heights at which more than one block was found.";
+    "coordination.*.forks.share", Share, Lower, "Ledger: the part of the heights with a block at which more than one was found.";
+    "coordination.*.reorganisations", Count, Lower, "Ledger: times that a member left blocks of its chain for a longer one.";
+    "coordination.*.reorganisations.depth.max", Count, Lower, "Ledger: the most blocks that a member left at once.";
+    "coordination.*.undone", Count, Lower, "Ledger: requests that a member had confirmed, and that a longer chain undid; each counted once.";
+    "coordination.*.double_spends", Count, Lower, "Ledger: attacks that worked.";
+    "coordination.*.double_spends.failed", Count, Higher, "Ledger: attacks that were given up.";
     "coordination.*.undecided", Count, Lower, "Votes that came to nothing: too few had voted in time.";
     "coordination.*.latency", Seconds, Lower, "Time from when an agent submitted something until the first member took it for decided: the distribution.";
     "coordination.*.latency.mean", Seconds, Lower, "Time from when an agent submitted something until the first member took it for decided: the mean.";
@@ -95,6 +113,7 @@ struct Tally {
     decided: u64,
     latency: Recorder,
     judgements: Judgements,
+    order: order::Order,
     stood: BTreeSet<u64>,
     /// Who led, by term.
     led: BTreeMap<u64, u32>,
@@ -150,6 +169,7 @@ impl Tally {
     fn new(watched: Watched) -> Self {
         Self {
             sent: vec![(0, 0); watched.kinds.len()],
+            order: order::Order::of(watched.pattern),
             watched,
             open: BTreeMap::new(),
             asked: 0,
@@ -203,6 +223,7 @@ impl Tally {
 
     fn see(&mut self, record: &Record, extra: &[u64], warm_up: SimTime) {
         let (now, counts) = (record.time, u64::from(record.time >= warm_up));
+        self.order.see(record, extra, counts == 1);
         match record.c as u16 {
             event::ANSWERED if record.b == 1 => self.answered += counts,
             event::ANSWERED => self.refused += counts,
@@ -249,6 +270,7 @@ impl Tally {
             sheet.count(name(what), count);
         }
         self.judgements.write(name, sheet);
+        self.order.write(name, sheet);
         sheet.durations(&name("latency"), &self.latency);
         sheet.sample(name("latency"), &self.latency, sample);
         let per = |count: u64| (self.decided > 0).then(|| count as f64 / self.decided as f64);

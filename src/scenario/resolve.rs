@@ -9,6 +9,7 @@
 mod agents;
 mod batching;
 mod budgets;
+mod byzantine;
 mod caches;
 mod causal;
 mod central;
@@ -25,6 +26,7 @@ mod gossip;
 mod journals;
 mod knee;
 mod laws;
+mod ledger;
 mod limits;
 mod network;
 mod operations;

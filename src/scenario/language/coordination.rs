@@ -137,6 +137,86 @@ crate::language! {
             /// How often a member compares what it has with a random other one.
             repair: Part<OrNever> = Part::from(super::gossip::after(1)),
         },
+        /// PBFT: consensus among replicas of which some may be Byzantine.
+        Pbft {
+            /// How many replicas may be Byzantine. Without it as many as the number of replicas allows: a third of them, less than that.
+            faulty: Part<Option<Spanned<u32>>>,
+            /// Which replicas are, and what they do.
+            byzantine: Part<Vec<Part<Spanned<Byzantine>>>> = Part::from(Vec::new()),
+            /// The most requests that share a sequence number.
+            batch: Part<Positive<u32>> = Part::from(super::positive(1)),
+            /// For how many sequence numbers a primary waits at a time.
+            in_flight: Part<Spanned<Positive<u32>>> = Part::from(super::positive(64)),
+            /// How many sequence numbers lie between two checkpoints.
+            checkpoint_every: Part<Spanned<Positive<u32>>> = Part::from(super::positive(64)),
+            /// How many sequence numbers beyond the last stable checkpoint are dealt with.
+            window: Part<Spanned<Positive<u32>>> = Part::from(super::positive(128)),
+            /// For how many requests one is remembered, so that another attempt at it isn't executed again.
+            remember: Part<Positive<u32>> = Part::from(super::positive(65_536)),
+            /// How long a replica waits for a request to be executed before it asks for another primary, by its own clock.
+            view_timeout: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(2))),
+            /// How long a desk waits for an answer before it asks all replicas.
+            client_timeout: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(1))),
+            /// How often a replica that waits for something says what it has.
+            status_every: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_millis(250))),
+            /// How long it takes to sign a message.
+            sign: Part<Duration> = Part::from(Duration::ZERO),
+            /// How long it takes to verify a signature.
+            verify: Part<Duration> = Part::from(Duration::ZERO),
+            /// How long it takes to execute a request.
+            execute: Part<Duration> = Part::from(Duration::ZERO),
+            /// By how much those that `Delay` are late. Without it by four fifths of `view_timeout`.
+            delay: Part<Option<Positive<Duration>>>,
+        },
+        /// A longest-chain ledger: proof of work.
+        Ledger {
+            /// The shares of all work that members do. Without them they are equal.
+            shares: Part<Option<Spanned<Vec<Part<Spanned<f64>>>>>>,
+            /// The mean time between two blocks.
+            interval: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(600))),
+            /// How many blocks, that of a request included, make it done.
+            confirmations: Part<Positive<u32>> = Part::from(super::positive(6)),
+            /// The most requests in a block.
+            block: Part<Positive<u32>> = Part::from(super::positive(2_000)),
+            /// The size of a block without requests.
+            header: Part<Spanned<Bytes>> = Part::from(Bytes(80)),
+            /// How many others a member connects to. Without it all are connected.
+            peers: Part<Option<Spanned<Positive<u32>>>>,
+            /// Whether members tell of blocks and send them to those who ask, or send them at once.
+            announces: Part<bool> = Part::from(false),
+            /// How long a member waits for what it has asked for before it asks again.
+            patience: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(60))),
+            /// Who mines in secret.
+            attacker: Part<Option<Spanned<Attacker>>>,
+        },
+    }
+
+    /// A replica that misbehaves.
+    pub struct Byzantine {
+        /// Its number among the replicas, from 0.
+        member: Part<Spanned<u32>>,
+        /// What it does.
+        does: Part<Misdeed>,
+    }
+
+    /// How a replica misbehaves.
+    pub enum Misdeed {
+        /// It says nothing.
+        Silent,
+        /// It orders and votes differently to odd and to even members, and commits at once.
+        Equivocate,
+        /// It says everything late.
+        Delay,
+        /// It orders what nobody asked for, votes for wrong digests and in others' names, and lies in all else that it says.
+        Forge,
+    }
+
+    /// A member that mines in secret, so as to undo what others take for done.
+    pub struct Attacker {
+        /// Its number among the members, from 0.
+        member: Part<Spanned<u32>>,
+        /// It gives up when it is so many blocks behind.
+        gives_up: Part<Positive<u32>> = Part::from(super::positive(20)),
     }
 
     /// How other members take over from an orchestrator.

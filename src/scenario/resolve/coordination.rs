@@ -20,6 +20,8 @@ pub(super) struct Placed {
     pub name: String,
     /// The sites of its members.
     pub sites: Vec<SiteId>,
+    /// The first of the members that are there for agents to ask, one for each site; without it agents ask the nearest one.
+    pub desks: Option<u32>,
 }
 
 /// Of a group with more members an agent asks the nearest alone.
@@ -28,7 +30,7 @@ const MOST_COUNCIL: usize = 64;
 /// The most servers of a Raft group.
 const MOST_SERVERS: usize = 64;
 
-fn nanos(time: SimDuration) -> i64 {
+pub(super) fn nanos(time: SimDuration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX / 4)
 }
 
@@ -39,9 +41,17 @@ impl Resolver<'_, '_> {
         let mut left = MOST_AGENTS;
         for (name, group) in file.coordination.canonical() {
             let sites = group.get().and_then(|group| self.member_sites(name, group, &mut left));
+            let mut sites = sites.unwrap_or_else(|| vec![SiteId(0)]);
+            let pattern = group.get().and_then(|group| group.pattern.get());
+            let is_asked_at_desks = pattern.is_some_and(|pattern| matches!(pattern.value, Pattern::Pbft { .. }));
+            let desks = is_asked_at_desks.then_some(sites.len() as u32);
+            if is_asked_at_desks {
+                sites.extend((0..file.sites.0.len() as u32).map(SiteId));
+            }
             self.coordinated.push(Placed {
                 name: name.value.clone(),
-                sites: sites.unwrap_or_else(|| vec![SiteId(0)]),
+                sites,
+                desks,
             });
         }
     }
@@ -118,7 +128,7 @@ impl Resolver<'_, '_> {
         let mut all = Vec::new();
         for ((name, group), placed) in file.coordination.canonical().zip(placed) {
             if let Some(group) = group.get() {
-                all.extend(self.coordination_group(name, group, placed.sites));
+                all.extend(self.coordination_group(name, group, placed));
             }
         }
         all
@@ -142,15 +152,17 @@ impl Resolver<'_, '_> {
         &mut self,
         name: &Spanned<String>,
         group: &Coordination,
-        sites: Vec<SiteId>,
+        placed: Placed,
     ) -> Option<CoordinationSpec> {
+        let sites = placed.sites.clone();
         let clocks = self.member_clocks(group, &sites);
         let beside = self.beside(group);
         let answer_bytes = self.bytes_of(&group.answer);
         let pattern = group.pattern.get()?;
-        let protocol = self.pattern(name, pattern, &sites);
+        let own = placed.desks.map_or(sites.len(), |desks| desks as usize);
+        let protocol = self.pattern(name, pattern, &sites[..own]);
         let askers = (0..self.file.sites.0.len() as u32).map(SiteId);
-        let asked = askers.map(|from| self.nearest_of(from, &sites)).collect();
+        let asked = askers.map(|from| self.asked_from(from, &placed)).collect();
         Some(CoordinationSpec {
             group: GroupSpec {
                 name: name.value.clone(),
@@ -162,6 +174,14 @@ impl Resolver<'_, '_> {
             protocol: protocol?,
             sites,
         })
+    }
+
+    /// The member that agents at a site ask.
+    fn asked_from(&self, from: SiteId, placed: &Placed) -> u32 {
+        match placed.desks {
+            Some(first) => first + from.0,
+            None => self.nearest_of(from, &placed.sites),
+        }
     }
 
     /// The member nearest to a site, by the mean latency; of several the first.
@@ -235,6 +255,8 @@ impl Resolver<'_, '_> {
             Pattern::Gossip { .. } => self.gossip_group(name, pattern, sites.len() as u32),
             Pattern::Swim { .. } => self.swim_group(pattern, sites.len() as u32),
             Pattern::Causal { .. } => self.causal_group(pattern, sites.len() as u32),
+            Pattern::Pbft { .. } => self.pbft_group(pattern, sites.len() as u32),
+            Pattern::Ledger { .. } => self.ledger_group(pattern, sites.len() as u32),
             Pattern::Orchestrator { .. } => self.orchestrator_group(pattern, sites.len()),
         }
     }
@@ -340,16 +362,17 @@ impl Resolver<'_, '_> {
         }
         let at = file.coordination.position(to)?;
         let first = self.addresses.coordination[at];
-        let sites = self.coordinated[at].sites.clone();
-        let whom = match self.stands_beside(at, agents) {
+        let placed = self.coordinated[at].clone();
+        let whom = match self.stands_beside(at, agents) && placed.desks.is_none() {
             true => Whom::Beside,
             false => {
                 let askers = (0..file.sites.0.len() as u32).map(SiteId);
-                Whom::BySite(askers.map(|from| first + self.nearest_of(from, &sites)).collect())
+                Whom::BySite(askers.map(|from| first + self.asked_from(from, &placed)).collect())
             }
         };
-        // Where the nearest doesn't answer, another one is asked.
-        let is_council = (2..=MOST_COUNCIL).contains(&sites.len()) && whom != Whom::Beside;
+        // Where the nearest doesn't answer, another one is asked; a desk asks all replicas by itself.
+        let sites = &placed.sites;
+        let is_council = (2..=MOST_COUNCIL).contains(&sites.len()) && whom != Whom::Beside && placed.desks.is_none();
         let aim = is_council.then(|| {
             let servers = (first..first + sites.len() as u32).collect();
             let routing = Routing::First;

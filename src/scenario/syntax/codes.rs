@@ -464,6 +464,29 @@ codes! {
     "A direct probe times out before its period is over, so that others can be asked for help; these are other members. Those who are there from the \
      beginning (`initial`) are no more than all, and `join_every` is about the others.\n\n```ron\n(pattern: Swim(period: \"1s\", timeout: \
      \"200ms\", helpers: 3, initial: 10, join_every: \"5s\"), at: \"here\", members: 30)\n```";
+    TooManyFaulty = 630, "too many Byzantine replicas for their number",
+    "PBFT bears `faulty` Byzantine replicas among at least three times as many and one. Without `faulty` it is as many as there may be: 1 of 4, 2 of \
+     7, 3 of 10.\n\n```ron\ncoordination: {\"council\": (pattern: Pbft(faulty: 1), at: [\"a\", \"b\", \"c\", \"d\"])}\n```";
+    NoSuchReplica = 631, "a Byzantine replica that isn't one of the group, or stands twice",
+    "`byzantine` names replicas by their numbers, from 0, each once.\n\n```ron\npattern: Pbft(byzantine: [(member: 0, does: Silent), (member: 3, does: \
+     Forge)])\n```";
+    BeyondFaulty = 632, "more Byzantine replicas than are borne",
+    "A warning: with more than `faulty` Byzantine replicas nothing is promised any more. Correct replicas may execute different requests at one \
+     place, and agents may be answered wrongly or never. That may be what the scenario is to show.";
+    BadWindow = 633, "checkpoints and a window that don't go together",
+    "The log of a replica reaches `window` sequence numbers beyond its last stable checkpoint. It is a multiple of `checkpoint_every`, at least twice \
+     that, so that ordering goes on while the next checkpoint becomes stable; `in_flight` isn't more.\n\n```ron\npattern: Pbft(checkpoint_every: 100, \
+     window: 200, in_flight: 50)\n```";
+    BadPbftTimes = 634, "timeouts that can't work",
+    "A replica that waits for something says every `status_every` what it has, so that the others send again what was lost. That has to happen before \
+     it gives its primary up, after `view_timeout`.\n\n```ron\npattern: Pbft(status_every: \"250ms\", view_timeout: \"2s\")\n```";
+    BadShares = 635, "shares of the work that don't add up",
+    "A ledger has a share of all work for each of its members, from 0 to 1, which add up to 1.\n\n```ron\npattern: Ledger(shares: [0.5, 0.3, 0.2])\n```";
+    BadAttacker = 636, "an attacker that can't be one",
+    "The `attacker` of a ledger is one of its members, by number from 0, with a share of the work. With half of it or more it always wins in the \
+     end, which is a warning.\n\n```ron\npattern: Ledger(shares: [0.3, 0.7], attacker: (member: 0, gives_up: 20))\n```";
+    BadPeers = 637, "more peers than there are members",
+    "A member of a ledger connects to `peers` others. Without it all are connected.\n\n```ron\npattern: Ledger(peers: 8)\n```";
     UnknownChannel = 650, "no such channel",
     "A step or a `dead_letters` names a channel that `channels` doesn't declare. The message names the nearest one.";
     BadChannel = 651, "a channel that can't be",

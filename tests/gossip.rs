@@ -185,22 +185,22 @@ fn said(text: &str) -> Vec<(String, String)> {
 fn mistakes_are_told_with_their_places() {
     let of = |pattern: &str, members: u32| said(&scenario(pattern, members, ""));
     let one = |code: &str, place: &str| vec![(code.to_string(), place.to_string())];
-    assert_eq!(of("Gossip(fan_out: 10, items: [()])", 10), one("E0610", "10"));
-    assert_eq!(of("Gossip(neighbours: 5, items: [()])", 5), one("E0610", "5"));
-    assert_eq!(of("Gossip(items: [(member: 5)])", 5), one("E0610", "5"));
+    assert_eq!(of("Gossip(fan_out: 10, items: [()])", 10), one("E0710", "10"));
+    assert_eq!(of("Gossip(neighbours: 5, items: [()])", 5), one("E0710", "5"));
+    assert_eq!(of("Gossip(items: [(member: 5)])", 5), one("E0710", "5"));
     assert_eq!(
         of("Gossip(pace: Apart(jitter: 1.0), items: [()])", 5),
-        one("E0610", "1.0")
+        one("E0710", "1.0")
     );
-    assert_eq!(of("Gossip(spread: Nothing, items: [()])", 5), one("E0611", "Nothing"));
-    assert_eq!(of("Gossip(neighbours: 1, items: [()])", 50), one("E0611", "1"));
-    assert_eq!(of("Gossip(items: [()])", 1), one("E0611", "Gossip(items: [()])"));
-    assert_eq!(of("Gossip()", 5), one("E0612", "Gossip()"));
-    assert_eq!(of("Swim(timeout: \"1s\")", 5), one("E0613", "\"1s\""));
-    assert_eq!(of("Swim(helpers: 9)", 5), one("E0613", "9"));
-    assert_eq!(of("Swim(initial: 9)", 5), one("E0613", "9"));
-    assert_eq!(of("Swim(join_every: \"1s\")", 5), one("E0613", "\"1s\""));
-    assert_eq!(of("Causal(via: Gossip(9))", 5), one("E0610", "9"));
+    assert_eq!(of("Gossip(spread: Nothing, items: [()])", 5), one("E0711", "Nothing"));
+    assert_eq!(of("Gossip(neighbours: 1, items: [()])", 50), one("E0711", "1"));
+    assert_eq!(of("Gossip(items: [()])", 1), one("E0711", "Gossip(items: [()])"));
+    assert_eq!(of("Gossip()", 5), one("E0712", "Gossip()"));
+    assert_eq!(of("Swim(timeout: \"1s\")", 5), one("E0713", "\"1s\""));
+    assert_eq!(of("Swim(helpers: 9)", 5), one("E0713", "9"));
+    assert_eq!(of("Swim(initial: 9)", 5), one("E0713", "9"));
+    assert_eq!(of("Swim(join_every: \"1s\")", 5), one("E0713", "\"1s\""));
+    assert_eq!(of("Causal(via: Gossip(9))", 5), one("E0710", "9"));
     // A `k` of nothing can't be written.
     let codes = of("Gossip(spread: Rumours(stop: Counter(0)), items: [()])", 5);
     assert!(codes.len() == 1 && codes[0].1 == "0", "{codes:?}");

@@ -68,3 +68,11 @@ fn the_example_of_what_is_lost_is_what_a_run_says() {
         assert_eq!(merged[&format!("state.{name}")], 0.0, "{name}");
     }
 }
+
+#[test]
+fn histories_and_scenarios_share_no_number_of_a_diagnostic() {
+    use quorate::scenario::syntax::Code;
+    for fault in quorate::check::history::Fault::ALL {
+        assert_eq!(Code::find(&fault.to_string()), None, "{fault}");
+    }
+}

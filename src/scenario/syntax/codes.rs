@@ -438,55 +438,6 @@ codes! {
     BadCache = 561, "a cache of answers that can't be",
     "A `cache` keeps answers for a `ttl`, give or take the part that `jitter` says, which is at least 0 and less than 1. It is for calls that say \
      what they are `about`.\n\n```ron\ncache: (ttl: \"60s\", jitter: 0.1, stale: \"10s\", single_flight: true)\n```";
-    UnknownCoordination = 600, "an unknown coordination group",
-    "`Submit` names a group that is declared under `coordination`. Services are asked by `Call`, stores by reads and updates.\n\n\
-     ```ron\ncoordination: {\"council\": (pattern: Raft(), at: [\"a\", \"b\", \"c\"])}\n```";
-    BadCoordination = 601, "a coordination group that can't be",
-    "A coordination group says how its members work together (`pattern`) and where they are: `at` sites, with `members` in turn if there are more \
-     of them than sites, or one `beside` each agent of a group that stays. Only members beside agents tell them something (`tells`).\n\n\
-     ```ron\ncoordination: {\"council\": (pattern: Raft(), at: [\"a\", \"b\", \"c\"], members: 5)}\n```";
-    BadWork = 602, "work that can't be done",
-    "`work` is a graph of tasks. Each is done `by` the agents of a group that stays, in a handler for the task's name (or for what `on` says), once \
-     the tasks that it `needs` are done: these make no circle. A task that `checks` another one needs it.\n\n```ron\nwork: {\"feature\": (tasks: {\
-     \"code\": (by: \"coders\"), \"review\": (by: \"reviewers\", needs: \"code\", checks: \"code\")})}\n```";
-    BadGossip = 610, "gossip that can't be",
-    "A member contacts others: not more at a time (`fan_out`), and not by more links (`neighbours`), than there are. Items come into the world at \
-     members that exist, which are numbered from 0. A `jitter` is at least 0 and less than 1.\n\n```ron\n(pattern: Gossip(fan_out: 3, items: \
-     [(member: 0)]), at: \"here\", members: 1000)\n```";
-    UnreachableItem = 611, "an item that nobody can reach",
-    "What comes into the world at a member is to reach the others: there must be some, they must tell each other something or compare what they have \
-     (`anti_entropy`), and the links between them should hold together, which takes two that each opens, or better three.\n\n```ron\n\
-     (pattern: Gossip(neighbours: 3, items: [()]), at: \"here\", members: 1000)\n```";
-    NothingToGossip = 612, "nothing to gossip about",
-    "Items come into the world by agents that submit them to the group, or by themselves. In a group without either, members talk about nothing.\n\n\
-     ```ron\n(pattern: Gossip(items: [(member: 0, at: \"10s\")]), at: \"here\", members: 100)\n```";
-    BadSwim = 613, "a failure detector that can't be",
-    "A direct probe times out before its period is over, so that others can be asked for help; these are other members. Those who are there from the \
-     beginning (`initial`) are no more than all, and `join_every` is about the others.\n\n```ron\n(pattern: Swim(period: \"1s\", timeout: \
-     \"200ms\", helpers: 3, initial: 10, join_every: \"5s\"), at: \"here\", members: 30)\n```";
-    TooManyFaulty = 630, "too many Byzantine replicas for their number",
-    "PBFT bears `faulty` Byzantine replicas among at least three times as many and one. Without `faulty` it is as many as there may be: 1 of 4, 2 of \
-     7, 3 of 10.\n\n```ron\ncoordination: {\"council\": (pattern: Pbft(faulty: 1), at: [\"a\", \"b\", \"c\", \"d\"])}\n```";
-    NoSuchReplica = 631, "a Byzantine replica that isn't one of the group, or stands twice",
-    "`byzantine` names replicas by their numbers, from 0, each once.\n\n```ron\npattern: Pbft(byzantine: [(member: 0, does: Silent), (member: 3, does: \
-     Forge)])\n```";
-    BeyondFaulty = 632, "more Byzantine replicas than are borne",
-    "A warning: with more than `faulty` Byzantine replicas nothing is promised any more. Correct replicas may execute different requests at one \
-     place, and agents may be answered wrongly or never. That may be what the scenario is to show.";
-    BadWindow = 633, "checkpoints and a window that don't go together",
-    "The log of a replica reaches `window` sequence numbers beyond its last stable checkpoint. It is a multiple of `checkpoint_every`, at least twice \
-     that, so that ordering goes on while the next checkpoint becomes stable; `in_flight` isn't more.\n\n```ron\npattern: Pbft(checkpoint_every: 100, \
-     window: 200, in_flight: 50)\n```";
-    BadPbftTimes = 634, "timeouts that can't work",
-    "A replica that waits for something says every `status_every` what it has, so that the others send again what was lost. That has to happen before \
-     it gives its primary up, after `view_timeout`.\n\n```ron\npattern: Pbft(status_every: \"250ms\", view_timeout: \"2s\")\n```";
-    BadShares = 635, "shares of the work that don't add up",
-    "A ledger has a share of all work for each of its members, from 0 to 1, which add up to 1.\n\n```ron\npattern: Ledger(shares: [0.5, 0.3, 0.2])\n```";
-    BadAttacker = 636, "an attacker that can't be one",
-    "The `attacker` of a ledger is one of its members, by number from 0, with a share of the work. With half of it or more it always wins in the \
-     end, which is a warning.\n\n```ron\npattern: Ledger(shares: [0.3, 0.7], attacker: (member: 0, gives_up: 20))\n```";
-    BadPeers = 637, "more peers than there are members",
-    "A member of a ledger connects to `peers` others. Without it all are connected.\n\n```ron\npattern: Ledger(peers: 8)\n```";
     UnknownChannel = 650, "no such channel",
     "A step or a `dead_letters` names a channel that `channels` doesn't declare. The message names the nearest one.";
     BadChannel = 651, "a channel that can't be",
@@ -518,6 +469,55 @@ codes! {
     "A policy with several attempts sends a publication again when the answer doesn't come, and a channel recognises it only by its \
      `idempotency_key`. Without that a channel that delivers at most once, or effectively once, may deliver twice.\n\n```ron\n\
      policies: {\"patient\": (timeout: \"2s\", attempts: 5, idempotency_key: true)}\n```";
+    UnknownCoordination = 700, "an unknown coordination group",
+    "`Submit` names a group that is declared under `coordination`. Services are asked by `Call`, stores by reads and updates.\n\n\
+     ```ron\ncoordination: {\"council\": (pattern: Raft(), at: [\"a\", \"b\", \"c\"])}\n```";
+    BadCoordination = 701, "a coordination group that can't be",
+    "A coordination group says how its members work together (`pattern`) and where they are: `at` sites, with `members` in turn if there are more \
+     of them than sites, or one `beside` each agent of a group that stays. Only members beside agents tell them something (`tells`).\n\n\
+     ```ron\ncoordination: {\"council\": (pattern: Raft(), at: [\"a\", \"b\", \"c\"], members: 5)}\n```";
+    BadWork = 702, "work that can't be done",
+    "`work` is a graph of tasks. Each is done `by` the agents of a group that stays, in a handler for the task's name (or for what `on` says), once \
+     the tasks that it `needs` are done: these make no circle. A task that `checks` another one needs it.\n\n```ron\nwork: {\"feature\": (tasks: {\
+     \"code\": (by: \"coders\"), \"review\": (by: \"reviewers\", needs: \"code\", checks: \"code\")})}\n```";
+    BadGossip = 710, "gossip that can't be",
+    "A member contacts others: not more at a time (`fan_out`), and not by more links (`neighbours`), than there are. Items come into the world at \
+     members that exist, which are numbered from 0. A `jitter` is at least 0 and less than 1.\n\n```ron\n(pattern: Gossip(fan_out: 3, items: \
+     [(member: 0)]), at: \"here\", members: 1000)\n```";
+    UnreachableItem = 711, "an item that nobody can reach",
+    "What comes into the world at a member is to reach the others: there must be some, they must tell each other something or compare what they have \
+     (`anti_entropy`), and the links between them should hold together, which takes two that each opens, or better three.\n\n```ron\n\
+     (pattern: Gossip(neighbours: 3, items: [()]), at: \"here\", members: 1000)\n```";
+    NothingToGossip = 712, "nothing to gossip about",
+    "Items come into the world by agents that submit them to the group, or by themselves. In a group without either, members talk about nothing.\n\n\
+     ```ron\n(pattern: Gossip(items: [(member: 0, at: \"10s\")]), at: \"here\", members: 100)\n```";
+    BadSwim = 713, "a failure detector that can't be",
+    "A direct probe times out before its period is over, so that others can be asked for help; these are other members. Those who are there from the \
+     beginning (`initial`) are no more than all, and `join_every` is about the others.\n\n```ron\n(pattern: Swim(period: \"1s\", timeout: \
+     \"200ms\", helpers: 3, initial: 10, join_every: \"5s\"), at: \"here\", members: 30)\n```";
+    TooManyFaulty = 730, "too many Byzantine replicas for their number",
+    "PBFT bears `faulty` Byzantine replicas among at least three times as many and one. Without `faulty` it is as many as there may be: 1 of 4, 2 of \
+     7, 3 of 10.\n\n```ron\ncoordination: {\"council\": (pattern: Pbft(faulty: 1), at: [\"a\", \"b\", \"c\", \"d\"])}\n```";
+    NoSuchReplica = 731, "a Byzantine replica that isn't one of the group, or stands twice",
+    "`byzantine` names replicas by their numbers, from 0, each once.\n\n```ron\npattern: Pbft(byzantine: [(member: 0, does: Silent), (member: 3, does: \
+     Forge)])\n```";
+    BeyondFaulty = 732, "more Byzantine replicas than are borne",
+    "A warning: with more than `faulty` Byzantine replicas nothing is promised any more. Correct replicas may execute different requests at one \
+     place, and agents may be answered wrongly or never. That may be what the scenario is to show.";
+    BadWindow = 733, "checkpoints and a window that don't go together",
+    "The log of a replica reaches `window` sequence numbers beyond its last stable checkpoint. It is a multiple of `checkpoint_every`, at least twice \
+     that, so that ordering goes on while the next checkpoint becomes stable; `in_flight` isn't more.\n\n```ron\npattern: Pbft(checkpoint_every: 100, \
+     window: 200, in_flight: 50)\n```";
+    BadPbftTimes = 734, "timeouts that can't work",
+    "A replica that waits for something says every `status_every` what it has, so that the others send again what was lost. That has to happen before \
+     it gives its primary up, after `view_timeout`.\n\n```ron\npattern: Pbft(status_every: \"250ms\", view_timeout: \"2s\")\n```";
+    BadShares = 735, "shares of the work that don't add up",
+    "A ledger has a share of all work for each of its members, from 0 to 1, which add up to 1.\n\n```ron\npattern: Ledger(shares: [0.5, 0.3, 0.2])\n```";
+    BadAttacker = 736, "an attacker that can't be one",
+    "The `attacker` of a ledger is one of its members, by number from 0, with a share of the work. With half of it or more it always wins in the \
+     end, which is a warning.\n\n```ron\npattern: Ledger(shares: [0.3, 0.7], attacker: (member: 0, gives_up: 20))\n```";
+    BadPeers = 737, "more peers than there are members",
+    "A member of a ledger connects to `peers` others. Without it all are connected.\n\n```ron\npattern: Ledger(peers: 8)\n```";
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::channels::{Delivery, Kind};
 use crate::scenario::language::channels::PublicationKey;
 use crate::scenario::language::policies::Attempts;
 use crate::scenario::syntax::quantity::{Bytes, Duration, Positive};
-use crate::scenario::syntax::{Code, Diagnostic, Part, Spanned, write};
+use crate::scenario::syntax::{Code, Diagnostic, Part, Span, Spanned, write};
 
 /// A publication as written.
 pub(in super::super) struct Publishing<'s> {
@@ -98,7 +98,12 @@ impl Resolver<'_, '_> {
                     "{} messages take {took} at least, one after the other, and come back after {}",
                     *most.value, spec.visibility
                 );
-                self.warn(Code::ShortVisibility, most.span, message);
+                let span = if most.span == Span::default() {
+                    from.span
+                } else {
+                    most.span
+                };
+                self.warn(Code::ShortVisibility, span, message);
             }
         }
         self.check_poll_timeout(written, wait);

@@ -60,21 +60,30 @@ struct Item {
 }
 
 impl Item {
+    // Branches, not `count += u32::from(is_new)`: of that rustc 1.95 (LLVM 22.1) loses the addition at `opt-level` 2 and above.
+
     /// A member has it from now on; whether it hadn't.
     fn give(&mut self, member: u32) -> bool {
-        let (word, bit) = (&mut self.has[member as usize / 64], 1 << (member % 64));
-        let is_new = *word & bit == 0;
+        let bit = 1u64 << (member % 64);
+        let word = &mut self.has[member as usize / 64];
+        if *word & bit != 0 {
+            return false;
+        }
         *word |= bit;
-        self.count += u32::from(is_new);
-        is_new
+        self.count += 1;
+        true
     }
 
+    /// A member hasn't got it any more; whether it had.
     fn take(&mut self, member: u32) -> bool {
-        let (word, bit) = (&mut self.has[member as usize / 64], 1 << (member % 64));
-        let had = *word & bit != 0;
+        let bit = 1u64 << (member % 64);
+        let word = &mut self.has[member as usize / 64];
+        if *word & bit == 0 {
+            return false;
+        }
         *word &= !bit;
-        self.count -= u32::from(had);
-        had
+        self.count -= 1;
+        true
     }
 }
 

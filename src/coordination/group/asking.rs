@@ -42,7 +42,8 @@ impl<M: Member> Group<M> {
         let asked = Asked {
             token,
             identity,
-            value: content.unwrap_or(0),
+            // Whoever says nothing proposes what should be approved.
+            value: content.unwrap_or(1),
             bytes: message.bytes,
         };
         self.hand(member, Input::Asked(asked), cx);

@@ -89,8 +89,8 @@ pub struct Server {
     node: Node<Command, State>,
     state: State,
     key: Key,
-    /// Who waits for which proposal, by the host's words.
-    asked: BTreeMap<Identity, Vec<u64>>,
+    /// Who waits for which proposal, by the host's words, and what is proposed.
+    asked: BTreeMap<Identity, Vec<(u64, u64)>>,
     /// The term in which observers know that it stands, and leads.
     stands: Term,
     leads: Option<Term>,
@@ -153,9 +153,9 @@ impl Server {
         let name = (asked.identity, 0);
         if self.node.disk().sessions.knows(name) {
             // Another attempt at it has taken effect.
-            return io.answer(asked.token, 1);
+            return io.answer(asked.token, asked.value);
         }
-        self.asked.entry(name).or_default().push(asked.token);
+        self.asked.entry(name).or_default().push((asked.token, asked.value));
         let command = Command {
             value: asked.value,
             bytes: asked.bytes,
@@ -177,8 +177,8 @@ impl Server {
                 io.note(event::DECIDED, committed.identity.0, self.state.applied);
             }
             io.note(notes::APPLIED, committed.index, self.state.hash);
-            for token in self.asked.remove(&committed.identity).unwrap_or_default() {
-                io.answer(token, 1);
+            for (token, _) in self.asked.remove(&committed.identity).unwrap_or_default() {
+                io.answer(token, committed.command.value);
             }
         }
         if self.node.wants_snapshot() {
@@ -201,8 +201,8 @@ impl Server {
         let done: Vec<Identity> = self.asked.keys().copied().filter(is_done).collect();
         for name in done {
             self.node.give_up(name);
-            for token in self.asked.remove(&name).unwrap_or_default() {
-                io.answer(token, 1);
+            for (token, value) in self.asked.remove(&name).unwrap_or_default() {
+                io.answer(token, value);
             }
         }
     }
@@ -249,7 +249,10 @@ impl Member for Server {
             Input::Due => self.node.tick(now),
             Input::Asked(asked) => self.propose(asked, io),
             Input::Engaged { .. } => {}
-            Input::Withdrawn(token) => self.asked.values_mut().for_each(|all| all.retain(|one| *one != token)),
+            Input::Withdrawn(token) => self
+                .asked
+                .values_mut()
+                .for_each(|all| all.retain(|(one, _)| *one != token)),
         }
         let disk = self.node.disk();
         if mark(disk) != before {

@@ -78,7 +78,8 @@ steps! {
         Submit {
             /// The coordination group.
             to: Part<Spanned<String>>,
-            /// A number that it is about, rounded down, where the pattern says what that means.
+            /// A number that it is about, rounded down: of a question 1 if yes is right, of a proposal what is proposed, which is the answer. Without it
+            /// 1.
             value: Part<Option<Spanned<NumberLaw>>>,
             /// Its size.
             bytes: Part<Spanned<Bytes>> = Part::from(Bytes(0)),

@@ -369,6 +369,9 @@ fn fault() -> impl Strategy<Value = FaultSpec> {
     })
 }
 
+/// How a channel hands over, with how many servers, and how long an operation takes.
+type Guarantee = (Delivery, Option<u32>, Law);
+
 /// A topic that is pushed to the peers, and a queue and a log that agents poll.
 fn channels() -> impl Strategy<Value = Vec<ChannelSpec>> {
     let delivery = prop_oneof![
@@ -411,7 +414,7 @@ fn channels() -> impl Strategy<Value = Vec<ChannelSpec>> {
             replays: vec![],
         };
         let all = kinds.into_iter().zip(rest).zip(0u16..);
-        let channel = |((kind, (delivery, servers, time)), place): ((Kind, (Delivery, Option<u32>, Law)), u16)| {
+        let channel = |((kind, (delivery, servers, time)), place): ((Kind, Guarantee), u16)| {
             let consumers = match place {
                 0 => vec![consumer(PEERS, Some(2))],
                 _ => vec![consumer(AGENTS, None)],

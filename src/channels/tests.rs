@@ -157,7 +157,9 @@ fn queue(rules: QueueSpec, delivery: Delivery, prefetch: Option<u32>) -> Bench {
 #[test]
 fn consumers_of_a_queue_share_it_in_turn_and_prefetch_bounds_what_they_hold() {
     let mut bench = queue(QueueSpec::default(), Delivery::AtLeastOnce, Some(2));
-    (0..6).for_each(|n| drop(bench.publish(n, None, at(0))));
+    (0..6).for_each(|n| {
+        let _ = bench.publish(n, None, at(0));
+    });
     let holders: Vec<u32> = bench.heard.handed.iter().map(|(_, consumer, _)| *consumer).collect();
     assert_eq!(holders, [100, 101, 100, 101]);
     assert_eq!(bench.core.owed(), [(0, 6, 4)]);
@@ -169,7 +171,9 @@ fn consumers_of_a_queue_share_it_in_turn_and_prefetch_bounds_what_they_hold() {
 #[test]
 fn what_is_not_acknowledged_in_time_comes_back_first_and_its_consumer_is_left_alone_until_it_speaks() {
     let mut bench = queue(QueueSpec::default(), Delivery::AtLeastOnce, Some(1));
-    (0..4).for_each(|n| drop(bench.publish(n, None, at(n))));
+    (0..4).for_each(|n| {
+        let _ = bench.publish(n, None, at(n));
+    });
     assert_eq!(bench.heard.numbers(), [0, 1]);
     bench.due(at(10));
     // Consumer 100 let 0 time out; 101 holds 1 until 11.
@@ -312,7 +316,9 @@ fn every_group_reads_all_and_a_partition_is_read_in_its_order() {
         consumers("b", 400, 1, Some(100), 1),
     ];
     let mut bench = log(LogSpec::new(4), Delivery::AtLeastOnce, all);
-    (0..40).for_each(|n| drop(bench.publish(n, Some(n % 7), at(0))));
+    (0..40).for_each(|n| {
+        let _ = bench.publish(n, Some(n % 7), at(0));
+    });
     for group in [0, 1] {
         let of = |(scope, _, _): &&(u32, u32, Handed)| *scope == group;
         let mut last: BTreeMap<u64, u64> = BTreeMap::new();
@@ -337,7 +343,9 @@ fn who_stops_polling_loses_its_partitions_and_is_fenced() {
     bench.poll(1, 100, 10, at(0), at(0));
     bench.poll(2, 101, 10, at(0), at(0));
     assert_eq!(bench.core.groups()[0].owners(), [Some(100), Some(101)]);
-    (0..4).for_each(|n| drop(bench.publish(n, None, at(1))));
+    (0..4).for_each(|n| {
+        let _ = bench.publish(n, None, at(1));
+    });
     bench.poll(3, 100, 10, at(2), at(2));
     for n in 0..10 {
         bench.poll(10 + n, 101, 10, at(5 * n + 7), at(5 * n + 7));
@@ -415,7 +423,9 @@ fn what_is_beyond_the_retention_is_lost_to_those_who_have_not_read_it() {
         ..LogSpec::new(1)
     };
     let mut bench = log(rules, Delivery::AtLeastOnce, vec![consumers("a", 100, 1, None, 0)]);
-    (0..5).for_each(|n| drop(bench.publish(n, None, at(n))));
+    (0..5).for_each(|n| {
+        let _ = bench.publish(n, None, at(n));
+    });
     assert_eq!(bench.heard.settled(settled::EXPIRED), [0, 1, 2]);
     bench.poll(1, 100, 10, at(6), at(6));
     assert_eq!(bench.heard.numbers(), [3, 4]);
@@ -426,7 +436,9 @@ fn a_group_that_begins_at_the_latest_is_owed_nothing_of_before() {
     let mut own = consumers("a", 100, 1, None, 0);
     own.from = Position::Latest;
     let mut bench = log(LogSpec::new(1), Delivery::AtLeastOnce, vec![own]);
-    (0..3).for_each(|n| drop(bench.publish(n, None, at(n))));
+    (0..3).for_each(|n| {
+        let _ = bench.publish(n, None, at(n));
+    });
     bench.poll(1, 100, 10, at(9), at(5));
     assert_eq!(bench.heard.settled(settled::PASSED_OVER), [0, 1, 2]);
     bench.publish(3, None, at(6));
@@ -436,7 +448,9 @@ fn a_group_that_begins_at_the_latest_is_owed_nothing_of_before() {
 #[test]
 fn a_broker_that_loses_its_state_says_what_it_owed() {
     let mut bench = queue(QueueSpec::default(), Delivery::AtLeastOnce, Some(1));
-    (0..4).for_each(|n| drop(bench.publish(n, None, at(0))));
+    (0..4).for_each(|n| {
+        let _ = bench.publish(n, None, at(0));
+    });
     bench.acknowledge(0, at(1));
     bench.core.wipe(at(2));
     bench.heard.take(&mut bench.core);
@@ -540,7 +554,9 @@ proptest! {
         let (mut now, mut polls) = (SimTime::ZERO, 0);
         for act in acts {
             match act {
-                Act::Publish { identity, key } => drop(bench.publish(identity, key, now)),
+                Act::Publish { identity, key } => {
+                    let _ = bench.publish(identity, key, now);
+                },
                 Act::Poll { consumer, most, wait } => {
                     polls += 1;
                     bench.poll(polls, consumer, most, now + seconds(wait), now);

@@ -240,7 +240,7 @@ impl Replica {
         }
         let last = new.orders.last().map_or(0, |order| order.seq);
         let is_decided = |seq: &u64| self.log.get(*seq).is_some_and(|slot| slot.decided.is_some());
-        self.top = self.log.numbers().filter(is_decided).last().unwrap_or(0).max(last);
+        self.top = self.log.numbers().rfind(is_decided).unwrap_or(0).max(last);
         self.next = last.max(self.log.low()) + 1;
         let is_primary = self.is_primary(cx.rules);
         for order in &new.orders {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::coordination::bench::{Bench, Weather, calm};
 use crate::kernel::{Key, Purpose, Stream};
+use crate::random::math::pow;
 
 const SECOND: u64 = 1_000_000_000;
 const MS: u64 = 1_000_000;
@@ -40,7 +41,7 @@ fn a_crash_is_found_out_in_as_many_periods_as_the_paper_says() {
     // Section 3.3: a live member probes the crashed one with probability 1 / (n - 1), each on its own.
     for members in [3, 8, 20] {
         let others = f64::from(members - 1);
-        let found_in_one = 1.0 - (1.0 - 1.0 / others).powf(others);
+        let found_in_one = 1.0 - pow(1.0 - 1.0 / others, others);
         let expected = 1.0 / found_in_one;
         let runs = 800;
         let mut total = 0;
@@ -83,7 +84,7 @@ fn a_live_member_goes_unheard_as_often_as_the_paper_says() {
         let mut bench = bench(7, rules, weather);
         bench.run_until(6000 * SECOND);
         let through: f64 = 1.0 - loss;
-        let expected = (1.0 - through.powi(2)) * (1.0 - through.powi(4)).powi(helpers as i32);
+        let expected = (1.0 - pow(through, 2.0)) * pow(1.0 - pow(through, 4.0), f64::from(helpers));
         let probes = count(&bench, note::PROBED) as f64;
         let found = count(&bench, note::UNHEARD) as f64 / probes;
         let error = (expected * (1.0 - expected) / probes).sqrt();

@@ -37,7 +37,7 @@ impl Resolver<'_, '_> {
         }
         let faulty = self.faulty(faulty.get()?.as_ref(), pattern.span, replicas);
         let byzantine = self.byzantine(byzantine, faulty, replicas);
-        self.check_window((in_flight, checkpoint_every, window));
+        self.check_window([in_flight, checkpoint_every, window]);
         if let (Some(status), Some(view)) = (status_every.get(), view_timeout.get())
             && *status.value >= *view.value
         {
@@ -152,14 +152,7 @@ impl Resolver<'_, '_> {
     }
 
     /// The window is made of checkpoint intervals, and has room for what is under way.
-    fn check_window(
-        &mut self,
-        (in_flight, every, window): (
-            &Part<Spanned<Positive<u32>>>,
-            &Part<Spanned<Positive<u32>>>,
-            &Part<Spanned<Positive<u32>>>,
-        ),
-    ) {
+    fn check_window(&mut self, [in_flight, every, window]: [&Part<Spanned<Positive<u32>>>; 3]) {
         let (Some(every), Some(window)) = (every.get(), window.get()) else {
             return;
         };

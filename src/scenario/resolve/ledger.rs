@@ -112,7 +112,7 @@ impl Resolver<'_, '_> {
 
     fn check_share(&mut self, share: Option<f64>, span: Span) {
         match share {
-            Some(share) if share == 0.0 => {
+            Some(0.0) => {
                 self.error(
                     Code::BadAttacker,
                     span,

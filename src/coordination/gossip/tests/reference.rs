@@ -3,6 +3,7 @@
 use super::super::{Exchange, Rule};
 use super::Came;
 use crate::kernel::{Key, Purpose, Stream};
+use crate::random::math::pow;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Chain {
@@ -34,11 +35,11 @@ fn step(chain: Chain, n: usize, know: usize, push: f64, pull: f64) -> Vec<f64> {
     };
     let mut pulled = 1.0;
     let mut binomial = vec![0.0; ignorant + 1];
-    for count in 0..=ignorant {
+    for (count, term) in binomial.iter_mut().enumerate() {
         if count > 0 {
             pulled *= (ignorant - count + 1) as f64 / count as f64;
         }
-        binomial[count] = pulled * chance.powi(count as i32) * (1.0 - chance).powi((ignorant - count) as i32);
+        *term = pulled * pow(chance, count as f64) * pow(1.0 - chance, (ignorant - count) as f64);
     }
     if matches!(chain, Chain::Pull) {
         return binomial;
@@ -115,11 +116,7 @@ pub(super) fn rumour(seed: u64, n: u32, exchange: Exchange, feedback: bool, rule
             let (count, needed) = served[source];
             match feedback {
                 true if needed => counter[source] = 0,
-                true if count > 0 && hot[source] => {
-                    if ends(&mut counter[source], &mut random) {
-                        hot[source] = false;
-                    }
-                }
+                true if count > 0 && hot[source] => hot[source] = !ends(&mut counter[source], &mut random),
                 false => {
                     for _ in 0..count {
                         if hot[source] && ends(&mut counter[source], &mut random) {

@@ -403,7 +403,7 @@ fn damage_hides_no_mistake_elsewhere_and_makes_none() {
             let own = mistake.span().expect("every mistake has a place");
             let may_go = hit.is_some_and(|(part, span)| meet(span, own) || depends_on(mistake.code).contains(&part.as_str()))
                 // A noun that isn't declared may be the one whose name is damaged, and have the target in it.
-                || mistake.code == Code::UnknownTarget;
+                || (mistake.code == Code::UnknownTarget && news.iter().any(|problem| problem.code == Code::UnknownField));
             let is_there = after
                 .diagnostics
                 .iter()

@@ -2,7 +2,7 @@
 //!
 //! Events issued before the warm-up don't count.
 
-use super::coordination::Watched;
+use super::coordination::{PerGroup, Watched};
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Options, Setting, Sheet};
 use crate::coordination::causal::{INFO, note};
@@ -119,27 +119,18 @@ impl Tally {
 pub struct CausalBroadcast {
     setting: Arc<Setting>,
     sample: usize,
-    groups: Vec<Tally>,
-    /// By the number of a group in the directory, its place among those.
-    place: Vec<Option<u16>>,
+    groups: PerGroup<Tally>,
 }
 
 impl CausalBroadcast {
     /// For a run, if any group in it broadcasts so.
     pub fn of(setting: &Arc<Setting>, options: Options) -> Option<Self> {
-        let (watched, place) = setting.coordinated_by(INFO.name);
-        (!watched.is_empty()).then(|| Self {
-            groups: watched.into_iter().map(Tally::new).collect(),
+        let groups = PerGroup::by(setting, INFO.name, Tally::new)?;
+        Some(Self {
+            groups,
             sample: options.sample,
             setting: Arc::clone(setting),
-            place,
         })
-    }
-
-    fn group_of(&mut self, entity: u32) -> Option<&mut Tally> {
-        let (group, _) = self.setting.directory.locate(entity);
-        let place = (*self.place.get(usize::from(group))?)?;
-        self.groups.get_mut(usize::from(place))
     }
 }
 
@@ -151,14 +142,14 @@ impl Measure for CausalBroadcast {
     fn batch(&mut self, batch: Batch<'_>) {
         let warm_up = self.setting.warm_up;
         for record in batch.records.iter().filter(|record| record.what == What::Coordination) {
-            if let Some(tally) = self.group_of(record.subject) {
+            if let Some(tally) = self.groups.of_entity(record.subject) {
                 tally.see(record, warm_up);
             }
         }
     }
 
     fn finish(self: Box<Self>, _end: SimTime, sheet: &mut Sheet) {
-        for tally in self.groups {
+        for tally in self.groups.into_all() {
             tally.write(self.sample, sheet);
         }
     }

@@ -3,7 +3,10 @@
 //! A decision counts when the first member takes it for decided, and is measured from when an agent submitted it. What happened before
 //! the warm-up isn't counted. A leader's time ends when it yields, when it crashes, or when another one leads in a later term.
 
+mod groups;
 mod order;
+
+pub(super) use groups::PerGroup;
 
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Options, Setting, Sheet};
@@ -83,18 +86,6 @@ pub struct Watched {
     pub period: Option<SimDuration>,
     /// The work that an orchestrator gives to agents.
     pub work: Option<Arc<TaskGraph>>,
-}
-
-impl Setting {
-    /// The coordination groups of a pattern, and by the number of a group in the directory its place among them.
-    pub(super) fn coordinated_by(&self, pattern: &str) -> (Vec<Watched>, Vec<Option<u16>>) {
-        let mine = self.coordination.iter().filter(|watched| watched.pattern == pattern);
-        let mut place = vec![None; self.directory.groups().len()];
-        for (watched, number) in mine.clone().zip(0u16..) {
-            place[usize::from(self.directory.locate(watched.first).0)] = Some(number);
-        }
-        (mine.cloned().collect(), place)
-    }
 }
 
 /// What is known of one group.
@@ -307,30 +298,17 @@ impl Tally {
 pub struct Coordination {
     setting: Arc<Setting>,
     sample: usize,
-    groups: Vec<Tally>,
-    /// By the number of a group in the directory, its place among those.
-    place: Vec<Option<u16>>,
+    groups: PerGroup<Tally>,
 }
 
 impl Coordination {
     /// For a run.
     pub fn new(setting: Arc<Setting>, options: Options) -> Self {
-        let mut place = vec![None; setting.directory.groups().len()];
-        for (watched, number) in setting.coordination.iter().zip(0u16..) {
-            place[usize::from(setting.directory.locate(watched.first).0)] = Some(number);
-        }
         Self {
-            groups: setting.coordination.iter().cloned().map(Tally::new).collect(),
+            groups: PerGroup::of(&setting, |watched| Some(Tally::new(watched.clone()))),
             sample: options.sample,
             setting,
-            place,
         }
-    }
-
-    fn group_of(&mut self, entity: u32) -> Option<&mut Tally> {
-        let (group, _) = self.setting.directory.locate(entity);
-        let place = (*self.place.get(usize::from(group))?)?;
-        self.groups.get_mut(usize::from(place))
     }
 }
 
@@ -344,27 +322,27 @@ impl Measure for Coordination {
         for record in batch.records {
             match record.what {
                 What::Sent if record.a as u8 == MessageKind::Peer as u8 && record.time >= warm_up => {
-                    if let Some(tally) = self.group_of(record.subject)
+                    if let Some(tally) = self.groups.of_entity(record.subject)
                         && let Some(sent) = tally.sent.get_mut((record.a >> 40) as usize)
                     {
                         (sent.0, sent.1) = (sent.0 + 1, sent.1 + record.b);
                     }
                 }
                 What::Coordination => {
-                    if let Some(tally) = self.group_of(record.subject) {
+                    if let Some(tally) = self.groups.of_entity(record.subject) {
                         tally.see(record, batch.extra(record), warm_up);
                     }
                 }
                 What::CallStarted => {
                     let (identity, began) = (record.a, record.time);
-                    if let Some(tally) = self.group_of(record.b as u32) {
+                    if let Some(tally) = self.groups.of_entity(record.b as u32) {
                         tally.open.insert(identity, began);
                         tally.asked += u64::from(began >= warm_up);
                     }
                 }
                 What::Crashed => {
                     let (member, now) = (record.subject, record.time);
-                    if let Some(tally) = self.group_of(member)
+                    if let Some(tally) = self.groups.of_entity(member)
                         && tally.leader.is_some_and(|(leader, _)| leader == member)
                     {
                         tally.lose_leader(now);
@@ -376,7 +354,7 @@ impl Measure for Coordination {
     }
 
     fn finish(self: Box<Self>, end: SimTime, sheet: &mut Sheet) {
-        for tally in self.groups {
+        for tally in self.groups.into_all() {
             tally.write(end, self.setting.warm_up, self.sample, sheet);
         }
     }

@@ -3,7 +3,7 @@
 //! From notes and crashes alone. Coverage is over all members, those that are down included: what a member lost with its memory it hasn't.
 //! Items that came into the world before the warm-up don't count.
 
-use super::coordination::Watched;
+use super::coordination::{PerGroup, Watched};
 use super::registry::measure_table;
 use super::windows::Clock;
 use super::{Measure, MeasureInfo, Options, Setting, Sheet};
@@ -235,28 +235,19 @@ pub struct Dissemination {
     setting: Arc<Setting>,
     sample: usize,
     clock: Clock,
-    groups: Vec<Tally>,
-    /// By the number of a group in the directory, its place among those.
-    place: Vec<Option<u16>>,
+    groups: PerGroup<Tally>,
 }
 
 impl Dissemination {
     /// For a run, if any group in it gossips.
     pub fn of(setting: &Arc<Setting>, options: Options) -> Option<Self> {
-        let (watched, place) = setting.coordinated_by(INFO.name);
-        (!watched.is_empty()).then(|| Self {
-            groups: watched.into_iter().map(Tally::new).collect(),
+        let groups = PerGroup::by(setting, INFO.name, Tally::new)?;
+        Some(Self {
+            groups,
             clock: Clock::new(setting.window),
             sample: options.sample,
             setting: Arc::clone(setting),
-            place,
         })
-    }
-
-    fn group_of(&mut self, entity: u32) -> Option<&mut Tally> {
-        let (group, _) = self.setting.directory.locate(entity);
-        let place = (*self.place.get(usize::from(group))?)?;
-        self.groups.get_mut(usize::from(place))
     }
 }
 
@@ -271,7 +262,7 @@ impl Measure for Dissemination {
         let mine = [What::Coordination, What::Sent, What::Crashed];
         for record in batch.records.iter().filter(|record| mine.contains(&record.what)) {
             let window = self.clock.at(record.time);
-            let Some(tally) = self.group_of(record.subject) else {
+            let Some(tally) = self.groups.of_entity(record.subject) else {
                 continue;
             };
             tally.close_windows(window);
@@ -285,7 +276,7 @@ impl Measure for Dissemination {
     }
 
     fn finish(self: Box<Self>, end: SimTime, sheet: &mut Sheet) {
-        for tally in self.groups {
+        for tally in self.groups.into_all() {
             tally.write(&self.clock, end, self.sample, sheet);
         }
     }

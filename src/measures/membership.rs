@@ -2,7 +2,7 @@
 //!
 //! Who is up is known from crashes and returns, not from what members believe. What happened before the warm-up doesn't count.
 
-use super::coordination::Watched;
+use super::coordination::{PerGroup, Watched};
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Options, Setting, Sheet};
 use crate::coordination::swim::{INFO, note};
@@ -259,27 +259,18 @@ impl Tally {
 pub struct Membership {
     setting: Arc<Setting>,
     sample: usize,
-    groups: Vec<Tally>,
-    /// By the number of a group in the directory, its place among those.
-    place: Vec<Option<u16>>,
+    groups: PerGroup<Tally>,
 }
 
 impl Membership {
     /// For a run, if any group in it probes.
     pub fn of(setting: &Arc<Setting>, options: Options) -> Option<Self> {
-        let (watched, place) = setting.coordinated_by(INFO.name);
-        (!watched.is_empty()).then(|| Self {
-            groups: watched.into_iter().map(Tally::new).collect(),
+        let groups = PerGroup::by(setting, INFO.name, Tally::new)?;
+        Some(Self {
+            groups,
             sample: options.sample,
             setting: Arc::clone(setting),
-            place,
         })
-    }
-
-    fn group_of(&mut self, entity: u32) -> Option<&mut Tally> {
-        let (group, _) = self.setting.directory.locate(entity);
-        let place = (*self.place.get(usize::from(group))?)?;
-        self.groups.get_mut(usize::from(place))
     }
 }
 
@@ -293,7 +284,7 @@ impl Measure for Membership {
         // Faults have subjects of their own, which are nobody's.
         let mine = [What::Coordination, What::Crashed, What::Restarted];
         for record in batch.records.iter().filter(|record| mine.contains(&record.what)) {
-            let Some(tally) = self.group_of(record.subject) else {
+            let Some(tally) = self.groups.of_entity(record.subject) else {
                 continue;
             };
             let member = record.subject - tally.watched.first;
@@ -307,7 +298,7 @@ impl Measure for Membership {
     }
 
     fn finish(self: Box<Self>, _end: SimTime, sheet: &mut Sheet) {
-        for tally in self.groups {
+        for tally in self.groups.into_all() {
             tally.write(self.sample, sheet);
         }
     }

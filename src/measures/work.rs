@@ -4,7 +4,7 @@
 //! that it needed. Of this chain the time that agents were at work on the tasks is their own; all the rest is glue: messages, queues at agents
 //! and at the orchestrator, its decisions, its crashes. Jobs that began before the warm-up aren't counted.
 
-use super::coordination::Watched;
+use super::coordination::{PerGroup, Watched};
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Options, Setting, Sheet};
 use crate::coordination::member::event;
@@ -222,27 +222,20 @@ impl Tally {
 pub struct Works {
     setting: Arc<Setting>,
     sample: usize,
-    groups: Vec<Tally>,
-    /// By the number of a group in the directory, its place among those.
-    place: Vec<Option<u16>>,
+    groups: PerGroup<Tally>,
 }
 
 impl Works {
     /// For a run.
     pub fn new(setting: Arc<Setting>, options: Options) -> Self {
-        let mut place = vec![None; setting.directory.groups().len()];
-        let mut groups = Vec::new();
-        for watched in &setting.coordination {
-            if let Some(graph) = &watched.work {
-                place[usize::from(setting.directory.locate(watched.first).0)] = Some(groups.len() as u16);
-                groups.push(Tally::new(watched, Arc::clone(graph)));
-            }
-        }
+        let tally = |watched: &Watched| {
+            let graph = watched.work.as_ref()?;
+            Some(Tally::new(watched, Arc::clone(graph)))
+        };
         Self {
-            groups,
+            groups: PerGroup::of(&setting, tally),
             sample: options.sample,
             setting,
-            place,
         }
     }
 }
@@ -255,15 +248,14 @@ impl Measure for Works {
     fn batch(&mut self, batch: Batch<'_>) {
         let warm_up = self.setting.warm_up;
         for record in batch.records.iter().filter(|record| record.what == What::Coordination) {
-            let (group, _) = self.setting.directory.locate(record.subject);
-            if let Some(place) = self.place[usize::from(group)] {
-                self.groups[usize::from(place)].see(record, batch.extra(record), warm_up);
+            if let Some(tally) = self.groups.of_entity(record.subject) {
+                tally.see(record, batch.extra(record), warm_up);
             }
         }
     }
 
     fn finish(self: Box<Self>, _: SimTime, sheet: &mut Sheet) {
-        for tally in self.groups {
+        for tally in self.groups.into_all() {
             tally.write(self.sample, sheet);
         }
     }

@@ -33,6 +33,9 @@ pub(super) struct Resolved {
     remembers: BTreeMap<String, Remembers>,
 }
 
+/// Who consumes, how many consumer groups that makes, and what they remember, by the name of the group of agents.
+type Consumers = (Vec<ConsumerSpec>, u16, BTreeMap<String, Remembers>);
+
 impl Resolver<'_, '_> {
     /// The channels by name. One that can't be resolved is left out; its problems are reported.
     pub(super) fn channels(&mut self) -> Vec<ChannelPlan> {
@@ -184,14 +187,13 @@ impl Resolver<'_, '_> {
     }
 
     /// Who consumes: who is named, and who polls; how many consumer groups that makes; and what they remember.
-    #[allow(clippy::type_complexity)]
     fn consumers(
         &mut self,
         name: &Spanned<String>,
         channel: &Channel,
         delivery: Delivery,
         is_log: bool,
-    ) -> Option<(Vec<ConsumerSpec>, u16, BTreeMap<String, Remembers>)> {
+    ) -> Option<Consumers> {
         let file = self.file;
         let is_topic = matches!(channel.kind.get()?.value, ChannelKind::Topic);
         let (mut all, mut remembers) = (Vec::new(), BTreeMap::new());

@@ -2,7 +2,9 @@
 
 use super::Watched;
 use super::frontier::Frontier;
-use super::ledger::{About, Dep, Ledger, NONE, OwnWrite, Pending, Use, Write, against, flag, side_of};
+use super::ledger::{
+    About, Coming, Dep, FARTHEST, Ledger, NONE, OwnWrite, Pending, Use, Write, against, flag, side_of,
+};
 use super::past::Past;
 use super::reads::Pasts;
 use super::results::Tally;
@@ -13,12 +15,6 @@ use crate::stores::words::{heads_of, of_op_words, of_version_words};
 use crate::world::message::MessageKind;
 use crate::world::record::{Batch, Mask, Observer, Record, What};
 use std::collections::BTreeMap;
-
-/// So many records ahead the judge asks for the memory of what it remembers of a key and of the key at a replica, then of what is
-/// held there and spreads, and then of the pasts of that: what lies behind a thing can be asked for once the thing is there.
-const AHEAD: [usize; 3] = [48, 32, 16];
-/// It remembers what so many records are about: more than it looks ahead.
-const WINDOW: usize = 64;
 
 /// Judges shared state by records. Register it as an observer; ask for [`SharedStateJudge::results`] once the run is over.
 ///
@@ -487,25 +483,23 @@ impl SharedStateJudge {
     }
 
     /// What a coming record is about, as far as memory is asked for.
-    fn about(&self, record: &Record, extra: &[u64]) -> About {
+    #[inline]
+    fn about(&self, record: &Record, batch: &Batch<'_>) -> Option<About> {
         let (word, use_of) = match record.what {
             What::Applied | What::Outranked => (record.a, Use::Way),
             What::Holds => (record.a, Use::End),
             What::ReadServed => {
-                let reader = self.ledger.known_agent(extra[1] as u32);
+                let reader = self.ledger.known_agent(batch.extra(record)[1] as u32);
                 (record.b, Use::Read(reader.unwrap_or(NONE)))
             }
             What::Accepted => (record.b, Use::Update),
             What::CallStarted | What::OperationAcknowledged => {
-                let agent = self.ledger.known_agent(record.subject);
-                return agent.map_or(About::Nothing, About::Agent);
+                return self.ledger.known_agent(record.subject).map(About::Agent);
             }
-            _ => return About::Nothing,
+            _ => return None,
         };
-        match self.ledger.replica(record.subject) {
-            Some(replica) => About::Key(replica, self.ledger.key(word), use_of),
-            None => About::Nothing,
-        }
+        let replica = self.ledger.replica(record.subject)?;
+        Some(self.ledger.about_key(replica, self.ledger.key(word), use_of))
     }
 
     fn follow(&mut self, record: &Record, extra: &[u64]) {
@@ -598,30 +592,18 @@ impl Observer for SharedStateJudge {
 
     fn batch(&mut self, batch: Batch<'_>) {
         let wants = self.wants();
-        // What the coming records are about is found out once, for all stages.
-        let mut coming = [About::Nothing; WINDOW];
-        let (mut ahead, mut before) = (0, About::Nothing);
-        for (place, record) in batch.records.iter().enumerate() {
-            while ahead <= place + AHEAD[0]
-                && let Some(next) = batch.records.get(ahead)
+        let mut coming = Coming::default();
+        let mut look = |judge: &Self, place: usize| {
+            if let Some(next) = batch.records.get(place)
+                && let Some(about) = judge.about(next, &batch)
             {
-                // What happens to a key in one go is asked for once.
-                let about = match self.about(next, batch.extra(next)) {
-                    about if about == before => About::Nothing,
-                    about => about,
-                };
-                if about != About::Nothing {
-                    before = about;
-                    self.ledger.touch(about, 0);
-                }
-                coming[ahead % WINDOW] = about;
-                ahead += 1;
+                coming.add(place, about, &judge.ledger);
             }
-            for (stage, further) in AHEAD.into_iter().enumerate().skip(1) {
-                if place + further < ahead {
-                    self.ledger.touch(coming[(place + further) % WINDOW], stage);
-                }
-            }
+            coming.ask(place, &judge.ledger);
+        };
+        (0..FARTHEST).for_each(|place| look(self, place));
+        for (place, record) in batch.records.iter().enumerate() {
+            look(self, place + FARTHEST);
             if wants.has(record.what) {
                 self.follow(record, batch.extra(record));
             }

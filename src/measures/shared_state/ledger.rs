@@ -15,7 +15,7 @@ pub(super) use copies::Copy;
 use forgetting::Forgotten;
 pub(super) use key::{KeyState, against, side_of};
 pub(super) use lacking::{Heard, Known};
-pub(super) use touching::{About, Use};
+pub(super) use touching::{About, Coming, FARTHEST, Use};
 use underway::Underway;
 pub(super) use write::{Dep, Write, flag};
 

@@ -29,6 +29,7 @@ pub mod spec;
 pub mod step;
 pub mod stepping;
 pub mod swapping;
+mod waiting;
 
 pub use caching::{CacheSpec, cached};
 pub use channels::{Consumes, Remembers};

@@ -9,6 +9,7 @@
 //! - [`clients`]: what clients do about slow, refused and lost calls: throttles, breakers, hedges, cancellations.
 //! - [`coordination`]: what decisions cost in messages and time, and how long groups are without a leader.
 //! - `dissemination`, `membership` and `causal_broadcast`: whom gossip reaches, how soon crashes are found out, how long events are held back.
+//! - `waiting`: who waits for whom at the end, and who is deadlocked.
 //! - [`editing`]: whether texts end as recorded.
 //! - [`fairness`]: how evenly calls are answered, and the load that arrives over that which was meant.
 //! - [`journal`]: what is written to logs of events and read from them, and how long it takes to rebuild an agent.
@@ -44,6 +45,7 @@ pub mod sheet;
 pub mod state;
 pub mod tasks;
 pub mod traffic;
+mod waiting;
 pub mod windows;
 pub mod work;
 
@@ -144,6 +146,7 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         Box::new(fairness::Fairness::new(Arc::clone(&setting))),
         Box::new(traffic::Traffic::new(Arc::clone(&setting))),
         Box::new(journal::Journals::new(Arc::clone(&setting))),
+        Box::new(waiting::Waiting::new(Arc::clone(&setting))),
         Box::new(locks::Locks::new(Arc::clone(&setting))),
         Box::new(gateways::Gateways::new(Arc::clone(&setting))),
     ];

@@ -11,6 +11,7 @@ pub mod population;
 pub mod pursuit;
 pub mod record;
 pub mod slab;
+pub mod waiting;
 
 use crate::faults::{Edge, FaultKind, Faults, Keep, Scope, Step};
 use crate::kernel::{Entry, Key, Liveness, Model, Origin, Out, SimTime, Ticket, Words, prefetch};
@@ -20,6 +21,7 @@ use population::{Aftermath, Cx, Directory, Disturbance, Halt, Population, Shared
 use record::{Records, What};
 use serde::Serialize;
 use slab::{Handle, Slab};
+use std::collections::BTreeSet;
 
 /// So many messages under way are taken to lie in the caches: places are used again, the latest first.
 const AT_HAND: usize = 4096;
@@ -177,6 +179,12 @@ impl World {
     /// Lets everybody say what it holds at the end, and hands the last records over.
     pub fn finish(&mut self, now: SimTime) {
         self.outside(now, |groups, cx| {
+            if cx.wants(What::Waits) {
+                let on_the_way = cx.shared.messages.iter().chain(cx.shared.held.iter().flatten());
+                let to: BTreeSet<u32> = on_the_way.map(|message| message.to).collect();
+                to.into_iter()
+                    .for_each(|to| cx.record(What::Waits, to, [waiting::UNDER_WAY, u64::MAX, 0]));
+            }
             for group in groups.iter_mut() {
                 group.finish(cx);
             }

@@ -798,6 +798,10 @@ impl Population for AgentGroup {
         }
     }
 
+    fn finish(&mut self, cx: &mut Cx<'_, '_>) {
+        self.say_who_waits(cx);
+    }
+
     fn disturb(&mut self, member: u32, disturbance: Disturbance, cx: &mut Cx<'_, '_>) {
         if member as usize >= self.agents.len() {
             return;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub(super) fn ask_of(endpoint: &Endpoint, activation: u32, address: u64, now: SimTime) -> Ask {
     Ask {
         activation,
+        of: u32::MAX,
         // The identity that the message is about to get.
         identity: (endpoint.id as u64) << 32 | endpoint.sent as u64,
         key: endpoint.key,
@@ -74,6 +75,11 @@ impl AgentGroup {
                 sender => sender,
             },
         };
+        if message.kind == MessageKind::Ask
+            && let Some(ask) = cx.shared.asks.get_mut(message.handle)
+        {
+            ask.of = one;
+        }
         let endpoint = &mut self.agents[member as usize].endpoint;
         let key = endpoint.key;
         cx.send_about(endpoint, Message { to: one, ..message }, key, address);

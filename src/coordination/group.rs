@@ -19,6 +19,7 @@ use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind};
 use crate::world::record::What;
 use crate::world::slab::{Handle, Slab};
+use crate::world::waiting::ENGAGED;
 use serde::Serialize;
 use standing::Standing;
 use std::collections::BTreeMap;
@@ -278,6 +279,22 @@ impl<M: Member> Group<M> {
 }
 
 impl<M: Member> Population for Group<M> {
+    fn finish(&mut self, cx: &mut Cx<'_, '_>) {
+        if !cx.wants(What::Waits) {
+            return;
+        }
+        for ((member, _), handle) in &self.engaged {
+            // A member with a timer goes on by itself.
+            if self.seats[*member as usize].timer == SimTime::NEVER
+                && let Some(ask) = cx.shared.asks.get(*handle)
+                && ask.answer.is_none()
+            {
+                let words = [ENGAGED, u64::from(ask.of), ask.sent.as_nanos()];
+                cx.record(What::Waits, self.base + member, words);
+            }
+        }
+    }
+
     fn start(&mut self, starter: &mut Starter<'_, '_>) {
         for seat in &mut self.seats {
             let id = seat.endpoint.id;

@@ -107,6 +107,9 @@ pub struct RunResults {
     /// Breaches of the laws that hold in every run: none, or it's a bug.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub breaches: Vec<String>,
+    /// What there is to say of it beside numbers: a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Series over time; none where earlier runs of the variant have taken all the room.
     #[serde(skip)]
     pub series: BTreeMap<String, Series>,
@@ -331,6 +334,23 @@ impl Results {
         };
         self.variants.iter().filter_map(stopped).collect()
     }
+
+    /// What there is to say of runs beside numbers, with where it was so first: a line for each variant that has something.
+    pub fn notes(&self) -> Vec<String> {
+        let noted = |variant: &VariantResults| -> Option<String> {
+            let mut noted = variant
+                .runs
+                .iter()
+                .filter_map(|run| Some((run.replicate, run.notes.first()?)));
+            let (replicate, first) = noted.next()?;
+            let (count, of) = (1 + noted.count(), variant.runs.len());
+            Some(format!(
+                "{}, {count} of {of}, replicate {replicate}: {first}",
+                variant.title
+            ))
+        };
+        self.variants.iter().filter_map(noted).collect()
+    }
 }
 
 impl VariantResults {
@@ -360,6 +380,7 @@ impl RunResults {
             measures: names.share(cell.sheet.numbers),
             halt,
             breaches: cell.breaches,
+            notes: cell.sheet.notes,
             series: cell.sheet.series,
             samples: cell.sheet.samples,
             tasks: cell.sheet.tasks,

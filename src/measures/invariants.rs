@@ -85,6 +85,11 @@ pub const INVARIANTS: &[Invariant] = &[
         "Every task is over when the run ends.",
     ),
     invariant(
+        "no_deadlock",
+        "waiting.deadlocked",
+        "When the run ends nobody waits for an answer, a lock or coordination that can't come because of a circle of waiting.",
+    ),
+    invariant(
         "no_duplicate_effects",
         "calls.duplicate_effects",
         "No call is executed more than once.",

@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 34] = [
+const TABLES: [&[MeasureInfo]; 35] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -32,6 +32,7 @@ const TABLES: [&[MeasureInfo]; 34] = [
     fairness::ALL,
     fairness::GROUP,
     fairness::LOAD,
+    super::waiting::WAITING,
     locks::LOCK,
     channels::CHANNEL,
     journal::JOURNAL,

@@ -22,6 +22,8 @@ pub struct Sheet {
     pub bands: Vec<(String, SimTime, SimTime)>,
     /// The same for each of those whom a fault hits by themselves.
     pub faults: Vec<FaultSpan>,
+    /// What is to be said of the run beside numbers: a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A time during which a fault was on for somebody.

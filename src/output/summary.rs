@@ -177,6 +177,9 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     for restless in results.undrained() {
         table.note(&restless);
     }
+    for note in results.notes() {
+        table.note(&note);
+    }
     for halt in results.halts() {
         table.note(&format!("{halt}. Its numbers are of what came before."));
     }

@@ -13,6 +13,7 @@ use crate::world::message::{Message, MessageKind};
 use crate::world::population::{Cx, Disturbance, Endpoint, Population, kind};
 use crate::world::record::What;
 use crate::world::slab::Handle;
+use crate::world::waiting::HELD;
 use serde::Serialize;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -368,6 +369,19 @@ impl Population for LockService {
 
     fn describe(&self, _: u32, _: &Entry<u64>) -> String {
         format!("end of a lease (services.{})", self.name)
+    }
+
+    fn finish(&mut self, cx: &mut Cx<'_, '_>) {
+        // A lease that isn't renewed ends by itself.
+        if let Some(holder) = self.holder
+            && self.rules().renew.is_some()
+        {
+            cx.record(
+                What::Waits,
+                self.endpoint.id,
+                [HELD, holder.identity >> 32, holder.identity],
+            );
+        }
     }
 
     fn disturb(&mut self, _: u32, disturbance: Disturbance, cx: &mut Cx<'_, '_>) {

@@ -725,6 +725,8 @@ pub fn call_identity(agent: u32, number: u32) -> u64 {
 pub struct Ask {
     /// The asker's activation.
     pub activation: u32,
+    /// Who is asked.
+    pub of: u32,
     /// The ask's message.
     pub identity: u64,
     /// The asker's key, and the address of the ask under it: the answer's journey is drawn under the same.

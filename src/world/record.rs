@@ -235,6 +235,9 @@ pub enum What {
     /// Something happened in a coordination group. Subject: the member; a: what it is about; b and the extra words: see the event; c: the
     /// event ([`crate::coordination::member::event`] and each protocol's own).
     Coordination,
+    /// At the end of the run: somebody waits for somebody. Subject: who; a: how ([`crate::world::waiting`]); b: for whom, by entity; c: since
+    /// when, or which call it is.
+    Waits,
     /// Something happened to a channel, or to a message of one. Subject, words and extra: see the event, which is c
     /// ([`crate::channels::event`]).
     Channel,

@@ -24,6 +24,7 @@ impl<M: Member> Group<M> {
         let endpoint = &mut self.seats[member as usize].endpoint;
         let ask = Ask {
             activation: member,
+            of: agent,
             // The identity that the message is about to get.
             identity: u64::from(endpoint.id) << 32 | u64::from(endpoint.sent),
             key: endpoint.key,

@@ -114,7 +114,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
             members.with_learner(from)
         } else if self
             .progress
-            .get(&from)
+            .get(from)
             .is_some_and(|progress| progress.matched >= self.commit)
         {
             members.with_voter(from)

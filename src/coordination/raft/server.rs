@@ -7,14 +7,15 @@
 mod tests;
 
 use super::super::member::{Asked, Input, Io, Member, Saying, event};
+use super::super::shared::Table;
 use super::super::spec::PatternInfo;
-use super::{Body, Disk, Entry, Id, Identity, Members, Message, Node, Payload, Role, Settings, Term};
+use super::{Body, Disk, Entry, Id, Identity, Members, Message, Node, Output, Payload, Role, Settings, Term};
 use crate::kernel::{Key, Words};
 use crate::state::content::content_hash;
 use crate::state::hash::chain;
 use crate::world::population::purpose;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
 /// The events of servers, beside those of all protocols.
 pub mod notes {
@@ -90,12 +91,15 @@ pub struct Server {
     state: State,
     key: Key,
     /// Who waits for which proposal, by the host's words, and what is proposed.
-    asked: BTreeMap<Identity, Vec<(u64, u64)>>,
+    asked: Table<Identity, SmallVec<[(u64, u64); 1]>>,
     /// The term in which observers know that it stands, and leads.
     stands: Term,
     leads: Option<Term>,
     /// Its lives before this one, each of which lost its disk.
     lives: u32,
+    /// Room for what the protocol wants done, empty between two inputs.
+    #[serde(skip)]
+    output: Output<Command, State>,
 }
 
 /// The name of a server in one of its lives.
@@ -128,10 +132,11 @@ impl Server {
             node,
             state: State::default(),
             key,
-            asked: BTreeMap::new(),
+            asked: Table::default(),
             stands: 0,
             leads: None,
             lives: 0,
+            output: Output::default(),
         }
     }
 
@@ -155,7 +160,7 @@ impl Server {
             // Another attempt at it has taken effect.
             return io.answer(asked.token, asked.value);
         }
-        self.asked.entry(name).or_default().push((asked.token, asked.value));
+        self.asked.entry(name).push((asked.token, asked.value));
         let command = Command {
             value: asked.value,
             bytes: asked.bytes,
@@ -165,43 +170,46 @@ impl Server {
 
     /// Does what the protocol wants done.
     fn settle(&mut self, rules: &Rules, io: &mut Io<'_, Said>) {
-        let output = self.node.take_output();
-        if let Some(snapshot) = output.installed {
+        let mut output = std::mem::take(&mut self.output);
+        self.node.swap_output(&mut output);
+        if let Some(snapshot) = output.installed.take() {
             self.state = snapshot.state;
             self.answer_applied(io);
         }
-        for committed in output.committed {
+        for committed in output.committed.drain(..) {
             if committed.fresh {
                 self.state.applied += 1;
                 self.state.hash = chain(self.state.hash, committed.identity.0);
                 io.note(event::DECIDED, committed.identity.0, self.state.applied);
             }
             io.note(notes::APPLIED, committed.index, self.state.hash);
-            for (token, _) in self.asked.remove(&committed.identity).unwrap_or_default() {
+            for (token, _) in self.asked.remove(committed.identity).unwrap_or_default() {
                 io.answer(token, committed.command.value);
             }
         }
         if self.node.wants_snapshot() {
             self.node.compact(self.state);
         }
-        for message in output.messages {
+        output.readable.clear();
+        for message in output.messages.drain(..) {
             // A server that comes back without its disk asks whoever is at a place.
             let to = place_of(message.to);
             if to != self.place() && to < rules.servers {
                 io.send(to, Said(Box::new(message)));
             }
         }
+        self.output = output;
         self.tell_role(io);
     }
 
     /// A snapshot may have brought what somebody waits for.
     fn answer_applied(&mut self, io: &mut Io<'_, Said>) {
         let sessions = &self.node.disk().sessions;
-        let is_done = |name: &Identity| sessions.knows(*name);
-        let done: Vec<Identity> = self.asked.keys().copied().filter(is_done).collect();
+        let asked = self.asked.sorted().into_iter().map(|(name, _)| name);
+        let done: Vec<Identity> = asked.filter(|name| sessions.knows(*name)).collect();
         for name in done {
             self.node.give_up(name);
-            for (token, value) in self.asked.remove(&name).unwrap_or_default() {
+            for (token, value) in self.asked.remove(name).unwrap_or_default() {
                 io.answer(token, value);
             }
         }
@@ -249,10 +257,7 @@ impl Member for Server {
             Input::Due => self.node.tick(now),
             Input::Asked(asked) => self.propose(asked, io),
             Input::Engaged { .. } => {}
-            Input::Withdrawn(token) => self
-                .asked
-                .values_mut()
-                .for_each(|all| all.retain(|(one, _)| *one != token)),
+            Input::Withdrawn(token) => self.asked.change_each(|all| all.retain(|(one, _)| *one != token)),
         }
         let disk = self.node.disk();
         if mark(disk) != before {

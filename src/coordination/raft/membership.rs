@@ -142,9 +142,10 @@ impl<C: Clone, S: Clone> Node<C, S> {
         &self.disk.memberships.last().expect("there is always one").1
     }
 
-    /// A member has learnt of its own part in the group.
+    /// A member may have learnt of its own part in the group. Only what is committed counts: an entry that makes it a voter, and isn't,
+    /// may be gone with the leader that sent it.
     pub(super) fn settle_joining(&mut self) {
-        if self.joining.is_some() && self.members().has_voter(self.id) {
+        if self.joining.is_some() && self.members().has_voter(self.id) && !self.is_changing() {
             self.joining = None;
         }
     }

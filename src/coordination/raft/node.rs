@@ -401,7 +401,10 @@ impl<C: Clone, S: Clone> Node<C, S> {
         self.refusals.clear();
         let is_news = leader.is_some() && self.leader != leader;
         self.leader = leader;
-        self.set_election_timer(now);
+        // A higher term by itself gives nobody more time: only a leader that is heard, and a vote that is granted, do so.
+        if leader.is_some() || self.election_due == i64::MAX {
+            self.set_election_timer(now);
+        }
         if is_news {
             self.ask_again(now);
         }

@@ -13,7 +13,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
             return;
         }
         self.leader = None;
-        if self.members().has_voter(self.id) {
+        if self.members().has_voter(self.id) && !self.retired {
             self.stand(!self.settings.pre_vote, false, now);
         }
     }

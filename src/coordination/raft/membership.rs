@@ -124,6 +124,21 @@ impl<C: Clone, S: Clone> Node<C, S> {
         self.change(next, now);
     }
 
+    /// Takes a member out of the group. `false`: it doesn't lead, knows of no such member, or can't yet: a change isn't committed, it
+    /// hasn't committed an entry of its term, it is handing over, or nobody would be left.
+    pub fn remove(&mut self, id: Id, now: i64) -> bool {
+        let leads = self.role == Role::Leader && self.is_current() && self.transfer.is_none();
+        if !leads || self.is_changing() || !self.members().has(id) {
+            return false;
+        }
+        let next = self.members().without(id);
+        if next.voters.is_empty() {
+            return false;
+        }
+        self.change(next, now);
+        true
+    }
+
     /// Appends a change of the membership, which counts from now on.
     fn change(&mut self, next: Members, now: i64) {
         self.append_own(Payload::Members(next), now);

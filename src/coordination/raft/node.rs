@@ -48,6 +48,8 @@ pub struct Output<C, S> {
     pub installed: Option<Box<Snapshot<S>>>,
     /// Commands to apply.
     pub committed: Vec<Committed<C>>,
+    /// Changes of who belongs to the group that are committed now, by their places.
+    pub changed: Vec<(Index, Members)>,
     /// Reads that may be answered from the host's state, by the host's names for them.
     pub readable: Vec<u64>,
     /// Messages to send, once the disk is stable.
@@ -59,6 +61,7 @@ impl<C, S> Default for Output<C, S> {
         Self {
             installed: None,
             committed: Vec::new(),
+            changed: Vec::new(),
             readable: Vec::new(),
             messages: Vec::new(),
         }
@@ -120,6 +123,8 @@ pub struct Node<C, S> {
     pub(super) transfer: Option<(Id, i64)>,
     /// It has asked another member to stand for election in this term: it may be elected at any time, whatever voters hear.
     pub(super) lease_void: bool,
+    /// It stands for no election.
+    pub(super) retired: bool,
 
     pub(super) output: Output<C, S>,
 }
@@ -178,6 +183,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
             contact: 0,
             transfer: None,
             lease_void: false,
+            retired: false,
             output: Output::default(),
         }
     }
@@ -459,6 +465,9 @@ impl<C: Clone, S: Clone> Node<C, S> {
                 .get(index)
                 .expect("what is committed and not applied is in the log");
             self.disk.applied = index;
+            if let Payload::Members(members) = &entry.payload {
+                self.output.changed.push((index, members.clone()));
+            }
             if let Payload::Command { identity, command } = &entry.payload {
                 let (identity, command) = (*identity, command.clone());
                 let fresh = self.disk.sessions.note(identity, index, self.settings.remember);
@@ -513,6 +522,11 @@ impl<C: Clone, S: Clone> Node<C, S> {
         if upto > self.disk.log.before().0 {
             self.disk.compact(upto);
         }
+    }
+
+    /// From now on it stands for no election: it is to leave. What it is asked for by others it does.
+    pub fn retire(&mut self) {
+        self.retired = true;
     }
 
     /// Its name.

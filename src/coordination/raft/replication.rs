@@ -200,14 +200,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
     }
 
     /// A follower is sent entries.
-    pub(super) fn append(
-        &mut self,
-        from: Id,
-        round: u64,
-        before: (Index, Term),
-        entries: Entries<C>,
-        commit: Index,
-    ) {
+    pub(super) fn append(&mut self, from: Id, round: u64, before: (Index, Term), entries: Entries<C>, commit: Index) {
         let log = &self.disk.log;
         let (start, _) = log.before();
         // What was compacted was committed, and is the same everywhere.
@@ -387,7 +380,12 @@ impl<C: Clone, S: Clone> Node<C, S> {
             }
             self.disk.applied = index;
             self.disk.sessions = snapshot.sessions.clone();
-            let known: Vec<_> = self.proposals.sorted().into_iter().map(|(identity, _)| identity).collect();
+            let known: Vec<_> = self
+                .proposals
+                .sorted()
+                .into_iter()
+                .map(|(identity, _)| identity)
+                .collect();
             for identity in known.into_iter().filter(|identity| self.disk.sessions.knows(*identity)) {
                 self.proposals.remove(identity);
             }

@@ -3,10 +3,13 @@
 //! A server takes a proposal to its leader, and answers when it has applied the entry itself. The state that they keep is the number of
 //! proposals applied and a hash of all of them in order: what two servers have applied is the same if, and only if, these are.
 
+mod planned;
 #[cfg(test)]
 mod tests;
 
-use super::super::member::{Asked, Input, Io, Member, Saying, event};
+pub use planned::{Change, Planned};
+
+use super::super::member::{Asked, Input, Io, Member, NEVER, Saying, event};
 use super::super::shared::Table;
 use super::super::spec::PatternInfo;
 use super::{Body, Disk, Entry, Id, Identity, Members, Message, Node, Output, Payload, Role, Settings, Term};
@@ -24,6 +27,11 @@ pub mod notes {
     pub const VOTED: u16 = event::OWN;
     /// A server has applied an entry. About: its place in the log; word: the hash of all that was applied up to it; extra: its term.
     pub const APPLIED: u16 = event::OWN + 1;
+    /// A leader begins to hand over. About: its term; word: to whom.
+    pub const HANDS_OVER: u16 = event::OWN + 2;
+    /// A server knows that a change of who belongs to the group is committed. About: its place in the log; word: how many voters there
+    /// are from then on; extra: how many learners.
+    pub const MEMBERS: u16 = event::OWN + 3;
 }
 
 /// The pattern's page in the reference.
@@ -41,6 +49,12 @@ A server that hears no leader for a time between `election_min` and `election_ma
 asks first whether it could win. These times run on the servers' own clocks. Terms, votes and entries are on disk before anything is sent
 that depends on them: each write takes `disk`, and servers do nothing else meanwhile. A server that crashes comes back with its disk, or,
 where a fault takes its state, as another member that the leader takes in in its place.
+
+Servers join and leave, and a leader hands over, at the times that `changes` say, by the servers' own clocks: one change of who belongs to the
+group at a time, the next one when that is committed (thesis, 4.1). A server that is to join has nothing on its disk and takes no part before; then it
+asks to be let in, is brought up to date as a learner, and becomes a voter. One that is to leave takes no more submissions and stands for no
+election; whoever leads takes it out, itself last. A leader that is to hand over takes no proposals while it brings the other up to date and tells
+it to stand at once; if that one doesn't lead after `election_max`, it tries again. If nobody leads when the time of a hand-over comes, nothing is handed over.
 
 Guarantees: one leader a term; servers apply the same proposals in the same order. None of it hangs on clocks.
 
@@ -60,6 +74,8 @@ pub struct Rules {
     pub first: Option<u32>,
     /// How long it takes to write a term, a vote or entries to the disk, in nanoseconds; nothing is sent before that.
     pub disk: u64,
+    /// Planned changes, by time.
+    pub changes: Vec<Change>,
 }
 
 /// A proposal in the log.
@@ -97,6 +113,11 @@ pub struct Server {
     leads: Option<Term>,
     /// Its lives before this one, each of which lost its disk.
     lives: u32,
+    /// How many of the planned changes have come, and when the next one does.
+    planned: usize,
+    next_change: i64,
+    /// To whom it is to hand over.
+    hands_to: Option<u32>,
     /// Room for what the protocol wants done, empty between two inputs.
     #[serde(skip)]
     output: Output<Command, State>,
@@ -120,14 +141,14 @@ fn mark(disk: &Disk<Command, State>) -> (Term, Option<Id>, u64, (u64, Term)) {
 impl Server {
     /// The server at this place, one of the founders.
     pub fn new(rules: &Rules, place: u32, key: Key) -> Self {
-        let founders = Members::of((0..rules.servers).map(Id));
-        let node = Node::new(
-            name_of(place, 0),
-            rules.settings.clone(),
-            founders,
-            key,
-            purpose::ELECTION,
-        );
+        let (name, settings) = (name_of(place, 0), rules.settings.clone());
+        let node = if rules.belongs(place, 0) {
+            let founders = Members::of(rules.founders().map(Id));
+            Node::new(name, settings, founders, key, purpose::ELECTION)
+        } else {
+            let contacts = (0..rules.servers).filter(|other| *other != place).map(Id).collect();
+            Node::joining(name, settings, (contacts, Vec::new()), key, purpose::ELECTION)
+        };
         Self {
             node,
             state: State::default(),
@@ -136,6 +157,9 @@ impl Server {
             stands: 0,
             leads: None,
             lives: 0,
+            planned: 0,
+            next_change: rules.changes.first().map_or(NEVER, |change| change.at),
+            hands_to: None,
             output: Output::default(),
         }
     }
@@ -154,7 +178,10 @@ impl Server {
         place_of(self.node.id())
     }
 
-    fn propose(&mut self, asked: Asked, io: &mut Io<'_, Said>) {
+    fn propose(&mut self, rules: &Rules, asked: Asked, io: &mut Io<'_, Said>) {
+        if !self.belongs(rules) {
+            return io.refuse(asked.token);
+        }
         let name = (asked.identity, 0);
         if self.node.disk().sessions.knows(name) {
             // Another attempt at it has taken effect.
@@ -190,6 +217,7 @@ impl Server {
         if self.node.wants_snapshot() {
             self.node.compact(self.state);
         }
+        self.tell_members(&mut output.changed, io);
         output.readable.clear();
         for message in output.messages.drain(..) {
             // A server that comes back without its disk asks whoever is at a place.
@@ -242,7 +270,12 @@ impl Member for Server {
     fn on(&mut self, rules: &Rules, input: Input<Said>, io: &mut Io<'_, Said>) {
         let now = io.now;
         let before = mark(self.node.disk());
+        if self.next_change <= now {
+            self.follow_plan(rules, io);
+        }
         match input {
+            Input::Start if !self.belongs(rules) => {}
+            Input::Restarted if !self.belongs(rules) => self.restart_outside(now),
             Input::Start if rules.first == Some(self.place()) => self.node.start_as_candidate(now),
             Input::Start => self.node.start(now),
             Input::Restarted => self.node.restart(now),
@@ -255,10 +288,11 @@ impl Member for Server {
                 self.node.receive(message, now);
             }
             Input::Due => self.node.tick(now),
-            Input::Asked(asked) => self.propose(asked, io),
+            Input::Asked(asked) => self.propose(rules, asked, io),
             Input::Engaged { .. } => {}
             Input::Withdrawn(token) => self.asked.change_each(|all| all.retain(|(one, _)| *one != token)),
         }
+        self.carry_out(rules, io);
         let disk = self.node.disk();
         if mark(disk) != before {
             io.work(rules.disk);
@@ -273,7 +307,7 @@ impl Member for Server {
     }
 
     fn due(&self, now: i64) -> i64 {
-        self.node.due(now)
+        self.node.due(now).min(self.next_change)
     }
 
     fn crash(&mut self, rules: &Rules, keeps_disk: bool) {

@@ -30,6 +30,9 @@ fn numbers(text: &str) -> BTreeMap<String, f64> {
     assert_eq!(of["coordination.log.two_leaders"], 0.0);
     assert_eq!(of["coordination.log.places.disputed"], 0.0);
     assert_eq!(of["coordination.log.decided"], 300.0, "everything is decided, once");
+    for name in of.keys().filter(|name| name.starts_with("coordination.")) {
+        assert!(quorate::measures::find(name).is_some(), "{name} isn't in the registry");
+    }
     of
 }
 

@@ -31,7 +31,9 @@ pub(super) struct Progress {
 /// A message with entries that isn't answered.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct InFlight {
-    /// Its last entry.
+    /// Its first entry.
+    first: Index,
+    /// Its last.
     upto: Index,
     /// The round, and the time, when it left.
     round: u64,
@@ -183,6 +185,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
             );
             progress.next = upto + 1;
             progress.in_flight.push_back(InFlight {
+                first,
                 upto,
                 round: self.round,
                 left: now,
@@ -285,11 +288,16 @@ impl<C: Clone, S: Clone> Node<C, S> {
         if let Some(progress) = self.progress.get_mut(from)
             && before > progress.matched
         {
-            progress.begin_again();
             // Behind the last entry of that term that the leader has, if it has any: all of it may be the same.
             let next = last.map_or(index, |last| last.min(before - 1) + 1);
-            progress.next = next.clamp(progress.matched + 1, before);
-            self.replicate(from, now);
+            let next = next.clamp(progress.matched + 1, before);
+            // What was sent behind a message that is missed is refused as well: each refusal says the same.
+            let probe = progress.in_flight.front().filter(|_| progress.probing);
+            if probe.is_none_or(|probe| probe.first == before + 1 || next < probe.first) {
+                progress.begin_again();
+                progress.next = next;
+                self.replicate(from, now);
+            }
         }
         self.confirm(now);
     }

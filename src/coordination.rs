@@ -13,6 +13,8 @@ pub mod member;
 pub mod orchestrator;
 pub mod pbft;
 pub mod raft;
+#[cfg(test)]
+mod reference;
 pub mod shared;
 pub mod spec;
 pub mod swim;

@@ -318,6 +318,7 @@ impl AgentGroup {
         } else {
             terms
         };
+        let aimed = self.is_council(spec);
         let keeps = terms.as_ref().is_some_and(|terms| terms.keeps.is_some());
         let counts = keeps || self.goes_by_amount(spec);
         let (handle, place) = cx.shared.calls.vacancy();
@@ -330,6 +331,7 @@ impl AgentGroup {
             open: true,
             failed: false,
             counts,
+            aimed,
             paths: 0,
             executed: 0,
             tries: 0,
@@ -609,6 +611,7 @@ impl AgentGroup {
         if let Some(call) = cx.shared.calls.get(handle) {
             self.move_session(member, call);
         }
+        self.pursue_from_now(handle, cx);
         let Some(call) = cx.shared.calls.get_mut(handle) else {
             return false;
         };

@@ -15,7 +15,7 @@ use super::policy::Policy;
 use super::program::Instruction;
 use super::pursuing::AllKnown;
 use super::sessions::Remembered;
-use super::step::Swap;
+use super::step::{CallStep, Swap};
 use super::swapping::SwapState;
 use crate::kernel::{Entry, Key, Liveness, Origin, SimDuration, SimTime, Words, in_large_pages, prefetch};
 use crate::network::SiteId;
@@ -204,11 +204,13 @@ impl AgentGroup {
         let asks = |then: &Then| matches!(then, Then::Ask(request) if request.timeout.is_some());
         let uses_timers = uses_timers || spec.budgets.iter().any(|budget| asks(&budget.then));
         let pursues = spec.policies.iter().any(|policy| policy.resilience.is_some())
-            || spec.program.calls.iter().any(|call| call.aim.is_some());
+            || spec.program.calls.iter().any(CallStep::is_routed);
         let program = &spec.program;
+        let aims = program.calls.iter().any(|call| call.aim.is_some());
         // An ask that is taken up brings its deadline.
         let takes_asks = !program.handlers.is_empty() || !program.waits.is_empty();
         let remembers = pursues
+            || aims
             || takes_asks
             || !program.operations.is_empty()
             || !program.replays.is_empty()

@@ -64,11 +64,41 @@ impl Care<'_> {
 pub(super) const GROUP: u32 = u32::MAX;
 
 impl AgentGroup {
-    /// Whether a call is pursued: whether there is more to it than a timeout and retries.
+    /// Whether a call is pursued from its beginning: whether there is more to it than a timeout and retries.
     pub(super) fn is_pursued(&self, id: u32, spec: u32) -> bool {
         self.policy_of(spec).resilience.is_some()
             || self.deadlines.contains_key(&id)
-            || (is_plain(spec) && self.spec.program.calls[spec as usize].aim.is_some())
+            || (is_plain(spec) && self.spec.program.calls[spec as usize].is_routed())
+    }
+
+    /// Whether a call asks one of several servers, where the place of whoever asks says which one is first.
+    #[inline(always)]
+    pub(super) fn is_council(&self, spec: u32) -> bool {
+        is_plain(spec) && {
+            let step = &self.spec.program.calls[spec as usize];
+            step.aim.is_some() && !step.is_routed()
+        }
+    }
+
+    /// The first attempt of a plain call has failed: if others go elsewhere, it is pursued from now on.
+    pub(super) fn pursue_from_now(&mut self, handle: Handle, cx: &mut Cx<'_, '_>) {
+        let Some(call) = cx.shared.calls.get_mut(handle) else {
+            return;
+        };
+        if !call.aimed || call.pursuit().is_some() {
+            return;
+        }
+        let first = Sent {
+            server: call.server,
+            twin: None,
+        };
+        let home = self.spec.program.calls[call.spec as usize].server;
+        call.terms.get_or_insert_default().pursuit = Some(Box::new(Pursuit {
+            rounds: call.tries,
+            numbered: call.tries,
+            sent: vec![first; call.tries as usize],
+            ..Pursuit::new(home)
+        }));
     }
 
     /// The pursuit of a call that begins, whose first attempt goes to `server`.

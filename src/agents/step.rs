@@ -182,6 +182,13 @@ pub struct CallStep {
     pub counts: bool,
 }
 
+impl CallStep {
+    /// Whether its client chooses the server of its first attempt among several, by what it knows of them.
+    pub fn is_routed(&self) -> bool {
+        self.aim.is_some() && self.whom == Whom::Named
+    }
+}
+
 /// Whom the first attempt of a call goes to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Whom {

@@ -180,7 +180,8 @@ impl<R: Member> Bench<R> {
 
     fn grant(&mut self, member: u32, wishes: Wishes<R::Message>) {
         use super::member::Saying;
-        for (to, message) in wishes.sends {
+        for (to, which) in wishes.sends {
+            let message = &wishes.said[which as usize];
             let kind = <R::Message as Saying>::KINDS[message.kind() as usize];
             *self.sent.get_mut(kind).expect("a kind that has a name") += 1;
             let Weather {

@@ -11,6 +11,7 @@ mod engaging;
 mod standing;
 
 use super::member::{Input, Io, Member, NEVER, Saying, Wishes, event};
+use super::shared::Table;
 use crate::kernel::hints::prefetch;
 use crate::kernel::{Entry, Liveness, SimTime, Words};
 use crate::state::Clock;
@@ -95,7 +96,7 @@ pub struct Group<M: Member> {
     seats: Vec<Seat<M>>,
     payloads: Slab<Payload<M::Message>>,
     /// By the handle of the attempt that waits, as a word.
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: Table<u64, Waiting>,
     /// Agents at work for members, by the member and its word for it: the ask.
     engaged: BTreeMap<(u32, u64), Handle>,
     /// What is out of the ordinary, by member.
@@ -132,7 +133,7 @@ impl<M: Member> Group<M> {
             rules: Arc::new(rules),
             base,
             payloads: Slab::default(),
-            waiting: BTreeMap::new(),
+            waiting: Table::default(),
             engaged: BTreeMap::new(),
             standing: BTreeMap::new(),
             clocks: BTreeMap::new(),
@@ -203,12 +204,21 @@ impl<M: Member> Group<M> {
             let words = [note.about, note.word, u64::from(note.event)];
             cx.record_with(What::Coordination, self.base + member, words, &note.extra);
         }
-        for (to, message) in wishes.sends.drain(..) {
+        let mut sends = &wishes.sends[..];
+        for (which, message) in (0..).zip(wishes.said.drain(..)) {
             let (topic, bytes) = (message.kind(), message.bytes());
-            let payload = self.payloads.insert(Payload { message, copies: 1 });
-            let message = Message::new(MessageKind::Peer, self.base + to, topic, bytes).with(payload);
-            cx.send(&mut self.seats[member as usize].endpoint, message);
+            let receivers = sends.iter().take_while(|(_, one)| *one == which).count();
+            let (here, rest) = sends.split_at(receivers);
+            sends = rest;
+            // All of them are sent the same one.
+            let copies = receivers as u32;
+            let payload = self.payloads.insert(Payload { message, copies });
+            for (to, _) in here {
+                let message = Message::new(MessageKind::Peer, self.base + to, topic, bytes).with(payload);
+                cx.send(&mut self.seats[member as usize].endpoint, message);
+            }
         }
+        wishes.sends.clear();
         for answer in wishes.answers.drain(..) {
             self.answer(answer, cx);
         }

@@ -166,8 +166,11 @@ pub struct Note {
 /// What a member wants done, in the order in which it said so.
 #[derive(Debug, Clone, Serialize)]
 pub struct Wishes<M> {
-    /// Messages, and to whom.
-    pub sends: Vec<(u32, M)>,
+    /// To whom a message goes, and which of those that are said it is. What goes to several stands there once, and its receivers one after
+    /// another.
+    pub sends: Vec<(u32, u32)>,
+    /// What is said.
+    pub said: Vec<M>,
     /// Answers to what was asked.
     pub answers: Vec<Answer>,
     /// Words for the agent beside it.
@@ -186,6 +189,7 @@ impl<M> Default for Wishes<M> {
     fn default() -> Self {
         Self {
             sends: Vec::new(),
+            said: Vec::new(),
             answers: Vec::new(),
             told: Vec::new(),
             engaged: Vec::new(),
@@ -216,15 +220,17 @@ impl<'a, M: Saying> Io<'a, M> {
     /// Sends a message to another member. One to itself is a mistake: what a member knows it needn't be told.
     pub fn send(&mut self, to: u32, message: M) {
         debug_assert_ne!(to, self.me, "a member talks to itself: {message:?}");
-        self.wishes.sends.push((to, message));
+        self.wishes.sends.push((to, self.wishes.said.len() as u32));
+        self.wishes.said.push(message);
     }
 
     /// Sends a message to all of these members but itself.
     pub fn send_to_all(&mut self, to: impl IntoIterator<Item = u32>, message: &M) {
-        for to in to {
-            if to != self.me {
-                self.wishes.sends.push((to, message.clone()));
-            }
+        let (which, before) = (self.wishes.said.len() as u32, self.wishes.sends.len());
+        let others = to.into_iter().filter(|to| *to != self.me);
+        self.wishes.sends.extend(others.map(|to| (to, which)));
+        if self.wishes.sends.len() > before {
+            self.wishes.said.push(message.clone());
         }
     }
 

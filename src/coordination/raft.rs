@@ -25,7 +25,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 
-pub use log::{Disk, Entry, Log, Payload, Snapshot};
+pub use log::{Disk, Entries, Entry, Log, Payload, Snapshot};
 pub use membership::Members;
 pub use message::{Body, Message};
 pub use node::{Committed, Node, Output, Role};

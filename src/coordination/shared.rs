@@ -38,15 +38,52 @@ impl<T: Serialize> Serialize for Shared<T> {
     }
 }
 
-/// Identities and a word for each, by open addressing. It is never gone through: what has an order lies elsewhere.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Table {
-    /// An identity and its word, in the first free place from where the identity belongs.
-    places: Vec<Option<(u64, u64)>>,
+/// What a [`Table`] finds things by.
+pub(crate) trait Name: Copy + Ord {
+    /// A hash of it.
+    fn hash(self) -> u64;
+}
+
+impl Name for u64 {
+    #[inline]
+    fn hash(self) -> u64 {
+        mix(0, self)
+    }
+}
+
+impl Name for (u64, u64) {
+    #[inline]
+    fn hash(self) -> u64 {
+        mix(self.1.rotate_left(32), self.0)
+    }
+}
+
+/// Names and something for each, by open addressing. Whoever goes through it does so in the order of names.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Table<K = u64, V = u64> {
+    /// A name and what it stands for, in the first free place from where the name belongs.
+    places: Vec<Option<(K, V)>>,
     count: usize,
 }
 
-impl Table {
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self {
+            places: Vec::new(),
+            count: 0,
+        }
+    }
+}
+
+impl<K: Name, V: Copy> Table<K, V> {
+    /// What a name stands for.
+    #[inline]
+    pub fn get(&self, name: K) -> Option<V> {
+        self.find(name).copied()
+    }
+}
+
+impl<K: Name, V> Table<K, V> {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.count
@@ -57,72 +94,115 @@ impl Table {
         self.count == 0
     }
 
-    fn home(&self, identity: u64) -> usize {
-        mix(0, identity) as usize & (self.places.len() - 1)
+    fn home(&self, name: K) -> usize {
+        name.hash() as usize & (self.places.len() - 1)
     }
 
-    /// Where an identity is, or would be.
-    fn place(&self, identity: u64) -> usize {
-        let mut place = self.home(identity);
-        while self.places[place].is_some_and(|(there, _)| there != identity) {
+    /// Where a name is, or would be.
+    #[inline]
+    fn place(&self, name: K) -> usize {
+        let mut place = self.home(name);
+        while self.places[place].as_ref().is_some_and(|(there, _)| *there != name) {
             place = (place + 1) & (self.places.len() - 1);
         }
         place
     }
 
-    /// The word of an identity.
+    /// What a name stands for.
     #[inline]
-    pub fn get(&self, identity: u64) -> Option<u64> {
+    pub fn find(&self, name: K) -> Option<&V> {
         if self.count == 0 {
             return None;
         }
-        self.places[self.place(identity)].map(|(_, word)| word)
+        self.places[self.place(name)].as_ref().map(|(_, what)| what)
     }
 
-    /// Gives an identity a word; whether it had none.
-    pub fn insert(&mut self, identity: u64, word: u64) -> bool {
-        if 2 * (self.count + 1) > self.places.len() {
-            let larger = (2 * self.places.len()).max(16);
-            for (identity, word) in std::mem::replace(&mut self.places, vec![None; larger])
-                .into_iter()
-                .flatten()
-            {
-                let place = self.place(identity);
-                self.places[place] = Some((identity, word));
-            }
+    /// Whether a name is there.
+    #[inline]
+    pub fn has(&self, name: K) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Has a name stand for something; whether it stood for nothing.
+    pub fn insert(&mut self, name: K, what: V) -> bool {
+        let place = self.place_for_one_more(name);
+        let is_new = self.places[place].replace((name, what)).is_none();
+        if is_new {
+            self.count += 1;
         }
-        let place = self.place(identity);
-        let is_new = self.places[place].replace((identity, word)).is_none();
-        self.count += usize::from(is_new);
         is_new
     }
 
-    /// Forgets an identity; its word.
-    pub fn remove(&mut self, identity: u64) -> Option<u64> {
+    /// What a name stands for, to be changed; by default, if it stood for nothing.
+    pub fn entry(&mut self, name: K) -> &mut V
+    where
+        V: Default,
+    {
+        let place = self.place_for_one_more(name);
+        if self.places[place].is_none() {
+            self.count += 1;
+        }
+        &mut self.places[place].get_or_insert_with(|| (name, V::default())).1
+    }
+
+    /// Where a name is or would be, in a table with room for it.
+    fn place_for_one_more(&mut self, name: K) -> usize {
+        if 2 * (self.count + 1) > self.places.len() {
+            self.grow();
+        }
+        self.place(name)
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let larger = (2 * self.places.len()).max(16);
+        let empty = std::iter::repeat_with(|| None).take(larger).collect();
+        for (name, what) in std::mem::replace(&mut self.places, empty).into_iter().flatten() {
+            let place = self.place(name);
+            self.places[place] = Some((name, what));
+        }
+    }
+
+    /// Forgets a name; what it stood for.
+    pub fn remove(&mut self, name: K) -> Option<V> {
         if self.count == 0 {
             return None;
         }
-        let mut free = self.place(identity);
-        let (_, word) = self.places[free].take()?;
+        let mut free = self.place(name);
+        let (_, what) = self.places[free].take()?;
         self.count -= 1;
         // Whoever comes after and doesn't belong there moves up.
         let last = self.places.len() - 1;
         let mut place = (free + 1) & last;
-        while let Some((there, _)) = self.places[place] {
-            let home = self.home(there);
+        while let Some((there, _)) = &self.places[place] {
+            let home = self.home(*there);
             if (place.wrapping_sub(home) & last) >= (place.wrapping_sub(free) & last) {
                 self.places[free] = self.places[place].take();
                 free = place;
             }
             place = (place + 1) & last;
         }
-        Some(word)
+        Some(what)
     }
 
     /// Forgets all of them.
     pub fn clear(&mut self) {
-        self.places.fill(None);
-        self.count = 0;
+        if self.count > 0 {
+            self.places.iter_mut().for_each(|place| *place = None);
+            self.count = 0;
+        }
+    }
+
+    /// All of them, by name.
+    pub fn sorted(&self) -> Vec<(K, &V)> {
+        let mut all: Vec<(K, &V)> = self.places.iter().flatten().map(|(name, what)| (*name, what)).collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all
+    }
+
+    /// Changes all that the names stand for, each by itself.
+    pub fn change_each(&mut self, change: impl FnMut(&mut V)) {
+        self.places.iter_mut().flatten().map(|(_, what)| what).for_each(change);
     }
 }
 
@@ -146,6 +226,8 @@ mod tests {
             for identity in 0..60 {
                 prop_assert_eq!(table.get(identity), map.get(&identity).copied());
             }
+            let sorted: Vec<(u64, u64)> = table.sorted().into_iter().map(|(name, what)| (name, *what)).collect();
+            prop_assert_eq!(sorted, map.into_iter().collect::<Vec<_>>());
         }
     }
 }

@@ -11,6 +11,7 @@ pub(super) use groups::PerGroup;
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Options, Setting, Sheet};
 use crate::coordination::member::event;
+use crate::coordination::raft::server::notes;
 use crate::coordination::work::TaskGraph;
 use crate::kernel::{SimDuration, SimTime};
 use crate::statistics::Recorder;
@@ -63,6 +64,11 @@ pub(super) const GROUP: &[MeasureInfo] = measure_table![
     "coordination.*.leaderless.total", Seconds, Lower, "Time during which no live member led, from the warm-up to the end.";
     "coordination.*.leaderless.mean", Seconds, Lower, "Time from when a leader was gone until the next one led: the mean of those that ended after the warm-up.";
     "coordination.*.leaderless.max", Seconds, Lower, "The longest of these times.";
+    "coordination.*.stall.max", Seconds, Lower, "Where members lead: the longest time in which something that was submitted waited and nothing was decided.";
+    "coordination.*.handovers", Count, Neither, "Raft: times that a leader began to hand over, as `changes` had planned.";
+    "coordination.*.handovers.time.mean", Seconds, Lower, "Time from when a leader began to hand over, and took no more proposals, until another one led: the mean.";
+    "coordination.*.handovers.time.max", Seconds, Lower, "The longest of these times.";
+    "coordination.*.memberships", Count, Neither, "Raft: changes of who belongs to the group that were committed, each counted once. A server that joins takes two, since it is a learner first, and one that comes back without its disk three.";
     "coordination.*.two_leaders", Count, Lower, "Terms or views in which two members led: anything but 0 is a breach of the protocol.";
 ];
 
@@ -95,7 +101,7 @@ struct Tally {
     /// Messages and bytes, by kind.
     sent: Vec<(u64, u64)>,
     /// What was asked for and isn't decided, since when.
-    open: BTreeMap<u64, SimTime>,
+    open: BTreeMap<u64, Open>,
     asked: u64,
     answered: u64,
     refused: u64,
@@ -112,6 +118,32 @@ struct Tally {
     leader: Option<(u32, u64)>,
     leaderless_since: Option<SimTime>,
     leaderless: Leaderless,
+    /// Since when something waits and nothing is decided.
+    waits_since: Option<SimTime>,
+    /// How much of what is open is awaited.
+    awaited: u64,
+    stall: SimDuration,
+    hands_over_since: Option<SimTime>,
+    handovers: Handovers,
+    /// The places of changes of who belongs to the group.
+    memberships: BTreeSet<u64>,
+}
+
+/// Something that was asked for and isn't decided.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    since: SimTime,
+    /// Whether somebody waits for it.
+    awaited: bool,
+}
+
+/// Leaders that hand over.
+#[derive(Debug, Default)]
+struct Handovers {
+    begun: u64,
+    done: u64,
+    sum: SimDuration,
+    longest: SimDuration,
 }
 
 /// Decisions of yes or no, and what was right.
@@ -176,6 +208,12 @@ impl Tally {
             leader: None,
             leaderless_since: Some(SimTime::ZERO),
             leaderless: Leaderless::default(),
+            waits_since: None,
+            awaited: 0,
+            stall: SimDuration::ZERO,
+            hands_over_since: None,
+            handovers: Handovers::default(),
+            memberships: BTreeSet::new(),
         }
     }
 
@@ -210,11 +248,62 @@ impl Tally {
             self.leader = Some((member, term));
             self.settle(now, warm_up, true);
         }
+        if let Some(since) = self.hands_over_since.take()
+            && since >= warm_up
+        {
+            let took = now - since;
+            self.handovers.done += 1;
+            self.handovers.sum += took;
+            self.handovers.longest = self.handovers.longest.max(took);
+        }
+    }
+
+    /// An agent asks for something.
+    fn asks(&mut self, identity: u64, since: SimTime) {
+        let awaited = true;
+        self.open.insert(identity, Open { since, awaited });
+        self.awaited += 1;
+        self.waits_since.get_or_insert(since);
+    }
+
+    /// An agent doesn't wait for something any more, which may still be decided.
+    fn gives_up(&mut self, identity: u64, now: SimTime, warm_up: SimTime) {
+        let open = self.open.get_mut(&identity);
+        if let Some(open) = open.filter(|open| open.awaited) {
+            open.awaited = false;
+            self.awaited -= 1;
+            if self.awaited == 0 {
+                self.end_stall(now, warm_up);
+            }
+        }
+    }
+
+    /// Something was decided, or nobody waits any more: what waited has stalled for so long.
+    fn end_stall(&mut self, now: SimTime, warm_up: SimTime) {
+        if let Some(since) = self.waits_since.take()
+            && now >= warm_up
+        {
+            self.stall = self.stall.max(now - since.max(warm_up));
+        }
+    }
+
+    fn see_servers(&mut self, record: &Record, counts: u64) {
+        match record.c as u16 {
+            notes::HANDS_OVER => {
+                self.hands_over_since = Some(record.time);
+                self.handovers.begun += counts;
+            }
+            notes::MEMBERS if counts == 1 => drop(self.memberships.insert(record.a)),
+            _ => {}
+        }
     }
 
     fn see(&mut self, record: &Record, extra: &[u64], warm_up: SimTime) {
         let (now, counts) = (record.time, u64::from(record.time >= warm_up));
         self.order.see(record, extra, counts == 1);
+        if self.watched.pattern == "Raft" {
+            self.see_servers(record, counts);
+        }
         match record.c as u16 {
             event::ANSWERED if record.b == 1 => self.answered += counts,
             event::ANSWERED => self.refused += counts,
@@ -223,12 +312,15 @@ impl Tally {
                 if let (1, [decision, truth, ..]) = (counts, extra) {
                     self.judgements.add(*decision, *truth);
                 }
-                if let Some(since) = self.open.remove(&record.a)
-                    && counts == 1
-                {
-                    self.latency.record((now - since).as_nanos());
+                if let Some(open) = self.open.remove(&record.a) {
+                    self.awaited -= u64::from(open.awaited);
+                    if counts == 1 {
+                        self.latency.record((now - open.since).as_nanos());
+                    }
                 }
                 self.decided += counts;
+                self.end_stall(now, warm_up);
+                self.waits_since = (self.awaited > 0).then_some(now);
             }
             event::STANDS if counts == 1 => drop(self.stood.insert(record.a)),
             event::LEADS => self.leads(record.subject, record.a, now, warm_up),
@@ -239,6 +331,7 @@ impl Tally {
 
     fn write(mut self, end: SimTime, warm_up: SimTime, sample: usize, sheet: &mut Sheet) {
         self.settle(end, warm_up, false);
+        self.end_stall(end, warm_up);
         let name = |what: &str| format!("coordination.{}.{what}", self.watched.name);
         let (messages, bytes) = self
             .sent
@@ -290,6 +383,20 @@ impl Tally {
             (ended > 0).then(|| sum.as_secs_f64() / ended as f64),
         );
         sheet.number(name("leaderless.max"), (ended > 0).then(|| longest.as_secs_f64()));
+        sheet.number(name("stall.max"), (self.asked > 0).then(|| self.stall.as_secs_f64()));
+        if self.watched.pattern == "Raft" {
+            let Handovers {
+                begun,
+                done,
+                sum,
+                longest,
+            } = self.handovers;
+            sheet.count(name("handovers"), begun);
+            let mean = (done > 0).then(|| sum.as_secs_f64() / done as f64);
+            sheet.number(name("handovers.time.mean"), mean);
+            sheet.number(name("handovers.time.max"), (done > 0).then(|| longest.as_secs_f64()));
+            sheet.count(name("memberships"), self.memberships.len() as u64);
+        }
     }
 }
 
@@ -314,7 +421,13 @@ impl Coordination {
 
 impl Measure for Coordination {
     fn wants(&self) -> Mask {
-        Mask::of(&[What::Coordination, What::Sent, What::CallStarted, What::Crashed])
+        Mask::of(&[
+            What::Coordination,
+            What::Sent,
+            What::CallStarted,
+            What::CallEnded,
+            What::Crashed,
+        ])
     }
 
     fn batch(&mut self, batch: Batch<'_>) {
@@ -336,8 +449,13 @@ impl Measure for Coordination {
                 What::CallStarted => {
                     let (identity, began) = (record.a, record.time);
                     if let Some(tally) = self.groups.of_entity(record.b as u32) {
-                        tally.open.insert(identity, began);
+                        tally.asks(identity, began);
                         tally.asked += u64::from(began >= warm_up);
+                    }
+                }
+                What::CallEnded if record.c != 1 => {
+                    if let Some(tally) = self.groups.of_entity(record.b as u32) {
+                        tally.gives_up(record.a, record.time, warm_up);
                     }
                 }
                 What::Crashed => {

@@ -36,6 +36,7 @@ mod quorum;
 mod raft;
 mod reach;
 mod rows;
+mod servers;
 mod services;
 mod state;
 mod steps;

@@ -112,6 +112,7 @@ impl Population for Clients {
             open: true,
             failed: false,
             counts: false,
+            aimed: false,
             paths: attempts,
             executed: 0,
             tries: attempts.into(),

@@ -296,6 +296,8 @@ pub struct Call {
     pub failed: bool,
     /// Whether the client goes by how much a read shows.
     pub counts: bool,
+    /// Whether it is asked of one of several servers: another attempt goes to another one.
+    pub aimed: bool,
     /// Attempts that are on their way, or at the server.
     pub paths: u16,
     /// How often the request's effect was applied.
@@ -603,7 +605,9 @@ impl Call {
         let words = [tag, word, outcome, attempt.number as u64];
         let loaded = attempt.loaded();
         let loaded = loaded.map(|loaded| u64::from(loaded.last) << 32 | loaded.events.len() as u64);
+        // A first attempt at one of several servers isn't pursued yet, and says what it would say if it were.
         let pursuit = self.pursuit().map(|pursuit| pursuit.digest(attempt.number));
+        let pursuit = pursuit.or(self.aimed.then_some(0));
         let polled = attempt
             .polled()
             .iter()

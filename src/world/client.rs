@@ -43,6 +43,7 @@ impl Cx<'_, '_> {
             open: true,
             failed: false,
             counts: false,
+            aimed: false,
             paths: 1,
             executed: 0,
             tries: 1,

@@ -269,6 +269,7 @@ mod tests {
             open: true,
             failed: false,
             counts: false,
+            aimed: false,
             paths: 1,
             executed: 0,
             tries: 1,

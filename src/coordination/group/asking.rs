@@ -51,7 +51,7 @@ impl<M: Member> Group<M> {
 
     /// A member answers: all the time that the question was here is coordination, but for what the member stood still.
     pub(super) fn answer(&mut self, answer: Answer, cx: &mut Cx<'_, '_>) {
-        let Some(waiting) = self.waiting.remove(&answer.token) else {
+        let Some(waiting) = self.waiting.remove(answer.token) else {
             return;
         };
         let now = cx.now();

@@ -1,7 +1,7 @@
 //! Members that are busy, stand still or have crashed, and clocks that are stepped.
 
 use super::super::member::{Input, Member, Wishes};
-use super::{Group, THROUGH, Waiting};
+use super::{Group, THROUGH};
 use crate::kernel::{SimDuration, SimTime};
 use crate::world::population::Cx;
 use crate::world::record::What;
@@ -179,14 +179,15 @@ impl<M: Member> Group<M> {
         seat.timer = SimTime::NEVER;
         seat.member.crash(&self.rules, keeps_disk);
         self.forget_engagements(member, cx);
-        let of_member = |(_, waiting): &(&u64, &Waiting)| waiting.member == member;
-        let tokens: Vec<u64> = self.waiting.iter().filter(of_member).map(|(token, _)| *token).collect();
+        let waiting = self.waiting.sorted().into_iter();
+        let of_member = waiting.filter(|(_, waiting)| waiting.member == member);
+        let tokens: Vec<u64> = of_member.map(|(token, _)| token).collect();
         tokens.into_iter().for_each(|token| self.drop_waiting(token, cx));
     }
 
     /// Nobody answers this attempt any more.
     pub(super) fn drop_waiting(&mut self, token: u64, cx: &mut Cx<'_, '_>) {
-        if let Some(waiting) = self.waiting.remove(&token) {
+        if let Some(waiting) = self.waiting.remove(token) {
             let server = self.base + waiting.member;
             cx.record(What::RequestDropped, server, [waiting.identity, 0, 0]);
             cx.drop_attempt(Handle::from_word(token));

@@ -3,7 +3,6 @@
 use super::log::Payload;
 use super::message::Body;
 use super::node::{Node, Role};
-use super::replication::Progress;
 use super::{Flaw, Id, Index, Term};
 
 impl<C: Clone, S: Clone> Node<C, S> {
@@ -14,7 +13,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
             return;
         }
         self.leader = None;
-        if self.members().has_voter(self.id) {
+        if self.members().has_voter(self.id) && !self.retired {
             self.stand(!self.settings.pre_vote, false, now);
         }
     }
@@ -153,15 +152,15 @@ impl<C: Clone, S: Clone> Node<C, S> {
         self.rounds.clear();
         self.transfer = None;
         let (applied, next) = (self.disk.applied, self.disk.log.last().0 + 1);
-        let commands = self.disk.log.from(applied + 1);
-        self.unapplied = commands
-            .filter_map(|(_, entry)| match &entry.payload {
-                Payload::Command { identity, .. } => Some(*identity),
-                _ => None,
-            })
-            .collect();
-        let others = self.members().others(self.id).map(|id| (id, Progress::new(next)));
-        self.progress = others.collect();
+        self.unapplied.clear();
+        for (_, entry) in self.disk.log.from(applied + 1) {
+            if let Payload::Command { identity, .. } = &entry.payload {
+                self.unapplied.insert(*identity, ());
+            }
+        }
+        let others: Vec<Id> = self.members().others(self.id).collect();
+        self.progress.clear();
+        others.into_iter().for_each(|id| self.progress.add(id, next));
         // Only an entry of its own term says what is committed of those before it.
         self.append_own(Payload::Nothing, now);
         self.beat(now);
@@ -183,7 +182,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
     /// Hands the lead over to a voter that is there: it was heard less than `election_min` ago. `false`: it doesn't lead, isn't current, is
     /// handing over already, or the other isn't there.
     pub fn hand_over_if_there(&mut self, to: Id, now: i64) -> bool {
-        let heard = self.progress.get(&to).and_then(|progress| progress.heard);
+        let heard = self.progress.get(to).and_then(|progress| progress.heard);
         let is_there = heard.is_some_and(|heard| (0..self.settings.election_min).contains(&now.saturating_sub(heard)));
         is_there && self.transfer.is_none() && self.is_current() && self.transfer(to, now)
     }
@@ -191,7 +190,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
     /// Tells the member that is to take over, if it has the whole log.
     pub(super) fn hand_over(&mut self, to: Id) {
         let last = self.disk.log.last().0;
-        let has_all = self.progress.get(&to).is_some_and(|progress| progress.matched == last);
+        let has_all = self.progress.get(to).is_some_and(|progress| progress.matched == last);
         if has_all && self.transfer.is_some_and(|(target, _)| target == to) {
             self.lease_void = true;
             self.send(to, Body::TimeoutNow);

@@ -5,6 +5,8 @@ use super::sessions::{Identity, Sessions};
 use super::{Id, Index, Term};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// An entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +15,42 @@ pub struct Entry<C> {
     pub term: Term,
     /// What it says.
     pub payload: Payload<C>,
+}
+
+/// Entries on their way, which all messages share that bring the same.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entries<C>(Arc<[Entry<C>]>);
+
+impl<C> Clone for Entries<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C> Deref for Entries<C> {
+    type Target = [Entry<C>];
+
+    fn deref(&self) -> &[Entry<C>] {
+        &self.0
+    }
+}
+
+impl<C> FromIterator<Entry<C>> for Entries<C> {
+    fn from_iter<I: IntoIterator<Item = Entry<C>>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
+    }
+}
+
+impl<C: Serialize> Serialize for Entries<C> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0[..].serialize(serializer)
+    }
+}
+
+impl<'de, C: Deserialize<'de>> Deserialize<'de> for Entries<C> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(|entries| Self(entries.into()))
+    }
 }
 
 /// What an entry says.
@@ -104,6 +142,16 @@ impl<C> Log<C> {
     pub(super) fn push(&mut self, entry: Entry<C>) -> Index {
         self.entries.push_back(entry);
         self.last().0
+    }
+
+    /// So many entries from an index on, or all that there are.
+    pub(super) fn some(&self, first: Index, most: usize) -> Entries<C>
+    where
+        C: Clone,
+    {
+        let start = first.saturating_sub(self.before.0 + 1) as usize;
+        let end = (start + most).min(self.entries.len());
+        Entries(self.entries.range(start..end).cloned().collect())
     }
 
     /// Drops the entry at an index and all behind it.

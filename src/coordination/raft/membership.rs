@@ -114,7 +114,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
             members.with_learner(from)
         } else if self
             .progress
-            .get(&from)
+            .get(from)
             .is_some_and(|progress| progress.matched >= self.commit)
         {
             members.with_voter(from)
@@ -122,6 +122,21 @@ impl<C: Clone, S: Clone> Node<C, S> {
             return self.replicate(from, now);
         };
         self.change(next, now);
+    }
+
+    /// Takes a member out of the group. `false`: it doesn't lead, knows of no such member, or can't yet: a change isn't committed, it
+    /// hasn't committed an entry of its term, it is handing over, or nobody would be left.
+    pub fn remove(&mut self, id: Id, now: i64) -> bool {
+        let leads = self.role == Role::Leader && self.is_current() && self.transfer.is_none();
+        if !leads || self.is_changing() || !self.members().has(id) {
+            return false;
+        }
+        let next = self.members().without(id);
+        if next.voters.is_empty() {
+            return false;
+        }
+        self.change(next, now);
+        true
     }
 
     /// Appends a change of the membership, which counts from now on.
@@ -142,9 +157,10 @@ impl<C: Clone, S: Clone> Node<C, S> {
         &self.disk.memberships.last().expect("there is always one").1
     }
 
-    /// A member has learnt of its own part in the group.
+    /// A member may have learnt of its own part in the group. Only what is committed counts: an entry that makes it a voter, and isn't,
+    /// may be gone with the leader that sent it.
     pub(super) fn settle_joining(&mut self) {
-        if self.joining.is_some() && self.members().has_voter(self.id) {
+        if self.joining.is_some() && self.members().has_voter(self.id) && !self.is_changing() {
             self.joining = None;
         }
     }

@@ -1,6 +1,6 @@
 //! What members send each other.
 
-use super::log::{Entry, Snapshot};
+use super::log::{Entries, Snapshot};
 use super::sessions::Identity;
 use super::{Id, Index, Term};
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ pub enum Body<C, S> {
         /// The index and term of the entry before them.
         before: (Index, Term),
         /// The entries.
-        entries: Vec<Entry<C>>,
+        entries: Entries<C>,
         /// What the leader has committed.
         commit: Index,
     },

@@ -1,15 +1,16 @@
 //! A member: what it knows, and how it deals with what comes.
 
-use super::log::{Disk, Payload, Snapshot};
+use super::log::{Disk, Entries, Payload, Snapshot};
 use super::membership::Members;
 use super::message::{Body, Message};
 use super::reads::Reads;
-use super::replication::Progress;
+use super::replication::Followers;
 use super::sessions::Identity;
 use super::{Flaw, Id, Index, Settings, Term};
+use crate::coordination::shared::Table;
 use crate::kernel::{Key, Purpose};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The longest time after which a member sends a proposal or a question again, in nanoseconds.
 const MOST_PATIENCE: i64 = 1_000_000_000;
@@ -47,6 +48,8 @@ pub struct Output<C, S> {
     pub installed: Option<Box<Snapshot<S>>>,
     /// Commands to apply.
     pub committed: Vec<Committed<C>>,
+    /// Changes of who belongs to the group that are committed now, by their places.
+    pub changed: Vec<(Index, Members)>,
     /// Reads that may be answered from the host's state, by the host's names for them.
     pub readable: Vec<u64>,
     /// Messages to send, once the disk is stable.
@@ -58,6 +61,7 @@ impl<C, S> Default for Output<C, S> {
         Self {
             installed: None,
             committed: Vec::new(),
+            changed: Vec::new(),
             readable: Vec::new(),
             messages: Vec::new(),
         }
@@ -98,15 +102,18 @@ pub struct Node<C, S> {
     pub(super) join_due: i64,
 
     /// Proposals of this member's host that aren't applied yet.
-    pub(super) proposals: BTreeMap<Identity, C>,
+    pub(super) proposals: Table<Identity, C>,
     pub(super) reads: Reads,
     /// The last entry of which it was told that it is committed before it had it, and the entry's term.
     pub(super) foretold: Option<(Index, Term)>,
 
     // What follows is a leader's.
-    pub(super) progress: BTreeMap<Id, Progress>,
+    pub(super) progress: Followers,
+    /// The entries that were sent last, and the index of the first of them: the next member is mostly sent the same.
+    #[serde(skip)]
+    pub(super) sent: Option<(Index, Entries<C>)>,
     /// The proposals in its log that aren't applied.
-    pub(super) unapplied: BTreeSet<Identity>,
+    pub(super) unapplied: Table<Identity, ()>,
     /// The number of the last round of heartbeats, and when those that no quorum has answered were sent.
     pub(super) round: u64,
     pub(super) rounds: std::collections::VecDeque<(u64, i64)>,
@@ -116,6 +123,8 @@ pub struct Node<C, S> {
     pub(super) transfer: Option<(Id, i64)>,
     /// It has asked another member to stand for election in this term: it may be elected at any time, whatever voters hear.
     pub(super) lease_void: bool,
+    /// It stands for no election.
+    pub(super) retired: bool,
 
     pub(super) output: Output<C, S>,
 }
@@ -163,16 +172,18 @@ impl<C: Clone, S: Clone> Node<C, S> {
             heartbeat_due: i64::MAX,
             retry_due: i64::MAX,
             join_due: i64::MAX,
-            proposals: BTreeMap::new(),
+            proposals: Table::default(),
             reads: Reads::default(),
             foretold: None,
-            progress: BTreeMap::new(),
-            unapplied: BTreeSet::new(),
+            progress: Followers::default(),
+            sent: None,
+            unapplied: Table::default(),
             round: 0,
             rounds: std::collections::VecDeque::new(),
             contact: 0,
             transfer: None,
             lease_void: false,
+            retired: false,
             output: Output::default(),
         }
     }
@@ -317,12 +328,12 @@ impl<C: Clone, S: Clone> Node<C, S> {
 
     /// Gives a proposal up. It may be applied all the same, if it has left.
     pub fn give_up(&mut self, identity: Identity) {
-        self.proposals.remove(&identity);
+        self.proposals.remove(identity);
     }
 
     /// A proposal reaches a member: its leader puts it into its log, once.
     fn proposed(&mut self, identity: Identity, command: C, now: i64) {
-        let is_new = !self.disk.sessions.knows(identity) && !self.unapplied.contains(&identity);
+        let is_new = !self.disk.sessions.knows(identity) && !self.unapplied.has(identity);
         if self.role == Role::Leader && self.transfer.is_none() && is_new {
             self.append_own(Payload::Command { identity, command }, now);
         }
@@ -336,7 +347,13 @@ impl<C: Clone, S: Clone> Node<C, S> {
         }
         self.set_retry_timer(now);
         let Some(leader) = self.leader else { return };
-        for (identity, command) in self.proposals.clone() {
+        let proposals: Vec<(Identity, C)> = self
+            .proposals
+            .sorted()
+            .into_iter()
+            .map(|(identity, command)| (identity, command.clone()))
+            .collect();
+        for (identity, command) in proposals {
             if leader == self.id {
                 self.proposed(identity, command, now);
             } else {
@@ -379,6 +396,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
         if self.role == Role::Leader {
             self.progress.clear();
             self.unapplied.clear();
+            self.sent = None;
             self.rounds.clear();
             self.transfer = None;
             self.heartbeat_due = i64::MAX;
@@ -389,7 +407,10 @@ impl<C: Clone, S: Clone> Node<C, S> {
         self.refusals.clear();
         let is_news = leader.is_some() && self.leader != leader;
         self.leader = leader;
-        self.set_election_timer(now);
+        // A higher term by itself gives nobody more time: only a leader that is heard, and a vote that is granted, do so.
+        if leader.is_some() || self.election_due == i64::MAX {
+            self.set_election_timer(now);
+        }
         if is_news {
             self.ask_again(now);
         }
@@ -444,11 +465,14 @@ impl<C: Clone, S: Clone> Node<C, S> {
                 .get(index)
                 .expect("what is committed and not applied is in the log");
             self.disk.applied = index;
+            if let Payload::Members(members) = &entry.payload {
+                self.output.changed.push((index, members.clone()));
+            }
             if let Payload::Command { identity, command } = &entry.payload {
                 let (identity, command) = (*identity, command.clone());
                 let fresh = self.disk.sessions.note(identity, index, self.settings.remember);
-                self.unapplied.remove(&identity);
-                self.proposals.remove(&identity);
+                self.unapplied.remove(identity);
+                self.proposals.remove(identity);
                 self.output.committed.push(Committed {
                     index,
                     identity,
@@ -464,6 +488,12 @@ impl<C: Clone, S: Clone> Node<C, S> {
     /// What the member wants done since this was asked last.
     pub fn take_output(&mut self) -> Output<C, S> {
         std::mem::take(&mut self.output)
+    }
+
+    /// The same, in exchange for an empty one that has room.
+    pub fn swap_output(&mut self, empty: &mut Output<C, S>) {
+        debug_assert!(empty.messages.is_empty() && empty.committed.is_empty() && empty.readable.is_empty());
+        std::mem::swap(&mut self.output, empty);
     }
 
     /// Whether the host should hand over its state ([`Node::compact`]).
@@ -492,6 +522,11 @@ impl<C: Clone, S: Clone> Node<C, S> {
         if upto > self.disk.log.before().0 {
             self.disk.compact(upto);
         }
+    }
+
+    /// From now on it stands for no election: it is to leave. What it is asked for by others it does.
+    pub fn retire(&mut self) {
+        self.retired = true;
     }
 
     /// Its name.

@@ -1,6 +1,6 @@
 //! How a log gets to the others: entries, conflicts, commitment, snapshots.
 
-use super::log::{Entry, Payload, Snapshot};
+use super::log::{Entries, Entry, Payload, Snapshot};
 use super::message::Body;
 use super::node::{Node, Role};
 use super::{Flaw, Id, Index, Term};
@@ -31,7 +31,9 @@ pub(super) struct Progress {
 /// A message with entries that isn't answered.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct InFlight {
-    /// Its last entry.
+    /// Its first entry.
+    first: Index,
+    /// Its last.
     upto: Index,
     /// The round, and the time, when it left.
     round: u64,
@@ -61,12 +63,67 @@ impl Progress {
     }
 }
 
+/// What a leader knows of the others, ascending.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Followers(Vec<(Id, Progress)>);
+
+impl Followers {
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The member at a place.
+    fn id(&self, place: usize) -> Id {
+        self.0[place].0
+    }
+
+    fn place(&self, id: Id) -> Result<usize, usize> {
+        // There are few: one after the other is fastest.
+        let place = self.0.iter().position(|(other, _)| *other >= id);
+        match place {
+            Some(place) if self.0[place].0 == id => Ok(place),
+            Some(place) => Err(place),
+            None => Err(self.0.len()),
+        }
+    }
+
+    pub fn get(&self, id: Id) -> Option<&Progress> {
+        self.place(id).ok().map(|place| &self.0[place].1)
+    }
+
+    pub fn get_mut(&mut self, id: Id) -> Option<&mut Progress> {
+        self.place(id).ok().map(|place| &mut self.0[place].1)
+    }
+
+    /// One more, who is sent entries from `next` on, unless it is there already.
+    pub fn add(&mut self, id: Id, next: Index) {
+        if let Err(place) = self.place(id) {
+            self.0.insert(place, (id, Progress::new(next)));
+        }
+    }
+
+    fn retain(&mut self, stays: impl Fn(Id) -> bool) {
+        self.0.retain(|(id, _)| stays(*id));
+    }
+}
+
+/// The value that so many of these have at least.
+fn held_by<T: Ord + Copy>(values: impl Iterator<Item = T>, quorum: usize) -> T {
+    let mut all: smallvec::SmallVec<[T; 16]> = values.collect();
+    all.sort_unstable();
+    all[all.len() - quorum]
+}
+
 impl<C: Clone, S: Clone> Node<C, S> {
     /// Appends an entry to the leader's own log, and sends it.
     pub(super) fn append_own(&mut self, payload: Payload<C>, now: i64) {
         let term = self.disk.term;
         if let Payload::Command { identity, .. } = &payload {
-            self.unapplied.insert(*identity);
+            self.unapplied.insert(*identity, ());
         }
         let is_change = matches!(payload, Payload::Members(_));
         self.disk.push(Entry { term, payload });
@@ -74,22 +131,22 @@ impl<C: Clone, S: Clone> Node<C, S> {
             self.follow_membership();
         }
         self.replicate_all(now);
-        self.advance(now);
+        // The leader's own copy is never the one that a majority waited for, unless it is one by itself.
+        if is_change || self.members().quorum() == 1 {
+            self.advance(now);
+        }
     }
 
     /// Sends the log to those who belong to the group, and forgets others.
     fn follow_membership(&mut self) {
         let next = self.disk.log.last().0;
         let members = self.members().clone();
-        self.progress.retain(|id, _| members.has(*id));
-        for id in members.others(self.id) {
-            self.progress.entry(id).or_insert_with(|| Progress::new(next));
-        }
+        self.progress.retain(|id| members.has(id));
+        members.others(self.id).for_each(|id| self.progress.add(id, next));
     }
 
     pub(super) fn replicate_all(&mut self, now: i64) {
-        let others: Vec<Id> = self.progress.keys().copied().collect();
-        others.into_iter().for_each(|id| self.replicate(id, now));
+        (0..self.progress.len()).for_each(|place| self.replicate(self.progress.id(place), now));
     }
 
     /// Sends a member what it lacks, as far as so much may be on its way.
@@ -97,7 +154,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
         let (last, before) = (self.disk.log.last().0, self.disk.log.before().0);
         let most = self.settings.in_flight.max(1);
         loop {
-            let Some(progress) = self.progress.get_mut(&to) else {
+            let Some(progress) = self.progress.get_mut(to) else {
                 return;
             };
             if progress.snapshot.is_some() || progress.next > last {
@@ -114,8 +171,13 @@ impl<C: Clone, S: Clone> Node<C, S> {
                 return self.send(to, Body::Install { round, snapshot });
             }
             let first = progress.next;
-            let entries = self.disk.log.from(first).take(self.settings.batch.max(1));
-            let entries: Vec<Entry<C>> = entries.map(|(_, entry)| entry.clone()).collect();
+            let most = self.settings.batch.max(1);
+            let known = self.sent.as_ref().filter(|(from, entries)| {
+                let until = from + entries.len() as u64;
+                *from == first && until == (last + 1).min(first + most as u64)
+            });
+            let entries = known.map_or_else(|| self.disk.log.some(first, most), |(_, entries)| entries.clone());
+            self.sent = Some((first, entries.clone()));
             let upto = first + entries.len() as u64 - 1;
             let at = (
                 first - 1,
@@ -123,6 +185,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
             );
             progress.next = upto + 1;
             progress.in_flight.push_back(InFlight {
+                first,
                 upto,
                 round: self.round,
                 left: now,
@@ -140,14 +203,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
     }
 
     /// A follower is sent entries.
-    pub(super) fn append(
-        &mut self,
-        from: Id,
-        round: u64,
-        before: (Index, Term),
-        entries: Vec<Entry<C>>,
-        commit: Index,
-    ) {
+    pub(super) fn append(&mut self, from: Id, round: u64, before: (Index, Term), entries: Entries<C>, commit: Index) {
         let log = &self.disk.log;
         let (start, _) = log.before();
         // What was compacted was committed, and is the same everywhere.
@@ -165,7 +221,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
             return self.send(from, body);
         }
         let matched = before.0 + entries.len() as u64;
-        for (index, entry) in (before.0 + 1..).zip(entries) {
+        for (index, entry) in (before.0 + 1..).zip(entries.iter()) {
             match self.disk.log.term(index) {
                 _ if index <= start => {}
                 Some(term) if term == entry.term => {}
@@ -175,9 +231,9 @@ impl<C: Clone, S: Clone> Node<C, S> {
                         "what is committed stays"
                     );
                     self.disk.cut(index);
-                    self.disk.push(entry);
+                    self.disk.push(entry.clone());
                 }
-                None => drop(self.disk.push(entry)),
+                None => drop(self.disk.push(entry.clone())),
             }
         }
         if self.settings.flaw == Flaw::CutsMatching && matched >= start {
@@ -195,7 +251,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
             return;
         }
         self.note_round(from, round, now);
-        let Some(progress) = self.progress.get_mut(&from) else {
+        let Some(progress) = self.progress.get_mut(from) else {
             return;
         };
         progress.matched = progress.matched.max(matched);
@@ -229,14 +285,19 @@ impl<C: Clone, S: Clone> Node<C, S> {
         }
         self.note_round(from, round, now);
         let last = term.and_then(|term| self.disk.log.last_of_term(term));
-        if let Some(progress) = self.progress.get_mut(&from)
+        if let Some(progress) = self.progress.get_mut(from)
             && before > progress.matched
         {
-            progress.begin_again();
             // Behind the last entry of that term that the leader has, if it has any: all of it may be the same.
             let next = last.map_or(index, |last| last.min(before - 1) + 1);
-            progress.next = next.clamp(progress.matched + 1, before);
-            self.replicate(from, now);
+            let next = next.clamp(progress.matched + 1, before);
+            // What was sent behind a message that is missed is refused as well: each refusal says the same.
+            let probe = progress.in_flight.front().filter(|_| progress.probing);
+            if probe.is_none_or(|probe| probe.first == before + 1 || next < probe.first) {
+                progress.begin_again();
+                progress.next = next;
+                self.replicate(from, now);
+            }
         }
         self.confirm(now);
     }
@@ -249,7 +310,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
         }
         self.note_round(from, round, now);
         let (heartbeat, patience) = (self.settings.heartbeat, self.settings.election_max);
-        if let Some(progress) = self.progress.get_mut(&from) {
+        if let Some(progress) = self.progress.get_mut(from) {
             let overtaken = |sent: &InFlight| sent.round < round && now.saturating_sub(sent.left) >= heartbeat;
             let is_lost = progress.in_flight.front().is_some_and(overtaken);
             let is_late = progress
@@ -264,7 +325,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
     }
 
     fn note_round(&mut self, from: Id, round: u64, now: i64) {
-        if let Some(progress) = self.progress.get_mut(&from) {
+        if let Some(progress) = self.progress.get_mut(from) {
             progress.round = progress.round.max(round);
             progress.heard = Some(now);
         }
@@ -274,14 +335,12 @@ impl<C: Clone, S: Clone> Node<C, S> {
     fn advance(&mut self, now: i64) {
         let members = self.members();
         let last = self.disk.log.last().0;
-        let has = |id: &Id| match self.progress.get(id) {
+        let has = |id: &Id| match self.progress.get(*id) {
             Some(progress) => progress.matched,
             None if *id == self.id => last,
             None => 0,
         };
-        let mut matched: Vec<Index> = members.voters.iter().map(has).collect();
-        matched.sort_unstable();
-        let common = matched[matched.len() - members.quorum()];
+        let common = held_by(members.voters.iter().map(has), members.quorum());
         let is_own = self.disk.log.term(common) == Some(self.disk.term);
         if common <= self.commit || !(is_own || self.settings.flaw == Flaw::CommitsOldTerms) {
             return;
@@ -289,8 +348,8 @@ impl<C: Clone, S: Clone> Node<C, S> {
         self.commit = common;
         self.apply();
         self.answer_held(now);
-        let others: Vec<Id> = self.progress.keys().copied().collect();
-        for id in others {
+        for place in 0..self.progress.len() {
+            let id = self.progress.id(place);
             self.replicate(id, now);
             self.tell_commit(id);
         }
@@ -304,7 +363,7 @@ impl<C: Clone, S: Clone> Node<C, S> {
     /// be on its way there: whoever waits for it there isn't to wait for an answer to it first.
     fn tell_commit(&mut self, to: Id) {
         let commit = self.commit;
-        let Some(progress) = self.progress.get_mut(&to) else {
+        let Some(progress) = self.progress.get_mut(to) else {
             return;
         };
         let commit = commit.min(progress.next - 1);
@@ -329,9 +388,14 @@ impl<C: Clone, S: Clone> Node<C, S> {
             }
             self.disk.applied = index;
             self.disk.sessions = snapshot.sessions.clone();
-            let known: Vec<_> = self.proposals.keys().copied().collect();
+            let known: Vec<_> = self
+                .proposals
+                .sorted()
+                .into_iter()
+                .map(|(identity, _)| identity)
+                .collect();
             for identity in known.into_iter().filter(|identity| self.disk.sessions.knows(*identity)) {
-                self.proposals.remove(&identity);
+                self.proposals.remove(identity);
             }
             self.disk.snapshot = Some(Box::new(snapshot.clone()));
             self.output.installed = Some(Box::new(snapshot));
@@ -364,16 +428,10 @@ impl<C: Clone, S: Clone> Node<C, S> {
     pub(super) fn begin_round(&mut self, now: i64) -> u64 {
         self.round += 1;
         self.rounds.push_back((self.round, now));
-        let to: Vec<(Id, Index)> = self
-            .progress
-            .iter()
-            .map(|(id, progress)| (*id, progress.matched))
-            .collect();
-        for (id, matched) in to {
-            let (round, commit) = (self.round, self.commit.min(matched));
-            if let Some(progress) = self.progress.get_mut(&id) {
-                progress.told = progress.told.max(commit);
-            }
+        for place in 0..self.progress.len() {
+            let (id, progress) = &mut self.progress.0[place];
+            let (id, round, commit) = (*id, self.round, self.commit.min(progress.matched));
+            progress.told = progress.told.max(commit);
             self.send(id, Body::Heartbeat { round, commit });
         }
         self.reads.rounded(self.round);
@@ -387,14 +445,12 @@ impl<C: Clone, S: Clone> Node<C, S> {
             return;
         }
         let members = self.members();
-        let answered = |id: &Id| match self.progress.get(id) {
+        let answered = |id: &Id| match self.progress.get(*id) {
             Some(progress) => progress.round,
             None if *id == self.id => self.round,
             None => 0,
         };
-        let mut rounds: Vec<u64> = members.voters.iter().map(answered).collect();
-        rounds.sort_unstable();
-        let confirmed = rounds[rounds.len() - members.quorum()];
+        let confirmed = held_by(members.voters.iter().map(answered), members.quorum());
         while let Some(&(round, sent)) = self.rounds.front()
             && round <= confirmed
         {

@@ -3,18 +3,22 @@
 //! A server takes a proposal to its leader, and answers when it has applied the entry itself. The state that they keep is the number of
 //! proposals applied and a hash of all of them in order: what two servers have applied is the same if, and only if, these are.
 
+mod planned;
 #[cfg(test)]
 mod tests;
 
-use super::super::member::{Asked, Input, Io, Member, Saying, event};
+pub use planned::{Change, Planned};
+
+use super::super::member::{Asked, Input, Io, Member, NEVER, Saying, event};
+use super::super::shared::Table;
 use super::super::spec::PatternInfo;
-use super::{Body, Disk, Entry, Id, Identity, Members, Message, Node, Payload, Role, Settings, Term};
+use super::{Body, Disk, Entry, Id, Identity, Members, Message, Node, Output, Payload, Role, Settings, Term};
 use crate::kernel::{Key, Words};
 use crate::state::content::content_hash;
 use crate::state::hash::chain;
 use crate::world::population::purpose;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
 /// The events of servers, beside those of all protocols.
 pub mod notes {
@@ -23,6 +27,11 @@ pub mod notes {
     pub const VOTED: u16 = event::OWN;
     /// A server has applied an entry. About: its place in the log; word: the hash of all that was applied up to it; extra: its term.
     pub const APPLIED: u16 = event::OWN + 1;
+    /// A leader begins to hand over. About: its term; word: to whom.
+    pub const HANDS_OVER: u16 = event::OWN + 2;
+    /// A server knows that a change of who belongs to the group is committed. About: its place in the log; word: how many voters there
+    /// are from then on; extra: how many learners.
+    pub const MEMBERS: u16 = event::OWN + 3;
 }
 
 /// The pattern's page in the reference.
@@ -40,6 +49,12 @@ A server that hears no leader for a time between `election_min` and `election_ma
 asks first whether it could win. These times run on the servers' own clocks. Terms, votes and entries are on disk before anything is sent
 that depends on them: each write takes `disk`, and servers do nothing else meanwhile. A server that crashes comes back with its disk, or,
 where a fault takes its state, as another member that the leader takes in in its place.
+
+Servers join and leave, and a leader hands over, at the times that `changes` say, by the servers' own clocks: one change of who belongs to the
+group at a time, the next one when that is committed (thesis, 4.1). A server that is to join has nothing on its disk and takes no part before; then it
+asks to be let in, is brought up to date as a learner, and becomes a voter. One that is to leave takes no more submissions and stands for no
+election; whoever leads takes it out, itself last. A leader that is to hand over takes no proposals while it brings the other up to date and tells
+it to stand at once; if that one doesn't lead after `election_max`, it tries again. If nobody leads when the time of a hand-over comes, nothing is handed over.
 
 Guarantees: one leader a term; servers apply the same proposals in the same order. None of it hangs on clocks.
 
@@ -59,6 +74,8 @@ pub struct Rules {
     pub first: Option<u32>,
     /// How long it takes to write a term, a vote or entries to the disk, in nanoseconds; nothing is sent before that.
     pub disk: u64,
+    /// Planned changes, by time.
+    pub changes: Vec<Change>,
 }
 
 /// A proposal in the log.
@@ -90,12 +107,20 @@ pub struct Server {
     state: State,
     key: Key,
     /// Who waits for which proposal, by the host's words, and what is proposed.
-    asked: BTreeMap<Identity, Vec<(u64, u64)>>,
+    asked: Table<Identity, SmallVec<[(u64, u64); 1]>>,
     /// The term in which observers know that it stands, and leads.
     stands: Term,
     leads: Option<Term>,
     /// Its lives before this one, each of which lost its disk.
     lives: u32,
+    /// How many of the planned changes have come, and when the next one does.
+    planned: usize,
+    next_change: i64,
+    /// To whom it is to hand over.
+    hands_to: Option<u32>,
+    /// Room for what the protocol wants done, empty between two inputs.
+    #[serde(skip)]
+    output: Output<Command, State>,
 }
 
 /// The name of a server in one of its lives.
@@ -116,22 +141,26 @@ fn mark(disk: &Disk<Command, State>) -> (Term, Option<Id>, u64, (u64, Term)) {
 impl Server {
     /// The server at this place, one of the founders.
     pub fn new(rules: &Rules, place: u32, key: Key) -> Self {
-        let founders = Members::of((0..rules.servers).map(Id));
-        let node = Node::new(
-            name_of(place, 0),
-            rules.settings.clone(),
-            founders,
-            key,
-            purpose::ELECTION,
-        );
+        let (name, settings) = (name_of(place, 0), rules.settings.clone());
+        let node = if rules.belongs(place, 0) {
+            let founders = Members::of(rules.founders().map(Id));
+            Node::new(name, settings, founders, key, purpose::ELECTION)
+        } else {
+            let contacts = (0..rules.servers).filter(|other| *other != place).map(Id).collect();
+            Node::joining(name, settings, (contacts, Vec::new()), key, purpose::ELECTION)
+        };
         Self {
             node,
             state: State::default(),
             key,
-            asked: BTreeMap::new(),
+            asked: Table::default(),
             stands: 0,
             leads: None,
             lives: 0,
+            planned: 0,
+            next_change: rules.changes.first().map_or(NEVER, |change| change.at),
+            hands_to: None,
+            output: Output::default(),
         }
     }
 
@@ -149,13 +178,16 @@ impl Server {
         place_of(self.node.id())
     }
 
-    fn propose(&mut self, asked: Asked, io: &mut Io<'_, Said>) {
+    fn propose(&mut self, rules: &Rules, asked: Asked, io: &mut Io<'_, Said>) {
+        if !self.belongs(rules) {
+            return io.refuse(asked.token);
+        }
         let name = (asked.identity, 0);
         if self.node.disk().sessions.knows(name) {
             // Another attempt at it has taken effect.
             return io.answer(asked.token, asked.value);
         }
-        self.asked.entry(name).or_default().push((asked.token, asked.value));
+        self.asked.entry(name).push((asked.token, asked.value));
         let command = Command {
             value: asked.value,
             bytes: asked.bytes,
@@ -165,43 +197,47 @@ impl Server {
 
     /// Does what the protocol wants done.
     fn settle(&mut self, rules: &Rules, io: &mut Io<'_, Said>) {
-        let output = self.node.take_output();
-        if let Some(snapshot) = output.installed {
+        let mut output = std::mem::take(&mut self.output);
+        self.node.swap_output(&mut output);
+        if let Some(snapshot) = output.installed.take() {
             self.state = snapshot.state;
             self.answer_applied(io);
         }
-        for committed in output.committed {
+        for committed in output.committed.drain(..) {
             if committed.fresh {
                 self.state.applied += 1;
                 self.state.hash = chain(self.state.hash, committed.identity.0);
                 io.note(event::DECIDED, committed.identity.0, self.state.applied);
             }
             io.note(notes::APPLIED, committed.index, self.state.hash);
-            for (token, _) in self.asked.remove(&committed.identity).unwrap_or_default() {
+            for (token, _) in self.asked.remove(committed.identity).unwrap_or_default() {
                 io.answer(token, committed.command.value);
             }
         }
         if self.node.wants_snapshot() {
             self.node.compact(self.state);
         }
-        for message in output.messages {
+        self.tell_members(&mut output.changed, io);
+        output.readable.clear();
+        for message in output.messages.drain(..) {
             // A server that comes back without its disk asks whoever is at a place.
             let to = place_of(message.to);
             if to != self.place() && to < rules.servers {
                 io.send(to, Said(Box::new(message)));
             }
         }
+        self.output = output;
         self.tell_role(io);
     }
 
     /// A snapshot may have brought what somebody waits for.
     fn answer_applied(&mut self, io: &mut Io<'_, Said>) {
         let sessions = &self.node.disk().sessions;
-        let is_done = |name: &Identity| sessions.knows(*name);
-        let done: Vec<Identity> = self.asked.keys().copied().filter(is_done).collect();
+        let asked = self.asked.sorted().into_iter().map(|(name, _)| name);
+        let done: Vec<Identity> = asked.filter(|name| sessions.knows(*name)).collect();
         for name in done {
             self.node.give_up(name);
-            for (token, value) in self.asked.remove(&name).unwrap_or_default() {
+            for (token, value) in self.asked.remove(name).unwrap_or_default() {
                 io.answer(token, value);
             }
         }
@@ -234,7 +270,12 @@ impl Member for Server {
     fn on(&mut self, rules: &Rules, input: Input<Said>, io: &mut Io<'_, Said>) {
         let now = io.now;
         let before = mark(self.node.disk());
+        if self.next_change <= now {
+            self.follow_plan(rules, io);
+        }
         match input {
+            Input::Start if !self.belongs(rules) => {}
+            Input::Restarted if !self.belongs(rules) => self.restart_outside(now),
             Input::Start if rules.first == Some(self.place()) => self.node.start_as_candidate(now),
             Input::Start => self.node.start(now),
             Input::Restarted => self.node.restart(now),
@@ -247,13 +288,11 @@ impl Member for Server {
                 self.node.receive(message, now);
             }
             Input::Due => self.node.tick(now),
-            Input::Asked(asked) => self.propose(asked, io),
+            Input::Asked(asked) => self.propose(rules, asked, io),
             Input::Engaged { .. } => {}
-            Input::Withdrawn(token) => self
-                .asked
-                .values_mut()
-                .for_each(|all| all.retain(|(one, _)| *one != token)),
+            Input::Withdrawn(token) => self.asked.change_each(|all| all.retain(|(one, _)| *one != token)),
         }
+        self.carry_out(rules, io);
         let disk = self.node.disk();
         if mark(disk) != before {
             io.work(rules.disk);
@@ -268,7 +307,7 @@ impl Member for Server {
     }
 
     fn due(&self, now: i64) -> i64 {
-        self.node.due(now)
+        self.node.due(now).min(self.next_change)
     }
 
     fn crash(&mut self, rules: &Rules, keeps_disk: bool) {

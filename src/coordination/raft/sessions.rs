@@ -1,5 +1,6 @@
 //! Which proposals were applied: what makes a repeated one take effect once (thesis, 6.3).
 
+use super::super::shared::Table;
 use super::Index;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -8,22 +9,56 @@ use std::collections::{BTreeMap, VecDeque};
 pub type Identity = (u64, u64);
 
 /// The proposals that were applied of late, with their places in the log. Every member has the same after the same entry.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(into = "Written", from = "Written")]
 pub struct Sessions {
-    applied: BTreeMap<Identity, Index>,
+    applied: Table<Identity, Index>,
     /// The same by place.
     order: VecDeque<(Index, Identity)>,
 }
 
+/// What is to be told of them, without the way in which a table lies.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    applied: BTreeMap<Identity, Index>,
+    order: VecDeque<(Index, Identity)>,
+}
+
+impl From<Sessions> for Written {
+    fn from(sessions: Sessions) -> Self {
+        let order = sessions.order;
+        let applied = order.iter().map(|(index, identity)| (*identity, *index)).collect();
+        Self { applied, order }
+    }
+}
+
+impl From<Written> for Sessions {
+    fn from(Written { order, .. }: Written) -> Self {
+        let mut applied = Table::default();
+        for (index, identity) in &order {
+            applied.insert(*identity, *index);
+        }
+        Self { applied, order }
+    }
+}
+
+impl PartialEq for Sessions {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Sessions {}
+
 impl Sessions {
     /// Whether a proposal is known to have been applied.
     pub fn knows(&self, identity: Identity) -> bool {
-        self.applied.contains_key(&identity)
+        self.applied.has(identity)
     }
 
     /// Where a proposal was applied.
     pub fn place(&self, identity: Identity) -> Option<Index> {
-        self.applied.get(&identity).copied()
+        self.applied.get(identity)
     }
 
     /// How many are known.
@@ -41,7 +76,7 @@ impl Sessions {
         while let Some((first, old)) = self.order.front()
             && first.saturating_add(remember) < index
         {
-            self.applied.remove(old);
+            self.applied.remove(*old);
             self.order.pop_front();
         }
     }

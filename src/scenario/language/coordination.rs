@@ -49,6 +49,8 @@ crate::language! {
             first: Part<Option<Spanned<String>>>,
             /// How long a write to the disk takes.
             disk: Part<Duration> = Part::from(Duration::ZERO),
+            /// Planned changes: servers that join and leave, and a leader that hands over. A server that is to join isn't one of the group before.
+            changes: Part<Vec<Part<Spanned<ServerChange>>>> = Part::from(Vec::new()),
         },
         /// An orchestrator: it gives the tasks of a graph to agents, waits for results, and tries again.
         Orchestrator {
@@ -188,6 +190,31 @@ crate::language! {
             patience: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(60))),
             /// Who mines in secret.
             attacker: Part<Option<Spanned<Attacker>>>,
+        },
+    }
+
+    /// A planned change of a Raft group, at a time by the servers' own clocks.
+    pub enum ServerChange {
+        /// A server joins.
+        Add {
+            /// Its site, where the group has no other server.
+            server: Part<Spanned<String>>,
+            /// When it begins to ask to be let in.
+            at: Part<Spanned<Duration>>,
+        },
+        /// A server leaves for good.
+        Remove {
+            /// Its site, where the group has no other server.
+            server: Part<Spanned<String>>,
+            /// From when on whoever leads takes it out.
+            at: Part<Spanned<Duration>>,
+        },
+        /// Whoever leads hands over.
+        Transfer {
+            /// The site of the server that is to lead.
+            to: Part<Spanned<String>>,
+            /// When.
+            at: Part<Spanned<Duration>>,
         },
     }
 

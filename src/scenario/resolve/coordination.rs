@@ -3,7 +3,6 @@
 use super::Resolver;
 use crate::agents::step::{Aim, CallStep, Whom};
 use crate::coordination::group::{Beside, GroupSpec};
-use crate::coordination::raft::{Flaw, Settings, server};
 use crate::coordination::{CoordinationSpec, Protocol};
 use crate::kernel::SimDuration;
 use crate::network::SiteId;
@@ -26,9 +25,6 @@ pub(super) struct Placed {
 
 /// Of a group with more members an agent asks the nearest alone.
 const MOST_COUNCIL: usize = 64;
-
-/// The most servers of a Raft group.
-const MOST_SERVERS: usize = 64;
 
 pub(super) fn nanos(time: SimDuration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX / 4)
@@ -250,7 +246,7 @@ impl Resolver<'_, '_> {
 
     fn pattern(&mut self, name: &Spanned<String>, pattern: &Spanned<Pattern>, sites: &[SiteId]) -> Option<Protocol> {
         match &pattern.value {
-            Pattern::Raft { .. } => self.raft_group(pattern, sites),
+            Pattern::Raft { .. } => self.raft_group(name, pattern, sites),
             Pattern::Voting { .. } => self.voting_group(pattern),
             Pattern::Gossip { .. } => self.gossip_group(name, pattern, sites.len() as u32),
             Pattern::Swim { .. } => self.swim_group(pattern, sites.len() as u32),
@@ -259,64 +255,6 @@ impl Resolver<'_, '_> {
             Pattern::Ledger { .. } => self.ledger_group(pattern, sites.len() as u32),
             Pattern::Orchestrator { .. } => self.orchestrator_group(pattern, sites.len()),
         }
-    }
-
-    fn raft_group(&mut self, pattern: &Spanned<Pattern>, sites: &[SiteId]) -> Option<Protocol> {
-        let Pattern::Raft {
-            election_min,
-            election_max,
-            heartbeat,
-            pre_vote,
-            batch,
-            in_flight,
-            snapshot_every,
-            remember,
-            first,
-            disk,
-        } = &pattern.value
-        else {
-            return None;
-        };
-        if sites.len() > MOST_SERVERS {
-            let message = format!(
-                "a Raft group has {MOST_SERVERS} servers at most, and this one has {}",
-                sites.len()
-            );
-            self.error(Code::TooMany, pattern.span, message);
-            return None;
-        }
-        self.check_order(("heartbeat", heartbeat), ("election_min", election_min), false);
-        self.check_order(("election_min", election_min), ("election_max", election_max), true);
-        let first = match first.get()? {
-            None => None,
-            Some(name) => {
-                let site = self.site(name)?;
-                let place = sites.iter().position(|at| *at == site);
-                if place.is_none() {
-                    self.error(Code::UnknownSite, name.span, "the group has no server at this site");
-                }
-                Some(place? as u32)
-            }
-        };
-        let snapshot_every = u64::from(**snapshot_every.get()?);
-        Some(Protocol::Raft(Box::new(server::Rules {
-            settings: Settings {
-                election_min: nanos(*election_min.get()?.value),
-                election_max: nanos(*election_max.get()?.value),
-                heartbeat: nanos(*heartbeat.get()?.value),
-                pre_vote: *pre_vote.get()?,
-                lease: None,
-                batch: **batch.get()? as usize,
-                in_flight: **in_flight.get()? as usize,
-                snapshot_every,
-                trailing: snapshot_every / 2,
-                remember: u64::from(**remember.get()?),
-                flaw: Flaw::None,
-            },
-            servers: sites.len() as u32,
-            first,
-            disk: disk.get()?.as_nanos(),
-        })))
     }
 
     /// Whether a coordination group has a member beside each agent of this group.

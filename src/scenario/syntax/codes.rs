@@ -518,6 +518,17 @@ codes! {
      end, which is a warning.\n\n```ron\npattern: Ledger(shares: [0.3, 0.7], attacker: (member: 0, gives_up: 20))\n```";
     BadPeers = 737, "more peers than there are members",
     "A member of a ledger connects to `peers` others. Without it all are connected.\n\n```ron\npattern: Ledger(peers: 8)\n```";
+    NoSuchServer = 760, "a planned change of a server that isn't there",
+    "`changes` of a Raft group name servers by their sites: one of the sites in `at`, at which the group has one server. Servers that join later stand \
+     in `at` as all others do.\n\n```ron\n(pattern: Raft(changes: [Add(server: \"d\", at: \"10s\")]), at: [\"a\", \"b\", \"c\", \"d\"])\n```";
+    BadServerChange = 761, "a planned change that can't be made",
+    "In the order of their times, `changes` add servers that aren't of the group yet, remove such as are, and hand over to such as are. Whoever has \
+     left doesn't come back.\n\n```ron\npattern: Raft(changes: [Add(server: \"d\", at: \"10s\"), Remove(server: \"a\", at: \"20s\"), Transfer(to: \"d\", \
+     at: \"30s\")])\n```";
+    MajorityLost = 762, "a planned change without a majority",
+    "A group has servers from its beginning to its end: its last one can't be removed. A warning says of a change that it falls into a time when so many \
+     servers have crashed that nothing can be decided: it is made when more are back.\n\n```ron\npattern: Raft(changes: [Remove(server: \"c\", at: \
+     \"20s\")])\n```";
 }
 
 #[cfg(test)]

@@ -96,6 +96,7 @@ impl Service {
             open: false,
             failed: false,
             counts: false,
+            aimed: false,
             paths: 1,
             executed: 0,
             tries: 1,

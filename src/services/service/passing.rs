@@ -253,6 +253,7 @@ impl Service {
                 open: true,
                 failed: false,
                 counts: false,
+                aimed: false,
                 paths: 0,
                 executed: 0,
                 tries: 0,

@@ -250,3 +250,36 @@ fn a_word_about_an_entry_commits_no_other_in_its_place() {
         assert_eq!(script.nodes[2].commit(), commit);
     }
 }
+
+#[test]
+fn a_candidate_that_is_refused_gives_nobody_more_time() {
+    let mut script = Script::new(3, flawed(Flaw::None));
+    script.time_out(0);
+    (1..3).for_each(|to| script.ask(0, to));
+    (1..3).for_each(|to| script.ask(0, to));
+    assert!(script.leads(0));
+    script.mail.clear();
+    // The last member lacks an entry, and stands once nobody hears the leader any more.
+    script.act(0, |node, now| node.propose((0, 1), 7, now));
+    script.pass(0, 1);
+    script.wait(150 * MS);
+    let (term, due) = (script.nodes[1].disk().term, script.nodes[1].due(script.now));
+    let body = Body::Vote {
+        last: (1, term),
+        transfer: false,
+    };
+    let vote = Message {
+        from: Id(2),
+        to: Id(1),
+        term: term + 1,
+        body,
+    };
+    script.act(1, |node, now| node.receive(vote, now));
+    let disk = script.nodes[1].disk();
+    assert_eq!((disk.term, disk.vote), (term + 1, None), "the term is taken over");
+    assert_eq!(
+        script.nodes[1].due(script.now),
+        due,
+        "it stands itself when it would have"
+    );
+}

@@ -15,8 +15,8 @@ crate::language! {
         at: Part<Option<Spanned<OneOrMany<Part<Spanned<String>>>>>>,
         /// How many members it has. Without this one for each site of `at`.
         members: Part<Option<Spanned<Positive<u32>>>>,
-        /// In place of `at` and `members`: a member beside each agent of this group, at the agent's site.
-        beside: Part<Option<Spanned<String>>>,
+        /// In place of `at` and `members`: a member beside each agent of this group, or of these groups in their order, at the agent's site.
+        beside: Part<Option<Spanned<OneOrMany<Part<Spanned<String>>>>>>,
         /// The topic of the messages by which members tell something to the agents beside them. Without it they don't.
         tells: Part<Option<Spanned<String>>>,
         /// The size of an answer to an agent.
@@ -241,6 +241,12 @@ crate::language! {
 }
 
 impl Coordination {
+    /// The groups of agents that its members are beside, as far as they can be read.
+    pub fn stands_beside(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let beside = self.beside.given().into_iter();
+        beside.flat_map(|beside| beside.value.0.iter().filter_map(Part::get))
+    }
+
     /// The topics by which it sets agents to work, those of its work left out.
     pub fn engaging_topics(&self) -> Vec<&str> {
         match self.pattern.get().map(|pattern| &pattern.value) {

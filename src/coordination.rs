@@ -16,6 +16,7 @@ pub mod raft;
 pub mod shared;
 pub mod spec;
 pub mod swim;
+pub mod team;
 pub mod voting;
 pub mod work;
 

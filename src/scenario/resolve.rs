@@ -39,6 +39,7 @@ mod rows;
 mod services;
 mod state;
 mod steps;
+mod team;
 mod timeouts;
 mod times;
 mod voting;

@@ -3,6 +3,7 @@
 use super::gossip::{Exchange, GossipItem, OrNever, Pace, ProbePace, Spread, Targets, Via};
 use super::laws::TimeLaw;
 use super::state::SiteClock;
+use super::work::{Speculate, Take};
 use crate::scenario::syntax::quantity::{Bytes, Duration, Fraction, Positive};
 use crate::scenario::syntax::{Named, OneOrMany, Part, Spanned};
 
@@ -66,6 +67,27 @@ crate::language! {
             log: Part<Option<Duration>>,
             /// How other members take over from the first.
             standby: Part<Option<Spanned<Standby>>>,
+        },
+        /// A team: members beside the agents of all crews take tasks of a graph for them, and tell each other by gossip.
+        Team {
+            /// The graph.
+            work: Part<Spanned<String>>,
+            /// The time between two comparisons of what a member knows with what others know, by its own clock.
+            period: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_millis(500))),
+            /// With how many others it compares at a time.
+            fan_out: Part<Spanned<Positive<u32>>> = Part::from(Spanned::from(super::positive(1))),
+            /// How members keep out of each other's way.
+            take: Part<Take> = Part::from(super::work::ranked()),
+            /// How long a member waits between a claim and the work, so as to hear of others.
+            settle: Part<Duration> = Part::from(Duration::ZERO),
+            /// How long a claim lives before others may claim the task as well. Without it for ever.
+            timeout: Part<Option<Spanned<Positive<Duration>>>>,
+            /// How long a member takes to claim a task.
+            decides: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),
+            /// How long a member takes to write a fact to its disk.
+            disk: Part<Duration> = Part::from(Duration::ZERO),
+            /// How tasks are begun on drafts of what they need. Without it they aren't.
+            speculate: Part<Option<Spanned<Speculate>>>,
         },
         /// Voting: a teller puts what is submitted to agents, and counts their ballots.
         Voting {

@@ -14,6 +14,7 @@ use crate::scenario::syntax::quantity::Bytes;
 use crate::scenario::syntax::{Code, Diagnostic, OneOrMany, Part, Span, Spanned, unknown_name, write};
 use crate::services::Routing;
 use crate::state::Clock;
+use std::ops::Range;
 
 /// Where the members of a coordination group are, as far as it is known.
 #[derive(Debug, Clone)]
@@ -206,7 +207,10 @@ impl Resolver<'_, '_> {
         let answer_bytes = self.bytes_of(&group.answer);
         let pattern = group.pattern.get()?;
         let own = placed.desks.map_or(sites.len(), |desks| desks as usize);
-        let protocol = self.pattern(name, pattern, &sites[..own]);
+        let runs = beside
+            .as_ref()
+            .map(|beside| beside.as_ref().map_or(&[][..], |beside| &beside.runs));
+        let protocol = self.pattern(name, pattern, &sites[..own], runs);
         let askers = (0..self.file.sites.0.len() as u32).map(SiteId);
         let asked = askers.map(|from| self.asked_from(from, &placed)).collect();
         Some(CoordinationSpec {
@@ -290,7 +294,13 @@ impl Resolver<'_, '_> {
         Some(Some(Beside { runs, topic }))
     }
 
-    fn pattern(&mut self, name: &Spanned<String>, pattern: &Spanned<Pattern>, sites: &[SiteId]) -> Option<Protocol> {
+    fn pattern(
+        &mut self,
+        name: &Spanned<String>,
+        pattern: &Spanned<Pattern>,
+        sites: &[SiteId],
+        runs: Option<&[Range<u32>]>,
+    ) -> Option<Protocol> {
         match &pattern.value {
             Pattern::Raft { .. } => self.raft_group(pattern, sites),
             Pattern::Voting { .. } => self.voting_group(pattern),
@@ -300,6 +310,7 @@ impl Resolver<'_, '_> {
             Pattern::Pbft { .. } => self.pbft_group(pattern, sites.len() as u32),
             Pattern::Ledger { .. } => self.ledger_group(pattern, sites.len() as u32),
             Pattern::Orchestrator { .. } => self.orchestrator_group(pattern, sites.len()),
+            Pattern::Team { .. } => self.team_group(pattern, runs),
         }
     }
 

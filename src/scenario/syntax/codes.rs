@@ -522,6 +522,9 @@ codes! {
     "The members of a team take tasks for the agents that they stand `beside`: all groups whose agents do tasks of the `work` are named there. They \
      compare what they know with others, of whom there are at least `fan_out`. A claim lives (`timeout`) longer than it `settle`s.\n\n```ron\n\
      coordination: {\"team\": (pattern: Team(work: \"feature\"), beside: [\"coders\", \"reviewers\"])}\n```";
+    EndlessHabit = 741, "an agent that never comes to an end",
+    "An agent that does steps again (`repeats`), or doesn't notice that it is through (`unaware`), does so with a probability below 1.\n\n```ron\n\
+     errs: (repeats: 0.15, unaware: 0.1)\n```";
 }
 
 #[cfg(test)]

@@ -193,6 +193,32 @@ fn work_on_drafts_saves_what_it_overlaps_with_or_is_wasted() {
 }
 
 #[test]
+fn drafts_hold_less_often_where_agents_err_and_never_where_a_check_says_no() {
+    let agents = |errs: &str| {
+        format!(
+            r#"
+            "first": (count: 1, at: "a", errs: ({errs}), on: {{"one": [Think("10s")]}}),
+            "check": (count: 1, at: "a", on: {{"look": [Think("5s")]}}),
+            "then": (count: 1, at: "a", on: {{"two": [Think("4s")]}}),
+            "x": (count: 1, at: "a", program: [Submit(to: "g")])"#
+        )
+    };
+    let work = |check: &str| {
+        format!(r#"work: {{"w": (tasks: {{"one": (by: "first"), {check} "two": (by: "then", needs: "one")}})}}"#)
+    };
+    let of = |errs: &str, check: &str| {
+        let group = r#"pattern: Team(work: "w", period: "1ms", speculate: (after: "2s", holds_if_wrong: 0)), beside: ["first", "check", "then"]"#;
+        let of = numbers(&scenario(group, &agents(errs), &work(check)));
+        ["speculated.kept", "speculated.dropped", "again"].map(|name| of[&format!("work.g.{name}")])
+    };
+    let check = r#""look": (by: "check", needs: "one", checks: "one", rounds: 2),"#;
+    assert_eq!(of("", check), [1.0, 0.0, 0.0]);
+    assert_eq!(of("wrong: 1", ""), [0.0, 1.0, 0.0]);
+    // What is taken up again while the check is at it stands, since it needs the first result alone; of the second round nobody needs a draft.
+    assert_eq!(of("wrong: 1", check), [0.0, 1.0, 1.0]);
+}
+
+#[test]
 fn a_member_that_stands_still_goes_on_with_its_work_and_that_time_is_down() {
     let agents = format!(r#"{VOTERS}, "x": (count: 1, at: "a", program: [Submit(to: "g")])"#);
     let group = r#"pattern: Orchestrator(work: "w", decides: "2s"), at: "a""#;

@@ -80,7 +80,12 @@ fn who_does_not_notice_that_it_is_through_goes_through_all_of_it_again() {
 #[test]
 fn an_agent_that_never_comes_to_an_end_is_refused() {
     let text = text("repeats: 1.0, unaware: 1.0", RANDOM);
-    let outcome = load("s.ron".as_ref(), &[], &Memory::new().with("s.ron", text.as_str()), &Registry);
+    let outcome = load(
+        "s.ron".as_ref(),
+        &[],
+        &Memory::new().with("s.ron", text.as_str()),
+        &Registry,
+    );
     let said = render(&outcome.diagnostics, &outcome.sources, Show::default());
     for what in ["repeats", "unaware"] {
         assert!(

@@ -48,7 +48,7 @@ lapses `timeout` after it was heard of, and then others may claim the task: so t
 *Checks* work as under an orchestrator: a no opens another round of what is checked, up to the `rounds` of the task that checks.
 
 *Speculation* (`speculate`). An agent that has been at a task for `after` has a draft of its result, which becomes known as everything else does; nobody makes a draft of what it builds on drafts. A member that finds nothing better
-may begin a task of which some needs are drafts, but no check. The result agrees with the draft with probability `holds`, drawn for the task and its round, whoever does it; a check's draft is that it lets through; and of a round that
+may begin a task of which some needs are drafts, but no check. The result agrees with the draft with probability `holds` (`holds_if_wrong` where the agent errs), drawn for the task and its round, whoever does it; a check's draft is that it lets through; and of a round that
 a check had done again no draft holds. If all drafts held, the work stands, and counts as soon as the results are known; else it is thrown away once the agent is through, and the task can be claimed again. What is wrong with the results is wrong with the work in either case.
 
 *Crashes.* What strikes an agent strikes the member beside it. A member keeps its facts on its disk (each takes it `disk`); what its agent was at is gone, and it gives up its claims when it is back. One that has lost its disk begins a new life, and is told everything
@@ -74,8 +74,8 @@ pub enum Take {
 pub struct Speculate {
     /// How long after it has begun an agent has a draft, in nanoseconds.
     pub after: i64,
-    /// The probability that the result agrees with it.
-    pub holds: f64,
+    /// The probability that the result agrees with it: where the agent is right, and where it errs.
+    pub holds: [f64; 2],
 }
 
 /// Whom a member stands beside.

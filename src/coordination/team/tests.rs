@@ -193,7 +193,7 @@ fn with_speculation_every_job_ends_as_well() {
         let mut rules = rules(diamond(), 3);
         rules.speculate = Some(Speculate {
             after: 20 * MS as i64,
-            holds: 0.5,
+            holds: [0.5; 2],
         });
         rules.take = [Take::AtOnce, Take::Random(100 * MS as i64)][seed as usize % 2];
         rules.settle = 30 * MS as i64;
@@ -275,7 +275,7 @@ fn what_is_begun_on_a_draft_that_holds_saves_the_wait_for_the_result() {
         let after = 300 * MS;
         two.speculate = Some(Speculate {
             after: after as i64,
-            holds,
+            holds: [holds, 0.0],
         });
         let root = Key::root(seed, 0);
         let phase = |member: u64| root.member(member).stream(purpose::PROTOCOL, 0).below(97 * MS);

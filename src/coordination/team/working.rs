@@ -271,7 +271,10 @@ impl Mate {
             io.note_with(notes::AGAIN, of.job, checked.into(), &[round]);
         }
         let holds = match (task.checks, rules.speculate) {
-            (None, Some(speculate)) => rules.key.stream(purpose::PROTOCOL, address(of)).chance(speculate.holds),
+            (None, Some(speculate)) => rules
+                .key
+                .stream(purpose::PROTOCOL, address(of))
+                .chance(speculate.holds[usize::from(says_wrong)]),
             _ => true,
         };
         let wrong = working.wrong || (task.checks.is_none() && says_wrong);

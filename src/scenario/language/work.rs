@@ -33,6 +33,8 @@ crate::language! {
         after: Part<Duration> = Part::from(Duration::ZERO),
         /// The probability that the result agrees with its draft.
         holds: Part<Probability> = Part::from(Probability::ONE),
+        /// The same where the agent errs in the result: its draft may have been right, or as wrong. Without it `holds`.
+        holds_if_wrong: Part<Option<Probability>>,
     }
 
     /// A graph of tasks. A job is one passage through it; patterns of coordination say who does what, and when.

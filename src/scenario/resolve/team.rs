@@ -89,10 +89,14 @@ impl Resolver<'_, '_> {
         let posts = runs.iter().cloned().flatten().map(post).collect();
         let speculate = match speculate.get()? {
             None => None,
-            Some(speculate) => Some(Speculate {
-                after: nanos(*speculate.value.after.get()?),
-                holds: speculate.value.holds.get()?.get(),
-            }),
+            Some(speculate) => {
+                let holds = speculate.value.holds.get()?.get();
+                let if_wrong = speculate.value.holds_if_wrong.get()?;
+                Some(Speculate {
+                    after: nanos(*speculate.value.after.get()?),
+                    holds: [holds, if_wrong.as_ref().map_or(holds, |given| given.get())],
+                })
+            }
         };
         Some(Protocol::Team(Box::new(Rules {
             posts,

@@ -16,6 +16,7 @@ pub mod edits;
 pub mod endless;
 pub mod errs;
 pub mod group;
+mod habits;
 pub mod journal;
 pub mod locking;
 mod memory;

@@ -18,6 +18,7 @@ mod reference;
 pub mod shared;
 pub mod spec;
 pub mod swim;
+pub mod team;
 pub mod voting;
 pub mod work;
 

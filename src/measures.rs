@@ -38,6 +38,7 @@ pub mod journal;
 pub mod locks;
 mod membership;
 mod ordering;
+pub mod redone;
 pub mod registry;
 pub mod replay;
 pub mod shared_state;
@@ -148,6 +149,7 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         Box::new(journal::Journals::new(Arc::clone(&setting))),
         Box::new(waiting::Waiting::new(Arc::clone(&setting))),
         Box::new(locks::Locks::new(Arc::clone(&setting))),
+        Box::new(redone::Redone::new(Arc::clone(&setting))),
         Box::new(gateways::Gateways::new(Arc::clone(&setting))),
     ];
     if !setting.channels.is_empty() {

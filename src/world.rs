@@ -3,6 +3,7 @@
 //! In reading order: [`message`] and [`call`] are what travels, [`pursuit`] how some calls are pursued; [`population`] is who receives it and what they may do; [`record`]
 //! is what observers see; this file is the [`World`] that ties them together as a [`Model`] of the kernel.
 
+mod beside;
 pub mod call;
 pub mod client;
 pub mod ledger;
@@ -16,12 +17,14 @@ pub mod waiting;
 use crate::faults::{Edge, FaultKind, Faults, Keep, Scope, Step};
 use crate::kernel::{Entry, Key, Liveness, Model, Origin, Out, SimTime, Ticket, Words, prefetch};
 use crate::network::{Arrival, Network, Verdict};
+use beside::Beside;
 use message::MessageKind;
 use population::{Aftermath, Cx, Directory, Disturbance, Halt, Population, Shared, kind};
 use record::{Records, What};
 use serde::Serialize;
 use slab::{Handle, Slab};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// So many messages under way are taken to lie in the caches: places are used again, the latest first.
 const AT_HAND: usize = 4096;
@@ -40,6 +43,9 @@ pub struct World {
     /// Whether some population prefetches what requests will need.
     #[serde(skip)]
     expects: bool,
+    /// The members of coordination groups that stand beside agents: whatever strikes the agent strikes them.
+    #[serde(skip)]
+    beside: Beside,
     /// What all populations share.
     pub shared: Shared,
 }
@@ -79,6 +85,7 @@ impl World {
             timelines,
             draining: false,
             expects: false,
+            beside: Beside::default(),
             shared,
         }
     }
@@ -87,6 +94,11 @@ impl World {
     pub fn populate(&mut self, groups: Vec<Box<dyn Population>>) {
         self.expects = groups.iter().any(|group| group.expects());
         self.groups = groups;
+    }
+
+    /// Has members stand beside agents: each run of agents, and the member beside its first.
+    pub fn stand_beside(&mut self, runs: Vec<(Range<u32>, u32)>) {
+        self.beside = Beside::new(runs);
     }
 
     /// A population, by its place.
@@ -398,10 +410,10 @@ impl World {
 
     /// The entities that a step of a fault strikes.
     fn struck(&self, step: &Step) -> Vec<u32> {
-        if let Some(tag) = step.tag {
-            return vec![tag];
-        }
         let targets = &self.faults.specs()[step.fault as usize].targets;
+        if let Some(tag) = step.tag {
+            return self.beside.with_members(vec![tag], targets);
+        }
         let meant = targets
             .iter()
             .zip(0u32..)
@@ -419,7 +431,7 @@ impl World {
                 }
             }
         }
-        all
+        self.beside.with_members(all, targets)
     }
 
     fn disturb(&mut self, targets: &[u32], disturbance: Disturbance, entry: &Entry<u64>, out: &mut Out<'_, u64>) {

@@ -115,6 +115,110 @@ fn an_orchestrator_takes_a_graph_level_by_level() {
 }
 
 #[test]
+fn a_member_of_a_team_does_by_itself_what_it_hears_of_alone() {
+    let agents = format!(r#"{VOTERS}, "x": (count: 1, at: "a", program: [Submit(to: "g")])"#);
+    // There is no comparison within so short a time: the nearest member has all three tasks done by its own agent, one after the other.
+    let group = r#"pattern: Team(work: "w", period: "1h", decides: "500ms", disk: "100ms", take: AtOnce), beside: "v""#;
+    let of = numbers(&scenario(group, &agents, WORK));
+    // The job is a fact, and a claim and a result of each task; the last is that it is over.
+    let alone = 3.0 * (0.5 + 5.0) + 8.0 * 0.1;
+    assert_eq!(of["task.time.mean"], 2.0 + alone);
+    // The third waits for the agent while that is at the second.
+    assert_eq!((of["work.g.time.mean"], of["work.g.own.mean"]), (alone, 10.0));
+    assert_eq!(
+        (
+            of["work.g.given"],
+            of["work.g.claims"],
+            of["work.g.spent"],
+            of["work.g.wasted"]
+        ),
+        (3.0, 3.0, 15.0, 0.0)
+    );
+    // Who waits for others who go before it waits for each.
+    let ranked = group.replace("AtOnce", r#"Ranked(wait: "1min")"#);
+    let waited = numbers(&scenario(&ranked, &agents, WORK))["work.g.time.mean"] - of["work.g.time.mean"];
+    // At least one of the three tasks has another first taker here, and two wait at the same time.
+    assert!(waited > 59.0 && waited < 361.0, "{waited}");
+}
+
+#[test]
+fn work_on_drafts_saves_what_it_overlaps_with_or_is_wasted() {
+    // Two groups whose members are told everything within a few milliseconds.
+    let agents = r#"
+        "first": (count: 1, at: "a", on: {"one": [Think("10s")]}),
+        "then": (count: 1, at: "a", on: {"two": [Think("4s")]}),
+        "x": (count: 1, at: "a", program: [Submit(to: "g")])
+    "#;
+    let work = r#"work: {"w": (tasks: {"one": (by: "first"), "two": (by: "then", needs: "one")})}"#;
+    let of = |holds: u32, after: &str| {
+        let group = format!(
+            r#"pattern: Team(work: "w", period: "1ms", speculate: (after: "{after}", holds: {holds})), beside: ["first", "then"]"#
+        );
+        numbers(&scenario(&group, agents, work))
+    };
+    let near = |value: f64, expected: f64| (value - expected).abs() < 0.01;
+    // Ready long before the result that it waits for: four seconds are saved.
+    let early = of(1, "2s");
+    assert!(near(early["work.g.time.mean"], 10.0), "{}", early["work.g.time.mean"]);
+    assert!(near(early["work.g.speculated.saved"], 4.0));
+    assert!(near(early["work.g.own.mean"], 10.0), "the job hung on the first alone");
+    // Half way when the result comes: two seconds are.
+    let late = of(1, "8s");
+    assert!(near(late["work.g.time.mean"], 12.0), "{}", late["work.g.time.mean"]);
+    assert!(near(late["work.g.speculated.saved"], 2.0));
+    assert_eq!(
+        (
+            late["work.g.speculated"],
+            late["work.g.speculated.kept"],
+            late["work.g.wasted"]
+        ),
+        (1.0, 1.0, 0.0)
+    );
+    // In vain: it is begun again at the result, or once the agent is through with what nobody wants.
+    let (early, late) = (of(0, "2s"), of(0, "8s"));
+    assert!(near(early["work.g.time.mean"], 14.0), "{}", early["work.g.time.mean"]);
+    assert!(near(late["work.g.time.mean"], 16.0), "{}", late["work.g.time.mean"]);
+    for vain in [early, late] {
+        let counts = [
+            "speculated",
+            "speculated.kept",
+            "speculated.dropped",
+            "redundant",
+            "speculated.saved",
+            "wasted",
+        ];
+        let counts = counts.map(|name| vain[&format!("work.g.{name}")]);
+        assert_eq!(counts, [1.0, 0.0, 1.0, 1.0, 0.0, 4.0]);
+    }
+}
+
+#[test]
+fn drafts_hold_less_often_where_agents_err_and_never_where_a_check_says_no() {
+    let agents = |errs: &str| {
+        format!(
+            r#"
+            "first": (count: 1, at: "a", errs: ({errs}), on: {{"one": [Think("10s")]}}),
+            "check": (count: 1, at: "a", on: {{"look": [Think("5s")]}}),
+            "then": (count: 1, at: "a", on: {{"two": [Think("4s")]}}),
+            "x": (count: 1, at: "a", program: [Submit(to: "g")])"#
+        )
+    };
+    let work = |check: &str| {
+        format!(r#"work: {{"w": (tasks: {{"one": (by: "first"), {check} "two": (by: "then", needs: "one")}})}}"#)
+    };
+    let of = |errs: &str, check: &str| {
+        let group = r#"pattern: Team(work: "w", period: "1ms", speculate: (after: "2s", holds_if_wrong: 0)), beside: ["first", "check", "then"]"#;
+        let of = numbers(&scenario(group, &agents(errs), &work(check)));
+        ["speculated.kept", "speculated.dropped", "again"].map(|name| of[&format!("work.g.{name}")])
+    };
+    let check = r#""look": (by: "check", needs: "one", checks: "one", rounds: 2),"#;
+    assert_eq!(of("", check), [1.0, 0.0, 0.0]);
+    assert_eq!(of("wrong: 1", ""), [0.0, 1.0, 0.0]);
+    // What is taken up again while the check is at it stands, since it needs the first result alone; of the second round nobody needs a draft.
+    assert_eq!(of("wrong: 1", check), [0.0, 1.0, 1.0]);
+}
+
+#[test]
 fn a_member_that_stands_still_goes_on_with_its_work_and_that_time_is_down() {
     let agents = format!(r#"{VOTERS}, "x": (count: 1, at: "a", program: [Submit(to: "g")])"#);
     let group = r#"pattern: Orchestrator(work: "w", decides: "2s"), at: "a""#;
@@ -151,6 +255,7 @@ fn storm() -> String {
                 "log": (pattern: Raft(disk: "2ms"), at: ["a", "b", "c"]),
                 "vote": (pattern: Voting(voters: "crew", quorum: 2, timeout: "5s", verify: "1ms"), at: ["a", "b"]),
                 "lead": (pattern: Orchestrator(work: "w", log: "2ms", decides: Exponential(mean: "10ms"), timeout: "10s", attempts: 20, standby: ()), at: ["a", "b"]),
+                "team": (beside: "crew", pattern: Team(work: "w", disk: "2ms", decides: Exponential(mean: "10ms"), timeout: "10s", take: Random(within: "100ms"), speculate: (after: "200ms", holds: 0.5))),
             }},
             policies: {{"again": (timeout: "15s", attempts: 100, backoff: FullJitter(base: "100ms", cap: "2s"), idempotency_key: true)}},
             agents: {{
@@ -164,6 +269,7 @@ fn storm() -> String {
                     Submit(to: "log", policy: "again"),
                     Submit(to: "vote", value: Bernoulli(p: 0.5), policy: "again", then: [Think("1s")]),
                     Submit(to: "lead", policy: "again"),
+                    Submit(to: "team", policy: "again"),
                 ])]),
             }},
             {more}
@@ -186,6 +292,8 @@ fn accounts_add_up_under_every_fault_and_everything_is_dealt_with() {
         );
         // Each agent submits each of the three four times; what is done again was done before.
         assert_eq!(of["coordination.log.decided"], 24.0, "seed {seed}");
+        assert_eq!(of["work.team.jobs.done"], 24.0, "seed {seed}");
+        assert_eq!(of["work.team.jobs.open"], 0.0, "seed {seed}");
     }
 }
 
@@ -242,6 +350,7 @@ fn what_cannot_be_is_refused_with_its_place() {
             "three": (by: "crew", on: "x", needs: ["two"]),
         }),
         "self": (tasks: {"one": (by: "crew", on: "x", needs: "one")}),
+        "fine": (tasks: {"one": (by: "crew", on: "x")}),
         "strange": (tasks: {
             "one": (by: "nobody"),
             "two": (by: "crew", needs: "on"),
@@ -260,9 +369,14 @@ fn what_cannot_be_is_refused_with_its_place() {
         "crowd": (pattern: Orchestrator(work: "nothing"), at: ["a", "b"]),
         "deaf": (pattern: Raft(), at: "a", tells: "news"),
         "gone": (pattern: Raft(), beside: "stream"),
+        "idle": (pattern: Team(work: "circle"), at: "a"),
+        "narrow": (pattern: Team(work: "fine", fan_out: 3, settle: "2s", timeout: "1s"), beside: ["crew", "crow"]),
+        "other": (pattern: Team(work: "fine"), beside: ["cooks", "cooks"]),
+        "lone": (pattern: Team(work: "fine", fan_out: 3, settle: "2s", timeout: "1s"), beside: "crew"),
     },
     agents: {
         "crew": (count: 3, at: "a", on: {"x": [Think("1s")]}, errs: (wrong: 0.5, correlation: 0.5)),
+        "cooks": (count: 2, at: "a"),
         "stream": (count: Stream(), at: "a", on: {"x": []}, start: Poisson(rate: "1/s"), program: [
             Submit(to: "mani"), Submit(to: "tool"),
         ]),

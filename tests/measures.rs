@@ -330,6 +330,7 @@ fn everything_on_a_sheet_is_in_the_registry() {
         "replay.",
         "journal.",
         "recovery.",
+        "redone.",
         "latency_trap.",
         "budget.",
         "inference.",

@@ -78,7 +78,7 @@ impl AgentGroup {
             Whom::Named if step.aim.is_none() => step.server,
             Whom::Named => self.first_server(id, index, cx.now()),
             Whom::BySite(servers) => servers[self.agents[self.member_of(id) as usize].endpoint.site.0 as usize],
-            Whom::Beside => step.server + self.member_of(id),
+            Whom::Beside(behind) => step.server + behind + self.member_of(id),
         }
     }
 

@@ -24,9 +24,33 @@ pub struct Errs {
     pub model: Option<String>,
     /// The correlation between the errors of two agents that run it, from 0 to 1.
     pub correlation: f64,
+    /// The probability that a step of a handler is done again though it is done.
+    pub repeats: f64,
+    /// The probability that an agent doesn't notice that it is through with a handler, and goes through it again.
+    pub unaware: f64,
+    /// The probability that an agent is a slow one, and by how much its thinking times are multiplied then.
+    pub slow: Option<(f64, f64)>,
+}
+
+/// What is done again: the word `c` of [`What::Redone`](crate::world::record::What::Redone).
+pub mod again {
+    /// A step of a handler begins again.
+    pub const STEP: u64 = 0;
+    /// A step that was begun again is over.
+    pub const STEP_OVER: u64 = 1;
+    /// A handler begins again.
+    pub const ROUND: u64 = 2;
 }
 
 impl Errs {
+    /// By how much the thinking times of the agent with this key are multiplied.
+    pub(super) fn slowed(&self, own: Key) -> f64 {
+        match self.slow {
+            Some((share, factor)) if own.stream(purpose::PACE, 0).chance(share) => factor,
+            _ => 1.0,
+        }
+    }
+
     /// An agent's answer to a question about something: it draws under its own key and, for what it shares with others, under
     /// that of its model.
     pub(super) fn answer(&self, question: u64, about: u64, own: Key, model: Key) -> u64 {
@@ -75,6 +99,9 @@ mod tests {
             abstains: 0.0,
             model: Some("m".to_string()),
             correlation,
+            repeats: 0.0,
+            unaware: 0.0,
+            slow: None,
         }
     }
 

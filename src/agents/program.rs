@@ -73,6 +73,23 @@ pub enum Instruction {
         /// Where a round starts.
         start: u32,
     },
+    /// Clears what is kept of a step that may be done again.
+    Once {
+        /// Which registers keep it: this one and the next.
+        register: u16,
+    },
+    /// Goes back to a step that is done, if chance will have it. Counts no step.
+    Redo {
+        /// Which registers say where the step was over, and how often it was done again.
+        register: u16,
+        /// The step.
+        start: u32,
+    },
+    /// Goes back to the start of a handler that is through, if chance will have it. Counts no step.
+    Round {
+        /// The start.
+        start: u32,
+    },
     /// Goes to one of the places of a table.
     Choose(u32),
     /// Goes on if the read before showed enough, else elsewhere, by a table.
@@ -211,7 +228,7 @@ pub struct Program {
 impl Program {
     /// Compiles a main program and handlers by topic. `place` is where the program stands in the scenario.
     pub fn compile(main: &[Step], handlers: &[(u16, Vec<Step>)], place: &str) -> Self {
-        Self::compile_with(main, handlers, place, None)
+        Self::compile_with(main, handlers, place, None, Habits::default())
     }
 
     /// The same, of a program some of whose steps are events of a log.
@@ -220,6 +237,7 @@ impl Program {
         handlers: &[(u16, Vec<Step>)],
         place: &str,
         events: Option<Granularity>,
+        habits: Habits,
     ) -> Self {
         let mut compiler = Compiler {
             program: Self::default(),
@@ -228,15 +246,28 @@ impl Program {
             inside: 0,
             in_swap: false,
             row: None,
+            repeats: false,
         };
         compiler.block(main, &format!("{place}.program"));
         compiler.emit(Instruction::End, format!("{place}.program"));
         compiler.events = None;
+        compiler.repeats = habits.repeats;
         for (topic, steps) in handlers {
             let at = compiler.here();
             let path = format!("{place}.on[{topic}]");
             compiler.depth = 0;
+            // Whoever asked hears of the end when the agent thinks that it is there.
+            let (steps, reply) = match steps.split_last() {
+                Some((reply @ Step::Reply { .. }, steps)) if habits.unaware => (steps, Some(reply)),
+                _ => (steps.as_slice(), None),
+            };
             compiler.block(steps, &path);
+            if habits.unaware {
+                compiler.emit(Instruction::Round { start: at }, path.clone());
+            }
+            if let Some(reply) = reply {
+                compiler.step(reply, format!("{path}[{}]", steps.len()));
+            }
             compiler.emit(Instruction::End, path);
             compiler.program.handlers.push((*topic, at));
         }
@@ -270,6 +301,15 @@ impl Program {
     }
 }
 
+/// What agents may do again in their handlers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// Steps that are done.
+    pub repeats: bool,
+    /// Handlers that are through.
+    pub unaware: bool,
+}
+
 struct Compiler {
     program: Program,
     depth: u16,
@@ -281,6 +321,8 @@ struct Compiler {
     in_swap: bool,
     /// Where the row is kept that the steps here belong to.
     row: Option<RowPlace>,
+    /// Whether steps may be done again.
+    repeats: bool,
 }
 
 impl Compiler {
@@ -312,6 +354,19 @@ impl Compiler {
                 self.emit(Instruction::Append, place);
             }
         }
+    }
+
+    /// A step that takes time, and may be done again though it is done.
+    fn redoable(&mut self, instruction: Instruction, place: String) {
+        if !self.repeats {
+            self.emit(instruction, place);
+            return;
+        }
+        let register = self.depth;
+        self.program.registers = self.program.registers.max(register + 2);
+        self.emit(Instruction::Once { register }, place.clone());
+        let start = self.emit(instruction, place.clone());
+        self.emit(Instruction::Redo { register, start }, place);
     }
 
     /// Whether an event follows a step that was compiled just now.
@@ -364,16 +419,16 @@ impl Compiler {
         match step {
             Step::Think(law) => {
                 let law = self.law(law);
-                self.emit(I::Think(law), place);
+                self.redoable(I::Think(law), place);
             }
             Step::Sleep(law) => {
                 let law = self.law(law);
-                self.emit(I::Sleep(law), place);
+                self.redoable(I::Sleep(law), place);
             }
             Step::Call(call) => {
                 let call = self.call_in_row(call);
                 let call = push(&mut self.program.calls, call);
-                self.emit(I::Call(call), place);
+                self.redoable(I::Call(call), place);
             }
             Step::Operate(operation) => {
                 let operation = self.operation_in_row(operation);

@@ -196,8 +196,8 @@ pub enum Whom {
     Named,
     /// By the site of the agent.
     BySite(std::sync::Arc<[u32]>),
-    /// The member beside the agent: as many behind the server that the step names as the agent is behind the first of its group.
-    Beside,
+    /// The member beside the agent: so many behind the server that the step names, and as many as the agent is behind the first of its group.
+    Beside(u32),
 }
 
 /// The services of a call that names several.

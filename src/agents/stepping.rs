@@ -25,7 +25,7 @@ impl AgentGroup {
             let pc = self.activation(id).pc;
             match self.spec.program.code[pc as usize] {
                 Instruction::Think(law) => {
-                    let duration = self.draw_duration(id, law);
+                    let duration = self.draw_thinking(id, law);
                     self.agents[member as usize].thinking += 1;
                     let due = cx.now().saturating_add(duration);
                     self.begin_step(id, State::Thinking, due.as_nanos(), cx);
@@ -121,6 +121,19 @@ impl AgentGroup {
                         *left = left.saturating_sub(1);
                         *left > 0
                     };
+                    self.activation(id).pc = if again { start } else { pc + 1 };
+                }
+                Instruction::Once { register } => {
+                    *self.register(id, register) = 0;
+                    *self.register(id, register + 1) = 0;
+                    self.activation(id).pc += 1;
+                }
+                Instruction::Redo { register, start } => {
+                    let again = self.does_again(id, register, start, cx);
+                    self.activation(id).pc = if again { start } else { pc + 1 };
+                }
+                Instruction::Round { start } => {
+                    let again = self.goes_round(id, cx);
                     self.activation(id).pc = if again { start } else { pc + 1 };
                 }
                 Instruction::Choose(choice) => {
@@ -247,7 +260,7 @@ impl AgentGroup {
         (key.stream(purpose, address), address)
     }
 
-    fn draw_duration(&self, id: u32, law: u32) -> SimDuration {
+    pub(super) fn draw_duration(&self, id: u32, law: u32) -> SimDuration {
         let (mut stream, number) = self.draws(id, purpose::THINK);
         self.spec.program.laws[law as usize].sample_duration(&mut stream, number)
     }

@@ -24,6 +24,7 @@ use crate::world::waiting::ENGAGED;
 use serde::Serialize;
 use standing::Standing;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A member's timer has come. Body: which of its timers.
@@ -42,15 +43,27 @@ pub struct GroupSpec {
     pub beside: Option<Beside>,
 }
 
-/// The agents beside the members of a group: member `n` beside agent `n`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The agents beside the members of a group: the members in their order beside run after run of agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beside {
-    /// The entity of the first agent.
-    pub first: u32,
-    /// How many there are; members beyond have none.
-    pub count: u32,
+    /// Runs of agents' entities; members beyond have none.
+    pub runs: Vec<Range<u32>>,
     /// The topic under which they are told something; `None`: they aren't told.
     pub topic: Option<u16>,
+}
+
+impl Beside {
+    /// The agent beside a member.
+    pub fn agent(&self, member: u32) -> Option<u32> {
+        let mut left = member;
+        for run in &self.runs {
+            match run.len() as u32 {
+                count if left < count => return Some(run.start + left),
+                count => left -= count,
+            }
+        }
+        None
+    }
 }
 
 /// A member in its place.
@@ -237,13 +250,13 @@ impl<M: Member> Group<M> {
     fn tell(&mut self, member: u32, word: u64, cx: &mut Cx<'_, '_>) {
         let words = [word, 0, u64::from(event::TOLD)];
         cx.record(What::Coordination, self.base + member, words);
-        if let Some(beside) = self.spec.beside
+        if let Some(beside) = &self.spec.beside
             && let Some(topic) = beside.topic
-            && member < beside.count
+            && let Some(agent) = beside.agent(member)
         {
             let message = Message {
                 value: word,
-                ..Message::new(MessageKind::Plain, beside.first + member, topic, 0)
+                ..Message::new(MessageKind::Plain, agent, topic, 0)
             };
             cx.send(&mut self.seats[member as usize].endpoint, message);
         }

@@ -15,7 +15,7 @@ pub use standby::Standby;
 
 use super::member::{Asked, Engagement, Input, Io, Member, NEVER, Saying, event};
 use super::spec::PatternInfo;
-use super::work::{Progress, TaskGraph};
+use super::work::{Progress, TaskGraph, notes, outcome};
 use crate::kernel::Words;
 use crate::random::Law;
 use crate::state::content::content_hash;
@@ -53,35 +53,6 @@ Costs: a question and an answer for each task, which the agents' own time is hel
 acknowledgement.
 ",
 };
-
-/// The events of orchestrators, beside those of all protocols.
-pub mod notes {
-    use super::event;
-    /// A job began. About: its identity.
-    pub const BEGUN: u16 = event::OWN;
-    /// A task was given to an agent. About: the job; word: the engagement; extra: the task, its round, which attempt, and the agent.
-    pub const GIVEN: u16 = event::OWN + 1;
-    /// A result was taken. About: the job; word: the engagement; extra: the task, and the answer.
-    pub const USED: u16 = event::OWN + 2;
-    /// A check has a task done again. About: the job; word: the task.
-    pub const AGAIN: u16 = event::OWN + 3;
-    /// A task took too long. About: the job; word: the engagement; extra: the task.
-    pub const LATE: u16 = event::OWN + 4;
-    /// A job is over. About: its identity; word: how ([`super::outcome`]).
-    pub const OVER: u16 = event::OWN + 5;
-    /// An orchestrator is back, or has taken over. About: how many jobs it goes on with; word: how many entries of the log it has read.
-    pub const RECOVERED: u16 = event::OWN + 6;
-}
-
-/// How a job ends.
-pub mod outcome {
-    /// All is done, and right.
-    pub const RIGHT: u64 = 0;
-    /// All is done, and its outcome is wrong.
-    pub const WRONG: u64 = 1;
-    /// It was given up.
-    pub const GIVEN_UP: u64 = 2;
-}
 
 /// What all members share.
 #[derive(Debug, Clone, PartialEq)]

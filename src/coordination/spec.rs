@@ -3,7 +3,8 @@
 use super::group::{Group, GroupSpec};
 use super::orchestrator;
 use super::raft::server;
-use super::{causal, chain, gossip, pbft, swim, voting};
+use super::work::TaskGraph;
+use super::{causal, chain, gossip, pbft, swim, team, voting};
 use crate::kernel::SimDuration;
 use crate::network::SiteId;
 use crate::state::Clock;
@@ -16,6 +17,8 @@ pub enum Protocol {
     Raft(Box<server::Rules>),
     /// An orchestrator.
     Orchestrator(Box<orchestrator::Rules>),
+    /// A team.
+    Team(Box<team::Rules>),
     /// Voting.
     Voting(Box<voting::Rules>),
     /// Gossip.
@@ -47,6 +50,7 @@ pub struct PatternInfo {
 pub fn patterns() -> Vec<PatternInfo> {
     vec![
         orchestrator::INFO,
+        team::INFO,
         server::INFO,
         voting::INFO,
         gossip::INFO,
@@ -63,6 +67,7 @@ impl Protocol {
         match self {
             Self::Raft(_) => server::INFO,
             Self::Orchestrator(_) => orchestrator::INFO,
+            Self::Team(_) => team::INFO,
             Self::Voting(_) => voting::INFO,
             Self::Pbft(_) => pbft::INFO,
             Self::Ledger(_) => chain::INFO,
@@ -76,6 +81,15 @@ impl Protocol {
     pub fn period(&self) -> Option<SimDuration> {
         match self {
             Self::Swim(rules) => Some(SimDuration::from_nanos(rules.period)),
+            _ => None,
+        }
+    }
+
+    /// The work that its members do, or have done.
+    pub fn work(&self) -> Option<&TaskGraph> {
+        match self {
+            Self::Orchestrator(rules) => Some(&rules.graph),
+            Self::Team(rules) => Some(&rules.graph),
             _ => None,
         }
     }
@@ -110,6 +124,11 @@ pub fn build(spec: &CoordinationSpec, endpoints: Vec<Endpoint>) -> Box<dyn Popul
         Protocol::Orchestrator(rules) => host(spec, rules.as_ref(), endpoints, |rules, place, _| {
             orchestrator::Orchestrator::new(rules, place)
         }),
+        Protocol::Team(rules) => {
+            let mut rules = team::Rules::clone(rules);
+            rules.key = endpoints[0].key;
+            host(spec, &rules, endpoints, |_, _, _| team::Mate::new())
+        }
         Protocol::Voting(rules) => host(spec, rules.as_ref(), endpoints, |_, _, _| voting::Teller::default()),
         Protocol::Gossip(rules) => {
             let mut rules = gossip::Rules::clone(rules);

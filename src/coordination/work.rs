@@ -5,6 +5,43 @@
 
 use serde::Serialize;
 
+/// What happens to work, whoever leads it: the events that its measures are made of, beside those of all protocols.
+pub mod notes {
+    use super::super::member::event;
+    /// A job began. About: its identity.
+    pub const BEGUN: u16 = event::OWN;
+    /// A task was given to an agent. About: the job; word: the engagement; extra: the task, its round, which attempt, the agent, and 1 if it
+    /// begins on drafts.
+    pub const GIVEN: u16 = event::OWN + 1;
+    /// A result was taken. About: the job; word: the engagement; extra: the task, and the answer; of a team also the round: of those
+    /// of one task and round the first counts.
+    pub const USED: u16 = event::OWN + 2;
+    /// A check has a task done again. About: the job; word: the task; extra, of a team: the round that is over.
+    pub const AGAIN: u16 = event::OWN + 3;
+    /// A task took too long. About: the job; word: the engagement; extra: the task.
+    pub const LATE: u16 = event::OWN + 4;
+    /// A job is over. About: its identity; word: how ([`super::outcome`]).
+    pub const OVER: u16 = event::OWN + 5;
+    /// An orchestrator is back, or has taken over. About: how many jobs it goes on with; word: how many entries of the log it has read.
+    pub const RECOVERED: u16 = event::OWN + 6;
+    /// A member of a team claims a task. About: the job; word: the task; extra: its round.
+    pub const CLAIMED: u16 = event::OWN + 7;
+    /// A member gives up a claim before its agent has begun. About: the job; word: the task; extra: its round.
+    pub const YIELDED: u16 = event::OWN + 8;
+    /// It is known whether work on drafts stands. About: the job; word: the engagement; extra: the task, and 1 if it does.
+    pub const SETTLED: u16 = event::OWN + 9;
+}
+
+/// How a job ends.
+pub mod outcome {
+    /// All is done, and right.
+    pub const RIGHT: u64 = 0;
+    /// All is done, and its outcome is wrong.
+    pub const WRONG: u64 = 1;
+    /// It was given up.
+    pub const GIVEN_UP: u64 = 2;
+}
+
 /// A task of a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
@@ -22,6 +59,8 @@ pub struct Task {
     pub rounds: u32,
     /// The size of what an agent is given for it.
     pub bytes: u32,
+    /// The size of its result.
+    pub result: u32,
 }
 
 /// A graph of tasks without a cycle: what a task needs stands before it.
@@ -211,6 +250,7 @@ mod tests {
             checks,
             rounds: 3,
             bytes: 0,
+            result: 0,
         }
     }
 

@@ -510,10 +510,7 @@ fn coordinated(plan: &Plan, firsts: &[u32]) -> Vec<measures::coordination::Watch
         pattern: group.protocol.info().name,
         kinds: group.protocol.kinds(),
         period: group.protocol.period(),
-        work: match &group.protocol {
-            crate::coordination::Protocol::Orchestrator(rules) => Some(Arc::new(rules.graph.clone())),
-            _ => None,
-        },
+        work: group.protocol.work().map(|graph| Arc::new(graph.clone())),
     };
     plan.coordination.iter().zip(firsts).map(watched).collect()
 }

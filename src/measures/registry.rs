@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 35] = [
+const TABLES: [&[MeasureInfo]; 36] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -41,6 +41,7 @@ const TABLES: [&[MeasureInfo]; 35] = [
     super::membership::SWIM,
     super::causal_broadcast::CAUSAL,
     super::work::WORK,
+    super::redone::REDONE,
     super::budget::BUDGET,
     super::inference::INFERENCE,
     traffic::MESSAGES,

@@ -218,6 +218,7 @@ pub fn build_with(
     directory.add("faults", faults.len(), Sites::One(crate::network::SiteId(0)));
     // Streams and groups schedule their first entries before they are boxed up with the rest.
     let timelines = ranks.faults.clone();
+    let beside = members_beside(plan);
     let mut kernel = Kernel::new(
         World::empty(directory, network, faults, &timelines, Records::new(observers)),
         plan.checkpoint(),
@@ -228,6 +229,7 @@ pub fn build_with(
             groups.iter_mut().for_each(|group| group.start(starter));
         });
         world.populate(groups);
+        world.stand_beside(beside);
         world.shared.stop_when_done = done;
         world.shared.ledger = plan.ledger();
     });
@@ -236,6 +238,19 @@ pub fn build_with(
         until: plan.until,
         drain: plan.drain,
     }
+}
+
+/// Runs of agents with members of coordination groups beside them, and the first of these.
+fn members_beside(plan: &Plan) -> Vec<(std::ops::Range<u32>, u32)> {
+    let first = plan.addresses().coordination;
+    let mut all = Vec::new();
+    for (group, mut member) in plan.coordination.iter().zip(first) {
+        for run in group.group.beside.iter().flat_map(|beside| &beside.runs) {
+            all.push((run.clone(), member));
+            member += run.len() as u32;
+        }
+    }
+    all
 }
 
 impl Run {

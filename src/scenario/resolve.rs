@@ -40,6 +40,7 @@ mod servers;
 mod services;
 mod state;
 mod steps;
+mod team;
 mod timeouts;
 mod times;
 mod voting;

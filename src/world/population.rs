@@ -80,6 +80,12 @@ pub mod purpose {
     pub const PROTOCOL: Purpose = Purpose(0x130);
     /// Whether an agent's answer is right.
     pub const ERROR: Purpose = Purpose(0x131);
+    /// Whether an agent does a step again.
+    pub const REPEAT: Purpose = Purpose(0x132);
+    /// Whether an agent goes through a handler again.
+    pub const ROUND: Purpose = Purpose(0x133);
+    /// Whether an agent is a slow one.
+    pub const PACE: Purpose = Purpose(0x134);
     /// The first purpose free for users' own populations.
     pub const OWN: u16 = 0x200;
 }

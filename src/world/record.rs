@@ -241,6 +241,9 @@ pub enum What {
     /// Something happened to a channel, or to a message of one. Subject, words and extra: see the event, which is c
     /// ([`crate::channels::event`]).
     Channel,
+    /// An agent does something again that was done. Subject: the agent; a: activation; b: 1 if it is a call; c: see
+    /// [`crate::agents::errs::again`].
+    Redone,
 }
 
 /// A set of [`What`]s.

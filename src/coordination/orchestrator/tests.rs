@@ -16,6 +16,7 @@ fn graph() -> TaskGraph {
         checks: None,
         rounds: 1,
         bytes: 0,
+        result: 0,
     };
     TaskGraph {
         tasks: vec![

@@ -55,6 +55,20 @@ crate::language! {
         model: Part<Option<Spanned<String>>>,
         /// The correlation between the errors of two agents that run it, about the same question: 0 is none, 1 that they always err together.
         correlation: Part<Spanned<Fraction>> = Part::from(Spanned::from(Fraction::ZERO)),
+        /// The probability that an agent does a `Think`, a `Sleep` or a `Call` of a handler again though it is done, and then perhaps once more.
+        repeats: Part<Spanned<Probability>> = Part::from(Spanned::from(Probability::ZERO)),
+        /// The probability that an agent doesn't notice that it is through with a handler, and goes through all of it again, and then perhaps once more.
+        unaware: Part<Spanned<Probability>> = Part::from(Spanned::from(Probability::ZERO)),
+        /// That some of the agents think slowly.
+        slow: Part<Option<Spanned<Slow>>>,
+    }
+
+    /// Agents that think slowly.
+    pub struct Slow {
+        /// The probability that an agent is one of them, which it then is all the time.
+        share: Part<Probability> = Part::from(Probability::ONE),
+        /// By how much all that they `Think` takes longer.
+        factor: Part<Positive<f64>> = Part::from(super::positive(10.0)),
     }
 
     /// An agent's state as an append-only log. It goes on after an event once that is in the log; after a crash with `keep: Nothing` it

@@ -3,6 +3,7 @@
 use super::gossip::{Exchange, GossipItem, OrNever, Pace, ProbePace, Spread, Targets, Via};
 use super::laws::TimeLaw;
 use super::state::SiteClock;
+use super::work::{Speculate, Take};
 use crate::scenario::syntax::quantity::{Bytes, Duration, Fraction, Positive};
 use crate::scenario::syntax::{Named, OneOrMany, Part, Spanned};
 
@@ -15,8 +16,8 @@ crate::language! {
         at: Part<Option<Spanned<OneOrMany<Part<Spanned<String>>>>>>,
         /// How many members it has. Without this one for each site of `at`.
         members: Part<Option<Spanned<Positive<u32>>>>,
-        /// In place of `at` and `members`: a member beside each agent of this group, at the agent's site.
-        beside: Part<Option<Spanned<String>>>,
+        /// In place of `at` and `members`: a member beside each agent of this group, or of these groups in their order, at the agent's site.
+        beside: Part<Option<Spanned<OneOrMany<Part<Spanned<String>>>>>>,
         /// The topic of the messages by which members tell something to the agents beside them. Without it they don't.
         tells: Part<Option<Spanned<String>>>,
         /// The size of an answer to an agent.
@@ -68,6 +69,27 @@ crate::language! {
             log: Part<Option<Duration>>,
             /// How other members take over from the first.
             standby: Part<Option<Spanned<Standby>>>,
+        },
+        /// A team: members beside the agents of all crews take tasks of a graph for them, and tell each other by gossip.
+        Team {
+            /// The graph.
+            work: Part<Spanned<String>>,
+            /// The time between two comparisons of what a member knows with what others know, by its own clock.
+            period: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_millis(500))),
+            /// With how many others it compares at a time.
+            fan_out: Part<Spanned<Positive<u32>>> = Part::from(Spanned::from(super::positive(1))),
+            /// How members keep out of each other's way.
+            take: Part<Take> = Part::from(super::work::ranked()),
+            /// How long a member waits between a claim and the work, so as to hear of others.
+            settle: Part<Duration> = Part::from(Duration::ZERO),
+            /// How long a claim lives before others may claim the task as well. Without it for ever.
+            timeout: Part<Option<Spanned<Positive<Duration>>>>,
+            /// How long a member takes to claim a task.
+            decides: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),
+            /// How long a member takes to write a fact to its disk.
+            disk: Part<Duration> = Part::from(Duration::ZERO),
+            /// How tasks are begun on drafts of what they need. Without it they aren't.
+            speculate: Part<Option<Spanned<Speculate>>>,
         },
         /// Voting: a teller puts what is submitted to agents, and counts their ballots.
         Voting {
@@ -268,6 +290,12 @@ crate::language! {
 }
 
 impl Coordination {
+    /// The groups of agents that its members are beside, as far as they can be read.
+    pub fn stands_beside(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let beside = self.beside.given().into_iter();
+        beside.flat_map(|beside| beside.value.0.iter().filter_map(Part::get))
+    }
+
     /// The topics by which it sets agents to work, those of its work left out.
     pub fn engaging_topics(&self) -> Vec<&str> {
         match self.pattern.get().map(|pattern| &pattern.value) {

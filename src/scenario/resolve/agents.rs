@@ -2,6 +2,7 @@
 
 use super::Resolver;
 use crate::agents::budget::GroupBudget;
+use crate::agents::program::Habits;
 use crate::agents::step::Step;
 use crate::agents::{Arrivals, Demand, GroupSpec, JournalSpec, Policy, Program};
 use crate::kernel::{SimDuration, SimTime};
@@ -293,7 +294,13 @@ impl Resolver<'_, '_> {
             }
         };
         let events = journal.as_ref().map(|journal| journal.granularity);
-        let program = Program::compile_with(&main?, &handlers?, &format!("agents.{}", name.value), events);
+        let errs = errs?;
+        let habits = errs.as_ref().map_or(Habits::default(), |errs| Habits {
+            repeats: errs.repeats > 0.0,
+            unaware: errs.unaware > 0.0,
+        });
+        let place = format!("agents.{}", name.value);
+        let program = Program::compile_with(&main?, &handlers?, &place, events, habits);
         if let (Some(span), false) = (group.journal.given().map(|journal| journal.span), program.has_events())
             && journal.is_some()
         {
@@ -324,7 +331,7 @@ impl Resolver<'_, '_> {
             caches: caches?,
             journal,
             budgets: Arc::new([]),
-            errs: errs?,
+            errs,
             channels,
             failure_ends_task: matches!(group.on_failure.get()?, OnFailure::EndTask),
             sites: match sites?.as_slice() {
@@ -382,7 +389,22 @@ impl Resolver<'_, '_> {
         }
         let wrong = errs.wrong.get()?.get();
         let or_wrong = |probability: &Option<Probability>| probability.as_ref().map_or(wrong, |given| given.get());
+        for (what, probability) in [("repeats", &errs.repeats), ("unaware", &errs.unaware)] {
+            if let Some(given) = probability.get()
+                && given.value.get() >= 1.0
+            {
+                let message = format!("with `{what}: 1` an agent never comes to an end");
+                self.error(Code::EndlessHabit, given.span, message);
+            }
+        }
+        let slow = match errs.slow.get()? {
+            None => None,
+            Some(slow) => Some((slow.value.share.get()?.get(), **slow.value.factor.get()?)),
+        };
         Some(crate::agents::errs::Errs {
+            repeats: errs.repeats.get()?.value.get(),
+            unaware: errs.unaware.get()?.value.get(),
+            slow,
             false_alarms: or_wrong(errs.false_alarms.get()?),
             misses: or_wrong(errs.misses.get()?),
             abstains: errs.abstains.get()?.get(),

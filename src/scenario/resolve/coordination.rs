@@ -6,12 +6,14 @@ use crate::coordination::group::{Beside, GroupSpec};
 use crate::coordination::{CoordinationSpec, Protocol};
 use crate::kernel::SimDuration;
 use crate::network::SiteId;
+use crate::scenario::language::agents::Group as Agents;
 use crate::scenario::language::coordination::{Coordination, Pattern};
 use crate::scenario::plan::MOST_AGENTS;
 use crate::scenario::syntax::quantity::Bytes;
-use crate::scenario::syntax::{Code, Diagnostic, Part, Spanned, unknown_name, write};
+use crate::scenario::syntax::{Code, Diagnostic, OneOrMany, Part, Span, Spanned, unknown_name, write};
 use crate::services::Routing;
 use crate::state::Clock;
+use std::ops::Range;
 
 /// Where the members of a coordination group are, as far as it is known.
 #[derive(Debug, Clone)]
@@ -25,6 +27,17 @@ pub(super) struct Placed {
 
 /// Of a group with more members an agent asks the nearest alone.
 const MOST_COUNCIL: usize = 64;
+
+/// Whether agents of a group take messages of this topic.
+fn reads(agents: &Agents, topic: &str) -> bool {
+    let mut awaited = agents.on.names().any(|handled| handled == topic);
+    agents.each_step(&mut |step| {
+        if let crate::scenario::language::Step::Wait { topic: waits, .. } = &step.value {
+            awaited |= waits.given().is_none_or(|waits| waits.value == topic);
+        }
+    });
+    awaited
+}
 
 pub(super) fn nanos(time: SimDuration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX / 4)
@@ -53,7 +66,6 @@ impl Resolver<'_, '_> {
     }
 
     fn member_sites(&mut self, name: &Spanned<String>, group: &Coordination, left: &mut u64) -> Option<Vec<SiteId>> {
-        let file = self.file;
         let (at, beside, members) = (group.at.get()?, group.beside.get()?, group.members.get()?);
         let (sites, count) = match (at, beside) {
             (Some(at), None) => {
@@ -65,23 +77,13 @@ impl Resolver<'_, '_> {
                 (sites, count)
             }
             (None, Some(beside)) => {
-                let agents = file
-                    .agents
-                    .look_up(beside, Code::UnknownGroup, "group of agents", self.out)?;
-                let agents = agents.get()?;
-                if agents.is_stream() {
-                    let message = "agents of a stream come and go: a coordination group has members that stay";
-                    self.error(Code::BadCoordination, beside.span, message);
-                    return None;
-                }
                 if let Some(members) = members {
                     let message = "there is a member `beside` each agent: `members` has nothing to say";
                     self.error(Code::BadCoordination, members.span, message);
                 }
-                let position = |site: &Part<Spanned<String>>| file.sites.0.position(site.get()?);
-                let sites: Option<Vec<usize>> = agents.at.get()?.value.0.iter().map(position).collect();
-                let sites = sites?.into_iter().map(|at| SiteId(at as u32)).collect();
-                (sites, u64::from(agents.reserved()?))
+                let sites = self.sites_beside(beside, left)?;
+                let count = sites.len() as u64;
+                (sites, count)
             }
             (Some(_), Some(beside)) => {
                 let message = "members are `at` sites, or `beside` agents: not both";
@@ -108,13 +110,58 @@ impl Resolver<'_, '_> {
             return None;
         }
         if count > *left {
-            let message = format!("coordination groups have {MOST_AGENTS} members at most, all together");
             let span = members.as_ref().map_or(name.span, |members| members.span);
-            self.error(Code::TooMany, span, message);
+            self.no_room_for_members(span);
             return None;
         }
         *left -= count;
         Some(sites.iter().copied().cycle().take(count as usize).collect())
+    }
+
+    fn no_room_for_members(&mut self, span: Span) {
+        let message = format!("coordination groups have {MOST_AGENTS} members at most, all together");
+        self.error(Code::TooMany, span, message);
+    }
+
+    /// The sites of members beside the agents of these groups, in their order; there are `left` members at most.
+    fn sites_beside(
+        &mut self,
+        beside: &Spanned<OneOrMany<Part<Spanned<String>>>>,
+        left: &mut u64,
+    ) -> Option<Vec<SiteId>> {
+        let file = self.file;
+        let (mut all, mut named) = (Vec::new(), Vec::new());
+        for name in &beside.value.0 {
+            let name = name.get()?;
+            let agents = file
+                .agents
+                .look_up(name, Code::UnknownGroup, "group of agents", self.out)?;
+            let agents = agents.get()?;
+            if agents.is_stream() {
+                let message = "agents of a stream come and go: a coordination group has members that stay";
+                self.error(Code::BadCoordination, name.span, message);
+                return None;
+            }
+            if named.contains(&&name.value) {
+                let message = format!(
+                    "there is a member beside each of {} already: one is enough",
+                    write::quoted(name)
+                );
+                self.error(Code::BadCoordination, name.span, message);
+                return None;
+            }
+            named.push(&name.value);
+            let position = |site: &Part<Spanned<String>>| file.sites.0.position(site.get()?);
+            let sites: Option<Vec<usize>> = agents.at.get()?.value.0.iter().map(position).collect();
+            let count = u64::from(agents.reserved()?);
+            if all.len() as u64 + count > *left {
+                self.no_room_for_members(name.span);
+                return None;
+            }
+            let sites = sites?.into_iter().map(|at| SiteId(at as u32)).collect::<Vec<_>>();
+            all.extend(sites.iter().cycle().take(count as usize));
+        }
+        Some(all)
     }
 
     /// The coordination groups, by name.
@@ -156,7 +203,10 @@ impl Resolver<'_, '_> {
         let answer_bytes = self.bytes_of(&group.answer);
         let pattern = group.pattern.get()?;
         let own = placed.desks.map_or(sites.len(), |desks| desks as usize);
-        let protocol = self.pattern(name, pattern, &sites[..own]);
+        let runs = beside
+            .as_ref()
+            .map(|beside| beside.as_ref().map_or(&[][..], |beside| &beside.runs));
+        let protocol = self.pattern(name, pattern, &sites[..own], runs);
         let askers = (0..self.file.sites.0.len() as u32).map(SiteId);
         let asked = askers.map(|from| self.asked_from(from, &placed)).collect();
         Some(CoordinationSpec {
@@ -221,30 +271,32 @@ impl Resolver<'_, '_> {
             }
             return Some(None);
         };
-        let at = self.file.agents.position(beside)?;
-        let agents = self.file.agents.known_value(beside)?;
-        if let Some(tells) = tells
-            && !agents.on.names().any(|topic| topic == tells.value)
-        {
-            let mut awaited = false;
-            agents.each_step(&mut |step| {
-                if let crate::scenario::language::Step::Wait { topic, .. } = &step.value {
-                    awaited |= topic.given().is_none_or(|topic| topic.value == tells.value);
-                }
-            });
-            if !awaited {
-                let message = format!("nobody there handles or waits for the topic {}", write::quoted(tells));
-                self.warn(Code::TopicUnread, tells.span, message);
-            }
+        let (mut runs, mut is_read) = (Vec::new(), false);
+        for name in &beside.value.0 {
+            let name = name.get()?;
+            let at = self.file.agents.position(name)?;
+            let agents = self.file.agents.known_value(name)?;
+            let first = self.addresses.agents[at];
+            runs.push(first..first + agents.reserved()?);
+            is_read |= tells.as_ref().is_none_or(|tells| reads(agents, &tells.value));
         }
-        Some(Some(Beside {
-            first: self.addresses.agents[at],
-            count: agents.reserved()?,
-            topic: tells.as_ref().map(|tells| self.topics[&tells.value]),
-        }))
+        if let Some(tells) = tells
+            && !is_read
+        {
+            let message = format!("nobody there handles or waits for the topic {}", write::quoted(tells));
+            self.warn(Code::TopicUnread, tells.span, message);
+        }
+        let topic = tells.as_ref().map(|tells| self.topics[&tells.value]);
+        Some(Some(Beside { runs, topic }))
     }
 
-    fn pattern(&mut self, name: &Spanned<String>, pattern: &Spanned<Pattern>, sites: &[SiteId]) -> Option<Protocol> {
+    fn pattern(
+        &mut self,
+        name: &Spanned<String>,
+        pattern: &Spanned<Pattern>,
+        sites: &[SiteId],
+        runs: Option<&[Range<u32>]>,
+    ) -> Option<Protocol> {
         match &pattern.value {
             Pattern::Raft { .. } => self.raft_group(name, pattern, sites),
             Pattern::Voting { .. } => self.voting_group(pattern),
@@ -254,19 +306,21 @@ impl Resolver<'_, '_> {
             Pattern::Pbft { .. } => self.pbft_group(pattern, sites.len() as u32),
             Pattern::Ledger { .. } => self.ledger_group(pattern, sites.len() as u32),
             Pattern::Orchestrator { .. } => self.orchestrator_group(pattern, sites.len()),
+            Pattern::Team { .. } => self.team_group(pattern, runs),
         }
     }
 
-    /// Whether a coordination group has a member beside each agent of this group.
-    fn stands_beside(&self, group: usize, agents: &str) -> bool {
-        let named = self
-            .file
-            .coordination
-            .canonical()
-            .nth(group)
-            .and_then(|(_, group)| group.get());
-        let beside = named.and_then(|group| group.beside.given());
-        beside.is_some_and(|beside| beside.value == agents)
+    /// If a coordination group has a member beside each agent of this group: how many members stand before that of the first.
+    fn stands_beside(&self, group: usize, agents: &str) -> Option<u32> {
+        let named = self.file.coordination.canonical().nth(group)?.1.get()?;
+        let mut before = 0;
+        for name in named.stands_beside() {
+            if name.value == agents {
+                return Some(before);
+            }
+            before += self.file.agents.known_value(name)?.reserved()?;
+        }
+        None
     }
 
     /// The call that a submission to a coordination group is.
@@ -301,16 +355,17 @@ impl Resolver<'_, '_> {
         let at = file.coordination.position(to)?;
         let first = self.addresses.coordination[at];
         let placed = self.coordinated[at].clone();
-        let whom = match self.stands_beside(at, agents) && placed.desks.is_none() {
-            true => Whom::Beside,
-            false => {
+        let beside = self.stands_beside(at, agents).filter(|_| placed.desks.is_none());
+        let whom = match beside {
+            Some(before) => Whom::Beside(before),
+            None => {
                 let askers = (0..file.sites.0.len() as u32).map(SiteId);
                 Whom::BySite(askers.map(|from| first + self.asked_from(from, &placed)).collect())
             }
         };
         // Where the nearest doesn't answer, another one is asked; a desk asks all replicas by itself.
         let sites = &placed.sites;
-        let is_council = (2..=MOST_COUNCIL).contains(&sites.len()) && whom != Whom::Beside && placed.desks.is_none();
+        let is_council = (2..=MOST_COUNCIL).contains(&sites.len()) && beside.is_none() && placed.desks.is_none();
         let aim = is_council.then(|| {
             let servers = (first..first + sites.len() as u32).collect();
             let routing = Routing::First;

@@ -132,8 +132,10 @@ impl Resolver<'_, '_> {
             match told {
                 None => known = false,
                 Some((Some(beside), Some(topic))) => {
-                    let place = file.agents.position(beside);
-                    sent.entry(place).or_default().insert(&topic.value);
+                    for name in beside.value.0.iter().filter_map(Part::get) {
+                        let place = file.agents.position(name);
+                        sent.entry(place).or_default().insert(&topic.value);
+                    }
                 }
                 Some(_) => {}
             }

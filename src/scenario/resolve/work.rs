@@ -158,11 +158,12 @@ impl Resolver<'_, '_> {
             checks,
             rounds: **task.rounds.get()?,
             bytes: self.bytes_of(&task.input)?,
+            result: self.bytes_of(&task.result)?,
         })
     }
 
     /// The graph of this name.
-    fn work(&mut self, name: &Spanned<String>) -> Option<TaskGraph> {
+    pub(super) fn work(&mut self, name: &Spanned<String>) -> Option<TaskGraph> {
         self.file.work.look_up(name, Code::BadWork, "work", self.out)?;
         self.graphs.get(&name.value)?.clone()
     }

@@ -518,6 +518,13 @@ codes! {
      end, which is a warning.\n\n```ron\npattern: Ledger(shares: [0.3, 0.7], attacker: (member: 0, gives_up: 20))\n```";
     BadPeers = 737, "more peers than there are members",
     "A member of a ledger connects to `peers` others. Without it all are connected.\n\n```ron\npattern: Ledger(peers: 8)\n```";
+    BadTeam = 740, "a team that can't do its work",
+    "The members of a team take tasks for the agents that they stand `beside`: all groups whose agents do tasks of the `work` are named there. They \
+     compare what they know with others, of whom there are at least `fan_out`. A claim lives (`timeout`) longer than it `settle`s.\n\n```ron\n\
+     coordination: {\"team\": (pattern: Team(work: \"feature\"), beside: [\"coders\", \"reviewers\"])}\n```";
+    EndlessHabit = 741, "an agent that never comes to an end",
+    "An agent that does steps again (`repeats`), or doesn't notice that it is through (`unaware`), does so with a probability below 1.\n\n```ron\n\
+     errs: (repeats: 0.15, unaware: 0.1)\n```";
     NoSuchServer = 760, "a planned change of a server that isn't there",
     "`changes` of a Raft group name servers by their sites: one of the sites in `at`, at which the group has one server. Servers that join later stand \
      in `at` as all others do.\n\n```ron\n(pattern: Raft(changes: [Add(server: \"d\", at: \"10s\")]), at: [\"a\", \"b\", \"c\", \"d\"])\n```";

@@ -57,8 +57,9 @@ Who waits for something says every `status_every` what it has, and the others se
 
 `byzantine` says which replicas misbehave: `Silent` ones say nothing; those that `Equivocate` order and vote differently to odd and even
 members, and commit at once; those that `Delay` say everything late by `delay`; those that `Forge` order what nobody asked for, vote for
-wrong digests and in others' names, and lie in replies, checkpoints, states, view changes and new views. Signing and verifying take `sign`
-and `verify`, and a replica does nothing else meanwhile. A crash keeps the disk, unless a fault takes the state: a replica that has lost its
+wrong digests and in others' names, and lie in replies, checkpoints, states, view changes and new views; those that `Collude` keep to the
+protocol among replicas, and tell clients the opposite, all the same one, before anything is agreed: `f + 1` of them are believed. Signing and
+verifying take `sign` and `verify`, and a replica does nothing else meanwhile. A crash keeps the disk, unless a fault takes the state: a replica that has lost its
 disk is a Byzantine one, and more than `f` of them may break agreement.
 
 Guarantees with at most `f` Byzantine replicas: no two correct ones execute different requests at one place; what is executed was asked

@@ -21,6 +21,9 @@ pub enum Behaviour {
     /// It says what isn't so: orders of requests that nobody asked for, votes for wrong digests and in the name of others, wrong replies,
     /// checkpoints and states, view changes with made-up or withheld certificates, new views that drop what was prepared.
     Forge,
+    /// It keeps the protocol towards the other replicas, and tells clients the opposite as soon as it knows what they ask for, before
+    /// anything is agreed. All who do so say the same.
+    Collude,
 }
 
 /// A digest that a forger makes up.
@@ -80,7 +83,33 @@ impl Replica {
                 let message = self.forge(to, message, cx.rules);
                 cx.io.send(to, message);
             }
+            Some(Behaviour::Collude) => {
+                let message = match message {
+                    Message::Reply { identity, value, .. } => self.opposite(identity, value ^ 1),
+                    message => message,
+                };
+                cx.io.send(to, message);
+            }
             Some(Behaviour::Silent) | None => {}
+        }
+    }
+
+    /// A colluder tells a client the opposite of what will be agreed.
+    pub(super) fn forestall(&self, request: &Request, cx: &mut Cx<'_, '_>) {
+        if self.behaviour == Some(Behaviour::Collude) {
+            let lie = self.opposite(request.identity, request.value ^ 1);
+            cx.io.send(request.client, lie);
+        }
+    }
+
+    fn opposite(&self, identity: u64, value: u64) -> Message {
+        let view = self.view;
+        let seal = self.signer.seal(Seal::Reply, [view, identity, value]);
+        Message::Reply {
+            view,
+            identity,
+            value,
+            seal,
         }
     }
 
@@ -195,18 +224,7 @@ impl Replica {
             }
             Message::Prepare(vote) => Message::Prepare(self.forge_vote(Seal::Prepare, vote, odd(vote.seq), rules)),
             Message::Commit(vote) => Message::Commit(self.forge_vote(Seal::Commit, vote, odd(vote.seq), rules)),
-            Message::Reply {
-                view, identity, value, ..
-            } => {
-                let value = value ^ 1;
-                let seal = self.signer.seal(Seal::Reply, [view, identity, value]);
-                Message::Reply {
-                    view,
-                    identity,
-                    value,
-                    seal,
-                }
-            }
+            Message::Reply { identity, value, .. } => self.opposite(identity, value ^ 1),
             Message::Checkpoint { seq, digest, .. } => self.mark(seq, false_digest(digest)),
             Message::ViewChange(change) => Message::ViewChange(match odd(change.view) {
                 true => self.make_up(&change, rules),

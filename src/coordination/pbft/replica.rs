@@ -220,6 +220,7 @@ impl Replica {
         if !cx.trusts(1, || request.is_sound(first)) {
             return false;
         }
+        self.forestall(&request, cx);
         if let Some(value) = self.state.result(request.identity) {
             self.reply(request.client, request.identity, value, cx);
             return true;
@@ -333,6 +334,7 @@ impl Replica {
             (slot.prepared, slot.voted) = (false, false);
         }
         self.top = self.top.max(seq);
+        batch.requests.iter().for_each(|request| self.forestall(request, cx));
         let digest = batch.digest;
         self.accept(seq, (digest, seal), Some(batch), rules);
         self.agree(seq, cx);

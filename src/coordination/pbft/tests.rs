@@ -33,11 +33,12 @@ fn bench(seed: u64, rules: &Rules, desks: u32) -> Bench<Node> {
     })
 }
 
-const ALL: [Behaviour; 4] = [
+const ALL: [Behaviour; 5] = [
     Behaviour::Silent,
     Behaviour::Equivocate,
     Behaviour::Delay,
     Behaviour::Forge,
+    Behaviour::Collude,
 ];
 
 proptest! {
@@ -162,6 +163,24 @@ fn requests_that_take_effect_again_are_found() {
 #[test]
 fn a_client_that_takes_the_first_reply_is_found() {
     finds(Flaw::TakesFirstReply, &[Behaviour::Forge], Chaos::default(), "is told");
+}
+
+/// No replica breaks the protocol, and yet whoever believes `f + 1` that say the same is deceived.
+#[test]
+fn one_colluder_of_four_is_not_believed_and_two_are() {
+    for seed in 0..20 {
+        let told = |colluders: &[u32]| {
+            let byzantine = colluders.iter().map(|who| (*who, Behaviour::Collude)).collect();
+            let rules = Rules { byzantine, ..rules(1) };
+            run(seed, rules, &[], Chaos::default(), true).err()
+        };
+        assert_eq!(told(&[1]), None);
+        let deceived = told(&[0, 1]);
+        assert!(
+            deceived.as_ref().is_some_and(|said| said.contains("is told")),
+            "{deceived:?}"
+        );
+    }
 }
 
 #[test]

@@ -258,6 +258,9 @@ crate::language! {
         Delay,
         /// It orders what nobody asked for, votes for wrong digests and in others' names, and lies in all else that it says.
         Forge,
+        /// It keeps the protocol towards the others, and tells those who ask the opposite of what was submitted, before anything is agreed.
+        /// All who do so say the same.
+        Collude,
     }
 
     /// A member that mines in secret, so as to undo what others take for done.

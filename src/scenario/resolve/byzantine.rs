@@ -134,6 +134,7 @@ impl Resolver<'_, '_> {
                 Misdeed::Equivocate => Behaviour::Equivocate,
                 Misdeed::Delay => Behaviour::Delay,
                 Misdeed::Forge => Behaviour::Forge,
+                Misdeed::Collude => Behaviour::Collude,
             };
             if let Some(found) = &mut found {
                 found.push((member.value, behaviour));

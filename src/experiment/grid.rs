@@ -514,6 +514,10 @@ fn coordinated(plan: &Plan, firsts: &[u32]) -> Vec<measures::coordination::Watch
             crate::coordination::Protocol::Orchestrator(rules) => Some(Arc::new(rules.graph.clone())),
             _ => None,
         },
+        hierarchy: match &group.protocol {
+            crate::coordination::Protocol::Hierarchy(rules) => Some(Arc::new(rules.as_ref().clone())),
+            _ => None,
+        },
     };
     plan.coordination.iter().zip(firsts).map(watched).collect()
 }

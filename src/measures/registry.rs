@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 34] = [
+const TABLES: [&[MeasureInfo]; 35] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -39,6 +39,7 @@ const TABLES: [&[MeasureInfo]; 34] = [
     super::dissemination::GOSSIP,
     super::membership::SWIM,
     super::causal_broadcast::CAUSAL,
+    super::hierarchy::HIERARCHY,
     super::work::WORK,
     super::budget::BUDGET,
     super::inference::INFERENCE,

@@ -9,6 +9,7 @@ pub mod causal;
 pub mod chain;
 pub mod gossip;
 pub mod group;
+pub mod hierarchy;
 pub mod member;
 pub mod orchestrator;
 pub mod pbft;

@@ -8,6 +8,7 @@
 //! - [`channels`]: what becomes of messages in topics, queues and logs.
 //! - [`clients`]: what clients do about slow, refused and lost calls: throttles, breakers, hedges, cancellations.
 //! - [`coordination`]: what decisions cost in messages and time, and how long groups are without a leader.
+//! - `hierarchy`: who decides how much in a hierarchy, what its root knows, what cuts and crashes cost.
 //! - `dissemination`, `membership` and `causal_broadcast`: whom gossip reaches, how soon crashes are found out, how long events are held back.
 //! - `waiting`: who waits for whom at the end, and who is deadlocked.
 //! - [`editing`]: whether texts end as recorded.
@@ -32,6 +33,7 @@ pub mod editing;
 pub mod fairness;
 pub mod gateways;
 pub mod herd;
+mod hierarchy;
 pub mod inference;
 pub mod invariants;
 pub mod journal;
@@ -178,6 +180,7 @@ pub fn standard_with(setting: &Setting, options: Options) -> Vec<Box<dyn Measure
         all.extend(boxed(dissemination::Dissemination::of(&setting, options)));
         all.extend(boxed(membership::Membership::of(&setting, options)));
         all.extend(boxed(causal_broadcast::CausalBroadcast::of(&setting, options)));
+        all.extend(boxed(hierarchy::Hierarchies::of(&setting, options)));
         if setting.coordination.iter().any(|group| group.work.is_some()) {
             all.push(Box::new(work::Works::new(Arc::clone(&setting), options)));
         }

@@ -32,5 +32,7 @@ pub mod written;
 pub use build::{Drain, Extra, Run, RunEnd, build, build_with};
 pub use load::{Outcome, Scenario, load, load_as};
 pub use plan::Plan;
-pub use resolve::{Anything, Expectation, Expected, Kind, KneeSpec, Known, Measures, Registry, What, amount};
+pub use resolve::{
+    Anything, Expectation, Expected, Kind, KneeSpec, Known, Measures, Registry, ScalingPoint, ScalingSpec, What, amount,
+};
 pub use written::{Asked, DataFile};

@@ -326,7 +326,9 @@ pub fn run_grid(scenario: &Scenario, options: Options) -> Result<Results> {
     let ran = grid.for_each_replicate(&INTERRUPTED, &done, &mut |cells| gathering.add(cells));
     bar.finish_and_clear();
     ran?;
-    Ok(gathering.finish())
+    let mut results = gathering.finish();
+    results.scaling = quorate::experiment::scaling::scaling(&results, &scenario.scaling);
+    Ok(results)
 }
 
 /// The scenario files below a folder, in the order of their paths; output folders are left out. A file stands for itself.

@@ -4,7 +4,7 @@ use super::group::{Group, GroupSpec};
 use super::orchestrator;
 use super::raft::server;
 use super::work::TaskGraph;
-use super::{causal, chain, gossip, pbft, swim, team, voting};
+use super::{causal, chain, gossip, hierarchy, pbft, swim, team, voting};
 use crate::kernel::SimDuration;
 use crate::network::SiteId;
 use crate::state::Clock;
@@ -31,6 +31,8 @@ pub enum Protocol {
     Pbft(Box<pbft::Rules>),
     /// A longest-chain ledger.
     Ledger(Box<chain::Rules>),
+    /// A hierarchy.
+    Hierarchy(Box<hierarchy::Rules>),
 }
 
 /// What the reference says of a pattern of coordination.
@@ -58,6 +60,7 @@ pub fn patterns() -> Vec<PatternInfo> {
         causal::INFO,
         pbft::INFO,
         chain::INFO,
+        hierarchy::INFO,
     ]
 }
 
@@ -71,6 +74,7 @@ impl Protocol {
             Self::Voting(_) => voting::INFO,
             Self::Pbft(_) => pbft::INFO,
             Self::Ledger(_) => chain::INFO,
+            Self::Hierarchy(_) => hierarchy::INFO,
             Self::Gossip(_) => gossip::INFO,
             Self::Swim(_) => swim::INFO,
             Self::Causal(_) => causal::INFO,
@@ -147,6 +151,9 @@ pub fn build(spec: &CoordinationSpec, endpoints: Vec<Endpoint>) -> Box<dyn Popul
             pbft::Node::new(rules, number)
         }),
         Protocol::Ledger(rules) => host(spec, rules.as_ref(), endpoints, |_, number, _| chain::Node::new(number)),
+        Protocol::Hierarchy(rules) => host(spec, rules.as_ref(), endpoints, |rules, number, _| {
+            hierarchy::Node::new(rules, number)
+        }),
     }
 }
 

@@ -511,6 +511,10 @@ fn coordinated(plan: &Plan, firsts: &[u32]) -> Vec<measures::coordination::Watch
         kinds: group.protocol.kinds(),
         period: group.protocol.period(),
         work: group.protocol.work().map(|graph| Arc::new(graph.clone())),
+        hierarchy: match &group.protocol {
+            crate::coordination::Protocol::Hierarchy(rules) => Some(Arc::new(rules.as_ref().clone())),
+            _ => None,
+        },
     };
     plan.coordination.iter().zip(firsts).map(watched).collect()
 }

@@ -49,6 +49,8 @@ pub enum Scope {
     Each,
     /// The sum over the replicates of all variants that the claim is about: one verdict on all of them.
     Together,
+    /// None: it is about the exponent of the power law with this number in [`Results::scaling`], with the whole of its interval.
+    Scaling(usize),
 }
 
 /// What must be so of a number.
@@ -160,6 +162,10 @@ pub fn judge(results: &Results, claims: &[Claim]) -> Vec<Judgement> {
         if claim.over.as_ref().is_some_and(|over| results.variant(over).is_none()) {
             continue;
         }
+        if let Scope::Scaling(number) = claim.scope {
+            judgements.push(judge_scaling(results, number, claim));
+            continue;
+        }
         if claim.scope == Scope::Together {
             let variants: Vec<&VariantResults> = results.variants.iter().filter(meant).collect();
             judgements.extend(judge_together(&variants, claim));
@@ -221,6 +227,44 @@ fn judge_together(variants: &[&VariantResults], claim: &Claim) -> Option<Judgeme
     Some(judgement(name.to_string(), claim, found, verdict))
 }
 
+/// The verdict on an exponent.
+fn judge_scaling(results: &Results, number: usize, claim: &Claim) -> Judgement {
+    let scaling = results.scaling.get(number);
+    let fit = scaling.and_then(|scaling| scaling.fit);
+    let (found, verdict) = match fit {
+        None => nothing("no two sizes have values with a logarithm".to_string()),
+        Some(fit) => {
+            let value = fit.exponent;
+            let (low, high) = (fit.low, fit.high);
+            let verdict = match low.zip(high) {
+                None => Verdict::Undecided,
+                Some((low, high)) => within(claim.bound, low, high),
+            };
+            (Found::Value { value, low, high }, verdict)
+        }
+    };
+    let sizes = scaling.map_or(&[][..], |scaling| &scaling.sizes);
+    let is_stopped = |name: &str| results.variant(name).is_some_and(VariantResults::was_stopped);
+    let verdict = match sizes.iter().any(|size| is_stopped(&size.variant)) {
+        true => Verdict::Undecided,
+        false => verdict,
+    };
+    let called = scaling.map_or(ANY, |scaling| &scaling.called);
+    judgement(called.to_string(), claim, found, verdict)
+}
+
+/// Whether an interval lies wholly within a bound, wholly outside, or across its end.
+fn within(bound: Bound, low: f64, high: f64) -> Verdict {
+    let (least, most) = bound.ends();
+    if least <= low && high <= most {
+        Verdict::Holds
+    } else if high < least || low > most {
+        Verdict::Fails
+    } else {
+        Verdict::Undecided
+    }
+}
+
 fn judgement(variant: String, claim: &Claim, found: Found, verdict: Verdict) -> Judgement {
     let finite = |end: f64| end.is_finite().then_some(end);
     let (low, high) = claim.bound.ends();
@@ -277,16 +321,7 @@ fn verdict_of(summary: &Summary, bound: Bound, confident: bool) -> (Found, Verdi
     // With a confidence, the interval must lie wholly within the bound to hold, and wholly outside to fail.
     let verdict = match interval {
         None => Verdict::Undecided,
-        Some(interval) => {
-            let (low, high) = bound.ends();
-            if low <= interval.low && interval.high <= high {
-                Verdict::Holds
-            } else if interval.high < low || interval.low > high {
-                Verdict::Fails
-            } else {
-                Verdict::Undecided
-            }
-        }
+        Some(interval) => within(bound, interval.low, interval.high),
     };
     (found, verdict)
 }
@@ -394,7 +429,7 @@ fn one_of_all(values: &[f64], claim: &Claim, scope: Scope) -> (Found, Verdict) {
         Scope::Median => all.get(all.len().saturating_sub(1) / 2).copied(),
         Scope::Min => all.first().copied(),
         Scope::Max => all.last().copied(),
-        Scope::Sum | Scope::Together | Scope::Mean { .. } | Scope::Each => Some(all.iter().sum()),
+        Scope::Sum | Scope::Together | Scope::Mean { .. } | Scope::Each | Scope::Scaling(_) => Some(all.iter().sum()),
     };
     match value {
         None => nothing(format!("no run has a value of '{}'", claim.measure)),

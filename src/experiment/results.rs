@@ -48,6 +48,9 @@ pub struct Results {
     pub level: f64,
     /// The variants, the base first.
     pub variants: Vec<VariantResults>,
+    /// How measures grow from variant to variant, where the scenario asks that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scaling: Vec<super::scaling::Scaling>,
 }
 
 /// Of how many runs something isn't listed, though they have it: there is too much of it. The first run of each variant is listed.

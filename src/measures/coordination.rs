@@ -10,6 +10,7 @@ pub(super) use groups::PerGroup;
 
 use super::registry::measure_table;
 use super::{Measure, MeasureInfo, Options, Setting, Sheet};
+use crate::coordination::hierarchy;
 use crate::coordination::member::event;
 use crate::coordination::raft::server::notes;
 use crate::coordination::work::TaskGraph;
@@ -92,6 +93,8 @@ pub struct Watched {
     pub period: Option<SimDuration>,
     /// The work that an orchestrator gives to agents.
     pub work: Option<Arc<TaskGraph>>,
+    /// The rules of a hierarchy.
+    pub hierarchy: Option<Arc<hierarchy::Rules>>,
 }
 
 /// What is known of one group.

@@ -18,7 +18,7 @@ macro_rules! measure_table {
 pub(crate) use measure_table;
 
 /// The tables of all measures, in the order in which tables show them.
-const TABLES: [&[MeasureInfo]; 36] = [
+const TABLES: [&[MeasureInfo]; 37] = [
     tasks::PROGRAM,
     tasks::NAMED,
     herd::CALLS,
@@ -40,6 +40,7 @@ const TABLES: [&[MeasureInfo]; 36] = [
     super::dissemination::GOSSIP,
     super::membership::SWIM,
     super::causal_broadcast::CAUSAL,
+    super::hierarchy::HIERARCHY,
     super::work::WORK,
     super::redone::REDONE,
     super::budget::BUDGET,

@@ -6,6 +6,7 @@ use super::plots::{
 };
 use crate::experiment::Results;
 use crate::experiment::results::{RunResults, VariantResults};
+use crate::experiment::scaling::Scaling;
 use crate::experiment::statistics::Level;
 use crate::kernel::SimDuration;
 use crate::output::summary::{listed, unit_of};
@@ -69,6 +70,7 @@ pub fn charts(results: &Results) -> Vec<(String, Chart)> {
     ];
     let all = all.into_iter().map(|(name, chart)| (name.to_string(), chart));
     all.chain(channels(results))
+        .chain(growth(results))
         .filter_map(|(name, chart)| Some((name, chart?)))
         .collect()
 }
@@ -106,6 +108,74 @@ fn channels(results: &Results) -> Vec<(String, Option<Chart>)> {
         ]
     };
     names.iter().take(MOST_CHANNELS).flat_map(both).collect()
+}
+
+/// For each measure that grows how it does, on axes of logarithms: what was measured as dots, the laws as lines.
+fn growth(results: &Results) -> Vec<(String, Option<Chart>)> {
+    let mut measures: Vec<&str> = Vec::new();
+    for scaling in &results.scaling {
+        if !measures.contains(&scaling.measure.as_str()) {
+            measures.push(&scaling.measure);
+        }
+    }
+    let chart = |(number, measure): (usize, &&str)| {
+        let of_measure = results.scaling.iter().filter(|scaling| scaling.measure == **measure);
+        let name = match number {
+            0 => "scaling".to_string(),
+            number => format!("scaling_{}", number + 1),
+        };
+        (name, growth_chart(results, &of_measure.collect::<Vec<_>>()))
+    };
+    measures.iter().enumerate().map(chart).collect()
+}
+
+fn growth_chart(results: &Results, all: &[&Scaling]) -> Option<Chart> {
+    let first = all.first()?;
+    let (mut lines, mut notes): (Vec<Line>, Vec<String>) = Default::default();
+    for scaling in all {
+        let mut sizes: Vec<(f64, Vec<f64>)> = Vec::new();
+        for size in &scaling.sizes {
+            let values = size.values.iter().copied().filter(|value| *value > 0.0);
+            sizes.push((size.x, values.collect()));
+        }
+        sizes.retain(|(_, values)| !values.is_empty());
+        sizes.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let (Some((least, _)), Some((most, _)), Some(fit)) = (sizes.first(), sizes.last(), scaling.fit) else {
+            continue;
+        };
+        let law = |x: f64| (x, fit.factor * crate::random::math::pow(x, fit.exponent));
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let ends = |x: f64, values: &[f64]| {
+            let least = values.iter().copied().fold(f64::MAX, f64::min);
+            (x, least, values.iter().copied().fold(0.0, f64::max))
+        };
+        lines.push(Line {
+            name: format!("{}: power {:.2}", scaling.called, fit.exponent),
+            points: vec![law(*least), law(*most)],
+            dots: true,
+            marks: sizes.iter().map(|(x, values)| (*x, mean(values))).collect(),
+            band: sizes.iter().map(|(x, values)| ends(*x, values)).collect(),
+            ..Line::default()
+        });
+        notes.push(crate::output::summary::scaling_note(scaling));
+    }
+    if lines.is_empty() {
+        return None;
+    }
+    let called = results.answers.iter().find(|(measure, _)| *measure == first.measure);
+    let axis = called.map_or(first.measure.as_str(), |(_, called)| called);
+    let mut frame = frame(results, &format!("Growth of {axis} with {}", first.with));
+    frame.note = format!(
+        "Dots: mean over the replicates; whiskers: their range; lines: fitted power laws. {}.",
+        notes.join(". ")
+    );
+    Some(Chart::Lines(Lines {
+        frame,
+        x: Axis::logarithmic(&first.with, Unit::Number),
+        y: Axis::logarithmic(axis, unit_of(&first.measure)),
+        steps: false,
+        lines,
+    }))
 }
 
 fn frame(results: &Results, title: &str) -> Frame {

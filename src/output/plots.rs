@@ -126,6 +126,8 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
     /// Whether each point is drawn as a dot on the line, and the band as a whisker at each of its places.
     pub dots: bool,
+    /// Where dots are drawn if not at the points: data beside a curve.
+    pub marks: Vec<(f64, f64)>,
     /// (x, lower, upper), x ascending: a light band for the spread over replicates.
     pub band: Vec<(f64, f64, f64)>,
 }

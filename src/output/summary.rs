@@ -6,6 +6,7 @@ use super::tables::{Cell, Column, Look, Table};
 use crate::experiment::Results;
 use crate::experiment::judge::{Found, Judgement, Verdict};
 use crate::experiment::results::VariantResults;
+use crate::experiment::scaling::Scaling;
 use crate::measures;
 
 /// The unit in which a measure is shown.
@@ -174,6 +175,9 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
     {
         table.note(note);
     }
+    for scaling in &results.scaling {
+        table.note(&scaling_note(scaling));
+    }
     for restless in results.undrained() {
         table.note(&restless);
     }
@@ -193,6 +197,22 @@ pub fn answer(results: &Results, judgements: &[Judgement], all: bool, look: Look
         text.push_str(&expectations(results, judgements, look));
     }
     text
+}
+
+/// How a measure grows, in words.
+pub(super) fn scaling_note(scaling: &Scaling) -> String {
+    let Scaling { called, with, .. } = scaling;
+    let Some(fit) = scaling.fit else {
+        return format!("{called} grows with {with} as nobody can say: no two sizes have values with a logarithm");
+    };
+    let exponent = match fit.low.zip(fit.high) {
+        Some((low, high)) => format!("{:.3} ± {:.3}", fit.exponent, (high - low) / 2.0),
+        None => format!("{:.3}", fit.exponent),
+    };
+    format!(
+        "{called} grows with {with} to the power of {exponent} (95 % Student t; {} values at {} sizes)",
+        fit.n, fit.sizes
+    )
 }
 
 /// What the intervals of these measures are, behind the number of replicates.

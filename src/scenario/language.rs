@@ -15,6 +15,7 @@ pub mod compare;
 pub mod coordination;
 pub mod faults;
 pub mod gossip;
+pub mod hierarchy;
 pub mod laws;
 pub mod meshes;
 pub mod models;
@@ -28,7 +29,7 @@ pub mod work;
 
 pub use agents::{Arrive, Group};
 pub use channels::Channel;
-pub use compare::{Amount, Bound, Change, Expect, Knee, Statistic, Variants};
+pub use compare::{Amount, Bound, Change, Expect, Knee, Scaling, Statistic, Variants};
 pub use coordination::Coordination;
 pub use faults::Fault;
 pub use laws::{NumberLaw, TimeLaw};
@@ -105,6 +106,8 @@ crate::language! {
         /// The measures that answer the question, each with a few words for people. They are the columns of the table that is printed, and
         /// a chart. Without them, what a run has decides. At most sixteen.
         answer: Part<Vec<Part<Spanned<Answering>>>> = Part::from(Vec::new()),
+        /// How measures grow from variant to variant. At most sixteen.
+        scaling: Part<Vec<Part<Spanned<Scaling>>>> = Part::from(Vec::new()),
         /// What `quorate knee` looks for in this scenario.
         knee: Part<Option<Spanned<Knee>>>,
         /// What must hold.

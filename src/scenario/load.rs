@@ -7,7 +7,7 @@ use super::data::DataSets;
 use super::language;
 use super::language::presets::Expanded;
 use super::plan::Plan;
-use super::resolve::{self, Expectation, KneeSpec, Measures};
+use super::resolve::{self, Expectation, KneeSpec, Measures, ScalingSpec};
 use super::syntax::{
     Code, Cx, Decode, Diagnostic, Diagnostics, Limits, Node, Part, Severity, SourceMap, Sources, Span, Value,
     load as read, patch, suggest, write,
@@ -37,6 +37,8 @@ pub struct Scenario {
     pub expectations: Vec<Expectation>,
     /// What `quorate knee` looks for, if the file says so.
     pub knee: Option<KneeSpec>,
+    /// How measures grow from variant to variant, in the order of the file.
+    pub scaling: Vec<ScalingSpec>,
     /// The hash of everything that it says, includes, overrides and data in it: hexadecimal.
     pub hash: String,
     /// The scenario as it is run, as one text: with its includes, its overrides, and what was asked for, in the
@@ -139,6 +141,16 @@ impl Loading<'_> {
         if let (Some(spec), Some(written)) = (&knee, file.knee.given()) {
             self.check_ends(spec, written.span, &loaded.root, limits);
         }
+        let changed = |changes: &[Part<language::Change>]| {
+            let mut root = loaded.root.clone();
+            for change in changes.iter().filter_map(Part::get) {
+                let language::Change::Set { path, to } = change;
+                // That it leads nowhere is said with the variant.
+                let _ = patch::set(&mut root, path, to.clone(), path.span, limits);
+            }
+            root
+        };
+        let scaling = resolve::scaling(file, &changed, self.known, self.map, self.out);
         // What changes nothing here may change something in a variant, which is why it is written.
         let mut idle = idle_in(self.out);
         let mut variants = Vec::from_iter(plan);
@@ -212,6 +224,13 @@ impl Loading<'_> {
             variants,
             answers,
             knee,
+            scaling: scaling
+                .into_iter()
+                .filter(|spec| {
+                    let mut names = spec.points.iter().map(|point| point.variant.as_str());
+                    names.all(|name| name == "base" || kept.contains(name))
+                })
+                .collect(),
             expectations: expectations
                 .into_iter()
                 .filter(|expectation| {
@@ -285,7 +304,16 @@ impl Loading<'_> {
             if let Some(patch::Step::Name(noun)) = top
                 && matches!(
                     noun.as_str(),
-                    "variants" | "expect" | "answer" | "knee" | "quorate" | "name" | "seed" | "replicates" | "include"
+                    "variants"
+                        | "expect"
+                        | "answer"
+                        | "scaling"
+                        | "knee"
+                        | "quorate"
+                        | "name"
+                        | "seed"
+                        | "replicates"
+                        | "include"
                 )
             {
                 let message = format!("a variant can't change `{noun}`");
@@ -336,7 +364,12 @@ fn is_within(problem: &Diagnostic, changes: &[Part<language::Change>]) -> bool {
 fn without_comparisons(root: &Node) -> Node {
     let mut root = root.clone();
     if let Value::Struct(_, fields) = &mut root.value {
-        fields.retain(|field| !matches!(field.name.text.as_str(), "variants" | "expect" | "answer" | "knee"));
+        fields.retain(|field| {
+            !matches!(
+                field.name.text.as_str(),
+                "variants" | "expect" | "answer" | "scaling" | "knee"
+            )
+        });
     }
     root
 }

@@ -23,6 +23,7 @@ mod expect;
 mod faults;
 mod gateways;
 mod gossip;
+mod hierarchy;
 mod journals;
 mod knee;
 mod laws;
@@ -36,6 +37,7 @@ mod quorum;
 mod raft;
 mod reach;
 mod rows;
+mod scaling;
 mod servers;
 mod services;
 mod state;
@@ -50,6 +52,8 @@ pub use expect::{Anything, Expectation, Expected, Kind, Known, Measures, Registr
 pub(super) use expect::{answers, expectations};
 pub(super) use knee::knee;
 pub use knee::{KneeSpec, amount};
+pub(super) use scaling::scaling;
+pub use scaling::{ScalingPoint, ScalingSpec};
 
 use super::data::DataSets;
 use super::language::{self, Until as Ending};

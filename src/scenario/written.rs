@@ -77,6 +77,14 @@ pub(super) fn keep_variants(root: &mut Node, kept: &BTreeSet<&str>) {
                     (all_run || !is_of_all) && runs(item.field("variant")) && runs(item.field("over"))
                 });
             }
+            ("scaling", Value::List(items)) => items.retain(|item| match item.field("variants") {
+                None => all_run,
+                Some(Node {
+                    value: Value::List(names),
+                    ..
+                }) => names.iter().all(|name| runs(Some(name))),
+                one => runs(one),
+            }),
             _ => {}
         }
     }

@@ -8,17 +8,31 @@ use crate::scenario::{Expectation, Expected, Scenario};
 
 /// What a scenario's expectations claim.
 pub fn claims(scenario: &Scenario) -> Vec<Claim> {
-    scenario.expectations.iter().map(claim).collect()
+    let scaling = scenario.scaling.iter().enumerate();
+    let exponents = scaling.filter_map(|(number, spec)| {
+        let bound = spec.bound.as_ref()?;
+        let name = format!("exponent of {}", spec.measure);
+        Some(Claim {
+            measure: name.clone(),
+            name,
+            variant: None,
+            over: None,
+            bound: bound_of(bound),
+            scope: Scope::Scaling(number),
+            place: file_of(&spec.place),
+            known: None,
+        })
+    });
+    scenario.expectations.iter().map(claim).chain(exponents).collect()
+}
+
+/// Results never carry paths of the machine that they were made on.
+fn file_of(place: &str) -> String {
+    place.rsplit(['/', '\\']).next().unwrap_or_default().to_string()
 }
 
 fn claim(expectation: &Expectation) -> Claim {
-    // Results never carry paths of the machine that they were made on.
-    let place = expectation
-        .place
-        .rsplit(['/', '\\'])
-        .next()
-        .unwrap_or_default()
-        .to_string();
+    let place = file_of(&expectation.place);
     match &expectation.expected {
         Expected::Measure {
             name,

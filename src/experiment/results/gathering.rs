@@ -308,6 +308,7 @@ impl Gathering {
             },
             level: Level::P95.fraction(),
             variants,
+            scaling: Vec::new(),
         }
     }
 }

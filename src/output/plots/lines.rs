@@ -305,9 +305,12 @@ fn draw_line(scene: &mut Scene, line: &Line, shape: Shape, axes: (&Fitted, &Fitt
     }
     if line.dots {
         let at = |(px, py): &(f64, f64)| (axes.0.scale.at(*px), axes.1.scale.at(*py));
-        line.points
-            .iter()
-            .for_each(|point| scene.dot(at(point), 2.0 * width, ink));
+        let dots = if line.marks.is_empty() {
+            &line.points
+        } else {
+            &line.marks
+        };
+        dots.iter().for_each(|point| scene.dot(at(point), 2.0 * width, ink));
     }
 }
 

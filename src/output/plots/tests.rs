@@ -26,6 +26,7 @@ fn around(value: f64) -> Estimate {
 fn charts(n: usize, size: f64) -> Vec<Chart> {
     let line = |i: usize| Line {
         name: name(i),
+        marks: Vec::new(),
         remark: if i % 3 == 1 {
             "8% of tasks done".into()
         } else {
@@ -546,9 +547,10 @@ fn any_chart() -> impl Strategy<Value = Chart> {
     let line = (".{0,60}", ".{0,30}", points, band).prop_map(|(name, remark, points, band)| Line {
         name,
         remark,
+        dots: true,
+        marks: points.iter().rev().copied().take(3).collect(),
         points,
         band,
-        dots: true,
     });
     let lines = prop::collection::vec(line, 0..12);
     let estimate =

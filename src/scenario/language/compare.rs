@@ -2,7 +2,7 @@
 
 use crate::scenario::syntax::quantity::{Bytes, Fraction, Money, Positive, Rate, SignedDuration};
 use crate::scenario::syntax::{
-    Code, Cx, Decode, Diagnostic, Encode, Named, Node, Part, Path, Reference, Spanned, Value, arrange,
+    Code, Cx, Decode, Diagnostic, Encode, Named, Node, OneOrMany, Part, Path, Reference, Spanned, Value, arrange,
 };
 use serde::Serialize;
 use std::fmt;
@@ -44,6 +44,21 @@ crate::language! {
         confidence: Part<Spanned<Fraction>> = Part::from(Spanned::from(fraction(0.95))),
         /// How many values are looked at first, spread evenly: two or more.
         points: Part<Spanned<u32>> = Part::from(5),
+    }
+
+    /// How a measure grows with a number of the scenario: the exponent of a power law, fitted to all replicates of some variants by least squares of
+    /// logarithms.
+    pub struct Scaling {
+        /// The measure. Where it is zero or less it has no logarithm, and is left out.
+        measure: Part<Spanned<String>>,
+        /// The number that it grows with: a path as in `Set`, at which a positive number or quantity stands in each of the variants.
+        with: Part<Spanned<Path>>,
+        /// The variants, `base` among them if it is one: at least three different numbers make a fit worth something. Without it all.
+        variants: Part<Option<Spanned<OneOrMany<Part<Spanned<String>>>>>>,
+        /// What the line is called in tables and plots. Without it the name of the measure. Those of one measure share a plot.
+        called: Part<Option<String>>,
+        /// Where the exponent must lie, with the whole of its interval of 95 %.
+        is: Part<Option<Spanned<Bound>>>,
     }
 
     /// Something that must hold after every run of a scenario.

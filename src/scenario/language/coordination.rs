@@ -213,6 +213,33 @@ crate::language! {
             /// Who mines in secret.
             attacker: Part<Option<Spanned<Attacker>>>,
         },
+        /// A hierarchy: coordinators in tiers, who decide what is within their competence and escalate the rest.
+        Hierarchy {
+            /// Its tiers, from the root down. Several coordinators in the first are several systems.
+            tiers: Part<Spanned<Vec<Part<Spanned<super::hierarchy::Tier>>>>> = Part::from(Spanned::from(Vec::new())),
+            /// In place of `tiers`: its coordinators one by one, by name.
+            nodes: Named<Part<super::hierarchy::HierarchyNode>> = Named::default(),
+            /// How long a decision takes, where tiers and coordinators say nothing of their own.
+            decides: Part<Spanned<TimeLaw>> = Part::from(super::services::constant()),
+            /// How often coordinators tell their parents the sums of what was decided. Without it never.
+            report: Part<Option<Spanned<Positive<Duration>>>>,
+            /// What grants draw on. Without it everything is granted.
+            quota: Part<Option<Spanned<super::hierarchy::Quota>>>,
+            /// What a coordinator does that is cut off from its parent.
+            alone: Part<super::hierarchy::Alone> = Part::from(super::hierarchy::Alone::Stop),
+            /// After how long without a word from its parent it is.
+            cut_off: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(5))),
+            /// What becomes of a position whose coordinator is silent.
+            failover: Part<super::hierarchy::Succession> = Part::from(super::hierarchy::Succession::None),
+            /// The time between two beats of a coordinator, by its own clock.
+            heartbeat: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_millis(500))),
+            /// After how long without a beat a coordinator is silent.
+            after: Part<Spanned<Positive<Duration>>> = Part::from(super::positive(Duration::from_secs(2))),
+            /// How long somebody waits for an answer before it asks again; doubled each time, up to eight times as long.
+            patience: Part<Positive<Duration>> = Part::from(super::positive(Duration::from_secs(5))),
+            /// The part of the submissions that is another system's matter. Given, the hierarchy may have several roots.
+            abroad: Part<Option<Spanned<Fraction>>>,
+        },
     }
 
     /// A planned change of a Raft group, at a time by the servers' own clocks.

@@ -1,6 +1,7 @@
 //! `coordination`: where members are, whom agents ask, and by which rules members work.
 
 use super::Resolver;
+use super::hierarchy::{Layout, failover_of};
 use crate::agents::step::{Aim, CallStep, Whom};
 use crate::coordination::group::{Beside, GroupSpec};
 use crate::coordination::{CoordinationSpec, Protocol};
@@ -23,6 +24,8 @@ pub(super) struct Placed {
     pub sites: Vec<SiteId>,
     /// The first of the members that are there for agents to ask, one for each site; without it agents ask the nearest one.
     pub desks: Option<u32>,
+    /// Of a hierarchy who stands under whom, if that can be.
+    pub layout: Option<Layout>,
 }
 
 /// Of a group with more members an agent asks the nearest alone.
@@ -39,6 +42,11 @@ fn reads(agents: &Agents, topic: &str) -> bool {
     awaited
 }
 
+fn is_hierarchy(group: &Coordination) -> bool {
+    let pattern = group.pattern.get();
+    pattern.is_some_and(|pattern| matches!(pattern.value, Pattern::Hierarchy { .. }))
+}
+
 pub(super) fn nanos(time: SimDuration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX / 4)
 }
@@ -49,10 +57,23 @@ impl Resolver<'_, '_> {
         let file = self.file;
         let mut left = MOST_AGENTS;
         for (name, group) in file.coordination.canonical() {
-            let sites = group.get().and_then(|group| self.member_sites(name, group, &mut left));
+            let mut layout = None;
+            let sites = match group.get() {
+                Some(group) if is_hierarchy(group) => {
+                    layout = self.hierarchy_layout(group, &mut left);
+                    let failover = group.pattern.get().and_then(|pattern| failover_of(&pattern.value));
+                    layout
+                        .as_ref()
+                        .zip(failover)
+                        .map(|(layout, failover)| layout.members(failover))
+                }
+                Some(group) => self.member_sites(name, group, &mut left),
+                None => None,
+            };
             let mut sites = sites.unwrap_or_else(|| vec![SiteId(0)]);
             let pattern = group.get().and_then(|group| group.pattern.get());
-            let is_asked_at_desks = pattern.is_some_and(|pattern| matches!(pattern.value, Pattern::Pbft { .. }));
+            let has_desks = |pattern: &Pattern| matches!(pattern, Pattern::Pbft { .. } | Pattern::Hierarchy { .. });
+            let is_asked_at_desks = pattern.is_some_and(|pattern| has_desks(&pattern.value));
             let desks = is_asked_at_desks.then_some(sites.len() as u32);
             if is_asked_at_desks {
                 sites.extend((0..file.sites.0.len() as u32).map(SiteId));
@@ -61,8 +82,23 @@ impl Resolver<'_, '_> {
                 name: name.value.clone(),
                 sites,
                 desks,
+                layout,
             });
         }
+    }
+
+    /// Who stands under whom in a hierarchy. What there is to say against it is said here.
+    fn hierarchy_layout(&mut self, group: &Coordination, left: &mut u64) -> Option<Layout> {
+        let (at, members, beside) = (group.at.given(), group.members.given(), group.beside.given());
+        let given = [
+            at.map(|at| at.span),
+            members.map(|members| members.span),
+            beside.map(|beside| beside.span),
+        ];
+        self.check_hierarchy_places(given);
+        let layout = self.layout(group.pattern.get()?)?;
+        *left = left.saturating_sub(2 * layout.sites.len() as u64);
+        Some(layout)
     }
 
     fn member_sites(&mut self, name: &Spanned<String>, group: &Coordination, left: &mut u64) -> Option<Vec<SiteId>> {
@@ -206,7 +242,10 @@ impl Resolver<'_, '_> {
         let runs = beside
             .as_ref()
             .map(|beside| beside.as_ref().map_or(&[][..], |beside| &beside.runs));
-        let protocol = self.pattern(name, pattern, &sites[..own], runs);
+        let protocol = match is_hierarchy(group) {
+            true => self.hierarchy_group(pattern, placed.layout.clone()),
+            false => self.pattern(name, pattern, &sites[..own], runs),
+        };
         let askers = (0..self.file.sites.0.len() as u32).map(SiteId);
         let asked = askers.map(|from| self.asked_from(from, &placed)).collect();
         Some(CoordinationSpec {
@@ -307,6 +346,8 @@ impl Resolver<'_, '_> {
             Pattern::Ledger { .. } => self.ledger_group(pattern, sites.len() as u32),
             Pattern::Orchestrator { .. } => self.orchestrator_group(pattern, sites.len()),
             Pattern::Team { .. } => self.team_group(pattern, runs),
+            // Its members have places of their own.
+            Pattern::Hierarchy { .. } => None,
         }
     }
 

@@ -414,7 +414,7 @@ pub(super) fn wrong_unit(measure: &str, kind: Kind, wrong: &Spanned<Amount>) -> 
 }
 
 /// Checks a bound of a measure; `None`: which measure that is, or what kind of value it has, isn't known.
-fn check_bound(bound: &Spanned<Bound>, measure: Option<(&str, Kind)>, out: &mut Diagnostics) {
+pub(super) fn check_bound(bound: &Spanned<Bound>, measure: Option<(&str, Kind)>, out: &mut Diagnostics) {
     if let Some((measure, kind)) = measure {
         let all = amounts(&bound.value);
         let wrong: Vec<_> = all.iter().filter(|amount| !kind.takes(amount.value)).collect();

@@ -525,6 +525,33 @@ codes! {
     EndlessHabit = 741, "an agent that never comes to an end",
     "An agent that does steps again (`repeats`), or doesn't notice that it is through (`unaware`), does so with a probability below 1.\n\n```ron\n\
      errs: (repeats: 0.15, unaware: 0.1)\n```";
+    OrphanCoordinator = 750, "a coordinator that stands under nobody",
+    "A hierarchy has one root; each of the other coordinators stands `under` one that is there. Several roots are several systems, joined at their roots, \
+     if `abroad` says how much of what is submitted is another system's matter.\n\n```ron\npattern: Hierarchy(nodes: {\"hq\": (at: \"a\"), \
+     \"north\": (at: \"b\", under: \"hq\")})\n```";
+    UnknownSuperior = 751, "a coordinator under one that isn't there",
+    "`under` names another coordinator among the `nodes` of the hierarchy.\n\n```ron\npattern: Hierarchy(nodes: {\"hq\": (at: \"a\"), \
+     \"north\": (at: \"b\", under: \"hq\")})\n```";
+    CoordinatorCircle = 752, "coordinators that stand under each other",
+    "From each coordinator one comes upwards to a root, which has no `under`.\n\n```ron\npattern: Hierarchy(nodes: {\"hq\": (at: \"a\"), \
+     \"north\": (at: \"b\", under: \"hq\")})\n```";
+    BadHierarchy = 753, "a hierarchy that can't be",
+    "A hierarchy is written in `tiers` from the root down, or in `nodes` one by one. A tier has one coordinator for each site of `at`, or `count` of them, or \
+     `fan_out` under each one of the tier above. The group's own `at`, `members` and `beside` have nothing to say.\n\n```ron\npattern: \
+     Hierarchy(tiers: [(at: \"hq\"), (at: [\"a\", \"b\"], limit: 100), (fan_out: 8, limit: 10)])\n```";
+    BadQuota = 754, "a quota that can't be handed out",
+    "A quota has a `total`, of which coordinators are given a `lease` at a time, which isn't more than that.\n\n```ron\npattern: Hierarchy(tiers: [(at: \
+     \"hq\"), (at: [\"a\", \"b\"])], quota: (total: 1000, lease: 50))\n```";
+    NothingAbroad = 755, "another system's matters without another system",
+    "`abroad` is the part of the submissions that is the matter of another system: a hierarchy with several roots has several.\n\n```ron\npattern: \
+     Hierarchy(tiers: [(at: [\"here\", \"there\"]), (fan_out: 4)], abroad: 0.1)\n```";
+    FewSizes = 756, "an exponent from too few sizes",
+    "A warning: `scaling` fits a power law to what several variants measure, and through two points goes any line. With three different numbers or more one \
+     sees whether they lie on one.\n\n```ron\nvariants: {\"80\": [Set(path: \"agents.worker.count\", to: 80)], \"800\": [Set(path: \"agents.worker.count\", \
+     to: 800)]},\nscaling: [(measure: \"messages.sent\", with: \"agents.worker.count\")],\n```";
+    NotANumber = 757, "a scaling with something that is no number",
+    "`with` of a `scaling` leads to a positive number, or a quantity, in each of the variants that are compared. `variants` leaves others out.\n\n```ron\nscaling: \
+     [(measure: \"messages.sent\", with: \"agents.worker.count\", variants: [\"base\", \"80\", \"800\"])]\n```";
     NoSuchServer = 760, "a planned change of a server that isn't there",
     "`changes` of a Raft group name servers by their sites: one of the sites in `at`, at which the group has one server. Servers that join later stand \
      in `at` as all others do.\n\n```ron\n(pattern: Raft(changes: [Add(server: \"d\", at: \"10s\")]), at: [\"a\", \"b\", \"c\", \"d\"])\n```";

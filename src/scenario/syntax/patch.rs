@@ -362,6 +362,21 @@ pub fn set(root: &mut Node, path: &Path, value: Node, named: Span, limits: &Limi
     Ok(())
 }
 
+/// What stands where `path` leads, if anything does.
+pub fn get<'n>(root: &'n Node, path: &Path) -> Option<&'n Node> {
+    let mut node = root;
+    for step in &path.steps {
+        if let (Step::Name(_), Value::Tuple(Some(_), items)) = (step, &node.value)
+            && let [only] = items.as_slice()
+            && matches!(only.value, Value::Struct(..) | Value::Map(_))
+        {
+            node = only;
+        }
+        node = find(node, step)?;
+    }
+    Some(node)
+}
+
 /// Makes a struct of what can have fields but has none yet.
 fn open_up(node: &mut Node, name: &str) {
     let variant = match &mut node.value {

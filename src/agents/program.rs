@@ -228,11 +228,21 @@ pub struct Program {
 impl Program {
     /// Compiles a main program and handlers by topic. `place` is where the program stands in the scenario.
     pub fn compile(main: &[Step], handlers: &[(u16, Vec<Step>)], place: &str) -> Self {
-        Self::compile_with(main, handlers, place, None, Habits::default())
+        Self::compile_with(main, handlers, place, None)
     }
 
     /// The same, of a program some of whose steps are events of a log.
     pub fn compile_with(
+        main: &[Step],
+        handlers: &[(u16, Vec<Step>)],
+        place: &str,
+        events: Option<Granularity>,
+    ) -> Self {
+        Self::compile_for(main, handlers, place, events, Habits::default())
+    }
+
+    /// The same, of agents that do things again.
+    pub fn compile_for(
         main: &[Step],
         handlers: &[(u16, Vec<Step>)],
         place: &str,

@@ -16,7 +16,8 @@ crate::language! {
         at: Part<Option<Spanned<OneOrMany<Part<Spanned<String>>>>>>,
         /// How many members it has. Without this one for each site of `at`.
         members: Part<Option<Spanned<Positive<u32>>>>,
-        /// In place of `at` and `members`: a member beside each agent of this group, or of these groups in their order, at the agent's site.
+        /// In place of `at` and `members`: a member beside each agent of this group, or of these groups in their order, at the agent's site. What
+        /// strikes the agent strikes the member.
         beside: Part<Option<Spanned<OneOrMany<Part<Spanned<String>>>>>>,
         /// The topic of the messages by which members tell something to the agents beside them. Without it they don't.
         tells: Part<Option<Spanned<String>>>,

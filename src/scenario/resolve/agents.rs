@@ -300,7 +300,7 @@ impl Resolver<'_, '_> {
             unaware: errs.unaware > 0.0,
         });
         let place = format!("agents.{}", name.value);
-        let program = Program::compile_with(&main?, &handlers?, &place, events, habits);
+        let program = Program::compile_for(&main?, &handlers?, &place, events, habits);
         if let (Some(span), false) = (group.journal.given().map(|journal| journal.span), program.has_events())
             && journal.is_some()
         {

@@ -681,7 +681,7 @@ fn plan(case: &Case) -> Plan {
         agents: vec![
             Arc::new(group(
                 "agents",
-                Program::compile_with(&case.steps, &handlers, "agents.agents", events, Default::default()),
+                Program::compile_with(&case.steps, &handlers, "agents.agents", events),
                 0,
             )),
             Arc::new(group(

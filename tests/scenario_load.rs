@@ -64,7 +64,7 @@ fn the_split_brain_runs_in_all_its_variants() {
 #[test]
 fn the_thundering_herd_runs_in_all_its_variants() {
     let ends = ends("thundering_herd.ron");
-    assert_eq!(ends.len(), 7);
+    assert_eq!(ends.len(), 11);
     assert!(
         ends.iter().all(|(_, _, end)| *end == End::Stopped),
         "all tasks are done"

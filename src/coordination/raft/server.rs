@@ -58,6 +58,12 @@ it to stand at once; if that one doesn't lead after `election_max`, it tries aga
 
 Guarantees: one leader a term; servers apply the same proposals in the same order. None of it hangs on clocks.
 
+*Atomic broadcast.* With agents `beside` its servers and a topic in `tells` each server tells its agent the `value` of each proposal that it applies: all are told the same,
+in the same order, each once, whatever is lost on the way (uniform total order). What an agent was told before its server crashed isn't told
+again, unless the disk is lost, too; and what a server takes over in a snapshot, because it was away for too long, its agent isn't told.
+The way from a server to its agent is a link like any other, which may lose messages, or keeps their order with `order: Pair`. The best
+effort to compare it with is a `Send` to all of a group: one delay instead of several, and nobody knows who got it.
+
 Costs: a proposal is sent to the leader and from there to each server; each message is answered, but for the word of what is committed. Heartbeats
 go to each server every `heartbeat`. An election takes a message to each server and back, twice with `pre_vote`.
 ",
@@ -76,6 +82,8 @@ pub struct Rules {
     pub disk: u64,
     /// Planned changes, by time.
     pub changes: Vec<Change>,
+    /// Whether servers tell the agents beside them what they apply.
+    pub tells: bool,
 }
 
 /// A proposal in the log.
@@ -108,6 +116,8 @@ pub struct Server {
     key: Key,
     /// Who waits for which proposal, by the host's words, and what is proposed.
     asked: Table<Identity, SmallVec<[(u64, u64); 1]>>,
+    /// Up to which place of the log it has told the agent beside it what was applied: on its disk.
+    told: u64,
     /// The term in which observers know that it stands, and leads.
     stands: Term,
     leads: Option<Term>,
@@ -159,6 +169,7 @@ impl Server {
             lives: 0,
             planned: 0,
             next_change: rules.changes.first().map_or(NEVER, |change| change.at),
+            told: 0,
             hands_to: None,
             output: Output::default(),
         }
@@ -200,6 +211,7 @@ impl Server {
         let mut output = std::mem::take(&mut self.output);
         self.node.swap_output(&mut output);
         if let Some(snapshot) = output.installed.take() {
+            self.told = self.told.max(snapshot.last.0);
             self.state = snapshot.state;
             self.answer_applied(io);
         }
@@ -208,7 +220,11 @@ impl Server {
                 self.state.applied += 1;
                 self.state.hash = chain(self.state.hash, committed.identity.0);
                 io.note(event::DECIDED, committed.identity.0, self.state.applied);
+                if rules.tells && committed.index > self.told {
+                    io.tell(committed.command.value);
+                }
             }
+            self.told = self.told.max(committed.index);
             io.note(notes::APPLIED, committed.index, self.state.hash);
             for (token, _) in self.asked.remove(committed.identity).unwrap_or_default() {
                 io.answer(token, committed.command.value);
@@ -321,7 +337,7 @@ impl Member for Server {
             let (id, key) = (name_of(place, self.lives), self.key.member(u64::from(self.lives)));
             self.node = Node::joining(id, rules.settings.clone(), (contacts, lives), key, purpose::ELECTION);
             self.state = State::default();
-            self.stands = 0;
+            (self.stands, self.told) = (0, 0);
         }
     }
 }

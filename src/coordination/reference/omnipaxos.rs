@@ -406,6 +406,7 @@ fn raft_rules() -> server::Rules {
         first: None,
         disk: 0,
         changes: Vec::new(),
+        tells: false,
     }
 }
 

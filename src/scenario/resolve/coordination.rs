@@ -242,10 +242,13 @@ impl Resolver<'_, '_> {
         let runs = beside
             .as_ref()
             .map(|beside| beside.as_ref().map_or(&[][..], |beside| &beside.runs));
-        let protocol = match is_hierarchy(group) {
+        let mut protocol = match is_hierarchy(group) {
             true => self.hierarchy_group(pattern, placed.layout.clone()),
             false => self.pattern(name, pattern, &sites[..own], runs),
         };
+        if let Some(Protocol::Raft(rules)) = &mut protocol {
+            rules.tells = beside.as_ref()?.as_ref().is_some_and(|beside| beside.topic.is_some());
+        }
         let askers = (0..self.file.sites.0.len() as u32).map(SiteId);
         let asked = askers.map(|from| self.asked_from(from, &placed)).collect();
         Some(CoordinationSpec {

@@ -85,6 +85,7 @@ impl Resolver<'_, '_> {
             first,
             disk: disk.get()?.as_nanos(),
             changes,
+            tells: false,
         })))
     }
 

@@ -28,6 +28,7 @@ fn rules(flaw: Flaw) -> Rules {
         first: None,
         disk: 2 * MS,
         changes: Vec::new(),
+        tells: false,
     }
 }
 

@@ -5,7 +5,8 @@ mod common;
 use common::read;
 use quorate::coordination::member::event;
 use quorate::experiment::{Grid, Options};
-use quorate::scenario::build;
+use quorate::scenario::syntax::Memory;
+use quorate::scenario::{Registry, build, load};
 use quorate::world::record::{Batch, Mask, Observer, What};
 use std::collections::BTreeMap;
 
@@ -93,4 +94,17 @@ fn the_best_effort_loses_what_the_network_loses() {
     assert_eq!(sent, 800.0);
     // A tenth: within four standard errors of 80.
     assert!((lost - 80.0).abs() < 4.0 * (800.0f64 * 0.1 * 0.9).sqrt(), "{lost}");
+}
+
+#[test]
+fn a_topic_under_which_nobody_is_told_anything_is_warned_of() {
+    let said = |pattern: &str| {
+        let text = scenario(SUBMIT, "").replace("Raft()", pattern);
+        let outcome = load("s.ron".as_ref(), &[], &Memory::new().with("s.ron", text), &Registry);
+        let problems = outcome.diagnostics.iter();
+        problems.map(|problem| problem.code.number()).collect::<Vec<u16>>()
+    };
+    assert_eq!(said("Raft()"), [0; 0]);
+    assert_eq!(said("Gossip()"), [0; 0]);
+    assert_eq!(said("Swim()"), [514]);
 }

@@ -328,6 +328,15 @@ impl Resolver<'_, '_> {
             let message = format!("nobody there handles or waits for the topic {}", write::quoted(tells));
             self.warn(Code::TopicUnread, tells.span, message);
         }
+        if let (Some(tells), Some(pattern)) = (tells, group.pattern.get())
+            && !matches!(
+                pattern.value,
+                Pattern::Gossip { .. } | Pattern::Causal { .. } | Pattern::Raft { .. }
+            )
+        {
+            let message = "members of such a group tell the agents beside them nothing";
+            self.warn(Code::NothingTold, tells.span, message);
+        }
         let topic = tells.as_ref().map(|tells| self.topics[&tells.value]);
         Some(Some(Beside { runs, topic }))
     }

@@ -397,6 +397,10 @@ codes! {
     MeshIdle = 513, "a mesh that changes nothing",
     "A mesh stands for proxies on the way of calls of its `routes`: without a route, or with one that nobody calls, there are none. Requests wait at \
      the proxy beside a service where `in_flight` says how many it lets through at once, and `queue` how many of them.";
+    NothingTold = 514, "a topic under which nobody is told anything",
+    "`tells` names the topic under which members tell the agents beside them what they learn: items that they gossip (`Gossip`), events in causal \
+     order (`Causal`), proposals in the order of the log (`Raft`). Members of other groups tell them nothing.\n\n```ron\ncoordination: {\"news\": \
+     (pattern: Gossip(), beside: \"worker\", tells: \"news\")}\n```";
     BadLimit = 520, "a limit that can't be",
     "A service has one `limit`, or several `limits`. A fixed window (`refill: Windows(every: \"1min\")`) allows a whole number in each window, \
      has no `burst`, and its first edge lies within the first window. An `excess` beside no limits is that of nothing, and an `overload` \

@@ -256,3 +256,28 @@ fn a_scaling_without_numbers_or_with_too_few_is_told() {
     let said = render(&outcome.diagnostics, &outcome.sources, Show::default());
     assert!(said.contains("E0756") && said.contains("2 different numbers"), "{said}");
 }
+
+/// What a child needs for several is given as far as it goes.
+#[test]
+fn a_quota_that_is_too_little_for_all_who_wait_serves_those_for_whom_it_is_enough() {
+    let granted = |total: u32, under: &str| {
+        let text = format!(
+            r#"(
+            quorate: 1, name: "quota", seed: 1, until: At("1min"), sites: ["a", "b"],
+            network: (default: (one_way: "10ms"), local: (one_way: "1ms")),
+            coordination: {{"o": (pattern: Hierarchy(tiers: [(at: "a"){under}], quota: (total: {total})))}},
+            agents: {{"ag": (count: 8, at: "b", program: [Submit(to: "o", value: 20,
+                then: [Task(name: "granted", steps: [Sleep("1ms")])], otherwise: [Task(name: "denied", steps: [Sleep("1ms")])])])}},
+        )"#
+        );
+        let all = measured(&read(&text), 0, 0).sheet.numbers;
+        assert_eq!(all["task.done"], 8.0);
+        all.get("task.granted.done").copied().unwrap_or(0.0)
+    };
+    for under in ["", r#", (at: "b")"#, r#", (at: "b"), (at: "b")"#] {
+        assert_eq!(granted(150, under), 7.0, "{under}");
+        assert_eq!(granted(50, under), 2.0, "{under}");
+        assert_eq!(granted(160, under), 8.0, "{under}");
+        assert_eq!(granted(19, under), 0.0, "{under}");
+    }
+}

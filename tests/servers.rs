@@ -181,3 +181,21 @@ fn a_change_while_a_majority_is_down_is_warned_of_and_made_later() {
     assert_eq!(of["coordination.log.memberships"], 2.0);
     assert_eq!(said(changes, three, ""), "");
 }
+
+/// Who is refused by those who have left, and hadn't been heard by the one that is left, comes back to it.
+#[test]
+fn nobody_is_left_out_for_ever_because_it_was_silent_once() {
+    let text = r#"(
+        quorate: 1, name: "left", seed: 1, until: At("2min"), sites: ["a", "b", "c"],
+        network: (default: (one_way: "20ms"), local: (one_way: "1ms")),
+        coordination: {"log": (at: ["a", "b", "c"], pattern: Raft(first: "a", changes: [
+            Remove(server: "a", at: "10s"), Remove(server: "b", at: "10s"),
+        ]))},
+        policies: {"p": (timeout: "1s", attempts: 1000, backoff: Fixed("100ms"))},
+        agents: {"w": (count: 1, at: "c", start: AtOnce(at: "9990ms"), program: [Submit(to: "log", policy: "p")])},
+    )"#;
+    for replicate in 0..5 {
+        let all = measured(&read(text), 0, replicate).sheet.numbers;
+        assert_eq!(all["task.done"], 1.0, "replicate {replicate}");
+    }
+}

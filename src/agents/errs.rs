@@ -14,7 +14,9 @@ pub const ABSTAINED: u64 = 2;
 /// How the answers of a group's agents go wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Errs {
-    /// The probability of a yes where no is right: also of a result that is wrong.
+    /// The probability that a result is wrong.
+    pub wrong: f64,
+    /// The probability of a yes where no is right.
     pub false_alarms: f64,
     /// The probability of a no where yes is right.
     pub misses: f64,
@@ -52,13 +54,14 @@ impl Errs {
     }
 
     /// An agent's answer to a question about something: it draws under its own key and, for what it shares with others, under
-    /// that of its model.
-    pub(super) fn answer(&self, question: u64, about: u64, own: Key, model: Key) -> u64 {
+    /// that of its model. What isn't asked for a judgement is a result, of which yes says that it is wrong.
+    pub(super) fn answer(&self, question: u64, judges: bool, about: u64, own: Key, model: Key) -> u64 {
         let mut draws = own.stream(purpose::ERROR, about);
         if draws.chance(self.abstains) {
             return ABSTAINED;
         }
         let mean = match question & 1 {
+            _ if !judges => self.wrong,
             1 => self.misses,
             _ => self.false_alarms,
         };
@@ -94,6 +97,7 @@ mod tests {
 
     fn errs(correlation: f64) -> Errs {
         Errs {
+            wrong: 0.5,
             false_alarms: 0.3,
             misses: 0.1,
             abstains: 0.0,
@@ -109,7 +113,7 @@ mod tests {
     fn together(errs: &Errs) -> (f64, f64) {
         let root = Key::root(3, 0);
         let model = root.child("m");
-        let of = |agent: u64, about: u64| errs.answer(0, about, root.member(agent), model) == 1;
+        let of = |agent: u64, about: u64| errs.answer(0, true, about, root.member(agent), model) == 1;
         let all = 40_000;
         let both = (0..all).filter(|about| of(1, *about) && of(2, *about)).count();
         let one = (0..all).filter(|about| of(1, *about)).count();
@@ -134,6 +138,18 @@ mod tests {
             ..errs(0.0)
         };
         let key = Key::root(1, 0);
-        assert_eq!(errs.answer(1, 7, key, key), ABSTAINED);
+        assert_eq!(errs.answer(1, true, 7, key, key), ABSTAINED);
+    }
+
+    #[test]
+    fn results_are_wrong_as_often_as_is_said_whatever_is_said_of_judgements() {
+        let errs = Errs {
+            wrong: 0.0,
+            false_alarms: 1.0,
+            ..errs(0.0)
+        };
+        let key = Key::root(1, 0);
+        assert_eq!(errs.answer(0, false, 7, key, key), 0);
+        assert_eq!(errs.answer(0, true, 7, key, key), 1);
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn ask_of(endpoint: &Endpoint, activation: u32, address: u64, now: Si
         address,
         sent: now,
         question: 0,
+        judges: true,
         about: (endpoint.id as u64) << 32 | endpoint.sent as u64,
         deadline: SimTime::NEVER,
         arrived: None,
@@ -159,7 +160,7 @@ impl AgentGroup {
             parts,
         });
         let question = ask.identity;
-        let (asked, about) = (ask.question, ask.about);
+        let (asked, judges, about) = (ask.question, ask.judges, ask.about);
         let (key, address) = (ask.key, answer_address(ask.address));
         let asker = (question >> 32) as u32;
         let member = self.member_of(id);
@@ -167,7 +168,7 @@ impl AgentGroup {
         let answer = (endpoint.id as u64) << 32 | endpoint.sent as u64;
         cx.record(What::AskReplied, endpoint.id, [name, answer, question]);
         let value = match &self.spec.errs {
-            Some(errs) => errs.answer(asked, about, endpoint.key, self.model),
+            Some(errs) => errs.answer(asked, judges, about, endpoint.key, self.model),
             None => asked,
         };
         let message = Message {

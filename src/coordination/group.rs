@@ -236,7 +236,7 @@ impl<M: Member> Group<M> {
             self.answer(answer, cx);
         }
         for token in wishes.dismissed.drain(..) {
-            self.dismiss(member, token, cx);
+            self.dismiss(member, token);
         }
         for engagement in wishes.engaged.drain(..) {
             self.engage(member, engagement, cx);

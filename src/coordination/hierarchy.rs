@@ -49,9 +49,9 @@ does one after the other, in the order in which they came; passing on takes none
 *Reports.* Each `report` a coordinator tells its parent the sums over what was decided at and below it: one message for each child and period, merged on the way. Sums are
 cumulative and numbered, so lost, doubled and reordered reports do no harm. With `failover: Sibling` a report has a part for each child.
 
-*Quota.* With `quota` there is a `total` that grants draw on by their magnitude. The root has it; whoever below needs some asks its parent for more, which
-gives what is needed or `lease`, whichever is more, of what it has, and asks its own parent if that is too little. What doesn't fit is denied once the root
-has too little left. Leases aren't called back. Without a quota everything is granted.
+*Quota.* With `quota` there is a `total` that grants draw on by their magnitude. The root has it, several roots in equal parts; whoever below needs some asks its parent for more, which
+gives what is needed or `lease`, whichever is more, of what it has, and asks its own parent if that is too little. Where that is too little, what there is comes down all the same, and
+what doesn't fit is denied once the root has nothing left. Leases aren't called back. Without a quota everything is granted.
 
 *Cut off.* Who hears nothing of its parent for `cut_off` is alone. With `alone: Stop` what needs the parent waits. With `alone: GoOn` it decides what waits and what comes itself, beyond its limit and beyond
 what it was given. On return what was granted beyond is covered from above, as far as that goes; what isn't covered was promised twice.

@@ -122,6 +122,8 @@ pub struct Engagement {
     pub bytes: u32,
     /// What an answer without error says, in the lowest bit.
     pub question: u64,
+    /// Whether a judgement is asked for, and not a piece of work whose result may be wrong.
+    pub judges: bool,
     /// What it is about: agents that are asked about the same thing err about the same thing.
     pub about: u64,
 }

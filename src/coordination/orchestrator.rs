@@ -47,7 +47,8 @@ times at most. Whether results are right is known to the measures alone; what bu
 and goes on: what was under way it gives anew, since nobody brings it those results. Without a log its jobs are gone, and who submitted them has to do so again.
 With `standby` and two members or more, the first is active and sends what it writes down to the others, with a heartbeat; one that hears nothing for `after`
 (its place times as long for the later ones) takes over with what it has. Of two that are active the one that took over last stays; jobs that only the other has are gone with it.
-Agents ask the nearest member, and another one if that doesn't answer.
+Agents ask the nearest member, and another one if that doesn't answer. Who waits for a job isn't in the log: whoever had submitted it hears of its end if he
+asks again, so owners want a policy with a timeout.
 
 Costs: a question and an answer for each task, which the agents' own time is held against (`work.*`); with a standby a message for each transition and its
 acknowledgement.
@@ -254,6 +255,7 @@ impl Orchestrator {
             topic: spec.topic,
             bytes: spec.bytes,
             question: job.progress.question(&rules.graph, task),
+            judges: spec.checks.is_some(),
             about: chain(
                 identity,
                 u64::from(task) << 32 | u64::from(round) << 16 | u64::from(attempt),

@@ -45,7 +45,7 @@ each other's way: `Ranked` has them wait in an order of preference, which is by 
 known that with the smaller time goes first, then the smaller number of the member. Whoever hears of an earlier claim before its agent has begun gives its own up; once begun it goes on, and what comes second is thrown away. A claim
 lapses `timeout` after it was heard of, and then others may claim the task: so the work of a crashed agent is taken up. There is no end to attempts.
 
-*Checks* work as under an orchestrator: a no opens another round of what is checked, up to the `rounds` of the task that checks.
+*Checks* work as under an orchestrator: whoever finds what it checks wrong opens another round of it, up to the `rounds` of the task that checks.
 
 *Speculation* (`speculate`). An agent that has been at a task for `after` has a draft of its result, which becomes known as everything else does; nobody makes a draft of what it builds on drafts. A member that finds nothing better
 may begin a task of which some needs are drafts, but no check. The result agrees with the draft with probability `holds` (`holds_if_wrong` where the agent errs), drawn for the task and its round, whoever does it; a check's draft is that it lets through; and of a round that

@@ -219,6 +219,7 @@ impl Teller {
                 topic: rules.topic,
                 bytes: asked.bytes,
                 question: vote.truth,
+                judges: true,
                 about: asked.identity,
             });
         }

@@ -741,6 +741,8 @@ pub struct Ask {
     pub sent: SimTime,
     /// What an answer without error says, in its lowest bit, and whatever else the question consists of.
     pub question: u64,
+    /// Whether a judgement is asked for, and not a piece of work.
+    pub judges: bool,
     /// What the question is about: whoever is asked about the same thing errs about the same thing.
     pub about: u64,
     /// When whoever handles it is to give up what it calls for it; never if that isn't said.

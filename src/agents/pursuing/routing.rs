@@ -62,7 +62,11 @@ impl AgentGroup {
         let count = candidates.len();
         let mut stream = key.stream(purpose::ROUTING, about);
         match aim.routing {
-            Routing::First => candidates[0],
+            // Once all have been tried, the one whose turn is the longest ago.
+            Routing::First => {
+                let turn = |server: &&u32| tried.iter().rposition(|one| one == *server);
+                *candidates.iter().min_by_key(turn).expect("a call names a service")
+            }
             Routing::Sticky => {
                 let drawn = candidates.iter().max_by_key(|server| affinity(key.bits(), **server));
                 *drawn.expect("a call names a service")

@@ -19,6 +19,7 @@ impl<M: Member> Group<M> {
             topic,
             bytes,
             question,
+            judges,
             about,
         } = engagement;
         let endpoint = &mut self.seats[member as usize].endpoint;
@@ -31,6 +32,7 @@ impl<M: Member> Group<M> {
             address: token,
             sent: cx.now(),
             question,
+            judges,
             about,
             deadline: SimTime::NEVER,
             arrived: None,
@@ -53,32 +55,36 @@ impl<M: Member> Group<M> {
     /// An agent has answered.
     pub(super) fn agent_answers(&mut self, member: u32, message: &Message, cx: &mut Cx<'_, '_>) {
         let now = cx.now();
-        // An answer that nobody wants any more, or the copy of one that has come, finds no ask.
+        // An answer to somebody who has crashed since, or the copy of one that has come, finds no ask.
         let Some(ask) = cx.shared.asks.remove(message.handle) else {
             return;
         };
         let (token, answer) = (ask.address, message.value);
-        self.engaged.remove(&(member, token));
+        let is_wanted = self.engaged.remove(&(member, token)).is_some();
         let parts = ask.split(now).expect("an answer comes from somebody who answered");
         let own = ask.answer.map_or(0, |answer| (answer.at - answer.taken).as_nanos());
         let mut extra = [ask.sent.as_nanos(), own, 0, 0, 0, 0, 0, 0, 0];
         extra[2..].copy_from_slice(&parts.0);
         let words = [token, answer, u64::from(event::ENGAGED)];
         cx.record_with(What::Coordination, self.base + member, words, &extra);
-        self.hand(member, Input::Engaged { token, answer }, cx);
+        if is_wanted {
+            self.hand(member, Input::Engaged { token, answer }, cx);
+        }
     }
 
-    /// A member doesn't want an answer any more.
-    pub(super) fn dismiss(&mut self, member: u32, token: u64, cx: &mut Cx<'_, '_>) {
-        if let Some(handle) = self.engaged.remove(&(member, token)) {
-            cx.shared.asks.remove(handle);
-        }
+    /// A member doesn't want an answer any more. The agent isn't told: it goes on, and its answer comes, and is thrown away.
+    pub(super) fn dismiss(&mut self, member: u32, token: u64) {
+        self.engaged.remove(&(member, token));
     }
 
     /// What a member had asked for before it crashed reaches nobody.
     pub(super) fn forget_engagements(&mut self, member: u32, cx: &mut Cx<'_, '_>) {
         let of_member = self.engaged.range((member, 0)..=(member, u64::MAX));
         let tokens: Vec<u64> = of_member.map(|((_, token), _)| *token).collect();
-        tokens.into_iter().for_each(|token| self.dismiss(member, token, cx));
+        for token in tokens {
+            if let Some(handle) = self.engaged.remove(&(member, token)) {
+                cx.shared.asks.remove(handle);
+            }
+        }
     }
 }

@@ -162,7 +162,7 @@ impl Coordinator {
             }
             Word::Leave => drop(self.adopted.remove(&from)),
             Word::Report(parts) => self.hear_report(&parts),
-            Word::Want { seen, need, over } => self.wanted(rules, from, Lack { seen, need, over }, io),
+            Word::Want { seen, need } => self.wanted(rules, from, Lack { seen, need }, io),
             Word::Grant { total, dry } => self.given(rules, from, (total, dry), io),
             Word::Void { case, decision } => self.recalled(rules, from, case, decision, io),
         }

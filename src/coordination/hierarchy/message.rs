@@ -194,8 +194,6 @@ pub enum Word {
         seen: u64,
         /// How much more it needs.
         need: u64,
-        /// How much of that is of use in part: for what was granted already.
-        over: u64,
     },
     /// You have had so much of me.
     Grant {

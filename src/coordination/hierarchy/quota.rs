@@ -9,12 +9,11 @@ use crate::coordination::member::{Io, NEVER};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What a child has had, what more it needs, and how much of that is of use in part.
+/// What a child has had, and what more it needs.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Lack {
     pub seen: u64,
     pub need: u64,
-    pub over: u64,
 }
 
 /// What somebody may grant.
@@ -124,8 +123,7 @@ impl Coordinator {
     fn ask(&mut self, rules: &Rules, need: u64, times: u32, io: &mut Io<'_, Word>) {
         let to = self.superior(rules);
         let seen = self.purse.seen.get(&to).copied().unwrap_or(0);
-        let over = need.min(self.purse.over);
-        io.send(to, Word::Want { seen, need, over });
+        io.send(to, Word::Want { seen, need });
         self.purse.asks = Some((io.now.saturating_add(rules.waits(times)), times));
     }
 
@@ -163,7 +161,7 @@ impl Coordinator {
         };
         let dry = dry || self.up.is_none();
         for (child, lack) in std::mem::take(&mut self.purse.wants) {
-            let Lack { seen, need, over } = lack;
+            let Lack { seen, need } = lack;
             // Who has had more than is known here remembers what this one has lost.
             let given = self.purse.given.get(&child).map_or(seen, |given| *given.max(&seen));
             let answer = if seen < given {
@@ -179,7 +177,8 @@ impl Coordinator {
                 io.note(notes::OVER, 0, beyond);
                 Some((need, false))
             } else {
-                let gift = if dry { over.min(self.purse.free) } else { 0 };
+                // What is needed may be for several: what there is may do for some of them.
+                let gift = if dry { self.purse.free } else { 0 };
                 self.purse.free -= gift;
                 dry.then_some((gift, true))
             };

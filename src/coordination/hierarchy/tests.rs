@@ -96,8 +96,9 @@ fn who_needs_quota_gets_a_lease_and_draws_on_it() {
     bench.run_until(30 * MS);
     bench.ask(desk, identity(1, 3), 6);
     bench.run_until(40 * MS);
-    // A lease of 4 takes 4 ms to come down; the second draws on what is left of it. There are 6 yet: too little for 7, enough for 6.
-    assert_eq!(answers(&bench), [(1, 6, 1), (2, 12, 1), (3, 26, 0), (4, 36, 1)]);
+    // A lease of 4 takes 4 ms to come down; the second draws on what is left of it. There are 6 yet: too little for 7. They come down all the
+    // same, since what is needed may be for several: the root has no more for the region at 26, nor that for the edge at 31. So they are there for the last.
+    assert_eq!(answers(&bench), [(1, 6, 1), (2, 12, 1), (3, 32, 0), (4, 32, 1)]);
 }
 
 #[test]

@@ -51,7 +51,8 @@ that depends on them: each write takes `disk`, and servers do nothing else meanw
 where a fault takes its state, as another member that the leader takes in in its place.
 
 Servers join and leave, and a leader hands over, at the times that `changes` say, by the servers' own clocks: one change of who belongs to the
-group at a time, the next one when that is committed (thesis, 4.1). A server that is to join has nothing on its disk and takes no part before; then it
+group at a time, the next one when that is committed (thesis, 4.1). Agents aren't told: who asks one that has left is refused, and asks another one if its policy
+has attempts left. A server that is to join has nothing on its disk and takes no part before; then it
 asks to be let in, is brought up to date as a learner, and becomes a voter. One that is to leave takes no more submissions and stands for no
 election; whoever leads takes it out, itself last. A leader that is to hand over takes no proposals while it brings the other up to date and tells
 it to stand at once; if that one doesn't lead after `election_max`, it tries again. If nobody leads when the time of a hand-over comes, nothing is handed over.

@@ -212,6 +212,7 @@ impl Mate {
             topic: task.topic,
             bytes: task.bytes,
             question: u64::from(task.checks.is_some() && wrong),
+            judges: task.checks.is_some(),
             about: chain(
                 of.job,
                 u64::from(of.task) << 32 | u64::from(of.round) << 16 | u64::from(attempt),

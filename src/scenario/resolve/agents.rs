@@ -405,6 +405,7 @@ impl Resolver<'_, '_> {
             repeats: errs.repeats.get()?.value.get(),
             unaware: errs.unaware.get()?.value.get(),
             slow,
+            wrong,
             false_alarms: or_wrong(errs.false_alarms.get()?),
             misses: or_wrong(errs.misses.get()?),
             abstains: errs.abstains.get()?.get(),

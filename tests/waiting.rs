@@ -128,3 +128,18 @@ fn an_agent_that_submits_what_it_would_have_to_do_itself_waits_for_itself() {
     let patient = cell(crew, &work(r#", timeout: "1s""#));
     assert_eq!(of(&patient, "waiting.deadlocked"), 0.0);
 }
+
+/// The first agent is late, and first all the same; what the second does meanwhile is in vain, and counts.
+#[test]
+fn an_agent_whose_answer_nobody_wants_any_more_answers_and_what_it_did_is_wasted() {
+    let work = r#"work: {"job": (tasks: {"part": (by: "crew")})},
+        coordination: {"lead": (at: "here", pattern: Orchestrator(work: "job", timeout: "2s"))},"#;
+    let crew = r#""crew": (count: 2, at: "here", on: {"part": [Think("3s")]}),
+        "owner": (count: 1, at: "here", program: [Submit(to: "lead")]),"#;
+    let all = cell(crew, work);
+    let lead = |what: &str| of(&all, &format!("work.lead.{what}"));
+    assert_eq!((lead("given"), lead("used"), lead("redundant")), (2.0, 1.0, 1.0));
+    assert_eq!((lead("spent"), lead("wasted")), (6.0, 3.0));
+    // A question and an answer for each.
+    assert_eq!(lead("messages"), 4.0);
+}

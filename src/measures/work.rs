@@ -4,7 +4,8 @@
 //! that it needed. Of this chain the time that agents were at work on the tasks is their own; all the rest is glue: messages, queues at agents
 //! and at the orchestrator, its decisions, its crashes. Jobs that began before the warm-up aren't counted.
 //!
-//! Agents' time is counted when their answers come: of that whose answer was never taken it is wasted. What an agent did whose answer nobody waited for any more isn't known here.
+//! Agents' time is counted when their answers come: of that whose answer was never taken it is wasted.
+//! So is that of answers that nobody waited for any more; what whoever gave the task forgot in a crash isn't known here.
 //!
 //! Work on drafts that stood counts in the chain as if it had been begun when it was, if it was through later than it was settled; else the job
 //! hung on the results alone. It has saved the time from its beginning to the time at which it was known to stand, but no more than it took itself: by so much
